@@ -1,0 +1,79 @@
+"""One spelling of JSON, so that equal things have equal bytes and therefore equal digests."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from smalti.errors import Refused
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+
+def normalise(value: Any, where: str = "value") -> Json:
+    """Return ``value`` as plain JSON: string keys, lists for tuples, finite floats.
+
+    Raises:
+        Refused: something JSON cannot hold exactly (NaN, a non-text key, any other object), naming its place.
+    """
+    if value is None or isinstance(value, bool | int):
+        return value if value is None or isinstance(value, bool) else int(value)
+    if isinstance(value, str):
+        if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
+            raise Refused(f"{where} holds half a surrogate pair, which is no text; decode it before storing.")
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise Refused(f"{where} is {value}, which JSON cannot hold; use null for an unknown number.")
+        return float(value) + 0.0  # the addition turns -0.0 into 0.0: one value, one spelling
+    if isinstance(value, Mapping):
+        return _normalise_mapping(value, where)
+    if isinstance(value, list | tuple):
+        return [normalise(item, f"{where}[{i}]") for i, item in enumerate(value)]
+    raise Refused(f"{where} is a {type(value).__name__}, which JSON cannot hold; give text, numbers, lists, maps.")
+
+
+def _normalise_mapping(value: Mapping[Any, Any], where: str) -> dict[str, Json]:
+    result: dict[str, Json] = {}
+    for key, item in value.items():
+        if not isinstance(key, str):
+            raise Refused(f"{where} has the key {key!r}, but JSON keys are text; write it as {str(key)!r}.")
+        normalise(key, f"a key of {where}")
+        result[key] = normalise(item, f"{where}.{key}")
+    return result
+
+
+def dumps(value: Any) -> bytes:
+    """Return the canonical UTF-8 bytes of a JSON value: sorted keys, no spaces, shortest floats.
+
+    >>> dumps({"b": 1, "a": (1.50, "é")})
+    b'{"a":[1.5,"\\xc3\\xa9"],"b":1}'
+    """
+    text = json.dumps(normalise(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode()
+
+
+def loads(data: bytes) -> Json:
+    """Parse JSON strictly: duplicate keys, NaN and Infinity are refused.
+
+    Raises:
+        Refused: the bytes are not strict JSON.
+    """
+    try:
+        parsed: Json = json.loads(data, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise Refused(f"these {len(data)} bytes are not strict JSON: {error}.") from error
+    return parsed
+
+
+def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("an object has the same key twice")
+    return result
+
+
+def _no_constant(name: str) -> Json:
+    raise ValueError(f"{name} is not JSON")
