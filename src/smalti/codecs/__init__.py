@@ -1,0 +1,27 @@
+"""How values become objects and trees: arrays, bytes, weights, scans, checkpoints, reconstructions, products."""
+
+from smalti.codecs.array import LazyArray
+from smalti.codecs.checkpoint import Checkpoint
+from smalti.codecs.product import Product, ProductMetadata
+from smalti.codecs.rawfile import RawFile
+from smalti.codecs.reconstruction import Reconstruction
+from smalti.codecs.registry import CODECS, CodecTable, ObjectCodec, TreeCodec
+from smalti.codecs.scan import Scan, ScanMetadata, Stated
+from smalti.codecs.weights import Weights
+
+__all__ = [
+    "CODECS",
+    "Checkpoint",
+    "CodecTable",
+    "LazyArray",
+    "ObjectCodec",
+    "Product",
+    "ProductMetadata",
+    "RawFile",
+    "Reconstruction",
+    "Scan",
+    "ScanMetadata",
+    "Stated",
+    "TreeCodec",
+    "Weights",
+]

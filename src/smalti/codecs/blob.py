@@ -1,0 +1,35 @@
+"""Opaque bytes: a file as it arrived, with its plain SHA-256 in the header."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from smalti.canonical import Json
+from smalti.store.reader import Reader
+from smalti.store.values import Buffer, Encoded
+
+
+class BlobCodec:
+    """bytes, bytearray, memoryview (mapped files included); read back as bytes."""
+
+    kind = "bytes"
+
+    def accepts(self, value: Any) -> bool:
+        return isinstance(value, bytes | bytearray | memoryview)
+
+    def encode(self, value: Any) -> Encoded:
+        data = memoryview(value).cast("B")
+        header: dict[str, Json] = {
+            "kind": "bytes",
+            "nbytes": data.nbytes,
+            "sha256": hashlib.sha256(data).hexdigest(),
+        }
+        return Encoded(header, "data.bin", (Buffer(data),))
+
+    def decode(self, header: Mapping[str, Json], buffers: list[memoryview]) -> bytes:
+        return bytes(buffers[0])
+
+    def lazy(self, header: Mapping[str, Json], reader: Reader) -> memoryview:
+        return reader.read()

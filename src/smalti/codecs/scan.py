@@ -1,0 +1,117 @@
+"""A ptychography scan in canonical form, and the tree it is stored as."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from smalti.store.values import Tree
+
+
+class Stated(BaseModel):
+    """A physical value and whether anybody measured it: ``assumed`` travels with it into every product."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    value: float
+    assumed: bool = False
+    note: str = ""
+
+
+class ScanMetadata(BaseModel):
+    """What is known about a scan beside its arrays; ``None`` means unknown, never zero.
+
+    Attributes:
+        photon_energy_eV: photon energy in eV.
+        detector_distance_m: sample to detector, m.
+        detector_pixel_size_m: pitch of a (square) detector pixel after any binning, m.
+        object_pixel_size_m: pitch of a (square) object pixel in the reconstruction plane, m;
+            far field: wavelength * distance / (H * detector pixel).
+        exposure_time_s: exposure per pattern, s.
+        object_role: what ``object_guess`` is: a starting point, or the truth of a simulation.
+        conversions: what was done to the raw arrays to reach this form, in order, in words.
+        contract: the contract and version this scan passed, e.g. ``scan/1``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    title: str = ""
+    source: str = ""
+    version: str = ""
+    licence: str = ""
+    photon_energy_eV: Stated | None = None
+    detector_distance_m: Stated | None = None
+    detector_pixel_size_m: Stated | None = None
+    object_pixel_size_m: Stated | None = None
+    exposure_time_s: Stated | None = None
+    object_role: Literal["guess", "truth"] | None = None
+    conversions: tuple[str, ...] = ()
+    contract: str = ""
+
+    def assumptions(self) -> tuple[str, ...]:
+        """Return one sentence for each physical value that is assumed, not measured."""
+        stated = ((name, getattr(self, name)) for name in type(self).model_fields)
+        return tuple(
+            f"{name} = {s.value:g} is assumed{': ' + s.note if s.note else ''}"
+            for name, s in stated
+            if isinstance(s, Stated) and s.assumed
+        )
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Scan:
+    """One scan: N diffraction patterns, where each was taken, and what illuminated them.
+
+    Attributes:
+        diffraction: (N, H, W) float32 amplitude (square root of counts), DC at [H//2, W//2].
+        xcoords, ycoords: (N,) float64, centre of the probe array in object pixels; +x is increasing
+            column, +y increasing row. The centre of an n-pixel axis is (n - 1) / 2.
+        probe_guess: (P, H, W) complex64, P incoherent modes, or None when unknown. Its scale is any gauge.
+        object_guess: (M, K) complex64 or None; ``metadata.object_role`` says what it is.
+        scan_index: (N,) int64, the number of each pattern as acquired.
+        metadata: everything else.
+    """
+
+    diffraction: NDArray[np.float32]
+    xcoords: NDArray[np.float64]
+    ycoords: NDArray[np.float64]
+    probe_guess: NDArray[np.complex64] | None
+    object_guess: NDArray[np.complex64] | None
+    scan_index: NDArray[np.int64]
+    metadata: ScanMetadata
+
+
+class ScanCodec:
+    """Scan <-> tree; the children keep the names of the raw contract."""
+
+    type_name = "scan"
+    python_type = Scan
+
+    def to_tree(self, scan: Scan) -> Tree:
+        children = {
+            "diffraction": scan.diffraction,
+            "xcoords": scan.xcoords,
+            "ycoords": scan.ycoords,
+            "probeGuess": scan.probe_guess,
+            "objectGuess": scan.object_guess,
+            "scan_index": scan.scan_index,
+        }
+        present = {name: value for name, value in children.items() if value is not None}
+        return Tree(present, scan.metadata.model_dump(mode="json", exclude_none=True), self.type_name)
+
+    def from_tree(self, tree: Tree) -> Scan:
+        child = tree.children
+        return Scan(
+            diffraction=child["diffraction"],
+            xcoords=child["xcoords"],
+            ycoords=child["ycoords"],
+            probe_guess=child.get("probeGuess"),
+            object_guess=child.get("objectGuess"),
+            scan_index=child["scan_index"],
+            metadata=ScanMetadata.model_validate(tree.attrs),
+        )

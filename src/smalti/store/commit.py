@@ -1,0 +1,114 @@
+"""Making files durable: written beside, synced, made read-only, then moved into place in one step.
+
+The order is the promise: data synced before it is visible, the folder synced before it is acknowledged, and
+nothing visible ever opened for writing again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from smalti.errors import Unavailable
+
+_READ_ONLY = 0o444
+_EXISTS = {errno.EEXIST, errno.ENOTEMPTY}
+
+
+@contextlib.contextmanager
+def machine_errors(doing: str) -> Iterator[None]:
+    """Turn an OSError of the machine (full, read-only, not permitted) into one sentence.
+
+    Raises:
+        Unavailable: with the machine's reason and the file concerned.
+    """
+    try:
+        yield
+    except Unavailable:
+        raise
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        where = f" at {error.filename}" if error.filename else ""
+        raise Unavailable(
+            f"could not finish {doing}: {reason}{where}; nothing was changed, free or mend it and try again."
+        ) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and its missing parents, each made durable in its own parent."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o750)
+    sync_folder(folder.parent)
+
+
+def write_file(path: Path, pieces: Iterable[bytes | memoryview]) -> None:
+    """Create ``path``, which must not exist, with the given content, synced and read-only."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+    try:
+        for piece in pieces:
+            left = memoryview(piece).cast("B")
+            while left:
+                left = left[os.write(descriptor, left) :]
+        os.fchmod(descriptor, _READ_ONLY)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def staged_folder(staging: Path) -> Iterator[Path]:
+    """Give a fresh private folder below ``staging``; whatever is left of it afterwards is removed."""
+    folder = staging / uuid.uuid4().hex
+    make_folder(staging)
+    folder.mkdir(mode=0o750)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def publish_folder(folder: Path, target: Path) -> bool:
+    """Move a finished folder to ``target`` and make that durable; return False when ``target`` exists already.
+
+    The move is atomic and never replaces: a folder that is not empty cannot be renamed over.
+    """
+    sync_folder(folder)
+    make_folder(target.parent)
+    try:
+        folder.rename(target)
+    except OSError as error:
+        if error.errno in _EXISTS:
+            return False
+        raise
+    sync_folder(target.parent)
+    return True
+
+
+def publish_file(path: Path, content: bytes, staging: Path) -> bool:
+    """Create the file ``path`` whole and durable; return False when it exists already."""
+    make_folder(path.parent)
+    with staged_folder(staging) as folder:
+        write_file(folder / path.name, [content])
+        try:
+            os.link(folder / path.name, path)
+        except FileExistsError:
+            return False
+    sync_folder(path.parent)
+    return True

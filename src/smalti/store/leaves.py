@@ -1,0 +1,122 @@
+"""Where content is cut into leaves, and the leaves' ids. The rule is part of every address: it may never change.
+
+Rows of 16 KiB and more are one leaf each. Shorter rows (a plain byte string has rows of one byte) are
+gathered until the content says stop: a row ends a leaf when the last rows, hashed, fall into the topmost
+part of the number range. What decides is content, not position, so a row inserted in the middle moves the
+cuts near it and no others.
+
+With ``x[i, j]`` the little-endian words of row i (4 bytes wide, or 2 or 1 where the row does not divide):
+
+    r[i] = sum_j w[j] * x[i, j]                     w[j] = fmix32(j + 1) | 1, or 1 where a row is one word
+    h[i] = 0x9E3779B1 * sum_k<W 2**k * r[i - k]     W = largest power of two with W * row <= 32 bytes, at least 1
+    row i may end a leaf  <=>  h[i] >= 2**32 - floor(2**32 * row / 48 KiB)
+
+all modulo 2**32. A leaf ends at the first such row at or after 16 KiB, at the latest where another row would
+exceed 256 KiB. Rows of zeros never end a leaf. Sources: gear hashing (Xia et al., FastCDC, USENIX ATC 2016);
+fmix32 is the finaliser of MurmurHash3.
+"""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_left
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.digest import LEAF_ID_NBYTES, leaf_id
+
+MIN_NBYTES = 16 * 1024
+MAX_NBYTES = 256 * 1024
+_EXPECTED_GAP_NBYTES = 48 * 1024
+_WINDOW_NBYTES = 32
+_GOLDEN = np.uint32(0x9E3779B1)
+_BLOCK_ROWS = 32 * 1024  # keeps the sums of one block in the second-level cache
+_PARALLEL_NBYTES = 4 * 1024 * 1024  # below this a thread costs more than it hashes
+
+Sizes = NDArray[np.uint32]
+
+
+def leaf_sizes(data: memoryview, row_nbytes: int) -> Sizes:
+    """Return the sizes in bytes, uint32 (L,), of the leaves of ``data``: contiguous bytes, whole rows.
+
+    Raises:
+        ValueError: the rows are longer than a leaf may be, or the data is not whole rows.
+    """
+    if not 0 < row_nbytes <= MAX_NBYTES or data.nbytes % row_nbytes:
+        raise ValueError(f"{data.nbytes} bytes are not whole rows of {row_nbytes}, each at most {MAX_NBYTES}")
+    if row_nbytes >= MIN_NBYTES:
+        return np.full(data.nbytes // row_nbytes, row_nbytes, np.uint32)
+    if data.nbytes <= MIN_NBYTES:
+        return np.array([data.nbytes] if data.nbytes else [], np.uint32)
+    ends = _candidate_ends(data, row_nbytes)
+    longest = MAX_NBYTES // row_nbytes * row_nbytes
+    sizes = []
+    start = 0
+    while start < data.nbytes:
+        found = bisect_left(ends, start + MIN_NBYTES)
+        end = min(ends[found] if found < len(ends) else data.nbytes, start + longest, data.nbytes)
+        sizes.append(end - start)
+        start = end
+    return np.array(sizes, np.uint32)
+
+
+def _candidate_ends(data: memoryview, row_nbytes: int) -> list[int]:
+    """Return the byte offsets, ascending, at which the content allows a leaf to end."""
+    word = next(w for w in (4, 2, 1) if row_nbytes % w == 0)
+    words = np.frombuffer(data, f"<u{word}").reshape(-1, row_nbytes // word)
+    weights = _weights(words.shape[1])
+    window = 1 << max(0, (_WINDOW_NBYTES // row_nbytes).bit_length() - 1)
+    lowest = np.uint32(2**32 - (2**32 * row_nbytes) // _EXPECTED_GAP_NBYTES)
+    ends: list[int] = []
+    for start in range(0, len(words), _BLOCK_ROWS):
+        first = max(0, start - window + 1)
+        block = words[first : start + _BLOCK_ROWS]
+        sums = np.einsum("ij,j->i", block.astype(np.uint32, copy=False), weights)
+        shift = 1
+        while shift < window:  # doubles the window each time: h over 2s rows = h over s + (h, s rows ago) << s
+            sums[shift:] += sums[:-shift] << np.uint32(shift)
+            shift *= 2
+        rows = np.flatnonzero((sums * _GOLDEN)[start - first :] >= lowest) + start
+        ends.extend(((rows + 1) * row_nbytes).tolist())
+    return ends
+
+
+def _weights(count: int) -> NDArray[np.uint32]:
+    if count == 1:
+        return np.ones(1, np.uint32)
+    x = np.arange(1, count + 1, dtype=np.uint32)
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+        x ^= x >> np.uint32(shift)
+        x *= np.uint32(factor)
+    x ^= x >> np.uint32(16)
+    return x | np.uint32(1)
+
+
+def leaf_ids(data: memoryview, sizes: Sizes) -> bytes:
+    """Return the 32-byte BLAKE3 ids of the leaves of ``data``, end to end; large data uses every core."""
+    ends = np.cumsum(sizes, dtype=np.int64).tolist()
+    starts = [0, *ends][: len(ends)]
+
+    def hash_some(some: slice) -> bytes:
+        return b"".join(leaf_id(data[a:b]) for a, b in zip(starts[some], ends[some], strict=True))
+
+    if data.nbytes < _PARALLEL_NBYTES:
+        return hash_some(slice(None))
+    workers = os.cpu_count() or 1
+    step = max(1, -(-len(ends) // (4 * workers)))
+    with ThreadPoolExecutor(workers) as pool:
+        return b"".join(pool.map(hash_some, (slice(i, i + step) for i in range(0, len(ends), step))))
+
+
+def first_difference(wanted: bytes, found: bytes) -> int | None:
+    """Return the number of the first leaf whose id differs, or None when the ids are equal."""
+    if wanted == found:
+        return None
+    pairs = zip(_split(wanted), _split(found), strict=True)
+    return next(i for i, (a, b) in enumerate(pairs) if a != b)
+
+
+def _split(ids: bytes) -> list[bytes]:
+    return [ids[i : i + LEAF_ID_NBYTES] for i in range(0, len(ids), LEAF_ID_NBYTES)]

@@ -1,0 +1,169 @@
+"""The record of one object, ``metadata.json`` (and ``leaves.bin`` when there are many leaves), and its self-check."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from blake3 import blake3
+
+from smalti import canonical, digest
+from smalti.canonical import Json
+from smalti.errors import Damaged, Refused
+from smalti.store.leaves import Sizes, leaf_ids, leaf_sizes
+from smalti.store.values import Buffer, Encoded
+
+FORMAT = 1
+METADATA = "metadata.json"
+LEAVES = "leaves.bin"
+_INLINE_LEAVES = 64  # a longer list is unreadable in JSON and slow to parse
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """All that is known of one object without touching its content.
+
+    Attributes:
+        address: ``sha256:<hex>``, computed from ``header`` and ``leaf_ids``.
+        header: the value's canonical description.
+        nbytes: size of the content; of a tree, of all its children together.
+        filename: the ordinary file, or "" for a tree, which is all header.
+        buffers: (offset, nbytes) of each content buffer in the file.
+        framing: BLAKE3 hex digest of the file's other bytes, in order.
+        leaf_ids: 32 bytes per leaf, end to end, over all buffers in order.
+        leaf_sizes: (L,) uint32.
+    """
+
+    address: str
+    header: dict[str, Json]
+    nbytes: int
+    filename: str = ""
+    buffers: tuple[tuple[int, int], ...] = ()
+    framing: str = ""
+    leaf_ids: bytes = b""
+    leaf_sizes: Sizes = field(default_factory=lambda: np.zeros(0, np.uint32))
+
+    @property
+    def kind(self) -> str:
+        return str(self.header["kind"])
+
+    @property
+    def children(self) -> dict[str, str]:
+        """Child name -> address; empty unless this is a tree."""
+        children = self.header.get("children", {})
+        assert isinstance(children, dict)
+        return {name: str(address) for name, address in children.items()}
+
+
+def record_of(encoded: Encoded) -> Record:
+    """Cut and hash an encoded object; this is where its address is decided."""
+    offset = 0
+    spans, ids, sizes = [], [], []
+    framing = blake3()
+    for piece in encoded.pieces:
+        if isinstance(piece, Buffer):
+            spans.append((offset, piece.data.nbytes))
+            sizes.append(leaf_sizes(piece.data, piece.row_nbytes))
+            ids.append(leaf_ids(piece.data, sizes[-1]))
+            offset += piece.data.nbytes
+        else:
+            framing.update(piece)
+            offset += len(piece)
+    all_ids = b"".join(ids)
+    return Record(
+        address=digest.address(canonical.dumps(encoded.header), all_ids),
+        header=encoded.header,
+        nbytes=sum(nbytes for _, nbytes in spans),
+        filename=encoded.filename,
+        buffers=tuple(spans),
+        framing=framing.hexdigest(),
+        leaf_ids=all_ids,
+        leaf_sizes=np.concatenate([np.zeros(0, np.uint32), *sizes]),
+    )
+
+
+def tree_record(header: dict[str, Json], nbytes: int) -> Record:
+    """Return the record of a tree: a header and nothing else."""
+    return Record(digest.address(canonical.dumps(header), b""), header, nbytes)
+
+
+def dump(record: Record) -> dict[str, bytes]:
+    """Return the files, name -> bytes, that hold ``record``; equal records give equal bytes."""
+    document: dict[str, Any] = {"format": FORMAT, "header": record.header, "nbytes": record.nbytes}
+    files = {}
+    if record.filename:
+        document |= {"file": record.filename, "buffers": record.buffers, "framing": record.framing}
+        if len(record.leaf_sizes) <= _INLINE_LEAVES:
+            pairs = zip(_hex_ids(record.leaf_ids), record.leaf_sizes.tolist(), strict=True)
+            document["leaves"] = [list(pair) for pair in pairs]
+        else:
+            document["leaves"] = LEAVES
+            files[LEAVES] = record.leaf_ids + record.leaf_sizes.astype("<u4").tobytes()
+    return {METADATA: seal(document), **files}
+
+
+def parse(address: str, metadata: bytes, leaves: bytes | None) -> Record:
+    """Return the record held in the given file contents, proven to belong to ``address``.
+
+    Raises:
+        Damaged: any byte differs from what ``dump`` wrote; the message says what is wrong.
+    """
+    document = unseal(metadata, f"{METADATA} of {address}")
+    if document.get("format") != FORMAT:
+        raise Damaged(f"{METADATA} of {address} has format {document.get('format')!r}; this version reads {FORMAT}.")
+    ids, sizes = _parse_leaves(address, document.get("leaves", []), leaves)
+    record = Record(
+        address=digest.address(canonical.dumps(document["header"]), ids),
+        header=document["header"],
+        nbytes=document["nbytes"],
+        filename=document.get("file", ""),
+        buffers=tuple((offset, nbytes) for offset, nbytes in document.get("buffers", [])),
+        framing=document.get("framing", ""),
+        leaf_ids=ids,
+        leaf_sizes=sizes,
+    )
+    if record.address != address:
+        raise Damaged(f"the record kept for {address} describes {record.address}; restore it from another store.")
+    if record.filename and int(sizes.sum()) != sum(nbytes for _, nbytes in record.buffers):
+        raise Damaged(f"the leaf sizes of {address} do not add up to its {record.nbytes} bytes.")
+    return record
+
+
+def _parse_leaves(address: str, inline: Any, leaves: bytes | None) -> tuple[bytes, Sizes]:
+    if inline == LEAVES:
+        if leaves is None or len(leaves) % (digest.LEAF_ID_NBYTES + 4):
+            raise Damaged(f"{LEAVES} of {address} is missing or cut short; restore it from another store.")
+        count = len(leaves) // (digest.LEAF_ID_NBYTES + 4)
+        split = count * digest.LEAF_ID_NBYTES
+        return leaves[:split], np.frombuffer(leaves, "<u4", offset=split).astype(np.uint32)
+    ids = b"".join(bytes.fromhex(text) for text, _ in inline)
+    return ids, np.array([size for _, size in inline], np.uint32)
+
+
+def _hex_ids(ids: bytes) -> list[str]:
+    step = digest.LEAF_ID_NBYTES
+    return [ids[i : i + step].hex() for i in range(0, len(ids), step)]
+
+
+def seal(document: dict[str, Any]) -> bytes:
+    """Return the canonical bytes of a document with a ``check`` field over the rest, and a newline."""
+    check = blake3(canonical.dumps(document)).hexdigest()
+    return canonical.dumps({**document, "check": check}) + b"\n"
+
+
+def unseal(data: bytes, what: str) -> dict[str, Any]:
+    """Return a sealed document without its check.
+
+    Raises:
+        Damaged: the bytes are not exactly what ``seal`` wrote.
+    """
+    try:
+        document = canonical.loads(data)
+    except Refused as error:
+        raise Damaged(f"{what} cannot be read: {error}") from error
+    if isinstance(document, dict):
+        document.pop("check", None)
+        if seal(document) == data:
+            return document
+    raise Damaged(f"{what} is not what was written: its self-check does not match; restore it from another store.")

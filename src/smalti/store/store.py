@@ -1,0 +1,172 @@
+"""The store people use: values in, references out; a reference, a name or a digest in, verified values out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from smalti import digest
+from smalti.canonical import Json, normalise
+from smalti.errors import Ambiguous, NotFound, Refused
+from smalti.store.check import FsckReport, fsck
+from smalti.store.commit import machine_errors
+from smalti.store.local import LocalObjects
+from smalti.store.names import Names, NameVersion, check_name
+from smalti.store.reader import Reader
+from smalti.store.record import Record, record_of, tree_record
+from smalti.store.values import Encoded, Ref, Tree
+
+
+class Codecs(Protocol):
+    """What turns Python values into objects and trees, and back."""
+
+    def encode(self, value: Any) -> Encoded | Tree: ...
+    def decode(self, header: Mapping[str, Json], buffers: list[memoryview]) -> Any: ...
+    def lazy(self, header: Mapping[str, Json], reader: Reader) -> Any: ...
+    def assemble(self, tree: Tree) -> Any: ...
+
+
+class Store:
+    """A content-addressed store: equal values are stored once, every read is verified.
+
+    Everywhere a reference is wanted, a ``Ref``, a name, ``sha256:<hex>`` or a unique prefix of at least
+    eight hexadecimal digits will do.
+    """
+
+    def __init__(self, objects: LocalObjects, names: Names, codecs: Codecs) -> None:
+        self._objects = objects
+        self._names = names
+        self._codecs = codecs
+
+    def __repr__(self) -> str:
+        return f"Store({str(self.root)!r})"
+
+    @property
+    def root(self) -> Path:
+        """The folder that holds everything."""
+        return self._objects.root
+
+    def put(self, value: Any, name: str | None = None) -> Ref:
+        """Store a value, durably, unless it is there already; give it a name if one is wanted.
+
+        Returns:
+            The reference; ``new_bytes`` says what the put added.
+
+        Raises:
+            Refused: no codec can store the value exactly, or the name is not one; nothing was stored.
+            Unavailable: the machine did not let it be written.
+        """
+        if name is not None:
+            check_name(name)
+        ref = self._put(value)
+        if name is not None:
+            with machine_errors(f"naming {ref.digest} {name!r}"):
+                self._names.give(name, ref.digest)
+        return ref
+
+    def _put(self, value: Any) -> Ref:
+        if isinstance(value, Ref):
+            record = self._objects.record(value.digest)
+            return Ref(record.address, record.kind, record.nbytes)
+        encoded = self._codecs.encode(value)
+        if isinstance(encoded, Tree):
+            children = {name: self._put(child) for name, child in encoded.children.items()}
+            record = tree_record(_tree_header(encoded, children), sum(ref.nbytes for ref in children.values()))
+            below = sum(ref.new_bytes for ref in children.values())
+            return Ref(record.address, "tree", record.nbytes, below + self._objects.write(record, None))
+        record = record_of(encoded)
+        return Ref(record.address, record.kind, record.nbytes, self._objects.write(record, encoded))
+
+    def get(self, ref: Ref | str) -> Any:
+        """Return a value, every byte verified. Arrays are read-only views of the mapped file.
+
+        Raises:
+            NotFound, Ambiguous: the reference fits nothing, or several things.
+            Damaged: the stored bytes are not what was stored.
+        """
+        record = self.record(ref)
+        if record.kind == "tree":
+            return self._codecs.assemble(self._tree(record, self.get))
+        return self._codecs.decode(record.header, self._objects.reader(record).whole())
+
+    def open(self, ref: Ref | str) -> Any:
+        """Return a value that reads nothing yet; what it hands out later is verified leaf by leaf.
+
+        An array becomes a ``LazyArray``, a tree a ``Tree`` of such children, other kinds are read at once.
+        """
+        record = self.record(ref)
+        if record.kind == "tree":
+            return self._tree(record, self.open)
+        return self._codecs.lazy(record.header, self._objects.reader(record))
+
+    def resolve(self, ref: Ref | str) -> str:
+        """Return the address that a reference means.
+
+        Raises:
+            NotFound, Ambiguous: it fits nothing, or several things.
+        """
+        if isinstance(ref, Ref):
+            return ref.digest
+        if digest.is_address(ref):
+            return ref
+        prefix = digest.hex_prefix(ref)
+        if not ref.startswith(digest.PREFIX):
+            try:
+                named = self._names.latest(ref)
+            except Refused:
+                named = None
+            if named:
+                return named.address
+        fitting = list(self._objects.addresses(prefix)) if prefix else []
+        if len(fitting) > 1:
+            raise Ambiguous(
+                f"{ref!r} fits {len(fitting)} objects in {self.root}, {fitting[0]} among them; give more digits."
+            )
+        if not fitting:
+            raise NotFound(f"{ref!r} is neither a name nor a digest (8 digits or more) in the store at {self.root}.")
+        return fitting[0]
+
+    def record(self, ref: Ref | str) -> Record:
+        """Return what is known of an object without reading its content."""
+        return self._objects.record(self.resolve(ref))
+
+    def ref(self, ref: Ref | str) -> Ref:
+        """Return the full reference for any form of one."""
+        record = self.record(ref)
+        return Ref(record.address, record.kind, record.nbytes)
+
+    def file(self, ref: Ref | str) -> Path | None:
+        """Return the ordinary file that holds an object's content; None for a tree."""
+        record = self.record(ref)
+        return self._objects.file(record) if record.filename else None
+
+    def names(self) -> Iterator[NameVersion]:
+        """Yield the latest version of every name, in order."""
+        return self._names.all()
+
+    def versions(self, name: str) -> list[NameVersion]:
+        """Return every version of a name, oldest first."""
+        return self._names.versions(name)
+
+    def fsck(self, report: Callable[[int, int], None] | None = None) -> FsckReport:
+        """Re-read and re-hash everything; ``report(done, total)`` is called as objects are checked."""
+        return fsck(self._objects, self._names, report)
+
+    def _tree(self, record: Record, read: Callable[[str], Any]) -> Tree:
+        children = {name: read(address) for name, address in record.children.items()}
+        attrs = record.header.get("attrs", {})
+        assert isinstance(attrs, dict)
+        return Tree(children, attrs, record.header.get("type"))  # type: ignore[arg-type]
+
+
+def _tree_header(tree: Tree, children: Mapping[str, Ref]) -> dict[str, Json]:
+    header: dict[str, Json] = {
+        "kind": "tree",
+        "children": {name: ref.digest for name, ref in children.items()},
+    }
+    if tree.attrs:
+        header["attrs"] = normalise(tree.attrs, "the attributes")
+    if tree.type:
+        header["type"] = tree.type
+    return header
