@@ -1,0 +1,243 @@
+"""From the arrays of a file to a scan in canonical form, each conversion recorded in words, none guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.codecs.scan import Scan, ScanMetadata
+from smalti.contracts import evidence
+from smalti.contracts.card import SUFFIX, Card, Reading
+from smalti.contracts.evidence import Evidence, Question
+from smalti.contracts.scan import SCAN
+from smalti.contracts.violation import Violation, errors, shown
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of reading a file.
+
+    Attributes:
+        scan: the scan, or None where an error rejects it.
+        violations: errors and warnings.
+        conversions: what was done to the arrays, in order, in words.
+    """
+
+    scan: Scan | None
+    violations: tuple[Violation, ...]
+    conversions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """The arrays on their way, under the contract's keys; each step returns a new draft."""
+
+    arrays: Mapping[str, Array]
+    violations: tuple[Violation, ...]
+    card: Card | None
+    card_name: str
+    conversions: tuple[str, ...] = ()
+
+    @property
+    def reading(self) -> Reading:
+        return self.card.reading if self.card else Reading()
+
+    def converted(self, key: str, array: Array, how: str) -> _Draft:
+        notes = (*self.conversions, f"{key}: {how}")
+        return replace(self, arrays={**self.arrays, key: array}, conversions=notes)
+
+    def without(self, *keys: str) -> _Draft:
+        return replace(self, arrays={k: v for k, v in self.arrays.items() if k not in keys})
+
+    def violating(self, violation: Violation) -> _Draft:
+        return replace(self, violations=(*self.violations, violation))
+
+    def settled(self, question: Question, stated: str | None, seen: Evidence) -> tuple[_Draft, str | None]:
+        """Return the draft and the reading settled on, or the draft with the violation and None."""
+        answer = evidence.settle(question, stated, seen, self.card_name)
+        return (self.violating(answer), None) if isinstance(answer, Violation) else (self, answer)
+
+    def sound(self, *keys: str) -> bool:
+        """Tell whether these arrays are there and keep their own part of the contract."""
+        return all(key in self.arrays and not any(SCAN.spec(key).breaches(self.arrays[key])) for key in keys)
+
+
+def conform(arrays: Mapping[str, Array], card: Card | None = None, *, file_name: str = "scan.npz") -> Outcome:
+    """Apply the card, convert legacy forms, and judge the result by the scan contract; pure.
+
+    Where a card and the values leave two readings possible, the outcome has a violation that names both.
+
+    Args:
+        arrays: the file's arrays under the file's names.
+        card: what people say about the file, if anything.
+        file_name: for messages, and for the scan's name where there is no card.
+    """
+    resolved, violations = SCAN.resolve(arrays, card.reading.names() if card else None)
+    draft = _Draft(resolved, violations, card, shown(file_name) + SUFFIX, _renamings(arrays, resolved))
+    steps: tuple[Callable[[_Draft], _Draft], ...] = (
+        _split_positions,
+        _drop_singleton_axes,
+        _stack_first,
+        _cast,
+        _to_amplitude,
+        _centre_dc,
+        _to_pixels,
+        _number,
+    )
+    draft = reduce(lambda draft, step: step(draft), steps, draft)
+    violations = (*draft.violations, *SCAN.judge(draft.arrays))
+    scan = None if errors(violations) else _scan(draft, file_name)
+    return Outcome(scan, violations, draft.conversions)
+
+
+def _renamings(arrays: Mapping[str, Array], resolved: Mapping[str, Array]) -> tuple[str, ...]:
+    return tuple(
+        f"{key}: named {shown(name)} in the file"
+        for key, array in resolved.items()
+        for name in arrays
+        if arrays[name] is array and name != key and key not in arrays
+    )
+
+
+def _split_positions(draft: _Draft) -> _Draft:
+    """One (N, 2) table of positions becomes two columns."""
+    positions = draft.reading.positions
+    if positions.order is None or "xcoords" not in draft.arrays:
+        return draft
+    raw = draft.arrays["xcoords"]
+    table = _squeezed(raw, 2)
+    if table.ndim != 2 or table.shape[1] != 2:
+        found, remedy = f"shape {raw.shape}", f"correct reading.positions in {draft.card_name}"
+        violation = Violation("positions.columns", shown(str(positions.key)), found, "shape (N, 2)", remedy)
+        return draft.without("xcoords", "ycoords").violating(violation)
+    for key, letter in (("xcoords", "x"), ("ycoords", "y")):
+        column = positions.order.index(letter)
+        draft = draft.converted(key, table[:, column], f"column {column} of shape {table.shape}")
+    return draft
+
+
+def _drop_singleton_axes(draft: _Draft) -> _Draft:
+    for key, array in draft.arrays.items():
+        rank = max(len(names) for names in SCAN.spec(key).shapes)
+        squeezed = _squeezed(array, rank)
+        if squeezed.ndim != array.ndim:
+            how = f"axes of length 1 dropped, {array.shape} to {squeezed.shape}"
+            draft = draft.converted(key, squeezed, how)
+    return draft
+
+
+def _squeezed(array: Array, rank: int) -> Array:
+    """Drop axes of length 1, the leading ones first, until ``array`` has ``rank`` axes or no such axis is left."""
+    surplus = max(array.ndim - rank, 0)
+    singletons = [axis for axis, length in enumerate(array.shape) if length == 1]
+    return np.squeeze(array, tuple(singletons[:surplus]))
+
+
+def _stack_first(draft: _Draft) -> _Draft:
+    """(H, W, N) patterns become (N, H, W), and (H, W, P) modes become (P, H, W)."""
+    patterns, xcoords = draft.arrays.get("diffraction"), draft.arrays.get("xcoords")
+    if patterns is not None and xcoords is not None and patterns.ndim == 3:
+        seen = evidence.stack_axis_of(patterns.shape, xcoords.size)
+        draft, axis = draft.settled(evidence.STACK_AXIS, draft.reading.diffraction.stack_axis, seen)
+        if axis == "last":
+            patterns = np.moveaxis(patterns, -1, 0)
+            draft = draft.converted("diffraction", patterns, "last axis moved to the front")
+    probe = draft.arrays.get("probeGuess")
+    if patterns is not None and probe is not None and patterns.ndim == probe.ndim == 3:
+        plane = patterns.shape[1:]
+        if probe.shape[:2] == plane != probe.shape[1:]:
+            draft = draft.converted("probeGuess", np.moveaxis(probe, -1, 0), "last axis moved to the front")
+    return draft
+
+
+def _cast(draft: _Draft) -> _Draft:
+    """Any width and byte order becomes the canonical one; whole numbers may become floating-point, and back."""
+    for key, array in draft.arrays.items():
+        wanted = np.dtype(SCAN.spec(key).dtype)
+        castable = {"f": "fiu", "c": "c", "i": "iuf"}[wanted.kind]
+        if array.dtype == wanted or array.dtype.kind not in castable:
+            continue
+        with np.errstate(over="ignore", invalid="ignore"):  # what becomes infinite, the contract reports
+            cast = array.astype(wanted)
+        if wanted.kind != "i" or np.array_equal(cast, array):
+            draft = draft.converted(key, cast, f"dtype {array.dtype} to {wanted}")
+    return draft
+
+
+def _to_amplitude(draft: _Draft) -> _Draft:
+    if not draft.sound("diffraction"):
+        return draft
+    patterns = draft.arrays["diffraction"]
+    seen = evidence.quantity_of(patterns)
+    draft, quantity = draft.settled(evidence.QUANTITY, draft.reading.diffraction.quantity, seen)
+    if quantity != "counts":
+        return draft
+    return draft.converted("diffraction", np.sqrt(patterns), "counts to amplitude by the square root")
+
+
+def _centre_dc(draft: _Draft) -> _Draft:
+    if not draft.sound("diffraction"):
+        return draft
+    patterns = draft.arrays["diffraction"]
+    draft, dc = draft.settled(evidence.DC, draft.reading.diffraction.dc, evidence.dc_of(patterns))
+    if dc != "corner":
+        return draft
+    shifted = np.fft.fftshift(patterns, axes=(-2, -1))
+    return draft.converted("diffraction", shifted, "DC moved from the corner to the centre (fftshift)")
+
+
+def _to_pixels(draft: _Draft) -> _Draft:
+    if not draft.sound("xcoords", "ycoords"):
+        return draft
+    seen = evidence.unit_of(draft.arrays["xcoords"], draft.arrays["ycoords"])
+    draft, unit = draft.settled(evidence.UNIT, draft.reading.positions.unit, seen)
+    if unit != "m":
+        return draft
+    pixel = draft.card.physics.object_pixel_size_m if draft.card else None
+    if pixel is None:
+        remedy = f"write physics.object_pixel_size_m in {draft.card_name}"
+        place, wanted = evidence.UNIT.place, "the size of an object pixel"
+        return draft.violating(Violation("positions.unit", place, "metres and no pixel size", wanted, remedy))
+    for key in ("xcoords", "ycoords"):
+        how = f"metres to pixels of {pixel.value:g} m{' (assumed)' if pixel.assumed else ''}"
+        draft = draft.converted(key, draft.arrays[key] / pixel.value, how)
+    return draft
+
+
+def _number(draft: _Draft) -> _Draft:
+    """Patterns without numbers get them in order."""
+    if "scan_index" not in draft.arrays and draft.sound("diffraction"):
+        count = len(draft.arrays["diffraction"])
+        draft = draft.converted("scan_index", np.arange(count), f"absent, numbered 0 to {count - 1}")
+    return draft
+
+
+def _scan(draft: _Draft, file_name: str) -> Scan:
+    arrays = {key: np.ascontiguousarray(array) for key, array in draft.arrays.items()}
+    probe, card = arrays.get("probeGuess"), draft.card
+    role = (card.reading.object.role if card and card.reading.object else "guess") if "objectGuess" in arrays else None
+    left_out = ("Y: patches of the object, checked and left out",) if "Y" in arrays else ()
+    metadata = ScanMetadata(
+        name=card.name if card else shown(file_name).split(".")[0],
+        **({field: getattr(card, field) for field in ("title", "source", "version", "licence")} if card else {}),
+        **(dict(card.physics) if card else {}),
+        object_role=role,
+        conversions=(*draft.conversions, *left_out),
+        contract=SCAN.id,
+    )
+    return Scan(
+        diffraction=arrays["diffraction"],
+        xcoords=arrays["xcoords"],
+        ycoords=arrays["ycoords"],
+        probe_guess=probe[np.newaxis] if probe is not None and probe.ndim == 2 else probe,
+        object_guess=arrays.get("objectGuess"),
+        scan_index=arrays["scan_index"],
+        metadata=metadata,
+    )
