@@ -1,0 +1,49 @@
+"""``smalti doctor``: what this machine will do with the work it is given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from smalti.cli.options import AsJson, StorePlace, print_json, readable_size, the_store
+
+
+def doctor(store: StorePlace = None, as_json: AsJson = False) -> None:
+    """Measure BLAS and disk, and look at the store's file system. Exit code 1: something needs mending."""
+    from smalti.compute import run_child
+    from smalti.compute.blas import FAST_GFLOPS
+    from smalti.store.filesystem import examine
+
+    root = the_store(store).root
+    blas = run_child("smalti.compute.blas:measure", {})
+    disk = examine(root)
+    advice = []
+    if blas["gflops"] < FAST_GFLOPS:
+        advice.append(f"matrix products run at {blas['gflops']:.1f} GFLOP/s: install OpenBLAS or scipy-openblas32.")
+    if not disk.hard_links:
+        advice.append(f"the file system at {disk.folder} has no hard links, which naming values needs: move the store.")
+    if disk.free_nbytes < 1e9:
+        advice.append(f"only {readable_size(disk.free_nbytes)} are free at {disk.folder}: free some space.")
+    document: dict[str, Any] = {
+        "blas": blas,
+        "disk": {field: getattr(disk, field) for field in type(disk).__slots__} | {"folder": str(disk.folder)},
+        "advice": advice,
+    }
+    if as_json:
+        print_json(document)
+    else:
+        threads = f", {blas['threads']} thread(s)" if blas["threads"] else ""
+        typer.echo(f"BLAS          {blas['name']} {blas['version']}{threads}: {blas['gflops']:.0f} GFLOP/s")
+        typer.echo(f"store         {root}")
+        typer.echo(
+            f"disk          {disk.write_mb_per_s:.0f} MB/s written and synced, a small sync {disk.sync_ms:.2f} ms"
+        )
+        typer.echo(f"hard links    {'yes' if disk.hard_links else 'no'}")
+        case = "matters" if disk.case_sensitive else "does not matter"
+        typer.echo(f"upper case    {case} in file names")
+        typer.echo(f"free          {readable_size(disk.free_nbytes)}")
+        for line in advice:
+            typer.echo(f"to mend: {line}")
+    if advice:
+        raise typer.Exit(1)

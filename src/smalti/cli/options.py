@@ -1,0 +1,45 @@
+"""What every command shares: where the store is, and whether to answer in JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from smalti.store import Store
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+StorePlace = Annotated[
+    str | None, typer.Option("--store", metavar="PATH-OR-URL", help="The store; by default the one of this root.")
+]
+Reference = Annotated[
+    str, typer.Argument(metavar="REF", help="A name, sha256:<hex>, or a unique prefix of 8 or more digits.")
+]
+
+
+def the_store(place: str | None) -> Store:
+    """Open the store that was named, else that of the root around the current folder."""
+    from smalti import open_store
+    from smalti.settings import Settings
+
+    return open_store(place or Settings().store)
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document."""
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def readable_size(nbytes: float) -> str:
+    """Return a size with a unit a person reads.
+
+    >>> readable_size(33_816_576), readable_size(12)
+    ('33.8 MB', '12 B')
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if nbytes < 1000:
+            return f"{nbytes:.3g} {unit}" if unit != "B" else f"{nbytes:.0f} B"
+        nbytes /= 1000
+    return f"{nbytes:.3g} TB"

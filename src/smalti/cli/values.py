@@ -1,0 +1,167 @@
+"""``smalti put``, ``get``, ``ls``, ``show``: values in and out of a store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from smalti.cli.options import AsJson, Reference, StorePlace, print_json, readable_size, the_store
+from smalti.errors import NotFound, Refused
+
+if TYPE_CHECKING:
+    from smalti.store import Record, Store
+
+
+def put(
+    path: Annotated[Path, typer.Argument(help="A file: .npy and .npz become arrays, anything else bytes.")],
+    name: Annotated[str | None, typer.Option(help="A name to find it by.")] = None,
+    opaque: Annotated[bool, typer.Option("--opaque", help="Keep the file as bytes, whatever it is.")] = False,
+    store: StorePlace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Store a file's value, once; print its digest."""
+    ref = the_store(store).put(_value(path, opaque), name)
+    if as_json:
+        fields = ("digest", "kind", "nbytes", "new_bytes")
+        print_json({"name": name} | {field: getattr(ref, field) for field in fields})
+    else:
+        new = f"{readable_size(ref.new_bytes)} new" if ref.new_bytes else "nothing new: it was there already"
+        typer.echo(f"{ref.digest}  {ref.kind}, {readable_size(ref.nbytes)}, {new}")
+
+
+def get(
+    ref: Reference,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to; by default here.")] = None,
+    store: StorePlace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Verify a value and write it: an array to .npy, bytes as they were, a tree to a folder."""
+    opened = the_store(store)
+    record = opened.record(ref)
+    target = output or Path(ref.rsplit("/", 1)[-1].replace(":", "-") + Path(record.filename).suffix)
+    if target.exists():
+        raise Refused(f"{target} exists already; name another place with --output.")
+    if not target.parent.is_dir():
+        raise NotFound(f"{target} cannot be written because {target.parent} is no folder; create it first.")
+    _write(opened, record, target)
+    if as_json:
+        print_json({"digest": record.address, "written": str(target)})
+    else:
+        typer.echo(str(target))
+
+
+def ls(store: StorePlace = None, as_json: AsJson = False) -> None:
+    """List the names, each with what it stands for now."""
+    opened = the_store(store)
+    rows = [
+        {
+            "name": named.name,
+            "version": named.version,
+            "kind": (record := opened.record(named.address)).kind,
+            "type": record.header.get("type"),
+            "nbytes": record.nbytes,
+            "digest": named.address,
+            "at": named.at,
+        }
+        for named in opened.names()
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    width = max((len(str(row["name"])) for row in rows), default=0)
+    for row in rows:
+        what = row["type"] or row["kind"]
+        size = readable_size(int(str(row["nbytes"])))
+        typer.echo(f"{row['name']:{width}}  {what:14} {size:>8}  {str(row['digest'])[:19]}  {row['at']}")
+    if not rows:
+        typer.echo(f"no names in the store at {opened.root}; put something: smalti put FILE --name NAME", err=True)
+
+
+def show(ref: Reference, store: StorePlace = None, as_json: AsJson = False) -> None:
+    """Show what a value is made of, without reading its content."""
+    opened = the_store(store)
+    record = opened.record(ref)
+    document = {
+        "digest": record.address,
+        "nbytes": record.nbytes,
+        "leaves": len(record.leaf_sizes),
+        "file": str(opened.file(record.address) or "") or None,
+        "names": [named.name for named in opened.names() if named.address == record.address],
+        "header": record.header,
+    }
+    if as_json:
+        print_json(document)
+        return
+    typer.echo(f"{record.address}  {_kind(record)}, {readable_size(record.nbytes)}")
+    for name in ("names", "file", "leaves"):
+        if document[name]:
+            shown = ", ".join(document[name]) if name == "names" else document[name]  # type: ignore[arg-type]
+            typer.echo(f"  {name}: {shown}")
+    for name, value in _described(record).items():
+        typer.echo(f"  {name}: {value}")
+    for name, address in record.children.items():
+        child = opened.record(address)
+        typer.echo(f"  {name}  {address[:19]}  {_kind(child)}, {readable_size(child.nbytes)}")
+
+
+def _kind(record: Record) -> str:
+    shape = record.header.get("shape")
+    described = f" {record.header['dtype']} {tuple(shape)}" if isinstance(shape, list) else ""
+    return f"{record.header.get('type') or record.kind}{described}"
+
+
+def _described(record: Record) -> dict[str, Any]:
+    attrs = record.header.get("attrs")
+    return dict(attrs) if isinstance(attrs, dict) else {}
+
+
+def _value(path: Path, opaque: bool) -> Any:
+    import mmap
+
+    from smalti.contracts import read_arrays
+
+    if not path.is_file():
+        raise NotFound(f"{path} is not a file; name one to store.")
+    if not opaque and path.suffix == ".npz":
+        return read_arrays(path)
+    if not opaque and path.suffix == ".npy":
+        return _npy(path)
+    with path.open("rb") as file:
+        if not path.stat().st_size:  # an empty file cannot be mapped
+            return b""
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def _npy(path: Path) -> Any:
+    import numpy as np
+
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise Refused(f"{path} is not a .npy file that can be stored ({error}); --opaque keeps it as bytes.") from error
+
+
+def _write(store: Store, record: Record, target: Path) -> None:
+    import json
+    import shutil
+
+    if record.kind != "tree":
+        store.get(record.address)  # verifies every byte
+        source = store.file(record.address)
+        assert source is not None
+        shutil.copyfile(source, target)
+        return
+    target.mkdir()
+    for name, address in record.children.items():
+        child = store.record(address)
+        _write(store, child, target / _safe(name, Path(child.filename).suffix))
+    (target / "attrs.json").write_text(json.dumps(_described(record), indent=2, ensure_ascii=False) + "\n")
+
+
+def _safe(name: str, suffix: str) -> str:
+    """A child's name is foreign text: it becomes one plain part of a path, or is refused."""
+    if name in ("", ".", "..", "attrs.json") or "/" in name or "\0" in name:
+        raise Refused(f"the child {name!r} cannot be written as a file; read it in Python with store.get.")
+    return name + suffix

@@ -1,0 +1,6 @@
+"""What the machine computes with: a fast BLAS before mlx loads, and child processes to run mlx in."""
+
+from smalti.compute.blas import Blas, prepare_blas
+from smalti.compute.child import run_child
+
+__all__ = ["Blas", "prepare_blas", "run_child"]

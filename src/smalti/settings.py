@@ -1,0 +1,36 @@
+"""The settings of a Smalti root, from the environment and ``.env``, in one place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Where things lie; every path follows from ``root``."""
+
+    model_config = SettingsConfigDict(env_prefix="SMALTI_", env_file=".env", extra="ignore", frozen=True)
+
+    root: Path = Field(default_factory=lambda: find_root(Path.cwd()))
+
+    @property
+    def raw(self) -> Path:
+        """Where raw files arrive."""
+        return self.root / "data" / "raw"
+
+    @property
+    def store(self) -> Path:
+        """The content-addressed store."""
+        return self.root / "store"
+
+    @property
+    def products(self) -> Path:
+        """Where Ptychodus products are written."""
+        return self.root / "outputs" / "ptychodus_products"
+
+
+def find_root(start: Path) -> Path:
+    """Return the nearest folder at or above ``start`` that holds ``workspace.yaml``, else ``start`` itself."""
+    return next((folder for folder in (start, *start.parents) if (folder / "workspace.yaml").is_file()), start)

@@ -1,0 +1,145 @@
+"""Laws of the command line: what goes in comes out, every refusal is one sentence, help answers at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+COMMANDS = ["validate", "put", "get", "ls", "show", "fsck", "doctor", "product"]
+
+
+def smalti(*arguments: str, cwd: Path, check: int | None = 0) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "SMALTI_ROOT": str(cwd)}
+    command = [sys.executable, "-c", "from smalti.cli import main; main()", *arguments]
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert "Traceback" not in done.stderr
+    if check is not None:
+        assert done.returncode == check, done.stderr
+    return done
+
+
+def answer(*arguments: str, cwd: Path) -> dict:
+    return json.loads(smalti(*arguments, "--json", cwd=cwd).stdout)
+
+
+def test_help_lists_every_command_and_loads_nothing_heavy(tmp_path: Path) -> None:
+    program = """
+import sys
+sys.argv = ["smalti", "--help"]
+from smalti.cli import main
+try:
+    main()
+finally:
+    print(sorted({"numpy", "pandas", "h5py", "mlx", "pydantic", "matplotlib", "rich.progress"} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert all(command in done.stdout for command in COMMANDS)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_an_array_comes_back_as_the_file_it_was(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.arange(1000).reshape(10, 100))
+    put = answer("put", "a.npy", "--name", "numbers/first", cwd=tmp_path)
+    assert (put["kind"], put["nbytes"]) == ("array", 8000)
+    assert smalti("get", "numbers/first", cwd=tmp_path).stdout == "first.npy\n"
+    np.testing.assert_array_equal(np.load(tmp_path / "first.npy"), np.arange(1000).reshape(10, 100))
+
+
+def test_the_same_scan_under_two_names_adds_less_than_10_kb(tmp_path: Path) -> None:
+    arrays = {"diffraction": np.random.default_rng(0).random((20, 64, 64), np.float32), "xcoords": np.arange(20.0)}
+    np.savez(tmp_path / "a.npz", **arrays)
+    np.savez_compressed(tmp_path / "b.npz", **arrays)
+    first = answer("put", "a.npz", "--name", "one", cwd=tmp_path)
+    before = sum(p.stat().st_size for p in (tmp_path / "store").rglob("*") if p.is_file())
+    second = answer("put", "b.npz", "--name", "two", cwd=tmp_path)
+    after = sum(p.stat().st_size for p in (tmp_path / "store").rglob("*") if p.is_file())
+    assert second["digest"] == first["digest"]
+    assert after - before < 10_000
+
+
+def test_any_file_is_kept_as_bytes(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_bytes(b"a\r\nb")
+    (tmp_path / "empty").write_bytes(b"")
+    digest = answer("put", "notes.txt", cwd=tmp_path)["digest"]
+    smalti("get", digest, "-o", "back", cwd=tmp_path)
+    assert (tmp_path / "back").read_bytes() == b"a\r\nb"
+    assert answer("put", "empty", cwd=tmp_path)["nbytes"] == 0
+
+
+def test_a_tree_comes_back_as_a_folder(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=np.arange(3), y=np.ones(2))
+    smalti("put", "a.npz", "--name", "pair", cwd=tmp_path)
+    smalti("get", "pair", cwd=tmp_path)
+    np.testing.assert_array_equal(np.load(tmp_path / "pair" / "x.npy"), np.arange(3))
+    assert {p.name for p in (tmp_path / "pair").iterdir()} == {"x.npy", "y.npy", "attrs.json"}
+
+
+def test_ls_and_show_say_what_is_there(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=np.arange(3))
+    digest = answer("put", "a.npz", "--name", "pair", cwd=tmp_path)["digest"]
+    (row,) = json.loads(smalti("ls", "--json", cwd=tmp_path).stdout)
+    assert (row["name"], row["digest"], row["kind"], row["version"]) == ("pair", digest, "tree", 1)
+    assert "pair" in smalti("ls", cwd=tmp_path).stdout
+    shown = answer("show", digest[7:17], cwd=tmp_path)
+    assert shown["names"] == ["pair"]
+    assert "array <i8 (3,)" in smalti("show", "pair", cwd=tmp_path).stdout
+
+
+def test_fsck_is_0_when_clean_and_1_with_the_object_named_when_not(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.arange(1000))
+    digest = answer("put", "a.npy", "--name", "numbers", cwd=tmp_path)["digest"]
+    assert "1 objects, 8 kB: clean" in smalti("fsck", cwd=tmp_path).stdout
+    path = next((tmp_path / "store").rglob("data.npy"))
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 4
+    path.chmod(0o644)
+    path.write_bytes(content)
+    done = smalti("fsck", cwd=tmp_path, check=1)
+    assert digest in done.stdout
+    assert "Needed by: numbers." in done.stdout
+    assert not json.loads(smalti("fsck", "--json", cwd=tmp_path, check=1).stdout)["clean"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["put", "missing.npy"], "missing.npy is not a file; name one to store."),
+        (["get", "nothing"], "'nothing' is neither a name nor a digest (8 digits or more) in the store at"),
+        (["show", "deadbeef"], "'deadbeef' is neither a name nor a digest"),
+        (["put", "broken.npy"], "broken.npy is not a .npy file that can be stored"),
+        (["put", "broken.npz"], "broken.npz: the file: found"),
+        (["put", "fine.npy", "--name", "../up"], "'../up' cannot be a name"),
+        (["get", "fine", "--store", "fine.npy"], "is a file, but a store is a folder"),
+        (["get", "fine", "--store", "s3://bucket"], "is not a local folder"),
+        (["ls", "--store", "fine.npy/x"], "no names in the store"),
+    ],
+)
+def test_a_refusal_is_one_sentence_and_stores_nothing(tmp_path: Path, arguments: list[str], sentence: str) -> None:
+    np.save(tmp_path / "fine.npy", np.arange(3))
+    (tmp_path / "broken.npy").write_bytes(b"no array")
+    (tmp_path / "broken.npz").write_bytes(b"no archive")
+    done = smalti(*arguments, cwd=tmp_path, check=None)
+    assert sentence in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert done.returncode == (0 if arguments[0] == "ls" else 1)
+    assert not (tmp_path / "store").exists()
+
+
+def test_get_never_writes_over_a_file(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.arange(3))
+    smalti("put", "a.npy", "--name", "a", cwd=tmp_path)
+    done = smalti("get", "a", cwd=tmp_path, check=1)
+    assert "a.npy exists already; name another place with --output." in done.stderr
+
+
+def test_doctor_measures_the_machine(tmp_path: Path) -> None:
+    found = json.loads(smalti("doctor", "--json", cwd=tmp_path, check=None).stdout)
+    assert found["blas"]["gflops"] > 0
+    assert found["disk"]["write_mb_per_s"] > 0
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".smalti-doctor")]
