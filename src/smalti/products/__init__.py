@@ -1,0 +1,28 @@
+"""Ptychodus products: written, read, judged, composed from reconstructions and converted from PtychoPINN scans."""
+
+from smalti.products.compose import product_from_reconstruction, raw_bundle_of
+from smalti.products.convert import (
+    ExportMeta,
+    export_npz,
+    export_product_from_rawdata,
+    import_product_to_rawdata,
+)
+from smalti.products.hdf5 import RawBundle, read_product, read_raw_bundle, write_product
+from smalti.products.rawdata import RawData
+from smalti.products.validate import Finding, validate_product
+
+__all__ = [
+    "ExportMeta",
+    "Finding",
+    "RawBundle",
+    "RawData",
+    "export_npz",
+    "export_product_from_rawdata",
+    "import_product_to_rawdata",
+    "product_from_reconstruction",
+    "raw_bundle_of",
+    "read_product",
+    "read_raw_bundle",
+    "validate_product",
+    "write_product",
+]
