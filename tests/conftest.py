@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from smalti.compute import prepare_blas
+
+prepare_blas()  # before any test module imports mlx, which happens when pytest collects it
+
 _DATA = Path(os.environ.get("SMALTI_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 

@@ -121,9 +121,11 @@ def test_an_exception_in_the_parent_ends_the_child() -> None:
         pids.append(progress["pid"])
         raise KeyboardInterrupt
 
+    start = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         run_child("smalti.errands:sleep", {}, interrupt)
     assert wait_until_gone(pids[0])
+    assert time.monotonic() - start < 30  # it was ended, not waited for
 
 
 def test_the_child_ends_when_its_parent_is_killed() -> None:

@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+
+from smalti.codecs.scan import Scan
+from smalti.contracts.card import Card
+from smalti.datasets.simulators import card_fields, simulate_scan, write_raw_npz
+from smalti.errors import Refused
+
+
+@pytest.fixture(scope="module")
+def scan() -> Scan:
+    return simulate_scan("small", positions_per_side=6, window=32)
+
+
+def test_a_simulated_scan_has_the_canonical_shapes_and_types(scan: Scan) -> None:
+    assert scan.diffraction.shape == (36, 32, 32)
+    assert scan.diffraction.dtype == np.float32
+    assert scan.xcoords.shape == scan.ycoords.shape == scan.scan_index.shape == (36,)
+    assert scan.probe_guess is not None
+    assert scan.probe_guess.shape == (1, 32, 32)
+    assert scan.object_guess is not None
+    assert scan.object_guess.shape[0] == scan.object_guess.shape[1]
+    assert scan.object_guess.dtype == scan.probe_guess.dtype == np.complex64
+
+
+def test_amplitudes_are_roots_of_whole_counts(scan: Scan) -> None:
+    counts = scan.diffraction.astype(np.float64) ** 2
+    assert np.abs(counts - np.rint(counts)).max() < 1e-2
+    assert counts.max() > 100
+
+
+def test_the_undiffracted_beam_is_at_the_centre(scan: Scan) -> None:
+    mean = (scan.diffraction**2).mean(axis=0)
+    assert mean[8:24, 8:24].sum() > 0.9 * mean.sum()
+
+
+def test_the_object_lets_through_no_more_photons_than_the_probe_holds(scan: Scan) -> None:
+    per_pattern = (scan.diffraction.astype(np.float64) ** 2).sum(axis=(1, 2))
+    assert (per_pattern > 0.55**2 * 0.99e6).all()
+    assert (per_pattern < 1.01e6).all()
+
+
+def test_the_probe_is_centred_on_its_array(scan: Scan) -> None:
+    assert scan.probe_guess is not None
+    intensity = np.abs(scan.probe_guess[0]) ** 2
+    axis = np.arange(32) - (32 - 1) / 2
+    assert abs((intensity.sum(axis=0) * axis).sum() / intensity.sum()) < 1e-3
+    assert abs((intensity.sum(axis=1) * axis).sum() / intensity.sum()) < 1e-3
+
+
+def test_every_probe_lies_inside_the_object_at_fractions_of_a_pixel(scan: Scan) -> None:
+    assert scan.object_guess is not None
+    for coords in (scan.xcoords, scan.ycoords):
+        assert coords.min() >= 31 / 2
+        assert coords.max() <= scan.object_guess.shape[0] - 1 - 31 / 2
+        assert not np.equal(coords % 1, coords[0] % 1).all()
+
+
+def test_physical_values_agree_with_each_other(scan: Scan) -> None:
+    known = scan.metadata
+    assert known.photon_energy_eV is not None
+    assert known.detector_distance_m is not None
+    assert known.detector_pixel_size_m is not None
+    assert known.object_pixel_size_m is not None
+    wavelength_m = 6.62607015e-34 * 299792458 / (known.photon_energy_eV.value * 1.602176634e-19)
+    expected = wavelength_m * known.detector_distance_m.value / (32 * known.detector_pixel_size_m.value)
+    assert known.object_pixel_size_m.value == pytest.approx(expected, rel=1e-6)
+    assert known.object_role == "truth"
+    assert known.assumptions() == ()
+
+
+def test_a_seed_gives_the_same_scan_and_another_seed_another() -> None:
+    first, again, other = (simulate_scan("s", positions_per_side=2, window=16, seed=s) for s in (1, 1, 2))
+    assert np.array_equal(first.diffraction, again.diffraction)
+    assert np.array_equal(first.xcoords, again.xcoords)
+    assert not np.array_equal(first.xcoords, other.xcoords)
+
+
+def test_numbers_that_give_no_scan_are_refused() -> None:
+    with pytest.raises(Refused, match="0 positions per side, a window of 64 pixels"):
+        simulate_scan("none", positions_per_side=0)
+
+
+def test_equal_scans_leave_equal_raw_files_with_the_raw_keys(scan: Scan, tmp_path) -> None:
+    write_raw_npz(scan, tmp_path / "a.npz")
+    write_raw_npz(scan, tmp_path / "b.npz")
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as raw:
+        assert set(raw) == {"diffraction", "probeGuess", "objectGuess", "xcoords", "ycoords", "scan_index"}
+        assert np.array_equal(raw["diffraction"], scan.diffraction)
+        assert raw["probeGuess"].shape == (32, 32)
+
+
+def test_a_raw_file_that_cannot_be_written_leaves_nothing_behind(scan: Scan, tmp_path) -> None:
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(OSError, match="taken"):
+        write_raw_npz(scan, tmp_path / "taken")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_the_card_is_a_valid_card_and_says_that_the_object_is_the_truth(scan: Scan) -> None:
+    card = Card.model_validate(card_fields(scan))
+    assert card.licence == "CC0-1.0"
+    assert card.reading.object is not None
+    assert card.reading.object.role == "truth"
+    assert card.physics.detector_distance_m == scan.metadata.detector_distance_m

@@ -1,0 +1,53 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from smalti.datasets.simulators import simulate_scan
+from smalti.errors import Refused
+from smalti.ptycho.probe import initial_probe, mean_intensity, pupil_support
+
+
+@pytest.fixture(scope="module")
+def scan():
+    return simulate_scan("probe", positions_per_side=4, window=32)
+
+
+def energy(probe) -> float:
+    return float((np.abs(probe.astype(np.complex128)) ** 2).sum())
+
+
+@pytest.mark.parametrize("gauge", [1e-6, 1.0, 3e5j])
+def test_a_guess_in_any_gauge_is_scaled_to_the_mean_count(scan, gauge) -> None:
+    probe = initial_probe(replace(scan, probe_guess=(scan.probe_guess * gauge).astype(np.complex64)))
+    assert energy(probe) == pytest.approx(mean_intensity(scan).sum(), rel=1e-5)
+    assert probe.dtype == np.complex64
+
+
+def test_the_energy_is_shared_between_the_modes_as_in_the_guess(scan) -> None:
+    modes = np.concatenate([scan.probe_guess, scan.probe_guess * 0.5])
+    probe = initial_probe(replace(scan, probe_guess=modes))
+    assert energy(probe[0]) == pytest.approx(4 * energy(probe[1]), rel=1e-5)
+    assert energy(probe) == pytest.approx(mean_intensity(scan).sum(), rel=1e-5)
+
+
+def test_without_a_guess_the_probe_is_in_focus_at_the_centre_of_its_array(scan) -> None:
+    probe = initial_probe(replace(scan, probe_guess=None))
+    assert probe.shape == (1, 32, 32)
+    intensity = np.abs(probe[0]) ** 2
+    assert intensity[15:17, 15:17].sum() > 0.1 * intensity.sum()
+    assert np.allclose(intensity[15:17, 15:17], intensity[15, 15], rtol=0.2)
+    assert energy(probe) == pytest.approx(mean_intensity(scan).sum(), rel=1e-5)
+
+
+def test_the_support_holds_the_true_pupil_and_leaves_the_dark_out(scan) -> None:
+    support = pupil_support(scan)
+    pupil = np.abs(np.fft.fft2(scan.probe_guess[0])) ** 2
+    assert pupil[support].sum() > 0.999 * pupil.sum()
+    assert support[0, 0]
+    assert support.mean() < 0.6
+
+
+def test_a_scan_without_light_is_refused(scan) -> None:
+    with pytest.raises(Refused, match="every pixel of the scan probe is 0"):
+        initial_probe(replace(scan, diffraction=np.zeros_like(scan.diffraction)))
