@@ -7,7 +7,7 @@ import mmap
 import re
 import shutil
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from smalti.contracts import SCAN, Outcome, Violation, examine
 from smalti.contracts.card import Card
 from smalti.contracts.violation import broken, errors
 from smalti.datasets.cards import card_for
-from smalti.errors import ContractBroken, SmaltiError
+from smalti.errors import ContractBroken, Refused, SmaltiError
+from smalti.products import object_pixel_m
 from smalti.store import Store
 from smalti.store.commit import machine_errors, staged_folder
 
@@ -71,12 +72,23 @@ def admit(request: Mapping[str, Any], _report: Callable[[dict[str, Any]], None])
 
 
 def _verdict(outcome: Outcome) -> dict[str, Any]:
+    violations = (*outcome.violations, *(_unfit_for_a_product(outcome.scan) if outcome.scan else ()))
     return {
         "contract": SCAN.id,
         "accepted": outcome.scan is not None,
-        "reason": "\n".join(str(violation) for violation in errors(outcome.violations)),
-        "violations": [{**asdict(violation), "message": str(violation)} for violation in outcome.violations],
+        "reason": "\n".join(str(violation) for violation in errors(violations)),
+        "violations": [{**asdict(violation), "message": str(violation)} for violation in violations],
     }
+
+
+def _unfit_for_a_product(scan: Scan) -> Iterator[Violation]:
+    """A scan without physics can be reconstructed, but a person should hear now that no product will come of it."""
+    try:
+        object_pixel_m(scan)
+    except Refused:
+        found, wanted = "no object pixel size", "physics in the card that give one, for the product's metres"
+        remedy = "state object_pixel_size_m, or photon_energy_eV, detector_distance_m and detector_pixel_size_m"
+        yield Violation("physics.pixel_size", "the scan", found, wanted, remedy, severity="warning")
 
 
 def _keep(store: Store, copy: Path, card: Card | None, scan: Scan, key: str) -> dict[str, Any]:

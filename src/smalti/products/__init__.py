@@ -1,6 +1,6 @@
 """Ptychodus products: written, read, judged, composed from reconstructions and converted from PtychoPINN scans."""
 
-from smalti.products.compose import product_from_reconstruction, raw_bundle_of
+from smalti.products.compose import object_pixel_m, product_from_reconstruction, raw_bundle_of
 from smalti.products.convert import (
     ExportMeta,
     export_npz,
@@ -19,6 +19,7 @@ __all__ = [
     "export_npz",
     "export_product_from_rawdata",
     "import_product_to_rawdata",
+    "object_pixel_m",
     "product_from_reconstruction",
     "raw_bundle_of",
     "read_product",

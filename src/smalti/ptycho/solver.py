@@ -241,7 +241,7 @@ def solve_stored(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
             object, or None) and ``settings`` (fields of SolverSettings).
 
     Returns:
-        ``{"reconstruction": digest}``.
+        ``{"digest": digest, "new_bytes": bytes added}`` of the Reconstruction.
 
     Raises:
         NotFound: nothing in the store answers to a digest.
@@ -256,7 +256,8 @@ def solve_stored(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
     start = None
     if request.get("checkpoint") is not None:
         start = predict_object(scan, store.get(request["checkpoint"]), settings.padding)
-    return {"reconstruction": store.put(solve(scan, settings, start, report)).digest}
+    ref = store.put(solve(scan, settings, start, report))
+    return {"digest": ref.digest, "new_bytes": ref.new_bytes}
 
 
 def _settings(fields: Mapping[str, Any]) -> SolverSettings:

@@ -151,7 +151,7 @@ def test_a_stored_scan_is_solved_to_the_same_bits_in_a_child_process(scan, tmp_p
     }
     told: list[dict[str, float]] = []
     answer = run_child("smalti.ptycho.solver:solve_stored", request, told.append)
-    outcome = store.get(answer["reconstruction"])
+    outcome = store.get(answer["digest"])
     assert list(outcome.loss) == [t["loss"] for t in told]
     assert outcome.object.tobytes() == solve(scan, SolverSettings(epochs=2, batch=8)).object.tobytes()
     with pytest.raises(Refused, match="do not fit the solver; it knows epochs, batch"):

@@ -1,0 +1,1 @@
+"""What exists, in the order it comes to be: raw, scans, splits, checkpoints, reconstructions, products, checks."""

@@ -1,0 +1,56 @@
+"""Contracts as asset checks that stop what comes after them."""
+
+import dagster as dg
+
+from assets.products import ptychodus_product
+from assets.raw import CONTRACT_CHECK, SCANS, raw_scan, violations_table
+from assets.reconstructions import reconstruction
+from resources import StoreResource
+from smalti import Product, Reconstruction, Ref
+from smalti.datasets.arrival import judge_stored
+from smalti.products import validate_product
+from smalti.settings import Settings
+
+_WORST_R_FACTOR = 0.5
+
+
+@dg.asset_check(
+    asset=raw_scan.key,
+    name=CONTRACT_CHECK,
+    blocking=True,
+    partitions_def=SCANS,
+    description="The file keeps the scan contract. The sensor judges it on arrival; here it is judged again.",
+)
+def contract(store: StoreResource, raw_scan: Ref) -> dg.AssetCheckResult:
+    verdict = judge_stored(store.open(), raw_scan.digest)
+    return dg.AssetCheckResult(
+        passed=verdict["accepted"],
+        description=verdict["reason"] or f"accepted under {verdict['contract']}",
+        metadata={"contract": verdict["contract"], "violations": violations_table(verdict["violations"])},
+    )
+
+
+@dg.asset_check(
+    asset=reconstruction,
+    blocking=True,
+    partitions_def=SCANS,
+    description=f"The R-factor over all patterns is below {_WORST_R_FACTOR}: the object explains the scan.",
+)
+def explains_the_scan(reconstruction: Reconstruction) -> dg.AssetCheckResult:
+    r_factor = float(reconstruction.metrics["r_factor"])
+    return dg.AssetCheckResult(passed=r_factor < _WORST_R_FACTOR, metadata={"r_factor": r_factor})
+
+
+@dg.asset_check(
+    asset=ptychodus_product,
+    blocking=True,
+    partitions_def=SCANS,
+    description="The product file is sound: unique indexes, footprint inside the object, finite, units plausible.",
+)
+def is_sound(ptychodus_product: Product) -> dg.AssetCheckResult:
+    path = Settings().products / f"{ptychodus_product.metadata.name}.h5"
+    found = validate_product(path)
+    return dg.AssetCheckResult(
+        passed=not any(finding.severity == "error" for finding in found),
+        metadata={"findings": dg.MetadataValue.md("\n".join(f"- {finding}" for finding in found) or "none")},
+    )

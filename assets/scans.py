@@ -1,0 +1,32 @@
+"""Scans: raw files read by their contract, in canonical form."""
+
+import dagster as dg
+
+from assets.previews import picture, sentences
+from assets.raw import SCANS
+from resources import StoreResource
+from smalti import Ref, Scan
+from smalti.datasets.arrival import scan_of
+from smalti.ptycho.previews import scan_preview
+
+
+@dg.asset(
+    partitions_def=SCANS,
+    group_name="ptychography",
+    kinds={"numpy"},
+    description="Amplitudes with the beam at the centre, positions in pixels, probe: whatever the raw file held.",
+)
+def scan(context: dg.AssetExecutionContext, store: StoreResource, raw_scan: Ref) -> Scan:
+    value = scan_of(store.open(), raw_scan.digest)
+    metadata = value.metadata
+    context.add_output_metadata(
+        {
+            "preview": picture(scan_preview(value), "mean diffraction and scan path"),
+            "patterns": len(value.diffraction),
+            "conversions": sentences(metadata.conversions),
+            "assumed": sentences(metadata.assumptions()),
+            "source": dg.MetadataValue.text(metadata.source or "unknown"),
+            "licence": dg.MetadataValue.text(metadata.licence or "unknown"),
+        }
+    )
+    return value

@@ -1,0 +1,26 @@
+"""The one list of what Dagster loads."""
+
+import dagster as dg
+
+from assets.checks import contract, explains_the_scan, is_sound
+from assets.products import ptychodus_product
+from assets.raw import raw_scan
+from assets.reconstructions import reconstruction
+from assets.scans import scan
+from assets.splits import scan_split
+from jobs import JOBS, nightly_check, ptycho_checkpoint
+from jobs.console import console
+from resources import local
+from sensors.raw_files import raw_files
+
+defs = dg.Definitions(
+    assets=[raw_scan, scan, scan_split, ptycho_checkpoint, reconstruction, ptychodus_product],
+    asset_checks=[contract, explains_the_scan, is_sound],
+    jobs=JOBS,
+    schedules=[nightly_check],
+    sensors=[raw_files],
+    resources=local(),
+    loggers={"console": console},
+    # A step here is a few milliseconds or a child process of its own: a further process per step only costs.
+    executor=dg.in_process_executor,
+)

@@ -1,0 +1,31 @@
+"""What may be launched by name: ingest, train, reconstruct, export, maintenance."""
+
+import dagster as dg
+
+from jobs.arrival import arrival
+from jobs.maintenance import maintenance, nightly_check
+from jobs.training import ptycho_checkpoint
+
+__all__ = ["JOBS", "maintenance", "nightly_check", "ptycho_checkpoint", "reconstruct"]
+
+ingest = dg.define_asset_job(
+    "ingest",
+    selection='key:"scan" or key:"scan_split"',
+    description="Read a raw scan by its contract and split it.",
+)
+train = dg.define_asset_job(
+    "train",
+    selection='key:"ptycho_checkpoint"',
+    description="Train the network on one scan.",
+)
+reconstruct = dg.define_asset_job(
+    "reconstruct",
+    selection=dg.AssetSelection.assets("raw_scan").downstream(include_self=False),
+    description="From a raw scan to its Ptychodus product, every step.",
+)
+export = dg.define_asset_job(
+    "export",
+    selection='key:"ptychodus_product"',
+    description="Write the product of a finished reconstruction again.",
+)
+JOBS = [arrival, ingest, train, reconstruct, export, maintenance]

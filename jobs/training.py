@@ -1,0 +1,54 @@
+"""Training ops, and the checkpoint asset made of them."""
+
+from typing import Any
+
+import dagster as dg
+import numpy as np
+
+from assets.checkpoints import ptycho_checkpoint as checkpoint_asset
+from assets.previews import picture
+from resources import Compute, StoreResource
+from smalti import Ref
+from smalti.ptycho.previews import loss_preview
+
+
+class TrainingConfig(dg.Config):
+    """Attributes:
+    epochs: passes over the training positions; the trainer's own default when left out.
+    seed: decides weights and order.
+    """
+
+    epochs: int | None = None
+    seed: int = 0
+
+
+@dg.op(description="Settle what is trained, so that the run's log and the checkpoint agree.")
+def training_request(config: TrainingConfig, scan: Ref, split: Ref) -> dict[str, Any]:
+    return {"scan": scan.digest, "split": split.digest, "settings": config.model_dump(exclude_none=True)}
+
+
+@dg.op(description="Train in a child process; nothing else ever imports mlx.", tags={"dagster/compute_kind": "mlx"})
+def train_network(context: dg.OpExecutionContext, compute: Compute, request: dict[str, Any]) -> dict[str, Any]:
+    return compute.run(context.log, "smalti.ptycho.network:train_stored", **request)
+
+
+@dg.op(description="Show how the training went and hand the checkpoint over.")
+def finished_checkpoint(context: dg.OpExecutionContext, store: StoreResource, trained: dict[str, Any]) -> Ref:
+    checkpoint = store.open().get(trained["checkpoint"])
+    losses = [float(epoch["loss"]) for epoch in checkpoint.state["history"]]
+    context.add_output_metadata(
+        {
+            "loss": picture(loss_preview(np.array(losses)), "training loss by epoch"),
+            "parameters": sum(tensor.size for tensor in checkpoint.model.values()),
+            "ran_on": dg.MetadataValue.json(checkpoint.state["environments"]),
+        }
+    )
+    return store.open().ref(trained["checkpoint"])
+
+
+@dg.graph
+def train_ptycho_network(scan: Ref, split: Ref) -> Ref:
+    return finished_checkpoint(train_network(training_request(scan, split)))
+
+
+ptycho_checkpoint = checkpoint_asset(train_ptycho_network)

@@ -1,0 +1,15 @@
+"""What assets are given: a store, a way to keep values in it, and a way to compute; wired in one place."""
+
+from resources.compute import Compute
+from resources.io_manager import StoreIOManager
+from resources.store import StoreResource
+from smalti.settings import Settings
+
+__all__ = ["Compute", "StoreIOManager", "StoreResource", "local"]
+
+
+def local() -> dict[str, object]:
+    """One machine: the store is a folder, heavy work runs in child processes."""
+    settings = Settings()
+    store = StoreResource(place=str(settings.store))
+    return {"io_manager": StoreIOManager(store=store), "store": store, "compute": Compute(store=store)}

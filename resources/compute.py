@@ -1,0 +1,33 @@
+"""Heavy work in a child process of its own, with its progress in the run's log."""
+
+import time
+from typing import Any
+
+import dagster as dg
+
+from resources.store import StoreResource
+from smalti.compute import run_child
+
+_SECONDS_BETWEEN_LINES = 2.0
+
+
+class Compute(dg.ConfigurableResource):
+    """Runs a library function where mlx may be imported: in the main thread of a fresh process."""
+
+    store: dg.ResourceDependency[StoreResource]
+
+    def run(self, log: dg.DagsterLogManager, function: str, **request: Any) -> dict[str, Any]:
+        """Return what ``function`` answers to the request; the store's place is added to it."""
+        last = 0.0
+
+        def report(progress: dict[str, Any]) -> None:
+            nonlocal last
+            if time.monotonic() - last > _SECONDS_BETWEEN_LINES:
+                last = time.monotonic()
+                log.info(", ".join(f"{key} {_short(value)}" for key, value in progress.items() if value is not None))
+
+        return run_child(function, {"store": self.store.place, **request}, report)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

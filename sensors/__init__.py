@@ -1,0 +1,1 @@
+"""What starts by itself: the arrival of raw files."""

@@ -1,0 +1,182 @@
+"""One tick by hand: what the daemon does with the raw-files sensor, once, in this process.
+
+python -m sensors.tick                 simulates a scan if there is none, then judges and reconstructs what is new
+python -m sensors.tick --scan FILE     puts FILE (and its card) into data/raw first
+"""
+
+import argparse
+import shutil
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import dagster as dg
+from rich.console import Console
+from rich.table import Table
+
+from resources import local
+from resources.io_manager import DIGEST
+from smalti import open_store
+from smalti.contracts import card_path, read_scan
+from smalti.datasets.arrival import scan_key
+from smalti.datasets.cards import card_for
+from smalti.errors import Refused, SmaltiError, Unavailable
+from smalti.settings import Settings
+
+SIMULATED = "photographs"  # the scan that is simulated when none is given
+RUN_KEY_TAG, SENSOR_TAG = (
+    "dagster/run_key",
+    "dagster/sensor_name",
+)  # the daemon's own, so that neither repeats the other
+
+
+def bring(scan: Path, raw: Path) -> Path:
+    """Copy a scan and its card into the raw folder, never over a different file.
+
+    Raises:
+        NotFound: there is no such file.
+        ContractBroken: it does not keep the scan contract; nothing was copied.
+        Refused: another file of that name is there already.
+    """
+    read_scan(scan, card_for(scan))
+    target = raw / scan.name
+    for source, copy in ((scan, target), (card_path(scan), card_path(target))):
+        if not source.is_file() or (copy.exists() and copy.samefile(source)):
+            continue
+        if copy.exists() and copy.read_bytes() != source.read_bytes():
+            raise Refused(f"{copy} is there already with other content; rename {source} or move the old one away.")
+        if not copy.exists():
+            partial = copy.with_name(copy.name + ".part")
+            shutil.copy2(source, partial)
+            partial.rename(copy)
+    return target
+
+
+def simulate(raw: Path) -> Path:
+    """Simulate the scan of two photographs into the raw folder, unless it is there."""
+    import yaml
+
+    from smalti.datasets import simulators
+
+    target = raw / f"{SIMULATED}.npz"
+    if not target.exists():
+        scan = simulators.simulate_scan(SIMULATED)
+        card_path(target).write_text(yaml.safe_dump(simulators.card_fields(scan), sort_keys=False, allow_unicode=True))
+        simulators.write_raw_npz(scan, target)
+    return target
+
+
+def tick(instance: dg.DagsterInstance, console: Console) -> list[str]:
+    """Evaluate the sensor as often as it finds new files and execute what it requests; return the keys judged."""
+    from definitions import defs
+    from sensors.raw_files import raw_files
+
+    cursor_file = Path(instance.root_directory) / "raw_files.cursor.json"
+    cursor = cursor_file.read_text() if cursor_file.is_file() else None
+    judged: list[str] = []
+    while True:
+        with dg.build_sensor_context(instance=instance, cursor=cursor, resources=local()) as context:
+            found = raw_files(context)
+        if isinstance(found, dg.SkipReason):
+            return judged
+        for request in found.dynamic_partitions_requests or ():
+            instance.add_dynamic_partitions(request.partitions_def_name, request.partition_keys)
+            judged += request.partition_keys
+        for request in found.run_requests or ():
+            _execute(defs, instance, request, console)
+        cursor = found.cursor
+        cursor_file.write_text(cursor or "")
+
+
+def _execute(defs: dg.Definitions, instance: dg.DagsterInstance, request: dg.RunRequest, console: Console) -> None:
+    tags = {RUN_KEY_TAG: str(request.run_key), SENSOR_TAG: "raw_files"}
+    done = dg.RunsFilter(tags=tags, statuses=[dg.DagsterRunStatus.SUCCESS])
+    if instance.get_runs_count(done):
+        console.print(f"{request.partition_key}: reconstructed before from the same bytes", highlight=False)
+        return
+    start = time.monotonic()
+    job = defs.resolve_job_def("reconstruct")
+    run = job.execute_in_process(
+        run_config={"loggers": {"console": {}}},
+        instance=instance,
+        partition_key=request.partition_key,
+        tags=tags,
+        raise_on_error=False,
+    )
+    for event in run.get_step_failure_events() if not run.success else ():
+        cause = event.step_failure_data.error
+        while cause and cause.cause:
+            cause = cause.cause
+        raise Unavailable(
+            f"{request.partition_key} stopped at {event.step_key}: {cause.message.strip() if cause else ''}"
+        )
+    console.print(f"{request.partition_key}: finished in {time.monotonic() - start:.0f} s", highlight=False)
+
+
+def summary(instance: dg.DagsterInstance, key: str) -> Table:
+    """Return what there is of one scan: each asset, its digest, and what the step that made it added."""
+    table = Table("asset", "digest", "size", "newly stored", "of note", title=key, title_justify="left")
+    for name in ("raw_scan", "scan", "scan_split", "ptycho_checkpoint", "reconstruction", "ptychodus_product"):
+        wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(name), asset_partitions=[key])
+        records = instance.fetch_materializations(wanted, limit=1).records
+        if not records or not records[0].asset_materialization:
+            continue
+        metadata = {k: v.value for k, v in records[0].asset_materialization.metadata.items()}
+        notes = [
+            f"{label} {metadata[field]:.4g}"
+            for field, label in (("r_factor", "R"), ("phase_psnr_dB", "phase PSNR dB"), ("phase_ssim", "SSIM"))
+            if field in metadata
+        ]
+        sizes = [f"{int(str(metadata[field])) / 1e6:.2f} MB" for field in ("nbytes", "new_bytes")]
+        table.add_row(name, str(metadata[DIGEST]).removeprefix("sha256:")[:12], *sizes, ", ".join(notes))
+    return table
+
+
+def main() -> int:
+    """Run the main job; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="make run", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--scan", type=Path, help="a raw scan file")
+    arguments = parser.parse_args()
+    warnings.filterwarnings("ignore", category=dg.PreviewWarning)
+    console = Console()
+    settings = Settings()
+    settings.raw.mkdir(parents=True, exist_ok=True)
+    try:
+        scan = bring(arguments.scan, settings.raw) if arguments.scan else simulate(settings.raw)
+    except SmaltiError as error:
+        print(error, file=sys.stderr)
+        return 1
+    while time.time() - scan.stat().st_mtime <= 2.5:  # the sensor leaves files alone that may still be growing
+        time.sleep(0.2)
+    before = _stored_nbytes(settings.store)
+    key = scan_key(scan.name)
+    with dg.DagsterInstance.get() as instance:
+        try:
+            judged = tick(instance, console)
+        except SmaltiError as error:
+            print(error, file=sys.stderr)
+            return 1
+        if not judged:
+            console.print("nothing new has arrived since the last run")
+        console.print(summary(instance, key))
+    console.print(f"newly stored: {(_stored_nbytes(settings.store) - before) / 1e6:.2f} MB", highlight=False)
+    console.print(f"product:      {settings.products / f'{key}.h5'}", highlight=False, soft_wrap=True)
+    console.print("look:         make ui, then http://127.0.0.1:3000/asset-groups", highlight=False)
+    console.print(
+        f"              .venv/bin/smalti ls;  .venv/bin/smalti show reconstruction/{key}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    return 0
+
+
+def _stored_nbytes(store: Path) -> int:
+    """Return the bytes of every file in the store."""
+    return sum(path.stat().st_size for path in open_store(store).root.rglob("*") if path.is_file())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

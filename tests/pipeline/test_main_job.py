@@ -1,0 +1,228 @@
+"""The main job as a person runs it: a raw scan in, a Ptychodus product out, and bad input refused in a sentence."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import pytest
+import yaml
+
+from resources import StoreResource
+from sensors.raw_files import raw_files, settled_files
+from smalti import open_store
+from smalti.datasets.simulators import card_fields, simulate_scan, write_raw_npz
+from smalti.products import validate_product
+
+PROJECT = Path(__file__).parents[2]
+ASSETS = ["raw_scan", "scan", "scan_split", "ptycho_checkpoint", "reconstruction", "ptychodus_product"]
+MakeRun = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root and a Dagster home of their own."""
+    folder = tmp_path_factory.mktemp("root")
+    (folder / ".dagster").mkdir()
+    (folder / ".dagster" / "dagster.yaml").write_text((PROJECT / "deploy" / "local" / "dagster.yaml").read_text())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def make_run(home: Path) -> MakeRun:
+    def run(scan: Path) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "SMALTI_ROOT": str(home), "DAGSTER_HOME": str(home / ".dagster")}
+        command = [sys.executable, "-m", "sensors.tick", "--scan", str(scan)]
+        return subprocess.run(
+            command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=500, check=False
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def small_scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """64 simulated patterns of 32 x 32, with their card, in a folder of the user's."""
+    path = tmp_path_factory.mktemp("elsewhere") / "small.npz"
+    scan = simulate_scan("small", positions_per_side=8, window=32)
+    write_raw_npz(scan, path)
+    path.with_name("small.npz.card.yaml").write_text(yaml.safe_dump(card_fields(scan)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def first_run(make_run: MakeRun, small_scan: Path) -> subprocess.CompletedProcess[str]:
+    done = make_run(small_scan)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def test_a_raw_scan_becomes_a_sound_product(home: Path, first_run: subprocess.CompletedProcess[str]) -> None:
+    product = home / "outputs" / "ptychodus_products" / "small.h5"
+    assert not [finding for finding in validate_product(product) if finding.severity == "error"]
+    assert str(product) in first_run.stdout.replace("\n", "")
+    store = open_store(home / "store")
+    assert {f"{asset}/small" for asset in ASSETS} <= {named.name for named in store.names()}
+    assert store.get("reconstruction/small").metrics["r_factor"] < 0.3
+    assert store.fsck().clean
+
+
+def test_the_product_shares_its_arrays_with_the_reconstruction(
+    home: Path, first_run: subprocess.CompletedProcess[str]
+) -> None:
+    store = open_store(home / "store")
+    reconstruction = store.record("reconstruction/small").children
+    assert store.record("ptychodus_product/small").children["loss_values"] == reconstruction["loss"]
+
+
+def test_dagster_knows_the_digest_the_check_and_the_lineage(
+    home: Path, first_run: subprocess.CompletedProcess[str]
+) -> None:
+    store = open_store(home / "store")
+    with dg.DagsterInstance.from_config(str(home / ".dagster")) as instance:
+        for asset in ASSETS:
+            event = instance.get_latest_materialization_event(dg.AssetKey(asset))
+            assert event is not None
+            assert event.asset_materialization is not None
+            assert event.asset_materialization.tags["dagster/data_version"] == store.resolve(f"{asset}/small")
+        scan = instance.get_latest_materialization_event(dg.AssetKey("scan"))
+        assert scan is not None
+        assert scan.asset_materialization is not None
+        of_partitions = hashlib.sha256(store.resolve("raw_scan/small").encode()).hexdigest()  # as Dagster sums them up
+        assert scan.asset_materialization.tags["dagster/input_data_version/raw_scan"] == of_partitions
+        checks = instance.event_log_storage.get_asset_check_execution_history(
+            dg.AssetCheckKey(dg.AssetKey("raw_scan"), "contract"), limit=5
+        )
+        assert [check.evaluation.passed for check in checks if check.evaluation] == [True]
+
+
+def test_a_second_run_stores_nothing_and_says_so(
+    home: Path, make_run: MakeRun, small_scan: Path, first_run: subprocess.CompletedProcess[str]
+) -> None:
+    before = sorted((home / "store").rglob("*"))
+    done = make_run(small_scan)
+    assert done.returncode == 0
+    assert "nothing new has arrived" in done.stdout
+    assert "newly stored: 0.00 MB" in done.stdout
+    assert sorted((home / "store").rglob("*")) == before
+
+
+def missing_key(arrays: dict[str, np.ndarray]) -> None:
+    del arrays["xcoords"]
+
+
+def length_mismatch(arrays: dict[str, np.ndarray]) -> None:
+    arrays["ycoords"] = arrays["ycoords"][:-1]
+
+
+def not_finite(arrays: dict[str, np.ndarray]) -> None:
+    arrays["diffraction"] = np.where(np.arange(32) == 3, np.nan, arrays["diffraction"]).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [(missing_key, "xcoords"), (length_mismatch, "ycoords"), (not_finite, "diffraction")],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_broken_scan_is_refused_in_a_sentence_and_leaves_no_trace(
+    home: Path,
+    make_run: MakeRun,
+    small_scan: Path,
+    tmp_path: Path,
+    spoil: Callable[[dict[str, np.ndarray]], None],
+    sentence: str,
+    first_run: subprocess.CompletedProcess[str],
+) -> None:
+    with np.load(small_scan) as stored:
+        arrays = dict(stored)
+    spoil(arrays)
+    np.savez(tmp_path / "broken.npz", **arrays)
+    before = sorted(home.rglob("*"))
+    done = make_run(tmp_path / "broken.npz")
+    assert done.returncode == 1
+    assert f"broken.npz: {sentence}" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert sorted(home.rglob("*")) == before
+
+
+def test_a_missing_scan_is_refused_in_a_sentence(make_run: MakeRun, tmp_path: Path) -> None:
+    done = make_run(tmp_path / "nothing.npz")
+    assert done.returncode == 1
+    assert "nothing.npz" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_the_definitions_load_from_any_folder(tmp_path: Path) -> None:
+    environment = {**os.environ, "DAGSTER_HOME": str(tmp_path)}
+    command = [str(Path(sys.executable).with_name("dagster")), "definitions", "validate", "-w"]
+    done = subprocess.run(
+        [*command, str(PROJECT / "workspace.yaml")], cwd=tmp_path, env=environment, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def test_a_rejected_file_is_reported_once_and_again_when_it_is_mended(
+    tmp_path: Path, small_scan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SMALTI_ROOT", str(tmp_path))
+    raw = tmp_path / "data" / "raw"
+    raw.mkdir(parents=True)
+    resources = {"store": StoreResource(place=str(tmp_path / "store"))}
+
+    with dg.instance_for_test() as instance:
+
+        def evaluate(cursor: str | None) -> dg.SensorResult | dg.SkipReason:
+            return raw_files(dg.build_sensor_context(instance=instance, resources=resources, cursor=cursor))
+
+        def judgements() -> list[tuple[bool, str | None]]:
+            key = dg.AssetCheckKey(dg.AssetKey("raw_scan"), "contract")
+            found = instance.event_log_storage.get_asset_check_execution_history(key, limit=9)
+            return [(e.evaluation.passed, e.evaluation.partition) for e in reversed(found) if e.evaluation]
+
+        np.savez(raw / "small.npz", diffraction=np.ones((3, 8, 8), np.float32))
+        os.utime(raw / "small.npz", (0, 0))
+        rejected = evaluate(None)
+        assert isinstance(rejected, dg.SensorResult)
+        assert judgements() == [(False, "small")]
+        assert not rejected.run_requests
+        assert not (tmp_path / "store" / "data").exists()
+        assert isinstance(evaluate(rejected.cursor), dg.SkipReason)
+
+        shutil.copy(small_scan, raw / "small.npz")
+        os.utime(raw / "small.npz", (0, 0))
+        accepted = evaluate(rejected.cursor)
+        assert isinstance(accepted, dg.SensorResult)
+        assert judgements() == [(False, "small"), (True, "small")]
+        (request,) = accepted.run_requests or ()
+        assert request.partition_key == "small"
+        event = instance.get_latest_materialization_event(dg.AssetKey("raw_scan"))
+        assert event is not None
+        assert str(request.run_key) == f"small:{event.asset_materialization.tags['dagster/data_version']}"
+
+
+def test_a_file_that_may_still_be_growing_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "scan.npz").write_bytes(b"x")
+    now = (tmp_path / "scan.npz").stat().st_mtime
+    assert not settled_files(tmp_path, {}, now + 1)
+    assert [file.name for file in settled_files(tmp_path, {}, now + 10)] == ["scan.npz"]
+
+
+def test_a_late_file_with_an_earlier_name_and_an_old_date_is_not_missed(tmp_path: Path) -> None:
+    for name in ("b.npz", "a.npz", "b.npz.card.yaml", ".hidden.npz", "c.npz.part"):
+        (tmp_path / name).write_bytes(b"x")
+        os.utime(tmp_path / name, (0, 0))
+    first = settled_files(tmp_path, {"b.npz": [1, 0, 1, 0]}, 100.0)
+    assert [file.name for file in first] == ["a.npz"]
+
+
+def test_a_changed_card_makes_its_file_worth_judging_again(tmp_path: Path) -> None:
+    for name in ("b.npz", "b.npz.card.yaml"):
+        (tmp_path / name).write_bytes(b"x")
+        os.utime(tmp_path / name, (0, 0))
+    assert settled_files(tmp_path, {"b.npz": [1, 0]}, 100.0)
+    assert not settled_files(tmp_path, {"b.npz": [1, 0, 1, 0]}, 100.0)
