@@ -1,5 +1,6 @@
 """Training ops, and the checkpoint asset made of them."""
 
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -8,7 +9,7 @@ import numpy as np
 from assets.checkpoints import ptycho_checkpoint as checkpoint_asset
 from assets.previews import picture
 from resources import Compute, StoreResource
-from smalti import Ref
+from smalti import Checkpoint, Ref
 from smalti.ptycho.previews import loss_preview
 
 
@@ -34,7 +35,7 @@ def train_network(context: dg.OpExecutionContext, compute: Compute, request: dic
 
 @dg.op(description="Show how the training went and hand the checkpoint over.")
 def finished_checkpoint(context: dg.OpExecutionContext, store: StoreResource, trained: dict[str, Any]) -> Ref:
-    checkpoint = store.open().get(trained["checkpoint"])
+    checkpoint: Checkpoint = store.open().get(trained["digest"])
     losses = [float(epoch["loss"]) for epoch in checkpoint.state["history"]]
     context.add_output_metadata(
         {
@@ -43,7 +44,7 @@ def finished_checkpoint(context: dg.OpExecutionContext, store: StoreResource, tr
             "ran_on": dg.MetadataValue.json(checkpoint.state["environments"]),
         }
     )
-    return store.open().ref(trained["checkpoint"])
+    return replace(store.open().ref(trained["digest"]), new_bytes=trained["new_bytes"])
 
 
 @dg.graph

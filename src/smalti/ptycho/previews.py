@@ -55,7 +55,7 @@ def reconstruction_preview(reconstruction: Reconstruction, pixel_size_m: float |
     amplitude, phase, probe = figure.subplots(1, 3)
     scanned = _scanned(reconstruction)
     _draw_amplitude(amplitude, np.abs(scanned))
-    _draw_phase(phase, np.angle(scanned * np.exp(-1j * np.angle(scanned.mean()))))
+    _draw_phase(phase, np.angle(_without_ramp(scanned)))
     _draw_probe(probe, reconstruction.probe)
     for axes in (amplitude, phase, probe):
         axes.set(xticks=[], yticks=[])
@@ -90,6 +90,14 @@ def _scanned(reconstruction: Reconstruction) -> NDArray[np.complex64]:
     return obj[tuple(spans)]
 
 
+def _without_ramp(obj: NDArray[np.complex64]) -> NDArray[np.complex128]:
+    """Return the object without its mean phase and phase ramp, which diffraction cannot tell from a shifted probe."""
+    slopes = [np.angle(np.vdot(obj[:-1], obj[1:])), np.angle(np.vdot(obj[:, :-1], obj[:, 1:]))]
+    ramp = np.add.outer(slopes[0] * np.arange(obj.shape[0]), slopes[1] * np.arange(obj.shape[1]))
+    level = obj * np.exp(-1j * ramp)
+    return np.asarray(level * np.exp(-1j * np.angle(level.mean())))
+
+
 def _draw_amplitude(axes: Axes, amplitude: NDArray[np.floating[Any]]) -> None:
     low, high = np.percentile(amplitude, _SHOWN_PERCENTILES)
     image = axes.imshow(amplitude, cmap="gray", vmin=low, vmax=high)
@@ -103,7 +111,7 @@ def _draw_phase(axes: Axes, phase: NDArray[np.floating[Any]]) -> None:
     low, high = (-np.pi, np.pi) if wraps else (low, high)
     image = axes.imshow(phase, cmap="twilight" if wraps else "viridis", vmin=low, vmax=high)
     axes.set_title("object phase")
-    _bar(axes, image, "rad, mean removed")
+    _bar(axes, image, "rad, mean and ramp removed")
 
 
 def _draw_probe(axes: Axes, probe: NDArray[np.complex64]) -> None:
