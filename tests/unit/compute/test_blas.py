@@ -1,3 +1,5 @@
+"""Laws of choosing a BLAS: the first fast one, made once, and a plain warning where there is none."""
+
 import subprocess
 import sys
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Laws of child processes: their answer or their error comes back, and none outlives its parent."""
+
 import os
 import signal
 import subprocess

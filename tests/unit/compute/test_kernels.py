@@ -1,3 +1,5 @@
+"""Laws of compiling mlx kernels: one process at a time."""
+
 import multiprocessing
 import time
 from multiprocessing.queues import Queue

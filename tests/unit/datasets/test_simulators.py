@@ -1,3 +1,5 @@
+"""Laws of simulated scans: one seed, one scan, and counts that follow Poisson."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""Laws of the network: shapes, configuration, and an untrained one changes nothing."""
+
 from dataclasses import asdict
 
 import mlx.core as mx

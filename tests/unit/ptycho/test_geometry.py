@@ -1,3 +1,5 @@
+"""Laws of placing windows: corner plus remainder is the position, and all lies on the canvas."""
+
 import numpy as np
 import pytest
 from hypothesis import given

@@ -1,3 +1,5 @@
+"""Laws of the metrics: gauge freedoms do not count, and known cases give their closed forms."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings

@@ -1,3 +1,5 @@
+"""Laws of the network on a scan: it learns without labels, and a killed run goes on to the same digest."""
+
 from dataclasses import replace
 
 import mlx.core as mx

@@ -1,3 +1,5 @@
+"""Laws of the first probe: it carries the mean photon count and lies inside its pupil."""
+
 from dataclasses import replace
 
 import numpy as np

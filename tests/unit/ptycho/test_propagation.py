@@ -1,3 +1,5 @@
+"""Laws of the far field: energy is kept, and the gradient is finite in the dark."""
+
 import mlx.core as mx
 import numpy as np
 from hypothesis import given, settings

@@ -1,3 +1,5 @@
+"""Laws of the solver: it finds the truth, the same bits each time, and never looks at it."""
+
 import math
 from dataclasses import replace
 

@@ -1,3 +1,5 @@
+"""Laws of training: the loss falls, and stopping anywhere changes no bit."""
+
 import json
 from dataclasses import dataclass, replace
 

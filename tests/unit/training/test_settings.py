@@ -1,3 +1,5 @@
+"""Laws of training settings: what cannot train is refused in a sentence."""
+
 from dataclasses import fields
 
 import pytest
