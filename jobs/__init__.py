@@ -2,7 +2,6 @@
 
 import dagster as dg
 
-from jobs.arrival import arrival
 from jobs.maintenance import maintenance, nightly_check
 from jobs.training import ptycho_checkpoint
 
@@ -28,4 +27,4 @@ export = dg.define_asset_job(
     selection='key:"ptychodus_product"',
     description="Write the product of a finished reconstruction again.",
 )
-JOBS = [arrival, ingest, train, reconstruct, export, maintenance]
+JOBS = [ingest, train, reconstruct, export, maintenance]

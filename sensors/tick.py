@@ -83,6 +83,9 @@ def tick(instance: dg.DagsterInstance, console: Console) -> list[str]:
         for request in found.dynamic_partitions_requests or ():
             instance.add_dynamic_partitions(request.partitions_def_name, request.partition_keys)
             judged += request.partition_keys
+        for event in found.asset_events or ():
+            instance.report_runless_asset_event(event)
+            console.print(f"{event.partition}: accepted", highlight=False)
         for request in found.run_requests or ():
             _execute(defs, instance, request, console)
         cursor = found.cursor
@@ -116,7 +119,7 @@ def _execute(defs: dg.Definitions, instance: dg.DagsterInstance, request: dg.Run
 
 def summary(instance: dg.DagsterInstance, key: str) -> Table:
     """Return what there is of one scan: each asset, its digest, and what the step that made it added."""
-    table = Table("asset", "digest", "size", "newly stored", "of note", title=key, title_justify="left")
+    table = Table("asset", "digest", "size", "added", "of note", title=key, title_justify="left")
     for name in ("raw_scan", "scan", "scan_split", "ptycho_checkpoint", "reconstruction", "ptychodus_product"):
         wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(name), asset_partitions=[key])
         records = instance.fetch_materializations(wanted, limit=1).records
