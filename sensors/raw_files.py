@@ -7,7 +7,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.arrival import arrival_of, record_checks
+from assets.arrival import record
 from assets.raw import SCANS
 from jobs import reconstruct
 from resources import StoreResource
@@ -64,13 +64,12 @@ def raw_files(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.S
         request = {"path": str(file), "store": store.place}
         verdicts.append(run_child("smalti.datasets.arrival:admit", request) | {"file": file.name})
         seen[file.name] = identity
-    record_checks(context.instance, verdicts)
-    accepted = [verdict for verdict in verdicts if verdict["accepted"]]
+    record(context.instance, verdicts)
     return dg.SensorResult(
-        asset_events=[arrival_of(verdict) for verdict in accepted],
         run_requests=[
             dg.RunRequest(run_key=f"{verdict['key']}:{verdict['digest']}", partition_key=verdict["key"])
-            for verdict in accepted
+            for verdict in verdicts
+            if verdict["accepted"]
         ],
         dynamic_partitions_requests=[SCANS.build_add_request(sorted({verdict["key"] for verdict in verdicts}))],
         cursor=json.dumps(seen),

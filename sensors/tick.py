@@ -83,9 +83,6 @@ def tick(instance: dg.DagsterInstance, console: Console) -> list[str]:
         for request in found.dynamic_partitions_requests or ():
             instance.add_dynamic_partitions(request.partitions_def_name, request.partition_keys)
             judged += request.partition_keys
-        for event in found.asset_events or ():
-            instance.report_runless_asset_event(event)
-            console.print(f"{event.partition}: accepted", highlight=False)
         for request in found.run_requests or ():
             _execute(defs, instance, request, console)
         cursor = found.cursor

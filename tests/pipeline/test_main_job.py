@@ -200,8 +200,10 @@ def test_a_rejected_file_is_reported_once_and_again_when_it_is_mended(
         assert judgements() == [(False, "small"), (True, "small")]
         (request,) = accepted.run_requests or ()
         assert request.partition_key == "small"
-        (arrival,) = accepted.asset_events or ()
-        assert str(request.run_key) == f"small:{arrival.tags['dagster/data_version']}"
+        event = instance.get_latest_materialization_event(dg.AssetKey("raw_scan"))
+        assert event is not None
+        assert event.asset_materialization is not None
+        assert str(request.run_key) == f"small:{event.asset_materialization.tags['dagster/data_version']}"
         assert [run.job_name for run in instance.get_runs()] == ["arrival", "arrival"]
 
 
