@@ -108,6 +108,8 @@ def _execute(defs: dg.Definitions, instance: dg.DagsterInstance, request: dg.Run
         cause = event.step_failure_data.error
         while cause and cause.cause:
             cause = cause.cause
+        if cause and cause.cls_name == dg.DagsterExecutionInterruptedError.__name__:
+            raise KeyboardInterrupt
         raise Unavailable(
             f"{request.partition_key} stopped at {event.step_key}: {cause.message.strip() if cause else ''}"
         )
@@ -159,6 +161,9 @@ def main() -> int:
         except SmaltiError as error:
             print(error, file=sys.stderr)
             return 1
+        except KeyboardInterrupt:
+            print("interrupted; what was finished is stored, and the same command goes on from there", file=sys.stderr)
+            return 130
         if not judged:
             console.print("nothing new has arrived since the last run")
         console.print(summary(instance, key))

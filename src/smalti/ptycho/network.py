@@ -6,6 +6,7 @@ neighbouring patterns are merged, and what they agree on has to explain each pat
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -14,6 +15,7 @@ import mlx.core as mx
 import numpy as np
 from numpy.typing import NDArray
 
+from smalti import canonical
 from smalti.canonical import Json
 from smalti.codecs.checkpoint import Checkpoint
 from smalti.codecs.scan import Scan
@@ -21,6 +23,7 @@ from smalti.errors import Refused
 from smalti.models.ptychography import TOKENS_PER_SIDE, Network, PtychographyConfig, from_config
 from smalti.ptycho.overlap import Experiment, Indexes, misfit
 from smalti.training import TrainingSettings
+from smalti.training.environment import describe_environment
 from smalti.training.loop import Report, train
 
 
@@ -126,11 +129,13 @@ def nearest(xcoords: NDArray[np.float64], ycoords: NDArray[np.float64], batch: i
 def train_stored(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
     """Train on a stored scan and store what comes out; a function for :func:`smalti.compute.run_child`.
 
+    Checkpoints on the way get a name made of the request and of what it runs on. A run that died is gone on with from
+    the last of them, to the same bits.
+
     Args:
-        request: ``store`` (path), ``scan`` (digest), ``split`` (digest of a tree with ``train`` and ``validation``),
-            ``settings`` (fields of TrainingSettings) and ``resume`` (digest of a checkpoint, or None).
-        report: also gets ``{"checkpoint": digest, "epoch": epoch}`` for every checkpoint on the way, any of
-            which can be resumed from if this process dies.
+        request: ``store`` (path), ``scan`` (digest), ``split`` (digest of a tree with ``train`` and ``validation``)
+            and ``settings`` (fields of TrainingSettings).
+        report: also gets ``{"checkpoint": digest, "epoch": epoch}`` for every checkpoint on the way.
 
     Returns:
         ``{"digest": digest, "new_bytes": bytes added}`` of the last Checkpoint.
@@ -144,13 +149,20 @@ def train_stored(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
     store = open_store(request["store"])
     settings = TrainingSettings.from_request(request["settings"])
     split = store.get(request["split"])
-    resume = None if request.get("resume") is None else store.get(request["resume"])
+    name = _progress_name(request["scan"], request["split"], settings)
 
     def save(checkpoint: Checkpoint) -> None:
-        report({"checkpoint": store.put(checkpoint).digest, "epoch": checkpoint.state["epoch"]})
+        report({"checkpoint": store.put(checkpoint, name).digest, "epoch": checkpoint.state["epoch"]})
 
+    resume = store.get(name) if store.versions(name) else None
     last = train_network(
         store.get(request["scan"]), split["train"], split["validation"], settings, resume, report, save
     )
     ref = store.put(last)
     return {"digest": ref.digest, "new_bytes": ref.new_bytes}
+
+
+def _progress_name(scan: str, split: str, settings: TrainingSettings) -> str:
+    """Return the name of a run's checkpoints: another machine or version would not go on to the same bits."""
+    what = {"scan": scan, "split": split, "settings": asdict(settings), "on": describe_environment()}
+    return f"training/{hashlib.sha256(canonical.dumps(what)).hexdigest()[:32]}"

@@ -137,7 +137,7 @@ def test_a_checkpoint_whose_patches_are_larger_than_the_patterns_is_refused(scan
         predict_object(scan, larger, PADDING)
 
 
-def test_a_run_that_is_killed_resumes_to_the_same_digest(scan, split, checkpoint, tmp_path) -> None:
+def test_a_run_that_is_killed_is_gone_on_with_to_the_same_digest(scan, split, checkpoint, tmp_path) -> None:
     store = open_store(tmp_path)
     request = {
         "store": str(tmp_path),
@@ -156,7 +156,11 @@ def test_a_run_that_is_killed_resumes_to_the_same_digest(scan, split, checkpoint
     with pytest.raises(KeyboardInterrupt):  # run_child kills the child with SIGKILL
         run_child("smalti.ptycho.network:train_stored", request, stop_at_the_second)
     assert store.get(saved[1]).state["epoch"] == 8
-    resumed = run_child("smalti.ptycho.network:train_stored", {**request, "resume": saved[1]})
+    epochs = []
+    resumed = run_child(
+        "smalti.ptycho.network:train_stored", request, lambda progress: epochs.append(progress["epoch"])
+    )
+    assert min(epochs) == 9
     assert resumed["digest"] == store.put(checkpoint).digest
 
 
