@@ -17,7 +17,6 @@ from rich.table import Table
 
 from resources import local
 from resources.io_manager import DIGEST
-from smalti import open_store
 from smalti.contracts import card_path, read_scan
 from smalti.datasets.arrival import scan_key
 from smalti.datasets.cards import card_for
@@ -180,7 +179,7 @@ def main() -> int:
 
 def _stored_nbytes(store: Path) -> int:
     """Return the bytes of every file in the store."""
-    return sum(path.stat().st_size for path in open_store(store).root.rglob("*") if path.is_file())
+    return sum(path.stat().st_size for path in store.rglob("*") if path.is_file())
 
 
 if __name__ == "__main__":

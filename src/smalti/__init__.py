@@ -54,7 +54,7 @@ def open_store(where: str | Path = "store") -> Store:
     from smalti.codecs import CODECS
     from smalti.errors import Refused
     from smalti.store import Store
-    from smalti.store.local import LocalObjects
+    from smalti.store.local import LocalDocuments, LocalObjects
     from smalti.store.names import Names
 
     if "://" in str(where):
@@ -62,7 +62,7 @@ def open_store(where: str | Path = "store") -> Store:
     root = Path(where).expanduser().absolute()
     if root.exists() and not root.is_dir():
         raise Refused(f"{root} is a file, but a store is a folder; name another place.")
-    return Store(LocalObjects(root), Names(root), CODECS)
+    return Store(LocalObjects(root), Names(LocalDocuments(root)), CODECS)
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -15,7 +16,7 @@ def doctor(store: StorePlace = None, as_json: AsJson = False) -> None:
     from smalti.compute.blas import FAST_GFLOPS
     from smalti.store.filesystem import examine
 
-    root = the_store(store).root
+    root = Path(the_store(store).place)
     blas = run_child("smalti.compute.blas:measure", {})
     disk = examine(root)
     advice = []

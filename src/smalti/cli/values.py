@@ -76,7 +76,7 @@ def ls(store: StorePlace = None, as_json: AsJson = False) -> None:
         size = readable_size(int(str(row["nbytes"])))
         typer.echo(f"{row['name']:{width}}  {what:14} {size:>8}  {str(row['digest'])[:19]}  {row['at']}")
     if not rows:
-        typer.echo(f"no names in the store at {opened.root}; put something: smalti put FILE --name NAME", err=True)
+        typer.echo(f"no names in the store at {opened.place}; put something: smalti put FILE --name NAME", err=True)
 
 
 def show(ref: Reference, store: StorePlace = None, as_json: AsJson = False) -> None:

@@ -59,7 +59,7 @@ def admit(request: Mapping[str, Any], _report: Callable[[dict[str, Any]], None])
     key = scan_key(path.name)
     try:
         card = card_for(path)
-        with machine_errors(f"copying {path.name} aside"), staged_folder(store.root / "tmp") as folder:
+        with machine_errors(f"copying {path.name} aside"), staged_folder(Path(request["store"]) / "tmp") as folder:
             copy = folder / path.name
             shutil.copyfile(path, copy)
             outcome = examine(copy, card)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from smalti import digest
 from smalti.errors import Damaged
-from smalti.store.local import LocalObjects
+from smalti.store.backend import Objects
 from smalti.store.names import Names
 
 
@@ -39,25 +38,23 @@ class FsckReport:
         return not self.problems
 
 
-def fsck(objects: LocalObjects, names: Names, report: Callable[[int, int], None] | None = None) -> FsckReport:
+def fsck(objects: Objects, names: Names, report: Callable[[int, int], None] | None = None) -> FsckReport:
     """Check every name, record, leaf and file. References are read before objects, so that a writer at work
     beside the check is never mistaken for damage."""
     problems: list[Problem] = []
     wanted: dict[str, set[str]] = {}  # address -> the names that need it
-    for path in names.files():
+    for key in names.keys():  # noqa: SIM118 (not a mapping)
         try:
-            version = names.read(path)
+            version = names.read(key)
             wanted.setdefault(version.address, set()).add(version.name)
-        except (Damaged, TypeError) as error:
-            problems.append(Problem(str(path), str(error)))
+        except Damaged as error:
+            problems.append(Problem(key, str(error)))
     addresses = list(objects.addresses())
     children: dict[str, Iterable[str]] = {}
     damaged: dict[str, str] = {}
     nbytes = 0
     for done, address in enumerate(addresses):
         try:
-            if not digest.is_address(address):
-                raise Damaged(f"{objects.folder(address)} lies among the objects but is none; move it away.")
             record = objects.verify(address)
             children[address] = record.children.values()
             nbytes += record.nbytes if record.filename else 0
@@ -72,7 +69,7 @@ def fsck(objects: LocalObjects, names: Names, report: Callable[[int, int], None]
     return FsckReport(len(addresses), nbytes, tuple(problems))
 
 
-def _missing(wanted: set[str], present: list[str], objects: LocalObjects) -> list[str]:
+def _missing(wanted: set[str], present: list[str], objects: Objects) -> list[str]:
     return [address for address in sorted(wanted - set(present)) if not objects.has(address)]
 
 

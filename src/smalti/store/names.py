@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
-from smalti.errors import Refused
-from smalti.store.commit import publish_file
+from smalti.errors import Damaged, Refused
+from smalti.store.backend import Documents
 from smalti.store.record import seal, unseal
 
 _SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
+_FOLDER = "names/"
 _NAME = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*")
 
 
@@ -41,59 +41,61 @@ def check_name(name: str) -> str:
 
 
 class Names:
-    """The names of one local store."""
+    """The names of one store, kept as documents ``names/<name>/@NNNNNN.json``."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root / "names"
-        self._staging = root / "tmp"
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
 
     def versions(self, name: str) -> list[NameVersion]:
         """Return every version of a name, oldest first; empty when there is none."""
-        folder = self._root / check_name(name)
-        return [self.read(path) for path in sorted(folder.glob("@*.json"))]
+        return [self.read(key) for key in self._keys_of(check_name(name))]
 
     def latest(self, name: str) -> NameVersion | None:
         """Return what a name stands for now, or None."""
-        paths = sorted((self._root / check_name(name)).glob("@*.json"))
-        return self.read(paths[-1]) if paths else None
+        keys = self._keys_of(check_name(name))
+        return self.read(keys[-1]) if keys else None
 
     def give(self, name: str, address: str) -> None:
         """Let ``name`` stand for ``address`` from now on; nothing is written when it does already."""
-        folder = self._root / check_name(name)
+        check_name(name)
         while True:
             latest = self.latest(name)
             if latest and latest.address == address:
                 return
-            if latest is None:
-                self._refuse_twins(folder)
+            if latest and latest.name != name:  # the file system ignores case and would mix their versions
+                raise Refused(f"{name!r} differs from the existing name {latest.name!r} by case only; use that one.")
             version = latest.version + 1 if latest else 1
             now = datetime.now(UTC).isoformat(timespec="seconds")
             content = seal({"name": name, "version": version, "address": address, "at": now})
-            if publish_file(folder / f"@{version:06}.json", content, self._staging):
+            if self._documents.create(f"{_FOLDER}{name}/@{version:06}.json", content):
                 return  # otherwise another writer took this version: look again
+
+    def forget(self, name: str) -> None:
+        """Take a name away, all its versions; the values stay until they are collected."""
+        for key in reversed(self._keys_of(check_name(name))):
+            self._documents.remove(key)
 
     def all(self) -> Iterator[NameVersion]:
         """Yield the latest version of every name, in order."""
-        for folder in sorted({path.parent for path in self.files()}):
-            latest = self.latest(folder.relative_to(self._root).as_posix())
-            if latest:
-                yield latest
+        latest = {key.rsplit("/", 1)[0]: key for key in self.keys()}  # in order, so the last one stays
+        for key in latest.values():
+            yield self.read(key)
 
-    def files(self) -> Iterator[Path]:
-        """Yield every version file, in order."""
-        yield from sorted(self._root.rglob("@*.json"))
+    def keys(self) -> Iterator[str]:
+        """Yield the key of every version's document, in order."""
+        yield from (key for key in self._documents.keys(_FOLDER) if "/@" in key)
 
-    def read(self, path: Path) -> NameVersion:
-        return NameVersion(**unseal(path.read_bytes(), f"the name file {path}"))
+    def read(self, key: str) -> NameVersion:
+        """Return one version.
 
-    def _refuse_twins(self, folder: Path) -> None:
-        """A file system that ignores case would mix the versions of two names."""
-        while folder != self._root:
-            siblings = folder.parent.iterdir() if folder.parent.is_dir() else ()
-            for other in siblings:
-                if other.name != folder.name and other.name.casefold() == folder.name.casefold():
-                    raise Refused(
-                        f"the name part {folder.name!r} differs from the existing {other.name!r} by case only; "
-                        "use that one or another word."
-                    )
-            folder = folder.parent
+        Raises:
+            Damaged: its document is not what was written.
+        """
+        try:
+            return NameVersion(**unseal(self._documents.read(key), f"the name {key}"))
+        except TypeError as error:
+            raise Damaged(f"the name {key} has other fields than a name: {error}.") from error
+
+    def _keys_of(self, name: str) -> list[str]:
+        folder = f"{_FOLDER}{name}/"
+        return [key for key in self._documents.keys(folder) if key.startswith(f"{folder}@")]

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 from smalti import digest
 from smalti.canonical import Json, normalise
 from smalti.errors import Ambiguous, NotFound, Refused
+from smalti.store.backend import Objects
 from smalti.store.check import FsckReport, fsck
 from smalti.store.commit import machine_errors
-from smalti.store.local import LocalObjects
 from smalti.store.names import Names, NameVersion, check_name
 from smalti.store.reader import Reader
 from smalti.store.record import Record, record_of, tree_record
@@ -34,18 +34,18 @@ class Store:
     eight hexadecimal digits will do.
     """
 
-    def __init__(self, objects: LocalObjects, names: Names, codecs: Codecs) -> None:
+    def __init__(self, objects: Objects, names: Names, codecs: Codecs) -> None:
         self._objects = objects
         self._names = names
         self._codecs = codecs
 
     def __repr__(self) -> str:
-        return f"Store({str(self.root)!r})"
+        return f"Store({self.place!r})"
 
     @property
-    def root(self) -> Path:
-        """The folder that holds everything."""
-        return self._objects.root
+    def place(self) -> str:
+        """Where the store is: a folder or a URL."""
+        return self._objects.place
 
     def put(self, value: Any, name: str | None = None) -> Ref:
         """Store a value, durably, unless it is there already; give it a name if one is wanted.
@@ -88,7 +88,7 @@ class Store:
         record = self.record(ref)
         if record.kind == "tree":
             return self._codecs.assemble(self._tree(record, self.get))
-        return self._codecs.decode(record.header, self._objects.reader(record).whole())
+        return self._codecs.decode(record.header, Reader(record, self._objects.content(record)).whole())
 
     def open(self, ref: Ref | str) -> Any:
         """Return a value that reads nothing yet; what it hands out later is verified leaf by leaf.
@@ -98,7 +98,7 @@ class Store:
         record = self.record(ref)
         if record.kind == "tree":
             return self._tree(record, self.open)
-        return self._codecs.lazy(record.header, self._objects.reader(record))
+        return self._codecs.lazy(record.header, Reader(record, self._objects.content(record)))
 
     def resolve(self, ref: Ref | str) -> str:
         """Return the address that a reference means.
@@ -121,10 +121,10 @@ class Store:
         fitting = list(self._objects.addresses(prefix)) if prefix else []
         if len(fitting) > 1:
             raise Ambiguous(
-                f"{ref!r} fits {len(fitting)} objects in {self.root}, {fitting[0]} among them; give more digits."
+                f"{ref!r} fits {len(fitting)} objects in {self.place}, {fitting[0]} among them; give more digits."
             )
         if not fitting:
-            raise NotFound(f"{ref!r} is neither a name nor a digest (8 digits or more) in the store at {self.root}.")
+            raise NotFound(f"{ref!r} is neither a name nor a digest (8 digits or more) in the store at {self.place}.")
         return fitting[0]
 
     def record(self, ref: Ref | str) -> Record:
@@ -137,9 +137,8 @@ class Store:
         return Ref(record.address, record.kind, record.nbytes)
 
     def file(self, ref: Ref | str) -> Path | None:
-        """Return the ordinary file that holds an object's content; None for a tree."""
-        record = self.record(ref)
-        return self._objects.file(record) if record.filename else None
+        """Return the ordinary local file with an object's content; None for a tree, and where there is no such file."""
+        return self._objects.file(self.record(ref))
 
     def names(self) -> Iterator[NameVersion]:
         """Yield the latest version of every name, in order."""

@@ -1,0 +1,107 @@
+"""What a place that keeps a store has to offer; every backend passes the same suite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from smalti.store.record import Record
+from smalti.store.values import Encoded
+
+
+class Content(Protocol):
+    """The content of one object, its buffers end to end, without the file format's framing."""
+
+    @property
+    def where(self) -> str:
+        """The file or key, for messages."""
+
+    def read(self, start: int, stop: int) -> memoryview:
+        """Return bytes ``start`` to ``stop``; a view where possible. Nothing is verified here.
+
+        Raises:
+            Damaged: the bytes are not there.
+        """
+
+    def framing(self) -> bytes:
+        """Return the file's other bytes, in order."""
+
+
+class Objects(Protocol):
+    """Objects by address. Each appears whole or not at all and never changes."""
+
+    @property
+    def place(self) -> str:
+        """Where they are, for messages."""
+
+    def has(self, address: str) -> bool:
+        """Tell whether an object is there, without reading it."""
+
+    def addresses(self, hex_prefix: str = "") -> Iterator[str]:
+        """Yield the addresses whose digits begin with ``hex_prefix``, in order."""
+
+    def record(self, address: str) -> Record:
+        """Return what is known of an object.
+
+        Raises:
+            NotFound: there is no such object.
+            Damaged: its record is not what was written.
+        """
+
+    def content(self, record: Record) -> Content:
+        """Return access to an object's content.
+
+        Raises:
+            Damaged: the content is missing or cut short.
+        """
+
+    def write(self, record: Record, encoded: Encoded | None) -> int:
+        """Make an object durable and return the bytes added; 0 when a sound copy was there already.
+
+        A damaged copy is replaced, so damage never spreads to a new reference.
+
+        Raises:
+            Unavailable: it could not be written; nothing was changed.
+        """
+
+    def verify(self, address: str) -> Record:
+        """Read an object whole and return its record.
+
+        Raises:
+            Damaged: anything of it is not what was stored; the message names the file.
+        """
+
+    def remove(self, address: str) -> None:
+        """Remove an object; nothing happens when it is not there."""
+
+    def file(self, record: Record) -> Path | None:
+        """Return the ordinary local file with the object's content, or None where there is none."""
+
+
+class Documents(Protocol):
+    """Small files by key (``names/star/@000001.json``), created once and never changed: names, pins, manifests."""
+
+    @property
+    def place(self) -> str:
+        """Where they are, for messages."""
+
+    def create(self, key: str, content: bytes) -> bool:
+        """Create a document, whole and durable; return False when the key is taken.
+
+        Raises:
+            Unavailable: it could not be written.
+        """
+
+    def read(self, key: str) -> bytes:
+        """Return a document.
+
+        Raises:
+            NotFound: there is none of that key.
+        """
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Yield the keys that begin with ``prefix``, in order; ``prefix`` ends with ``/``."""
+
+    def remove(self, key: str) -> None:
+        """Remove a document; nothing happens when it is not there."""
