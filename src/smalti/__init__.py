@@ -54,7 +54,8 @@ def open_store(where: str | Path = "store") -> Store:
     from smalti.codecs import CODECS
     from smalti.errors import Refused
     from smalti.store import Store
-    from smalti.store.local import LocalDocuments, LocalObjects
+    from smalti.store.documents import LocalDocuments
+    from smalti.store.local import LocalObjects
     from smalti.store.names import Names
 
     if "://" in str(where):

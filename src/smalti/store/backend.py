@@ -75,6 +75,9 @@ class Objects(Protocol):
     def remove(self, address: str) -> None:
         """Remove an object; nothing happens when it is not there."""
 
+    def rebuild_index(self) -> None:
+        """Make anew whatever is remembered only to be quicker."""
+
     def file(self, record: Record) -> Path | None:
         """Return the ordinary local file with the object's content, or None where there is none."""
 

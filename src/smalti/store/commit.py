@@ -58,18 +58,22 @@ def make_folder(folder: Path) -> None:
     sync_folder(folder.parent)
 
 
-def write_file(path: Path, pieces: Iterable[bytes | memoryview]) -> None:
-    """Create ``path``, which must not exist, with the given content, synced and read-only."""
+def write_file(path: Path, pieces: Iterable[bytes | memoryview]) -> int:
+    """Create ``path``, which must not exist, with the given content, synced and read-only; return its size."""
+    written = 0
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
     try:
         for piece in pieces:
             left = memoryview(piece).cast("B")
             while left:
-                left = left[os.write(descriptor, left) :]
+                count = os.write(descriptor, left)
+                written += count
+                left = left[count:]
         os.fchmod(descriptor, _READ_ONLY)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+    return written
 
 
 @contextlib.contextmanager
@@ -112,3 +116,18 @@ def publish_file(path: Path, content: bytes, staging: Path) -> bool:
             return False
     sync_folder(path.parent)
     return True
+
+
+def create_file(path: Path, pieces: Iterable[bytes | memoryview]) -> bool:
+    """Create a file of the user's, whole and synced; return False when there is one already."""
+    beside = path.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        write_file(beside, pieces)
+        beside.chmod(0o644)
+        try:
+            os.link(beside, path)
+        except FileExistsError:
+            return False
+        return True
+    finally:
+        beside.unlink(missing_ok=True)

@@ -1,77 +1,31 @@
 """A store in a local folder: one folder per object under ``data/``, published whole, never changed.
 
-data/a3/a3f5.../metadata.json   what it is        data/a3/a3f5.../data.npy   an ordinary file
+data/a3/a3f5.../metadata.json + data.npy                    an ordinary file any tool opens
+data/b7/b7e9.../metadata.json + recipe.json + delta.bin     a near-duplicate: new leaves, and where the others lie
 """
 
 from __future__ import annotations
 
-import mmap
 import os
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
 from smalti.digest import PREFIX, is_address
 from smalti.errors import Damaged, NotFound
+from smalti.store import recipe as recipes
 from smalti.store import record as records
 from smalti.store.backend import Content
-from smalti.store.commit import (
-    machine_errors,
-    make_folder,
-    publish_file,
-    publish_folder,
-    staged_folder,
-    sync_folder,
-    write_file,
-)
+from smalti.store.commit import machine_errors, make_folder, publish_folder, staged_folder, sync_folder, write_file
+from smalti.store.content import FileContent, StitchedContent
+from smalti.store.index import Index
 from smalti.store.reader import Reader
+from smalti.store.recipe import DELTA, RECIPE, Recipe
 from smalti.store.record import Record
 from smalti.store.values import Buffer, Encoded
 
-
-class MappedContent:
-    """An ordinary file, mapped; its buffers follow one another except for framing between them."""
-
-    def __init__(self, record: Record, path: Path) -> None:
-        self.where = path.name
-        self._buffers = record.buffers
-        self._file = map_file(path)
-        expected = max((offset + nbytes for offset, nbytes in record.buffers), default=0)
-        if len(self._file) < expected:
-            raise Damaged(f"{path} of {record.address} has {len(self._file)} bytes, at least {expected} were stored.")
-
-    def read(self, start: int, stop: int) -> memoryview:
-        """Return a view; a range never spans two buffers, since leaves do not."""
-        base = 0
-        for offset, nbytes in self._buffers:
-            if start < base + nbytes:
-                return self._file[offset + start - base : offset + stop - base]
-            base += nbytes
-        return memoryview(b"")
-
-    def framing(self) -> bytes:
-        pieces, position = [], 0
-        for offset, nbytes in self._buffers:
-            pieces.append(self._file[position:offset])
-            position = offset + nbytes
-        return b"".join([*pieces, self._file[position:]])
-
-
-def map_file(path: Path) -> memoryview:
-    """Map a file read-only.
-
-    Raises:
-        Damaged: the file is missing or cannot be read.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    except OSError as error:
-        raise Damaged(f"{path} should hold stored content but cannot be opened: {error.strerror}.") from error
-    try:
-        if os.fstat(descriptor).st_size == 0:  # an empty file cannot be mapped
-            return memoryview(b"")
-        return memoryview(mmap.mmap(descriptor, 0, prot=mmap.PROT_READ))
-    finally:
-        os.close(descriptor)
+_SAMPLED_LEAVES = 32  # read again where a file still looks as it did when it was written
+_DEEPEST_RECIPE = 8  # recipes name files, not other recipes; repairs may make a few levels
 
 
 class LocalObjects:
@@ -79,6 +33,7 @@ class LocalObjects:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.index = Index(root / "index.sqlite")
         self._data = root / "data"
         self._staging = root / "tmp"
 
@@ -104,12 +59,7 @@ class LocalObjects:
                 yield from (PREFIX + name for name in names if name.startswith(hex_prefix))
 
     def record(self, address: str) -> Record:
-        """Return what is known of an object.
-
-        Raises:
-            NotFound: there is no such object.
-            Damaged: its record is not what was written.
-        """
+        """Return what is known of an object."""
         folder = self.folder(address)
         try:
             metadata = (folder / records.METADATA).read_bytes()
@@ -120,76 +70,139 @@ class LocalObjects:
                 raise Damaged(f"{records.METADATA} of {address} is missing; restore it from another store.") from error
             raise NotFound(f"{address} is not in the store at {self.root}.") from error
 
+    def recipe(self, address: str) -> Recipe | None:
+        """Return how a near-duplicate is put together; None for an object with a file of its own."""
+        try:
+            return recipes.parse(address, (self.folder(address) / RECIPE).read_bytes())
+        except FileNotFoundError:
+            return None
+
     def content(self, record: Record) -> Content:
-        """Map an object's content."""
-        return MappedContent(record, self.folder(record.address) / record.filename)
+        """Map an object's content, or the pieces it is stitched from."""
+        return self._content(record, _DEEPEST_RECIPE)
+
+    def _content(self, record: Record, deepest: int) -> Content:
+        recipe = self.recipe(record.address)
+        if recipe is None:
+            return FileContent(self.folder(record.address) / record.filename, record.buffers, record.address)
+        if not deepest:
+            raise Damaged(f"{RECIPE} of {record.address} leads in a circle; put the same value again to repair it.")
+        try:
+            sources = [self._content(self.record(address), deepest - 1) for address in recipe.sources]
+        except NotFound as error:
+            raise Damaged(f"{RECIPE} of {record.address} needs an object that is gone: {error}") from error
+        return StitchedContent(self.folder(record.address), record, recipe, sources)
 
     def file(self, record: Record) -> Path | None:
-        """Return the path of an object's ordinary file."""
-        return self.folder(record.address) / record.filename if record.filename else None
+        """Return the path of an object's ordinary file; a near-duplicate has none."""
+        path = self.folder(record.address) / record.filename
+        return path if record.filename and path.is_file() else None
 
     def verify(self, address: str) -> Record:
-        """Read an object whole and return its record.
-
-        Raises:
-            Damaged: anything in its folder is not what was stored; the message names the file.
-        """
+        """Read an object whole and return its record."""
         if not is_address(address):
             raise Damaged(f"{self.folder(address)} lies among the objects but is none; move it away.")
         record = self.record(address)
-        expected = {*records.dump(record), *([record.filename] if record.filename else [])}
+        recipe = self.recipe(address)
+        own = [] if not record.filename else [record.filename] if recipe is None else [RECIPE, DELTA]
+        expected = {*records.dump(record), *own}
         found = {path.name for path in self.folder(address).iterdir()}
         if found != expected:
             raise Damaged(f"the folder of {address} holds {sorted(found)}, but {sorted(expected)} were stored.")
         if record.filename:
+            if recipe:
+                recipes.delta_slices(record, recipe)
             reader = Reader(record, self.content(record))
             reader.whole()
             if not reader.framing_is_sound():
-                raise Damaged(
-                    f"{record.filename} of {address} is damaged outside its content, in its file format's header."
-                )
+                raise Damaged(f"{own[-1]} of {address} is damaged outside its content, in its file format's header.")
+            self._remember(record, recipe)
         return record
 
     def write(self, record: Record, encoded: Encoded | None) -> int:
-        """Make an object durable and return the bytes added; 0 when a sound copy was there already.
-
-        A damaged copy is moved to ``quarantine/`` and replaced: damage never spreads to a new reference.
-
-        Raises:
-            Unavailable: the machine did not let it be written; the store is unchanged.
-        """
+        """Make an object durable and return the bytes added; 0 when a sound copy was there already."""
         with machine_errors(f"storing {record.address} in {self.root}"):
             exists = self.has(record.address)
             if exists and self._is_sound(record.address):
                 return 0
-            files: dict[str, list[bytes | memoryview]] = {n: [part] for n, part in records.dump(record).items()}
-            if encoded:
-                files[encoded.filename] = [p.data if isinstance(p, Buffer) else p for p in encoded.pieces]
+            recipe = self._recipe_for(record, encoded) if encoded else None
+            files = {name: [part] for name, part in records.dump(record).items()}
             with staged_folder(self._staging) as folder:
-                for name, content in files.items():
-                    write_file(folder / name, content)
+                added = sum(write_file(folder / name, parts) for name, parts in files.items())
+                if encoded and recipe:
+                    added += write_file(folder / RECIPE, [recipe.dump()])
+                    added += write_file(folder / DELTA, _delta(record, encoded, recipe))
+                elif encoded:
+                    added += write_file(folder / encoded.filename, [_bytes_of(piece) for piece in encoded.pieces])
                 if exists:
                     self._quarantine(record.address)
                 if not publish_folder(folder, self.folder(record.address)):
                     return 0  # another writer was first, with the same bytes
-            return sum(memoryview(part).nbytes for content in files.values() for part in content)
-
-    def _is_sound(self, address: str) -> bool:
-        try:
-            self.verify(address)
-        except Damaged:
-            return False
-        return True
+            if encoded:
+                self._remember(record, recipe)
+            return added
 
     def remove(self, address: str) -> None:
-        """Remove an object: out of sight by one rename, then file by file."""
+        """Remove an object: from the index, then out of sight by one rename, then file by file."""
         with machine_errors(f"removing {address} from {self.root}"):
             if self.has(address):
+                self.index.forget(address)
                 with staged_folder(self._staging) as folder:
                     self.folder(address).rename(folder / "removed")
                     sync_folder(self.folder(address).parent)
 
+    def rebuild_index(self) -> None:
+        """Make the index anew from the files; what cannot be read is left out, and ``fsck`` names it."""
+        self.index.clear()
+        for address in self.addresses():
+            try:
+                record = self.record(address)
+                if record.filename:
+                    self.index.add(address, recipes.own_leaves(record, self.recipe(address)).ids.tobytes(), "")
+            except Damaged:
+                continue
+
+    def _recipe_for(self, record: Record, encoded: Encoded) -> Recipe | None:
+        """Return a recipe from sound objects only: damage must not spread to what is written now."""
+        alike = [address for address in self.index.alike(record.leaf_ids) if address != record.address]
+        sound = [address for address in alike if self.has(address) and self._is_sound(address)]
+        framing_nbytes = sum(len(piece) for piece in encoded.pieces if isinstance(piece, bytes))
+        return recipes.plan(record, framing_nbytes, sound, lambda a: recipes.own_leaves(self.record(a), self.recipe(a)))
+
+    def _is_sound(self, address: str) -> bool:
+        """Tell whether an object can be relied on.
+
+        A file that looks as it did when it was last read whole has not been written to since; of such a file a few
+        leaves are read, of any other everything.
+        """
+        try:
+            if self._stamp(address) != self.index.stamp(address):
+                self.verify(address)
+                return True
+            record = self.record(address)
+            if record.filename:
+                reader = Reader(record, self.content(record))
+                leaves = range(len(record.leaf_sizes))
+                for leaf in random.sample(leaves, min(_SAMPLED_LEAVES, len(leaves))):
+                    reader.verify_leaf(leaf)
+        except Damaged:
+            return False
+        return True
+
+    def _stamp(self, address: str) -> str:
+        """Return what changes when any file of an object is written to, replaced or renamed."""
+        found = []
+        for entry in sorted(os.scandir(self.folder(address)), key=lambda entry: entry.name):
+            stat = entry.stat(follow_symlinks=False)
+            found.append(f"{entry.name}:{stat.st_ino}:{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ctime_ns}")
+        return " ".join(found)
+
+    def _remember(self, record: Record, recipe: Recipe | None) -> None:
+        own = recipes.own_leaves(record, recipe).ids.tobytes()
+        self.index.add(record.address, own, self._stamp(record.address))
+
     def _quarantine(self, address: str) -> None:
+        self.index.forget(address)
         folder = self.folder(address)
         make_folder(self.root / "quarantine")
         for attempt in range(1000):
@@ -197,39 +210,19 @@ class LocalObjects:
                 return
 
 
-class LocalDocuments:
-    """Small files below a folder, each created by a link that never replaces."""
+def _bytes_of(piece: bytes | Buffer) -> bytes | memoryview:
+    return piece.data if isinstance(piece, Buffer) else piece
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._staging = root / "tmp"
 
-    @property
-    def place(self) -> str:
-        return str(self._root)
-
-    def create(self, key: str, content: bytes) -> bool:
-        """Create a document."""
-        with machine_errors(f"writing {self._root / key}"):
-            return publish_file(self._root / key, content, self._staging)
-
-    def read(self, key: str) -> bytes:
-        """Return a document."""
-        try:
-            return (self._root / key).read_bytes()
-        except OSError as error:
-            raise NotFound(f"there is no {key} in the store at {self._root}.") from error
-
-    def keys(self, prefix: str) -> Iterator[str]:
-        """Yield keys in order."""
-        folder = self._root / prefix
-        found = (Path(here) / name for here, _, names in os.walk(folder) for name in names)
-        yield from sorted(path.relative_to(self._root).as_posix() for path in found)
-
-    def remove(self, key: str) -> None:
-        """Remove a document, and the folders it leaves empty."""
-        with machine_errors(f"removing {self._root / key}"):
-            path = self._root / key
-            path.unlink(missing_ok=True)
-            if path.parent.is_dir():
-                sync_folder(path.parent)
+def _delta(record: Record, encoded: Encoded, recipe: Recipe) -> list[bytes | memoryview]:
+    """Return what goes into ``delta.bin``: the framing, then the new leaves."""
+    parts: list[bytes | memoryview] = [piece for piece in encoded.pieces if isinstance(piece, bytes)]
+    buffers = [piece.data for piece in encoded.pieces if isinstance(piece, Buffer)]
+    for start, stop in recipes.delta_slices(record, recipe):
+        base = 0
+        for data in buffers:
+            low, high = max(start - base, 0), min(stop - base, data.nbytes)
+            if low < high:
+                parts.append(data[low:high])
+            base += data.nbytes
+    return parts

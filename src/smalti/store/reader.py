@@ -43,6 +43,15 @@ class Reader:
         """Return every buffer, verified."""
         return [self.read(i) for i in range(len(self.record.buffers))]
 
+    def verify_leaf(self, number: int) -> None:
+        """Verify one leaf.
+
+        Raises:
+            Damaged: it is not what was stored.
+        """
+        stop = int(self._leaf_ends[number])
+        self._verify(self._content.read(stop - int(self.record.leaf_sizes[number]), stop), number, number + 1)
+
     def framing_is_sound(self) -> bool:
         """Tell whether the bytes of the file outside the buffers are those that were written."""
         return blake3(self._content.framing()).hexdigest() == self.record.framing

@@ -11,7 +11,7 @@ from smalti.canonical import Json, normalise
 from smalti.errors import Ambiguous, NotFound, Refused
 from smalti.store.backend import Objects
 from smalti.store.check import FsckReport, fsck
-from smalti.store.commit import machine_errors
+from smalti.store.commit import create_file, machine_errors
 from smalti.store.names import Names, NameVersion, check_name
 from smalti.store.reader import Reader
 from smalti.store.record import Record, record_of, tree_record
@@ -139,6 +139,32 @@ class Store:
     def file(self, ref: Ref | str) -> Path | None:
         """Return the ordinary local file with an object's content; None for a tree, and where there is no such file."""
         return self._objects.file(self.record(ref))
+
+    def write_file(self, ref: Ref | str, path: Path) -> None:
+        """Write the ordinary file of an object (``.npy``, ``.arrow``, ...), verified; never over another file.
+
+        Raises:
+            Refused: the value is a tree, or there is a file already.
+            Unavailable: the machine did not let it be written.
+        """
+        record = self.record(ref)
+        if not record.filename:
+            raise Refused(f"{record.address} is a tree and has no file of its own; write its children.")
+        content = self._objects.content(record)
+        buffers = Reader(record, content).whole()
+        pieces: list[bytes | memoryview] = []
+        framing, position = content.framing(), 0
+        for (offset, nbytes), data in zip(record.buffers, buffers, strict=True):
+            before = offset - position
+            pieces += [framing[:before], data]
+            framing, position = framing[before:], offset + nbytes
+        with machine_errors(f"writing {path}"):
+            if not create_file(path, [*pieces, framing]):
+                raise Refused(f"{path} exists already; name another place.")
+
+    def rebuild_index(self) -> None:
+        """Make the index anew from the files; without one, near-duplicates are stored whole."""
+        self._objects.rebuild_index()
 
     def names(self) -> Iterator[NameVersion]:
         """Yield the latest version of every name, in order."""

@@ -1,0 +1,122 @@
+"""Content in local files: one ordinary file, mapped, or a near-duplicate stitched from pieces of several."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from bisect import bisect_right
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate, pairwise
+from pathlib import Path
+
+import numpy as np
+
+from smalti.errors import Damaged
+from smalti.store.backend import Content
+from smalti.store.recipe import DELTA, OWN, Recipe
+from smalti.store.record import Record
+
+_COPIED_AT_ONCE_NBYTES = 8 * 1024 * 1024
+
+
+def map_file(path: Path) -> memoryview:
+    """Map a file read-only.
+
+    Raises:
+        Damaged: the file is missing or cannot be read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError as error:
+        raise Damaged(f"{path} should hold stored content but cannot be opened: {error.strerror}.") from error
+    try:
+        if os.fstat(descriptor).st_size == 0:  # an empty file cannot be mapped
+            return memoryview(b"")
+        return memoryview(mmap.mmap(descriptor, 0, prot=mmap.PROT_READ))
+    finally:
+        os.close(descriptor)
+
+
+class FileContent:
+    """One file: buffers at known offsets, framing around them."""
+
+    def __init__(self, path: Path, buffers: Sequence[tuple[int, int]], what: str) -> None:
+        self.where = path.name
+        self._buffers = buffers
+        self._ends = list(accumulate(nbytes for _, nbytes in buffers))
+        self._file = map_file(path)
+        expected = max((offset + nbytes for offset, nbytes in buffers), default=0)
+        if len(self._file) < expected:
+            raise Damaged(f"{path} of {what} has {len(self._file)} bytes, at least {expected} were stored.")
+
+    def read(self, start: int, stop: int) -> memoryview:
+        """Return bytes of the content; a view unless they span two buffers that do not touch."""
+        first = bisect_right(self._ends, start)
+        pieces = []
+        for (offset, nbytes), end in zip(self._buffers[first:], self._ends[first:], strict=True):
+            base = end - nbytes
+            pieces.append((offset + max(start - base, 0), offset + min(stop - base, nbytes)))
+            if stop <= end:
+                break
+        if all(a[1] == b[0] for a, b in pairwise(pieces)):
+            return self._file[pieces[0][0] : pieces[-1][1]] if pieces else memoryview(b"")
+        return memoryview(b"".join(self._file[a:b] for a, b in pieces))
+
+    def framing(self) -> bytes:
+        """Return what lies before, between and after the buffers."""
+        pieces, position = [], 0
+        for offset, nbytes in self._buffers:
+            pieces.append(self._file[position:offset])
+            position = offset + nbytes
+        return b"".join([*pieces, self._file[position:]])
+
+
+class StitchedContent:
+    """A near-duplicate: runs of other objects' content and of its own new leaves."""
+
+    def __init__(self, folder: Path, record: Record, recipe: Recipe, sources: Sequence[Content]) -> None:
+        self.where = DELTA
+        self._delta = FileContent(folder / DELTA, [(recipe.framing_nbytes, recipe.own_nbytes)], record.address)
+        self._pieces = [(self._delta if e.source == OWN else sources[e.source], e.start) for e in recipe.extents]
+        self._ends = list(accumulate(extent.nbytes for extent in recipe.extents))
+
+    def read(self, start: int, stop: int) -> memoryview:
+        """Return bytes of the content: a view where they lie in one piece, else one fresh copy."""
+        if start >= stop:
+            return memoryview(b"")
+        first = bisect_right(self._ends, start)
+        if stop <= self._ends[first]:
+            return self._piece(first, start, stop)
+        whole = np.empty(stop - start, np.uint8)
+        jobs = []
+        for number in range(first, len(self._pieces)):
+            base = self._ends[number - 1] if number else 0
+            low, high = max(start, base), min(stop, self._ends[number])
+            jobs += [
+                (number, at, min(at + _COPIED_AT_ONCE_NBYTES, high)) for at in range(low, high, _COPIED_AT_ONCE_NBYTES)
+            ]
+            if stop <= self._ends[number]:
+                break
+
+        def copy(job: tuple[int, int, int]) -> None:
+            number, low, high = job
+            whole[low - start : high - start] = np.frombuffer(self._piece(number, low, high), np.uint8)
+
+        if len(whole) <= _COPIED_AT_ONCE_NBYTES:
+            for job in jobs:
+                copy(job)
+        else:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                list(pool.map(copy, jobs))
+        whole.flags.writeable = False
+        return memoryview(whole)  # type: ignore[arg-type]  # numpy arrays are buffers
+
+    def framing(self) -> bytes:
+        """Return the file format's own bytes, kept before the new leaves."""
+        return self._delta.framing()
+
+    def _piece(self, number: int, start: int, stop: int) -> memoryview:
+        content, offset = self._pieces[number]
+        base = self._ends[number - 1] if number else 0
+        return content.read(offset + start - base, offset + stop - base)

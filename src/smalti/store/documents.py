@@ -1,0 +1,48 @@
+"""Small files below a local folder: names, pins, manifests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from smalti.errors import NotFound
+from smalti.store.commit import machine_errors, publish_file, sync_folder
+
+
+class LocalDocuments:
+    """Small files below a folder, each created by a link that never replaces."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._staging = root / "tmp"
+
+    @property
+    def place(self) -> str:
+        return str(self._root)
+
+    def create(self, key: str, content: bytes) -> bool:
+        """Create a document."""
+        with machine_errors(f"writing {self._root / key}"):
+            return publish_file(self._root / key, content, self._staging)
+
+    def read(self, key: str) -> bytes:
+        """Return a document."""
+        try:
+            return (self._root / key).read_bytes()
+        except OSError as error:
+            raise NotFound(f"there is no {key} in the store at {self._root}.") from error
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Yield keys in order."""
+        folder = self._root / prefix
+        found = (Path(here) / name for here, _, names in os.walk(folder) for name in names)
+        yield from sorted(path.relative_to(self._root).as_posix() for path in found)
+
+    def remove(self, key: str) -> None:
+        """Remove a document, and the folders it leaves empty."""
+        with machine_errors(f"removing {self._root / key}"):
+            path = self._root / key
+            path.unlink(missing_ok=True)
+            if path.parent.is_dir():
+                sync_folder(path.parent)

@@ -1,0 +1,120 @@
+"""What a local store remembers so as not to look twice: which object holds which leaf, and which file was sound when.
+
+A cache in SQLite. Everything in it follows from the files, so it may be deleted at any time: near-duplicates written
+until it is rebuilt are stored whole, and what is put again is read again.
+
+Not every leaf is remembered but about one in sixteen, chosen by its id (the *hooks*). A near-duplicate shares hooks
+with what it resembles; the leaf tables of the few objects found that way then tell exactly. Source: sparse indexing,
+M. Lillibridge et al., FAST 2009.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from smalti.digest import LEAF_ID_NBYTES
+
+_FEW_LEAVES = 32  # of so few leaves every one is a hook
+_EVERY = 16
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS object (id INTEGER PRIMARY KEY, address TEXT NOT NULL UNIQUE, stamp TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS hook (leaf INTEGER, object INTEGER, PRIMARY KEY (leaf, object)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS hook_object ON hook (object);
+"""
+
+
+def hooks(leaf_ids: bytes) -> list[int]:
+    """Return the leaves to remember, each as the first eight bytes of its id."""
+    ids = np.frombuffer(leaf_ids, np.uint8).reshape(-1, LEAF_ID_NBYTES)
+    keys = np.ascontiguousarray(ids[:, :8]).view("<i8").ravel()
+    chosen = keys if len(keys) <= _FEW_LEAVES else keys[ids[:, 0] % _EVERY == 0]
+    return [int(key) for key in np.unique(chosen)]
+
+
+class Index:
+    """The index of one local store; safe to use from several threads and processes at once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._local = threading.local()
+
+    def add(self, address: str, own_leaf_ids: bytes, stamp: str) -> None:
+        """Remember an object, the leaves that lie in its own file, and how that file looked when it was sound."""
+        with self._connection() as db:
+            db.execute("INSERT OR IGNORE INTO object (address, stamp) VALUES (?, '')", (address,))
+            db.execute("UPDATE object SET stamp = ? WHERE address = ?", (stamp, address))
+            (row,) = db.execute("SELECT id FROM object WHERE address = ?", (address,)).fetchone()
+            db.executemany("INSERT OR IGNORE INTO hook VALUES (?, ?)", ((hook, row) for hook in hooks(own_leaf_ids)))
+
+    def forget(self, address: str) -> None:
+        """Remember an object no longer."""
+        with self._connection() as db:
+            db.execute("DELETE FROM hook WHERE object IN (SELECT id FROM object WHERE address = ?)", (address,))
+            db.execute("DELETE FROM object WHERE address = ?", (address,))
+
+    def stamp(self, address: str) -> str:
+        """Return how an object's file looked when it was last known to be sound; "" when that is not known."""
+        with self._connection() as db:
+            row = db.execute("SELECT stamp FROM object WHERE address = ?", (address,)).fetchone()
+        return str(row[0]) if row else ""
+
+    def alike(self, leaf_ids: bytes, most: int = 4) -> list[str]:
+        """Return the addresses of the objects that share most hooks with these leaves, best first."""
+        query = """
+            SELECT address FROM hook JOIN object ON object.id = hook.object
+            WHERE leaf IN (SELECT value FROM json_each(?)) GROUP BY object ORDER BY count(*) DESC, address LIMIT ?
+        """
+        with self._connection() as db:
+            return [address for (address,) in db.execute(query, (json.dumps(hooks(leaf_ids)), most))]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._connection() as db:
+            db.execute("DELETE FROM hook")
+            db.execute("DELETE FROM object")
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """Give a transaction. An index that cannot be read is thrown away: all of it can be found again."""
+        try:
+            db = self._open()
+            db.execute("BEGIN IMMEDIATE")
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):  # locked, full, not permitted: not the index's fault
+                raise
+            self._throw_away()
+            db = self._open()
+            db.execute("BEGIN IMMEDIATE")
+        try:
+            yield db
+        except BaseException as error:
+            db.execute("ROLLBACK")
+            if type(error) is sqlite3.DatabaseError:
+                self._throw_away()
+            raise
+        db.execute("COMMIT")
+
+    def _open(self) -> sqlite3.Connection:
+        db: sqlite3.Connection | None = getattr(self._local, "db", None)
+        if db is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            db = sqlite3.connect(self._path, timeout=60, isolation_level=None)
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = NORMAL")
+            db.executescript(_SCHEMA)
+            self._local.db = db
+        return db
+
+    def _throw_away(self) -> None:
+        if db := getattr(self._local, "db", None):
+            db.close()
+        self._local.db = None
+        for suffix in ("", "-wal", "-shm"):
+            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)

@@ -1,0 +1,162 @@
+"""A near-duplicate: its leaves are taken from other objects where they lie there, and only the new ones are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.digest import LEAF_ID_NBYTES
+from smalti.errors import Damaged
+from smalti.store.record import Record, seal, unseal
+
+RECIPE = "recipe.json"
+DELTA = "delta.bin"
+OWN = -1
+_MOST_EXTENTS = 4096  # beyond this a copy is cheaper to read than its pieces
+_LEAST_SAVED_NBYTES = 256 * 1024
+_LEAST_SAVED_SHARE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """A run of content: ``nbytes`` from ``start`` of source number ``source``, or of the object's own new leaves.
+
+    A start is counted in the *content* of the source, not in its file, so it holds however the source is kept.
+    """
+
+    source: int
+    start: int
+    nbytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How an object's content is put together.
+
+    Attributes:
+        framing_nbytes: the file format's own bytes, which lie at the beginning of ``delta.bin``.
+        sources: addresses of the objects that leaves are taken from.
+        extents: the content in order.
+    """
+
+    framing_nbytes: int
+    sources: tuple[str, ...]
+    extents: tuple[Extent, ...]
+
+    @property
+    def own_nbytes(self) -> int:
+        """Bytes of new leaves."""
+        return sum(extent.nbytes for extent in self.extents if extent.source == OWN)
+
+    def dump(self) -> bytes:
+        """Return the document that holds this recipe."""
+        extents = [[extent.source, extent.start, extent.nbytes] for extent in self.extents]
+        return seal({"framing_nbytes": self.framing_nbytes, "sources": self.sources, "extents": extents})
+
+
+def parse(address: str, document: bytes) -> Recipe:
+    """Return a recipe.
+
+    Raises:
+        Damaged: the document is not what was written.
+    """
+    fields = unseal(document, f"{RECIPE} of {address}")
+    extents = tuple(Extent(*extent) for extent in fields["extents"])
+    return Recipe(fields["framing_nbytes"], tuple(fields["sources"]), extents)
+
+
+@dataclass(frozen=True, slots=True)
+class Leaves:
+    """The leaves that lie in an object's own file.
+
+    Attributes:
+        ids: (L, 32) uint8.
+        starts: (L,) int64, where each begins in the object's content.
+    """
+
+    ids: NDArray[np.uint8]
+    starts: NDArray[np.int64]
+
+
+def own_leaves(record: Record, recipe: Recipe | None) -> Leaves:
+    """Return which of an object's leaves lie in its own file: all of them, or those its recipe does not take."""
+    ids = np.frombuffer(record.leaf_ids, np.uint8).reshape(-1, LEAF_ID_NBYTES)
+    starts = np.cumsum(record.leaf_sizes, dtype=np.int64) - record.leaf_sizes
+    if recipe is None:
+        return Leaves(ids, starts)
+    ends = np.cumsum([extent.nbytes for extent in recipe.extents])
+    owner = np.array([extent.source for extent in recipe.extents])[np.searchsorted(ends, starts, "right")]
+    return Leaves(ids[owner == OWN], starts[owner == OWN])
+
+
+def plan(record: Record, framing_nbytes: int, alike: list[str], leaves_of: Callable[[str], Leaves]) -> Recipe | None:
+    """Return how to keep an object as a near-duplicate of those it is alike, or None where that saves too little.
+
+    Args:
+        record: the object to be kept.
+        framing_nbytes: size of its file's framing.
+        alike: addresses to take leaves from, best first.
+        leaves_of: gives the leaves in the own file of one of them.
+    """
+    wanted = np.frombuffer(record.leaf_ids, np.uint8).reshape(-1, LEAF_ID_NBYTES)
+    source = np.full(len(wanted), OWN)
+    start = np.zeros(len(wanted), np.int64)
+    sources: list[str] = []
+    for address in alike:
+        missing = np.flatnonzero(source == OWN)
+        if not len(missing):
+            break
+        offered = leaves_of(address)
+        place = _find(wanted[missing], offered.ids)
+        if not (place >= 0).any():
+            continue
+        found = missing[place >= 0]
+        source[found], start[found] = len(sources), offered.starts[place[place >= 0]]
+        sources.append(address)
+    saved = int(record.leaf_sizes[source != OWN].sum(dtype=np.int64))
+    if saved < max(_LEAST_SAVED_NBYTES, _LEAST_SAVED_SHARE * record.nbytes):
+        return None
+    own = source == OWN
+    start[own] = np.cumsum(record.leaf_sizes[own], dtype=np.int64) - record.leaf_sizes[own]
+    extents = _runs(source, start, record.leaf_sizes.astype(np.int64))
+    return Recipe(framing_nbytes, tuple(sources), extents) if len(extents) <= _MOST_EXTENTS else None
+
+
+def _find(wanted: NDArray[np.uint8], offered: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return for each wanted id its row among the offered ones, or -1."""
+    as_one = np.dtype((np.void, LEAF_ID_NBYTES))
+    order = np.argsort(_keys(offered), kind="stable")
+    at = np.searchsorted(_keys(offered)[order], _keys(wanted))
+    row = order[np.minimum(at, len(order) - 1)] if len(order) else np.zeros(len(wanted), np.int64)
+    if not len(order):
+        return np.full(len(wanted), -1)
+    equal = np.ascontiguousarray(wanted).view(as_one).ravel() == np.ascontiguousarray(offered[row]).view(as_one).ravel()
+    return np.where(equal, row, -1)
+
+
+def _keys(ids: NDArray[np.uint8]) -> NDArray[Any]:
+    return np.ascontiguousarray(ids[:, :8]).view("<u8").ravel()
+
+
+def _runs(source: NDArray[Any], start: NDArray[np.int64], size: NDArray[np.int64]) -> tuple[Extent, ...]:
+    """Join leaves that follow one another in the same source."""
+    joins = (source[1:] == source[:-1]) & (start[1:] == start[:-1] + size[:-1])
+    first = np.flatnonzero(np.concatenate([[True], ~joins]))
+    total = np.add.reduceat(size, first)
+    return tuple(Extent(int(s), int(a), int(n)) for s, a, n in zip(source[first], start[first], total, strict=True))
+
+
+def delta_slices(record: Record, recipe: Recipe) -> list[tuple[int, int]]:
+    """Return where the new leaves begin and end in the object's content, in order."""
+    slices, position = [], 0
+    for extent in recipe.extents:
+        if extent.source == OWN:
+            slices.append((position, position + extent.nbytes))
+        position += extent.nbytes
+    if position != sum(nbytes for _, nbytes in record.buffers):
+        raise Damaged(f"{RECIPE} of {record.address} puts together {position} bytes, not those that were stored.")
+    return slices
