@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import shutil
+import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ _EXISTS = {errno.EEXIST, errno.ENOTEMPTY}
 
 @contextlib.contextmanager
 def machine_errors(doing: str) -> Iterator[None]:
-    """Turn an OSError of the machine (full, read-only, not permitted) into one sentence.
+    """Turn an error of the machine (full, read-only, not permitted, locked) into one sentence.
 
     Raises:
         Unavailable: with the machine's reason and the file concerned.
@@ -31,6 +32,8 @@ def machine_errors(doing: str) -> Iterator[None]:
         yield
     except Unavailable:
         raise
+    except sqlite3.Error as error:
+        raise Unavailable(f"could not finish {doing}: the index says {error}; mend that and try again.") from error
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         where = f" at {error.filename}" if error.filename else ""

@@ -16,6 +16,7 @@ from smalti.errors import Damaged
 from smalti.store.backend import Content
 from smalti.store.recipe import DELTA, OWN, Recipe
 from smalti.store.record import Record
+from smalti.store.stitch import Piece, map_side_by_side
 
 _COPIED_AT_ONCE_NBYTES = 8 * 1024 * 1024
 
@@ -43,6 +44,7 @@ class FileContent:
 
     def __init__(self, path: Path, buffers: Sequence[tuple[int, int]], what: str) -> None:
         self.where = path.name
+        self._path = path
         self._buffers = buffers
         self._ends = list(accumulate(nbytes for _, nbytes in buffers))
         self._file = map_file(path)
@@ -62,6 +64,13 @@ class FileContent:
         if all(a[1] == b[0] for a, b in pairwise(pieces)):
             return self._file[pieces[0][0] : pieces[-1][1]] if pieces else memoryview(b"")
         return memoryview(b"".join(self._file[a:b] for a, b in pieces))
+
+    def place(self, start: int, stop: int) -> Piece | None:
+        """Return where in the file some content lies, or None when it is not in one piece."""
+        first = bisect_right(self._ends, start)
+        offset, nbytes = self._buffers[first]
+        base = self._ends[first] - nbytes
+        return (self._path, offset + start - base, stop - start) if stop <= self._ends[first] else None
 
     def framing(self) -> bytes:
         """Return what lies before, between and after the buffers."""
@@ -88,6 +97,8 @@ class StitchedContent:
         first = bisect_right(self._ends, start)
         if stop <= self._ends[first]:
             return self._piece(first, start, stop)
+        if stop - start > _COPIED_AT_ONCE_NBYTES and (mapped := self._mapped(start, stop)) is not None:
+            return mapped
         whole = np.empty(stop - start, np.uint8)
         jobs = []
         for number in range(first, len(self._pieces)):
@@ -115,6 +126,23 @@ class StitchedContent:
     def framing(self) -> bytes:
         """Return the file format's own bytes, kept before the new leaves."""
         return self._delta.framing()
+
+    def _mapped(self, start: int, stop: int) -> memoryview | None:
+        """Return the pieces mapped side by side, where their pages allow it: nothing is copied then."""
+        places = []
+        for number in range(bisect_right(self._ends, start), len(self._pieces)):
+            content, offset = self._pieces[number]
+            base = self._ends[number - 1] if number else 0
+            low, high = max(start, base), min(stop, self._ends[number])
+            place = (
+                content.place(offset + low - base, offset + high - base) if isinstance(content, FileContent) else None
+            )
+            if place is None:
+                return None
+            places.append(place)
+            if stop <= self._ends[number]:
+                break
+        return map_side_by_side(places)
 
     def _piece(self, number: int, start: int, stop: int) -> memoryview:
         content, offset = self._pieces[number]

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from smalti.digest import LEAF_ID_NBYTES
 
 _FEW_LEAVES = 32  # of so few leaves every one is a hook
 _EVERY = 16
+_LOCKED_FOR_SECONDS = 60
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS object (id INTEGER PRIMARY KEY, address TEXT NOT NULL UNIQUE, stamp TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS hook (leaf INTEGER, object INTEGER, PRIMARY KEY (leaf, object)) WITHOUT ROWID;
@@ -105,12 +107,25 @@ class Index:
         db: sqlite3.Connection | None = getattr(self._local, "db", None)
         if db is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            db = sqlite3.connect(self._path, timeout=60, isolation_level=None)
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = NORMAL")
-            db.executescript(_SCHEMA)
+            db = sqlite3.connect(self._path, timeout=_LOCKED_FOR_SECONDS, isolation_level=None)
+            self._prepare(db)
             self._local.db = db
         return db
+
+    def _prepare(self, db: sqlite3.Connection) -> None:
+        """Switching to WAL does not wait for a lock as other statements do, so the first users take turns here."""
+        deadline = time.monotonic() + _LOCKED_FOR_SECONDS
+        while True:
+            try:
+                db.execute("PRAGMA journal_mode = WAL")
+                db.execute("PRAGMA synchronous = NORMAL")
+                db.executescript(_SCHEMA)
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
 
     def _throw_away(self) -> None:
         if db := getattr(self._local, "db", None):

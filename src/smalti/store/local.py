@@ -60,15 +60,36 @@ class LocalObjects:
 
     def record(self, address: str) -> Record:
         """Return what is known of an object."""
+        return self._record(address, _DEEPEST_RECIPE)
+
+    def _record(self, address: str, deepest: int) -> Record:
         folder = self.folder(address)
         try:
             metadata = (folder / records.METADATA).read_bytes()
-            leaves = folder / records.LEAVES
-            return records.parse(address, metadata, leaves.read_bytes() if leaves.is_file() else None)
         except FileNotFoundError as error:
             if folder.is_dir():
                 raise Damaged(f"{records.METADATA} of {address} is missing; restore it from another store.") from error
             raise NotFound(f"{address} is not in the store at {self.root}.") from error
+        leaves = folder / records.LEAVES
+        kept = leaves.read_bytes() if leaves.is_file() else None
+        if kept is not None and (recipe := self.recipe(address)):
+            kept = self._leaf_table(address, recipe, kept, deepest)
+        return records.parse(address, metadata, kept)
+
+    def _leaf_table(self, address: str, recipe: Recipe, kept: bytes, deepest: int) -> bytes:
+        """Return all leaves of a near-duplicate in the form of ``leaves.bin``; it keeps only its own."""
+        found = self._sources(address, recipe, deepest)
+        sources = [recipes.all_leaves(source.leaf_ids, source.leaf_sizes) for source in found]
+        own = recipes.all_leaves(*records.parse_leaves(address, kept))
+        return records.dump_leaves(*recipes.leaf_table(recipe, own, sources))
+
+    def _sources(self, address: str, recipe: Recipe, deepest: int) -> list[Record]:
+        if not deepest:
+            raise Damaged(f"{RECIPE} of {address} leads in a circle; put the same value again to repair it.")
+        try:
+            return [self._record(source, deepest - 1) for source in recipe.sources]
+        except NotFound as error:
+            raise Damaged(f"{RECIPE} of {address} needs an object that is gone: {error}") from error
 
     def recipe(self, address: str) -> Recipe | None:
         """Return how a near-duplicate is put together; None for an object with a file of its own."""
@@ -85,12 +106,7 @@ class LocalObjects:
         recipe = self.recipe(record.address)
         if recipe is None:
             return FileContent(self.folder(record.address) / record.filename, record.buffers, record.address)
-        if not deepest:
-            raise Damaged(f"{RECIPE} of {record.address} leads in a circle; put the same value again to repair it.")
-        try:
-            sources = [self._content(self.record(address), deepest - 1) for address in recipe.sources]
-        except NotFound as error:
-            raise Damaged(f"{RECIPE} of {record.address} needs an object that is gone: {error}") from error
+        sources = [self._content(source, deepest - 1) for source in self._sources(record.address, recipe, deepest)]
         return StitchedContent(self.folder(record.address), record, recipe, sources)
 
     def file(self, record: Record) -> Path | None:
@@ -126,9 +142,12 @@ class LocalObjects:
             if exists and self._is_sound(record.address):
                 return 0
             recipe = self._recipe_for(record, encoded) if encoded else None
-            files = {name: [part] for name, part in records.dump(record).items()}
+            files = records.dump(record)
+            if recipe and records.LEAVES in files:
+                own = recipes.own_leaves(record, recipe)
+                files[records.LEAVES] = records.dump_leaves(own.ids.tobytes(), own.sizes)
             with staged_folder(self._staging) as folder:
-                added = sum(write_file(folder / name, parts) for name, parts in files.items())
+                added = sum(write_file(folder / name, [part]) for name, part in files.items())
                 if encoded and recipe:
                     added += write_file(folder / RECIPE, [recipe.dump()])
                     added += write_file(folder / DELTA, _delta(record, encoded, recipe))

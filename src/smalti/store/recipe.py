@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,26 +71,52 @@ def parse(address: str, document: bytes) -> Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Leaves:
-    """The leaves that lie in an object's own file.
+    """Some leaves of an object.
 
     Attributes:
         ids: (L, 32) uint8.
         starts: (L,) int64, where each begins in the object's content.
+        sizes: (L,) uint32.
     """
 
     ids: NDArray[np.uint8]
     starts: NDArray[np.int64]
+    sizes: NDArray[np.uint32]
+
+    def within(self, start: int, stop: int) -> Leaves:
+        """Return those that begin from ``start`` on and before ``stop``."""
+        low, high = np.searchsorted(self.starts, (start, stop))
+        return Leaves(self.ids[low:high], self.starts[low:high], self.sizes[low:high])
+
+
+def all_leaves(ids: bytes, sizes: NDArray[np.uint32]) -> Leaves:
+    """Return leaves that follow one another from the beginning of the content."""
+    table = np.frombuffer(ids, np.uint8).reshape(-1, LEAF_ID_NBYTES)
+    return Leaves(table, np.cumsum(sizes, dtype=np.int64) - sizes, sizes)
 
 
 def own_leaves(record: Record, recipe: Recipe | None) -> Leaves:
     """Return which of an object's leaves lie in its own file: all of them, or those its recipe does not take."""
-    ids = np.frombuffer(record.leaf_ids, np.uint8).reshape(-1, LEAF_ID_NBYTES)
-    starts = np.cumsum(record.leaf_sizes, dtype=np.int64) - record.leaf_sizes
+    leaves = all_leaves(record.leaf_ids, record.leaf_sizes)
     if recipe is None:
-        return Leaves(ids, starts)
+        return leaves
     ends = np.cumsum([extent.nbytes for extent in recipe.extents])
-    owner = np.array([extent.source for extent in recipe.extents])[np.searchsorted(ends, starts, "right")]
-    return Leaves(ids[owner == OWN], starts[owner == OWN])
+    owner = np.array([extent.source for extent in recipe.extents])[np.searchsorted(ends, leaves.starts, "right")]
+    return Leaves(leaves.ids[owner == OWN], leaves.starts[owner == OWN], leaves.sizes[owner == OWN])
+
+
+def leaf_table(recipe: Recipe, own: Leaves, sources: Sequence[Leaves]) -> tuple[bytes, NDArray[np.uint32]]:
+    """Return the ids and sizes of all leaves of a near-duplicate, of which it keeps only its own.
+
+    Args:
+        own: its new leaves, as if they followed one another from 0.
+        sources: all leaves of each source.
+    """
+    parts = [
+        (own if extent.source == OWN else sources[extent.source]).within(extent.start, extent.start + extent.nbytes)
+        for extent in recipe.extents
+    ]
+    return b"".join(part.ids.tobytes() for part in parts), np.concatenate([part.sizes for part in parts])
 
 
 def plan(record: Record, framing_nbytes: int, alike: list[str], leaves_of: Callable[[str], Leaves]) -> Recipe | None:

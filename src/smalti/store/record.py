@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,13 +11,14 @@ from blake3 import blake3
 
 from smalti import canonical, digest
 from smalti.canonical import Json
-from smalti.errors import Damaged, Refused
+from smalti.errors import Damaged
 from smalti.store.leaves import Sizes, leaf_ids, leaf_sizes
 from smalti.store.values import Buffer, Encoded
 
 FORMAT = 1
 METADATA = "metadata.json"
 LEAVES = "leaves.bin"
+_CHECK_NBYTES = len(',"check":"') + 64 + len('"}\n')
 _INLINE_LEAVES = 64  # a longer list is unreadable in JSON and slow to parse
 
 
@@ -99,8 +101,25 @@ def dump(record: Record) -> dict[str, bytes]:
             document["leaves"] = [list(pair) for pair in pairs]
         else:
             document["leaves"] = LEAVES
-            files[LEAVES] = record.leaf_ids + record.leaf_sizes.astype("<u4").tobytes()
+            files[LEAVES] = dump_leaves(record.leaf_ids, record.leaf_sizes)
     return {METADATA: seal(document), **files}
+
+
+def dump_leaves(ids: bytes, sizes: Sizes) -> bytes:
+    """Return the content of ``leaves.bin``."""
+    return ids + sizes.astype("<u4").tobytes()
+
+
+def parse_leaves(address: str, leaves: bytes) -> tuple[bytes, Sizes]:
+    """Return ids and sizes from the content of ``leaves.bin``.
+
+    Raises:
+        Damaged: it is cut short.
+    """
+    if len(leaves) % (digest.LEAF_ID_NBYTES + 4):
+        raise Damaged(f"{LEAVES} of {address} is cut short; restore it from another store.")
+    split = len(leaves) // (digest.LEAF_ID_NBYTES + 4) * digest.LEAF_ID_NBYTES
+    return leaves[:split], np.frombuffer(leaves, "<u4", offset=split).astype(np.uint32)
 
 
 def parse(address: str, metadata: bytes, leaves: bytes | None) -> Record:
@@ -112,7 +131,7 @@ def parse(address: str, metadata: bytes, leaves: bytes | None) -> Record:
     document = unseal(metadata, f"{METADATA} of {address}")
     if document.get("format") != FORMAT:
         raise Damaged(f"{METADATA} of {address} has format {document.get('format')!r}; this version reads {FORMAT}.")
-    ids, sizes = _parse_leaves(address, document.get("leaves", []), leaves)
+    ids, sizes = _leaves_of(address, document.get("leaves", []), leaves)
     record = Record(
         address=digest.address(canonical.dumps(document["header"]), ids),
         header=document["header"],
@@ -130,13 +149,11 @@ def parse(address: str, metadata: bytes, leaves: bytes | None) -> Record:
     return record
 
 
-def _parse_leaves(address: str, inline: Any, leaves: bytes | None) -> tuple[bytes, Sizes]:
+def _leaves_of(address: str, inline: Any, leaves: bytes | None) -> tuple[bytes, Sizes]:
     if inline == LEAVES:
-        if leaves is None or len(leaves) % (digest.LEAF_ID_NBYTES + 4):
-            raise Damaged(f"{LEAVES} of {address} is missing or cut short; restore it from another store.")
-        count = len(leaves) // (digest.LEAF_ID_NBYTES + 4)
-        split = count * digest.LEAF_ID_NBYTES
-        return leaves[:split], np.frombuffer(leaves, "<u4", offset=split).astype(np.uint32)
+        if leaves is None:
+            raise Damaged(f"{LEAVES} of {address} is missing; restore it from another store.")
+        return parse_leaves(address, leaves)
     ids = b"".join(bytes.fromhex(text) for text, _ in inline)
     return ids, np.array([size for _, size in inline], np.uint32)
 
@@ -147,9 +164,12 @@ def _hex_ids(ids: bytes) -> list[str]:
 
 
 def seal(document: dict[str, Any]) -> bytes:
-    """Return the canonical bytes of a document with a ``check`` field over the rest, and a newline."""
-    check = blake3(canonical.dumps(document)).hexdigest()
-    return canonical.dumps({**document, "check": check}) + b"\n"
+    """Return the canonical bytes of a document, a check over them as its last field, and a newline."""
+    return _with_check(canonical.dumps(document))
+
+
+def _with_check(body: bytes) -> bytes:
+    return body[:-1] + b',"check":"' + blake3(body).hexdigest().encode() + b'"}\n'
 
 
 def unseal(data: bytes, what: str) -> dict[str, Any]:
@@ -158,12 +178,8 @@ def unseal(data: bytes, what: str) -> dict[str, Any]:
     Raises:
         Damaged: the bytes are not exactly what ``seal`` wrote.
     """
-    try:
-        document = canonical.loads(data)
-    except Refused as error:
-        raise Damaged(f"{what} cannot be read: {error}") from error
-    if isinstance(document, dict):
-        document.pop("check", None)
-        if seal(document) == data:
-            return document
-    raise Damaged(f"{what} is not what was written: its self-check does not match; restore it from another store.")
+    body = data[:-_CHECK_NBYTES] + b"}"
+    if _with_check(body) != data:
+        raise Damaged(f"{what} is not what was written: its self-check does not match; restore it from another store.")
+    document: dict[str, Any] = json.loads(body)
+    return document

@@ -1,0 +1,163 @@
+"""A store in this process's memory: the records and the verification of a folder, gone with the process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from smalti.digest import PREFIX, is_address
+from smalti.errors import Damaged, NotFound
+from smalti.store import record as records
+from smalti.store.backend import Content, Documents, Objects
+from smalti.store.reader import Reader
+from smalti.store.record import Record
+from smalti.store.values import Buffer, Encoded
+
+PLACE = "memory:"
+
+
+class MemoryContent:
+    """One file held as bytes; its buffers follow one another except for framing between them."""
+
+    def __init__(self, record: Record, file: bytes) -> None:
+        self.where = record.filename
+        expected = max((offset + nbytes for offset, nbytes in record.buffers), default=0)
+        if len(file) < expected:
+            raise Damaged(f"{self.where} of {record.address} has {len(file)} bytes, at least {expected} were stored.")
+        view = memoryview(file)
+        buffers = [view[offset : offset + nbytes] for offset, nbytes in record.buffers]
+        between, position = [], 0
+        for offset, nbytes in record.buffers:
+            between.append(view[position:offset])
+            position = offset + nbytes
+        self._framing = b"".join([*between, view[position:]])
+        self._content = buffers[0] if len(buffers) == 1 else memoryview(b"".join(buffers))
+
+    def read(self, start: int, stop: int) -> memoryview:
+        """Return bytes of the content."""
+        return self._content[start:stop]
+
+    def framing(self) -> bytes:
+        """Return the file's other bytes."""
+        return self._framing
+
+
+class MemoryObjects(Objects):
+    """Objects by address; ``files`` holds the files of each, name -> bytes, as a folder would."""
+
+    place = PLACE
+
+    def __init__(self) -> None:
+        self.files: dict[str, dict[str, bytes]] = {}
+        self._lock = threading.Lock()
+
+    def has(self, address: str) -> bool:
+        """Tell whether an object is there."""
+        return address in self.files
+
+    def addresses(self, hex_prefix: str = "") -> Iterator[str]:
+        """Yield addresses in order."""
+        with self._lock:
+            found = sorted(address for address in self.files if address.startswith(PREFIX + hex_prefix))
+        yield from found
+
+    def record(self, address: str) -> Record:
+        """Return what is known of an object."""
+        files = self.files.get(address)
+        if files is None:
+            raise NotFound(f"{address} is not in the store at {self.place}.")
+        if records.METADATA not in files:
+            raise Damaged(f"{records.METADATA} of {address} is missing; restore it from another store.")
+        return records.parse(address, files[records.METADATA], files.get(records.LEAVES))
+
+    def content(self, record: Record) -> Content:
+        """Return access to an object's content."""
+        file = self.files.get(record.address, {}).get(record.filename)
+        if file is None:
+            raise Damaged(f"{record.filename} of {record.address} is missing; put the same value again to repair it.")
+        return MemoryContent(record, file)
+
+    def write(self, record: Record, encoded: Encoded | None) -> int:
+        """Keep a copy of an object; a damaged one is replaced."""
+        if self._is_sound(record.address):
+            return 0
+        files = records.dump(record)
+        if encoded:
+            pieces = (piece.data if isinstance(piece, Buffer) else piece for piece in encoded.pieces)
+            files[encoded.filename] = b"".join(pieces)
+        with self._lock:
+            if self._is_sound(record.address):
+                return 0  # another thread was first, with the same bytes
+            self.files[record.address] = files
+        return sum(map(len, files.values()))
+
+    def verify(self, address: str) -> Record:
+        """Read an object whole and return its record."""
+        if not is_address(address):
+            raise Damaged(f"{address} lies among the objects but is none; remove it.")
+        record = self.record(address)
+        expected = {*records.dump(record), *filter(None, [record.filename])}
+        found = set(self.files.get(address, {}))
+        if found != expected:
+            raise Damaged(f"{address} consists of {sorted(found)}, but {sorted(expected)} were stored.")
+        if record.filename:
+            reader = Reader(record, self.content(record))
+            reader.whole()
+            if not reader.framing_is_sound():
+                raise Damaged(f"{record.filename} of {address} is damaged outside its content.")
+        return record
+
+    def remove(self, address: str) -> None:
+        """Remove an object."""
+        with self._lock:
+            self.files.pop(address, None)
+
+    def rebuild_index(self) -> None:
+        """There is nothing to make anew: looking an object up is quick already."""
+
+    def file(self, record: Record) -> Path | None:
+        """Return None: nothing here is a file."""
+
+    def _is_sound(self, address: str) -> bool:
+        try:
+            self.verify(address)
+        except (Damaged, NotFound):
+            return False
+        return True
+
+
+class MemoryDocuments(Documents):
+    """Documents by key; ``contents`` holds them."""
+
+    place = PLACE
+
+    def __init__(self) -> None:
+        self.contents: dict[str, bytes] = {}
+        self._lock = threading.Lock()
+
+    def create(self, key: str, content: bytes) -> bool:
+        """Create a document."""
+        with self._lock:
+            if key in self.contents:
+                return False
+            self.contents[key] = content
+            return True
+
+    def read(self, key: str) -> bytes:
+        """Return a document."""
+        try:
+            return self.contents[key]
+        except KeyError as error:
+            raise NotFound(f"there is no {key} in the store at {self.place}.") from error
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Yield keys in order."""
+        with self._lock:
+            found = sorted(key for key in self.contents if key.startswith(prefix))
+        yield from found
+
+    def remove(self, key: str) -> None:
+        """Remove a document."""
+        with self._lock:
+            self.contents.pop(key, None)
