@@ -56,14 +56,13 @@ def open_store(where: str | Path = "store") -> Store:
     from smalti.store import Store
     from smalti.store.documents import LocalDocuments
     from smalti.store.local import LocalObjects
-    from smalti.store.names import Names
 
     if "://" in str(where):
         raise Refused(f"{where!s} is not a local folder; this version keeps stores in folders only.")
     root = Path(where).expanduser().absolute()
     if root.exists() and not root.is_dir():
         raise Refused(f"{root} is a file, but a store is a folder; name another place.")
-    return Store(LocalObjects(root), Names(LocalDocuments(root)), CODECS)
+    return Store(LocalObjects(root), LocalDocuments(root), CODECS)
 
 
 def __getattr__(name: str) -> Any:

@@ -72,8 +72,20 @@ class Objects(Protocol):
             Damaged: anything of it is not what was stored; the message names the file.
         """
 
-    def remove(self, address: str) -> None:
-        """Remove an object; nothing happens when it is not there."""
+    def needs(self, address: str) -> set[str]:
+        """Return the objects this one cannot be read without: its children, and what it takes leaves from."""
+
+    def reachable(self, roots: set[str]) -> set[str]:
+        """Return the roots and everything they need, however deep."""
+
+    def nbytes_kept(self, address: str) -> int:
+        """Return the bytes that removing an object would free."""
+
+    def touched_at(self, address: str) -> float:
+        """Return when an object was last written or found by a put, in seconds since 1970; 0 when it is not there."""
+
+    def remove(self, address: str, unless_touched_since: float | None = None) -> bool:
+        """Remove an object, unless a put has found it since then; tell whether it is gone."""
 
     def rebuild_index(self) -> None:
         """Make anew whatever is remembered only to be quicker."""

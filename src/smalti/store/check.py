@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from smalti.errors import Damaged
+from smalti.errors import Damaged, NotFound
 from smalti.store.backend import Objects
 from smalti.store.names import Names
 
@@ -47,6 +47,8 @@ def fsck(objects: Objects, names: Names, report: Callable[[int, int], None] | No
         try:
             version = names.read(key)
             wanted.setdefault(version.address, set()).add(version.name)
+        except NotFound:  # taken away meanwhile
+            continue
         except Damaged as error:
             problems.append(Problem(key, str(error)))
     addresses = list(objects.addresses())
@@ -58,6 +60,8 @@ def fsck(objects: Objects, names: Names, report: Callable[[int, int], None] | No
             record = objects.verify(address)
             children[address] = record.children.values()
             nbytes += record.nbytes if record.filename else 0
+        except NotFound:  # collected meanwhile
+            continue
         except Damaged as error:
             damaged[address] = str(error)
         if report:

@@ -14,7 +14,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,9 +26,12 @@ _FEW_LEAVES = 32  # of so few leaves every one is a hook
 _EVERY = 16
 _LOCKED_FOR_SECONDS = 60
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS object (id INTEGER PRIMARY KEY, address TEXT NOT NULL UNIQUE, stamp TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS object (
+    id INTEGER PRIMARY KEY, address TEXT NOT NULL UNIQUE, stamp TEXT NOT NULL DEFAULT '', known INTEGER DEFAULT 0
+);
 CREATE TABLE IF NOT EXISTS hook (leaf INTEGER, object INTEGER, PRIMARY KEY (leaf, object)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS hook_object ON hook (object);
+CREATE TABLE IF NOT EXISTS need (parent INTEGER, child INTEGER, PRIMARY KEY (parent, child)) WITHOUT ROWID;
 """
 
 
@@ -47,19 +50,42 @@ class Index:
         self._path = path
         self._local = threading.local()
 
-    def add(self, address: str, own_leaf_ids: bytes, stamp: str) -> None:
-        """Remember an object, the leaves that lie in its own file, and how that file looked when it was sound."""
+    def add(self, address: str, own_leaf_ids: bytes, stamp: str, needs: Iterable[str]) -> None:
+        """Remember an object: the leaves in its own file, how its files looked when sound, and what it needs."""
         with self._connection() as db:
-            db.execute("INSERT OR IGNORE INTO object (address, stamp) VALUES (?, '')", (address,))
-            db.execute("UPDATE object SET stamp = ? WHERE address = ?", (stamp, address))
+            needed = sorted(needs)
+            db.executemany("INSERT OR IGNORE INTO object (address) VALUES (?)", ((a,) for a in (address, *needed)))
+            db.execute("UPDATE object SET stamp = ?, known = 1 WHERE address = ?", (stamp, address))
             (row,) = db.execute("SELECT id FROM object WHERE address = ?", (address,)).fetchone()
             db.executemany("INSERT OR IGNORE INTO hook VALUES (?, ?)", ((hook, row) for hook in hooks(own_leaf_ids)))
+            db.execute("DELETE FROM need WHERE parent = ?", (row,))
+            db.executemany(
+                "INSERT INTO need SELECT ?, id FROM object WHERE address = ?", ((row, child) for child in needed)
+            )
+
+    def unknown(self, addresses: set[str]) -> set[str]:
+        """Return those of which it is not remembered what they need."""
+        with self._connection() as db:
+            return addresses - {address for (address,) in db.execute("SELECT address FROM object WHERE known")}
+
+    def reachable(self, roots: set[str]) -> set[str]:
+        """Return the roots and everything that is remembered to be needed by them, however deep."""
+        query = """
+            WITH RECURSIVE live (id) AS (
+                SELECT id FROM object WHERE address IN (SELECT value FROM json_each(?))
+                UNION SELECT child FROM need JOIN live ON parent = live.id
+            ) SELECT address FROM object JOIN live USING (id)
+        """
+        with self._connection() as db:
+            return roots | {address for (address,) in db.execute(query, (json.dumps(sorted(roots)),))}
 
     def forget(self, address: str) -> None:
         """Remember an object no longer."""
         with self._connection() as db:
-            db.execute("DELETE FROM hook WHERE object IN (SELECT id FROM object WHERE address = ?)", (address,))
-            db.execute("DELETE FROM object WHERE address = ?", (address,))
+            of_it = "IN (SELECT id FROM object WHERE address = ?)"
+            db.execute(f"DELETE FROM hook WHERE object {of_it}", (address,))
+            db.execute(f"DELETE FROM need WHERE parent {of_it}", (address,))
+            db.execute("UPDATE object SET stamp = '', known = 0 WHERE address = ?", (address,))
 
     def stamp(self, address: str) -> str:
         """Return how an object's file looked when it was last known to be sound; "" when that is not known."""
@@ -79,8 +105,8 @@ class Index:
     def clear(self) -> None:
         """Forget everything."""
         with self._connection() as db:
-            db.execute("DELETE FROM hook")
-            db.execute("DELETE FROM object")
+            for table in ("hook", "need", "object"):
+                db.execute(f"DELETE FROM {table}")
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:

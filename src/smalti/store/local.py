@@ -122,7 +122,10 @@ class LocalObjects:
         recipe = self.recipe(address)
         own = [] if not record.filename else [record.filename] if recipe is None else [RECIPE, DELTA]
         expected = {*records.dump(record), *own}
-        found = {path.name for path in self.folder(address).iterdir()}
+        try:
+            found = {path.name for path in self.folder(address).iterdir()}
+        except FileNotFoundError as error:
+            raise NotFound(f"{address} was removed from {self.root} while it was read.") from error
         if found != expected:
             raise Damaged(f"the folder of {address} holds {sorted(found)}, but {sorted(expected)} were stored.")
         if record.filename:
@@ -132,13 +135,13 @@ class LocalObjects:
             reader.whole()
             if not reader.framing_is_sound():
                 raise Damaged(f"{own[-1]} of {address} is damaged outside its content, in its file format's header.")
-            self._remember(record, recipe)
+        self._remember(record, recipe)
         return record
 
     def write(self, record: Record, encoded: Encoded | None) -> int:
         """Make an object durable and return the bytes added; 0 when a sound copy was there already."""
         with machine_errors(f"storing {record.address} in {self.root}"):
-            exists = self.has(record.address)
+            exists = self._touch(record.address)
             if exists and self._is_sound(record.address):
                 return 0
             recipe = self._recipe_for(record, encoded) if encoded else None
@@ -157,27 +160,56 @@ class LocalObjects:
                     self._quarantine(record.address)
                 if not publish_folder(folder, self.folder(record.address)):
                     return 0  # another writer was first, with the same bytes
-            if encoded:
-                self._remember(record, recipe)
+            self._remember(record, recipe)
             return added
 
-    def remove(self, address: str) -> None:
-        """Remove an object: from the index, then out of sight by one rename, then file by file."""
-        with machine_errors(f"removing {address} from {self.root}"):
-            if self.has(address):
-                self.index.forget(address)
-                with staged_folder(self._staging) as folder:
-                    self.folder(address).rename(folder / "removed")
-                    sync_folder(self.folder(address).parent)
+    def needs(self, address: str) -> set[str]:
+        """Return an object's children and what it takes leaves from."""
+        recipe = self.recipe(address)
+        return {*self.record(address).children.values(), *(recipe.sources if recipe else ())}
+
+    def reachable(self, roots: set[str]) -> set[str]:
+        """Return the roots and all they need. What an object needs never changes but by a repair, which says so."""
+        for address in self.index.unknown(set(self.addresses())):
+            self._remember(self.record(address), self.recipe(address), stamp="")
+        return self.index.reachable(roots)
+
+    def nbytes_kept(self, address: str) -> int:
+        """Return the size of an object's files."""
+        return sum(entry.stat().st_size for entry in os.scandir(self.folder(address)))
+
+    def touched_at(self, address: str) -> float:
+        """Return the modification time of an object's folder, which a put that finds it renews."""
+        try:
+            return self.folder(address).stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+
+    def remove(self, address: str, unless_touched_since: float | None = None) -> bool:
+        """Remove an object: from the index, then out of sight by one rename, then file by file.
+
+        A put that finds the object makes it young first and looks whether it is still there afterwards; so either
+        the rename comes first and the put writes it anew, or this sees the new time and moves it back.
+        """
+        with machine_errors(f"removing {address} from {self.root}"), staged_folder(self._staging) as folder:
+            self.index.forget(address)
+            try:
+                self.folder(address).rename(folder / "removed")
+            except FileNotFoundError:
+                return True
+            touched = (folder / "removed").stat().st_mtime
+            if unless_touched_since is not None and touched > unless_touched_since:
+                publish_folder(folder / "removed", self.folder(address))  # or the put has written it anew
+                return False
+            sync_folder(self.folder(address).parent)
+            return True
 
     def rebuild_index(self) -> None:
         """Make the index anew from the files; what cannot be read is left out, and ``fsck`` names it."""
         self.index.clear()
         for address in self.addresses():
             try:
-                record = self.record(address)
-                if record.filename:
-                    self.index.add(address, recipes.own_leaves(record, self.recipe(address)).ids.tobytes(), "")
+                self._remember(self.record(address), self.recipe(address), stamp="")
             except Damaged:
                 continue
 
@@ -216,9 +248,18 @@ class LocalObjects:
             found.append(f"{entry.name}:{stat.st_ino}:{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ctime_ns}")
         return " ".join(found)
 
-    def _remember(self, record: Record, recipe: Recipe | None) -> None:
+    def _remember(self, record: Record, recipe: Recipe | None, stamp: str | None = None) -> None:
         own = recipes.own_leaves(record, recipe).ids.tobytes()
-        self.index.add(record.address, own, self._stamp(record.address))
+        needs = {*record.children.values(), *(recipe.sources if recipe else ())}
+        self.index.add(record.address, own, self._stamp(record.address) if stamp is None else stamp, needs)
+
+    def _touch(self, address: str) -> bool:
+        """Make an object young, so that no collection removes it; tell whether it is there."""
+        try:
+            os.utime(self.folder(address))
+        except FileNotFoundError:
+            return False
+        return self.has(address)
 
     def _quarantine(self, address: str) -> None:
         self.index.forget(address)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from smalti.errors import Damaged, Refused
+from smalti.errors import Damaged, NotFound, Refused
 from smalti.store.backend import Documents
 from smalti.store.record import seal, unseal
 
@@ -85,11 +86,24 @@ class Names:
         """Yield the key of every version's document, in order."""
         yield from (key for key in self._documents.keys(_FOLDER) if "/@" in key)
 
+    def addresses(self) -> set[str]:
+        """Return what all versions of all names stand for; a name taken away meanwhile counts no more.
+
+        Raises:
+            Damaged: the document of a version is not what was written.
+        """
+        found = set()
+        for key in self.keys():
+            with suppress(NotFound):
+                found.add(self.read(key).address)
+        return found
+
     def read(self, key: str) -> NameVersion:
         """Return one version.
 
         Raises:
             Damaged: its document is not what was written.
+            NotFound: it was taken away.
         """
         try:
             return NameVersion(**unseal(self._documents.read(key), f"the name {key}"))

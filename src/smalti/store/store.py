@@ -9,9 +9,10 @@ from typing import Any, Protocol
 from smalti import digest
 from smalti.canonical import Json, normalise
 from smalti.errors import Ambiguous, NotFound, Refused
-from smalti.store.backend import Objects
+from smalti.store.backend import Documents, Objects
 from smalti.store.check import FsckReport, fsck
 from smalti.store.commit import create_file, machine_errors
+from smalti.store.gc import DAY_SECONDS, GcReport, Pins, collect
 from smalti.store.names import Names, NameVersion, check_name
 from smalti.store.reader import Reader
 from smalti.store.record import Record, record_of, tree_record
@@ -34,9 +35,10 @@ class Store:
     eight hexadecimal digits will do.
     """
 
-    def __init__(self, objects: Objects, names: Names, codecs: Codecs) -> None:
+    def __init__(self, objects: Objects, documents: Documents, codecs: Codecs) -> None:
         self._objects = objects
-        self._names = names
+        self._documents = documents
+        self._names = Names(documents)
         self._codecs = codecs
 
     def __repr__(self) -> str:
@@ -173,6 +175,30 @@ class Store:
     def versions(self, name: str) -> list[NameVersion]:
         """Return every version of a name, oldest first."""
         return self._names.versions(name)
+
+    def forget(self, name: str) -> None:
+        """Take a name away, all its versions. The values stay until ``gc`` finds that nothing else needs them."""
+        self._names.forget(name)
+
+    def pin(self, ref: Ref | str) -> None:
+        """Keep a value whether or not it has a name."""
+        Pins(self._documents).add(self.record(ref).address)
+
+    def unpin(self, ref: Ref | str) -> None:
+        """Take a pin away."""
+        Pins(self._documents).remove(self.resolve(ref))
+
+    def pins(self) -> list[str]:
+        """Return the addresses that are pinned."""
+        return Pins(self._documents).all()
+
+    def gc(self, *, dry_run: bool = True, grace_seconds: float = DAY_SECONDS) -> GcReport:
+        """Collect what no name and no pin leads to; see :mod:`smalti.store.gc`. By default only say what would go.
+
+        Nothing is removed the first time it is found: it is condemned, and removed by a later collection, at least
+        ``grace_seconds`` after, if still nothing needs it.
+        """
+        return collect(self._objects, self._documents, self._names, dry_run=dry_run, grace_seconds=grace_seconds)
 
     def fsck(self, report: Callable[[int, int], None] | None = None) -> FsckReport:
         """Re-read and re-hash everything; ``report(done, total)`` is called as objects are checked."""

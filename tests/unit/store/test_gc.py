@@ -1,0 +1,180 @@
+"""Laws of collection: what a name, a pin or a young object needs stays; the rest goes, twice looked at."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from smalti import Store, open_store
+from smalti.errors import Damaged, NotFound
+
+RANDOM = np.random.default_rng(0)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_store(tmp_path / "store")
+
+
+def age(store: Store, seconds: float) -> None:
+    """Let everything in the store be older, condemnations included."""
+    for folder in (Path(store.place) / "data").glob("??/*"):
+        was = folder.stat().st_mtime
+        os.utime(folder, (was - seconds, was - seconds))
+
+
+def collect_twice(store: Store) -> None:
+    age(store, 100)
+    store.gc(dry_run=False, grace_seconds=0)
+    time.sleep(0.01)
+    store.gc(dry_run=False, grace_seconds=0)
+
+
+def addresses(store: Store) -> set[str]:
+    return {"sha256:" + folder.name for folder in (Path(store.place) / "data").glob("??/*")}
+
+
+def test_what_a_name_leads_to_stays(store: Store) -> None:
+    store.put({"x": np.arange(1000), "deep": {"y": np.arange(5)}}, name="kept")
+    before = addresses(store)
+    collect_twice(store)
+    assert addresses(store) == before
+
+
+def test_what_nothing_leads_to_goes(store: Store) -> None:
+    lost = store.put({"x": np.arange(1000), "y": b"bytes"})
+    shared = store.put({"x": np.arange(1000)}, name="kept")
+    collect_twice(store)
+    with pytest.raises(NotFound):
+        store.get(lost)
+    assert store.get(shared)["x"].sum() == 499_500
+    assert store.fsck().clean
+
+
+def test_every_version_of_a_name_stays_until_it_is_forgotten(store: Store) -> None:
+    first = store.put(np.arange(10), name="training")
+    store.put(np.arange(20), name="training")
+    collect_twice(store)
+    assert store.get(first).size == 10
+    store.forget("training")
+    collect_twice(store)
+    assert not addresses(store)
+
+
+def test_a_pin_keeps_a_value_without_a_name(store: Store) -> None:
+    ref = store.put(np.arange(10))
+    store.pin(ref)
+    collect_twice(store)
+    assert store.get(ref).size == 10
+    store.unpin(ref)
+    collect_twice(store)
+    assert not addresses(store)
+
+
+def test_a_dry_run_says_what_would_go_and_changes_nothing(store: Store) -> None:
+    ref = store.put(np.arange(1000))
+    age(store, 100)
+    report = store.gc(grace_seconds=50)
+    assert [(item.address, item.verdict) for item in report.unneeded] == [(ref.digest, "condemned")]
+    assert report.nbytes("condemned") > 8000
+    assert not (Path(store.place) / "condemned").exists()
+
+
+def test_what_is_young_is_never_condemned(store: Store) -> None:
+    store.put(np.arange(1000))
+    report = store.gc(dry_run=False)
+    assert [item.verdict for item in report.unneeded] == ["young"]
+
+
+def test_nothing_is_removed_before_the_grace_period_is_over(store: Store) -> None:
+    ref = store.put(np.arange(1000))
+    age(store, 1000)
+    for _ in range(3):
+        assert [item.verdict for item in store.gc(dry_run=False, grace_seconds=500).unneeded] == ["condemned"]
+    assert store.get(ref).size == 1000
+
+
+def test_a_put_that_finds_a_condemned_object_saves_it(store: Store) -> None:
+    store.put(np.arange(1000))
+    age(store, 1000)
+    store.gc(dry_run=False, grace_seconds=0)
+    ref = store.put(np.arange(1000))
+    time.sleep(0.01)
+    assert [item.verdict for item in store.gc(dry_run=False, grace_seconds=500).unneeded] == ["young"]
+    assert store.get(ref).size == 1000
+    assert not list((Path(store.place) / "condemned").glob("*"))
+
+
+def test_what_a_near_duplicate_takes_leaves_from_stays(store: Store) -> None:
+    stack = RANDOM.random((100, 64, 64))
+    store.put(stack)
+    changed = stack.copy()
+    changed[3] = 0
+    ref = store.put(changed, name="kept")
+    assert store.file(ref) is None
+    collect_twice(store)
+    np.testing.assert_array_equal(store.get("kept"), changed)
+    store.forget("kept")
+    collect_twice(store)
+    assert not addresses(store)
+
+
+def test_without_an_index_the_same_is_kept(store: Store) -> None:
+    store.put({"x": np.arange(1000)}, name="kept")
+    store.put(np.arange(7))
+    for path in Path(store.place).glob("index.sqlite*"):
+        path.unlink()
+    fresh = open_store(store.place)
+    collect_twice(fresh)
+    assert fresh.get("kept")["x"].size == 1000
+    assert len(addresses(fresh)) == 2
+
+
+def test_a_damaged_name_stops_a_collection_before_anything_goes(store: Store) -> None:
+    ref = store.put(np.arange(10), name="kept")
+    path = Path(store.place) / "names" / "kept" / "@000001.json"
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes().replace(b"kept", b"lost"))
+    with pytest.raises(Damaged, match="names/kept"):
+        collect_twice(store)
+    assert store.get(ref).size == 10
+
+
+def test_writers_beside_collectors_lose_nothing(store: Store) -> None:
+    """The collector has no patience at all; only the order of its steps protects the writers."""
+    values = [RANDOM.random(2000) for _ in range(6)]
+    errors: list[BaseException] = []
+    done = threading.Event()
+
+    def write(number: int) -> None:
+        try:
+            for turn in range(25):
+                ref = store.put(values[(number + turn) % 6], name=f"writer/{number}")
+                np.testing.assert_array_equal(store.get(ref), values[(number + turn) % 6])
+                if turn % 5 == 4:
+                    store.forget(f"writer/{number}")
+        except BaseException as error:
+            errors.append(error)
+
+    def collect() -> None:
+        while not done.is_set():
+            try:
+                store.gc(dry_run=False, grace_seconds=0.2)
+            except BaseException as error:
+                errors.append(error)
+
+    writers = [threading.Thread(target=write, args=(n,)) for n in range(3)]
+    collector = threading.Thread(target=collect)
+    for thread in (collector, *writers):
+        thread.start()
+    for thread in writers:
+        thread.join()
+    done.set()
+    collector.join()
+    assert not errors
+    assert store.fsck().clean
