@@ -35,6 +35,10 @@ class Objects(Protocol):
     def place(self) -> str:
         """Where they are, for messages."""
 
+    @property
+    def writes_at_once(self) -> int:
+        """How many writes side by side pay: 1 where one finds what the other wrote, several where most is waiting."""
+
     def has(self, address: str) -> bool:
         """Tell whether an object is there, without reading it."""
 

@@ -31,6 +31,8 @@ _DEEPEST_RECIPE = 8  # recipes name files, not other recipes; repairs may make a
 class LocalObjects:
     """Objects by address, in a folder."""
 
+    writes_at_once = 1  # a near-duplicate is found only once its like is there
+
     def __init__(self, root: Path) -> None:
         self.root = root
         self.index = Index(root / "index.sqlite")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +17,8 @@ from smalti.store.gc import DAY_SECONDS, GcReport, Pins, collect
 from smalti.store.names import Names, NameVersion, check_name
 from smalti.store.reader import Reader
 from smalti.store.record import Record, record_of, tree_record
-from smalti.store.values import Encoded, Ref, Tree
+from smalti.store.transfer import Progress, TransferReport, absent, encoded_of, transfer
+from smalti.store.values import Buffer, Encoded, Ref, Tree
 
 
 class Codecs(Protocol):
@@ -114,12 +116,9 @@ class Store:
             return ref
         prefix = digest.hex_prefix(ref)
         if not ref.startswith(digest.PREFIX):
-            try:
-                named = self._names.latest(ref)
-            except Refused:
-                named = None
-            if named:
-                return named.address
+            with suppress(Refused):  # not a name at all
+                if named := self._names.latest(ref):
+                    return named.address
         fitting = list(self._objects.addresses(prefix)) if prefix else []
         if len(fitting) > 1:
             raise Ambiguous(
@@ -152,17 +151,46 @@ class Store:
         record = self.record(ref)
         if not record.filename:
             raise Refused(f"{record.address} is a tree and has no file of its own; write its children.")
-        content = self._objects.content(record)
-        buffers = Reader(record, content).whole()
-        pieces: list[bytes | memoryview] = []
-        framing, position = content.framing(), 0
-        for (offset, nbytes), data in zip(record.buffers, buffers, strict=True):
-            before = offset - position
-            pieces += [framing[:before], data]
-            framing, position = framing[before:], offset + nbytes
+        pieces = [p.data if isinstance(p, Buffer) else p for p in encoded_of(self._objects, record).pieces]
         with machine_errors(f"writing {path}"):
-            if not create_file(path, [*pieces, framing]):
+            if not create_file(path, pieces):
                 raise Refused(f"{path} exists already; name another place.")
+
+    def push(
+        self, target: Store, refs: Iterable[Ref | str] | None = None, progress: Progress | None = None
+    ) -> TransferReport:
+        """Bring values to another store: those given, or everything that has a name or a pin.
+
+        A reference that is a name brings the name too. Only objects that are missing there are sent.
+
+        Raises:
+            NotFound, Damaged, Unavailable: see :func:`smalti.store.transfer.transfer`.
+        """
+        if refs is None:
+            names = {version.name for version in self.names()}
+            addresses = set(self.pins())
+        else:
+            names = {ref for ref in refs if isinstance(ref, str) and self._is_name(ref)}
+            addresses = {self.resolve(ref) for ref in refs}
+        ours, theirs = (self._objects, self._names), (target._objects, target._names)
+        return transfer(ours, theirs, addresses, names, progress)
+
+    def pull(
+        self, source: Store, refs: Iterable[Ref | str] | None = None, progress: Progress | None = None
+    ) -> TransferReport:
+        """Bring values from another store to this one; see :meth:`push`."""
+        return source.push(self, refs, progress)
+
+    def absent_in(self, target: Store) -> list[str]:
+        """Return the objects that our names and pins need and another store lacks."""
+        roots = {version.address for version in self.names()} | set(self.pins())
+        return absent(self._objects, target._objects, roots)
+
+    def _is_name(self, text: str) -> bool:
+        try:
+            return self._names.latest(text) is not None
+        except Refused:
+            return False
 
     def rebuild_index(self) -> None:
         """Make the index anew from the files; without one, near-duplicates are stored whole."""
