@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from smalti.cli import doctor, fsck, product, validate, values
+from smalti.cli import doctor, fsck, keeping, moving, product, validate, values
 from smalti.errors import SmaltiError
 
 app = typer.Typer(
@@ -16,13 +16,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Datasets, checkpoints and products stored once by content, verified on every read.",
 )
-app.command()(validate.validate)
-app.command()(values.put)
-app.command()(values.get)
-app.command()(values.ls)
-app.command()(values.show)
-app.command()(fsck.fsck)
-app.command()(doctor.doctor)
+for command in (
+    validate.validate,
+    values.put,
+    values.get,
+    values.ls,
+    values.show,
+    keeping.pin,
+    keeping.unpin,
+    keeping.forget,
+    keeping.gc,
+    fsck.fsck,
+    moving.push,
+    moving.pull,
+    doctor.doctor,
+):
+    app.command()(command)
 app.add_typer(product.app, name="product")
 
 

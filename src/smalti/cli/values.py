@@ -145,13 +145,9 @@ def _npy(path: Path) -> Any:
 
 def _write(store: Store, record: Record, target: Path) -> None:
     import json
-    import shutil
 
     if record.kind != "tree":
-        store.get(record.address)  # verifies every byte
-        source = store.file(record.address)
-        assert source is not None
-        shutil.copyfile(source, target)
+        store.write_file(record.address, target)
         return
     target.mkdir()
     for name, address in record.children.items():

@@ -6,6 +6,7 @@ import hashlib
 import mmap
 import re
 import shutil
+import tempfile
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
@@ -126,6 +127,7 @@ def scan_of(store: Store, raw: str) -> Scan:
 
 def _examine_stored(store: Store, raw: str) -> tuple[str, Outcome]:
     stored: RawFile = store.get(raw)
-    content = store.file(store.record(raw).children["content"])
-    assert content is not None
-    return stored.filename, examine(content, Card.model_validate(stored.card) if stored.card else None)
+    with tempfile.TemporaryDirectory() as folder:  # a near-duplicate has no file that could be opened in its place
+        copy = Path(folder) / "raw"
+        store.write_file(store.record(raw).children["content"], copy)
+        return stored.filename, examine(copy, Card.model_validate(stored.card) if stored.card else None)

@@ -27,11 +27,11 @@ _EVERY = 16
 _LOCKED_FOR_SECONDS = 60
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS object (
-    id INTEGER PRIMARY KEY, address TEXT NOT NULL UNIQUE, stamp TEXT NOT NULL DEFAULT '', known INTEGER DEFAULT 0
+    id INTEGER PRIMARY KEY, address TEXT NOT NULL UNIQUE, stamp TEXT NOT NULL DEFAULT '',
+    needs BLOB -- the ids of what it needs, eight bytes each; NULL while that is not known
 );
 CREATE TABLE IF NOT EXISTS hook (leaf INTEGER, object INTEGER, PRIMARY KEY (leaf, object)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS hook_object ON hook (object);
-CREATE TABLE IF NOT EXISTS need (parent INTEGER, child INTEGER, PRIMARY KEY (parent, child)) WITHOUT ROWID;
 """
 
 
@@ -55,37 +55,45 @@ class Index:
         with self._connection() as db:
             needed = sorted(needs)
             db.executemany("INSERT OR IGNORE INTO object (address) VALUES (?)", ((a,) for a in (address, *needed)))
-            db.execute("UPDATE object SET stamp = ?, known = 1 WHERE address = ?", (stamp, address))
+            wanted = "SELECT id FROM object WHERE address IN (SELECT value FROM json_each(?)) ORDER BY id"
+            ids = np.array([row for (row,) in db.execute(wanted, (json.dumps(needed),))], "<i8")
+            db.execute("UPDATE object SET stamp = ?, needs = ? WHERE address = ?", (stamp, ids.tobytes(), address))
             (row,) = db.execute("SELECT id FROM object WHERE address = ?", (address,)).fetchone()
             db.executemany("INSERT OR IGNORE INTO hook VALUES (?, ?)", ((hook, row) for hook in hooks(own_leaf_ids)))
-            db.execute("DELETE FROM need WHERE parent = ?", (row,))
-            db.executemany(
-                "INSERT INTO need SELECT ?, id FROM object WHERE address = ?", ((row, child) for child in needed)
-            )
 
     def unknown(self, addresses: set[str]) -> set[str]:
         """Return those of which it is not remembered what they need."""
         with self._connection() as db:
-            return addresses - {address for (address,) in db.execute("SELECT address FROM object WHERE known")}
+            known = db.execute("SELECT address FROM object WHERE needs IS NOT NULL").fetchall()
+        return addresses.difference(address for (address,) in known)
 
     def reachable(self, roots: set[str]) -> set[str]:
         """Return the roots and everything that is remembered to be needed by them, however deep."""
-        query = """
-            WITH RECURSIVE live (id) AS (
-                SELECT id FROM object WHERE address IN (SELECT value FROM json_each(?))
-                UNION SELECT child FROM need JOIN live ON parent = live.id
-            ) SELECT address FROM object JOIN live USING (id)
-        """
         with self._connection() as db:
-            return roots | {address for (address,) in db.execute(query, (json.dumps(sorted(roots)),))}
+            rows = db.execute("SELECT id, address, coalesce(needs, x'') FROM object").fetchall()
+        if not rows:
+            return set(roots)
+        ids, addresses, needs = zip(*rows, strict=True)
+        counts = np.fromiter(map(len, needs), np.int64, len(needs)) // 8
+        row_of = np.zeros(max(ids) + 1, np.int64)
+        row_of[list(ids)] = np.arange(len(ids))
+        children = row_of[np.frombuffer(b"".join(needs), "<i8")]
+        first = np.cumsum(counts) - counts
+        live = np.zeros(len(ids), bool)
+        frontier = np.flatnonzero(np.fromiter((a in roots for a in addresses), bool, len(addresses)))
+        while len(frontier):
+            live[frontier] = True
+            some = counts[frontier]
+            within = np.arange(some.sum()) - np.repeat(np.cumsum(some) - some, some)
+            below = np.unique(children[np.repeat(first[frontier], some) + within])
+            frontier = below[~live[below]]
+        return roots.union(addresses[row] for row in np.flatnonzero(live))
 
     def forget(self, address: str) -> None:
         """Remember an object no longer."""
         with self._connection() as db:
-            of_it = "IN (SELECT id FROM object WHERE address = ?)"
-            db.execute(f"DELETE FROM hook WHERE object {of_it}", (address,))
-            db.execute(f"DELETE FROM need WHERE parent {of_it}", (address,))
-            db.execute("UPDATE object SET stamp = '', known = 0 WHERE address = ?", (address,))
+            db.execute("DELETE FROM hook WHERE object IN (SELECT id FROM object WHERE address = ?)", (address,))
+            db.execute("UPDATE object SET stamp = '', needs = NULL WHERE address = ?", (address,))
 
     def stamp(self, address: str) -> str:
         """Return how an object's file looked when it was last known to be sound; "" when that is not known."""
@@ -105,8 +113,8 @@ class Index:
     def clear(self) -> None:
         """Forget everything."""
         with self._connection() as db:
-            for table in ("hook", "need", "object"):
-                db.execute(f"DELETE FROM {table}")
+            db.execute("DELETE FROM hook")
+            db.execute("DELETE FROM object")
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:

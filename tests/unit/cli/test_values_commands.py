@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-COMMANDS = ["validate", "put", "get", "ls", "show", "fsck", "doctor", "product"]
+COMMANDS = ["validate", "put", "get", "ls", "show", "pin", "forget", "gc", "fsck", "push", "pull", "doctor", "product"]
 
 
 def smalti(*arguments: str, cwd: Path, check: int | None = 0) -> subprocess.CompletedProcess[str]:
@@ -143,3 +143,23 @@ def test_doctor_measures_the_machine(tmp_path: Path) -> None:
     assert found["blas"]["gflops"] > 0
     assert found["disk"]["write_mb_per_s"] > 0
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".smalti-doctor")]
+
+
+def test_what_is_forgotten_is_condemned_and_then_removed(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.arange(1000))
+    digest = answer("put", "a.npy", "--name", "a", cwd=tmp_path)["digest"]
+    smalti("forget", "a", cwd=tmp_path)
+    assert f"condemned  {digest}" in smalti("gc", "--grace-hours", "0", cwd=tmp_path).stdout
+    for _ in range(2):
+        smalti("gc", "--no-dry-run", "--grace-hours", "0", cwd=tmp_path)
+    assert "neither a name nor a digest" in smalti("show", digest[7:20], cwd=tmp_path, check=1).stderr
+    assert "'a' is no name" in smalti("forget", "a", cwd=tmp_path, check=1).stderr
+
+
+def test_a_value_travels_to_another_store_and_back(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=np.arange(3), y=np.ones(2))
+    smalti("put", "a.npz", "--name", "pair", cwd=tmp_path)
+    assert "3 of 3 objects sent" in smalti("push", "elsewhere", cwd=tmp_path).stdout
+    assert answer("push", "elsewhere", "pair", cwd=tmp_path)["sent"] == 0
+    assert answer("pull", "elsewhere", "pair", "--store", "third", cwd=tmp_path)["names"] == ["pair"]
+    assert "clean" in smalti("fsck", "--store", "third", cwd=tmp_path).stdout

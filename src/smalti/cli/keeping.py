@@ -1,0 +1,52 @@
+"""``smalti pin``, ``unpin``, ``forget``, ``gc``: what stays and what may go."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from smalti.cli.options import AsJson, Reference, StorePlace, print_json, readable_size, the_store
+from smalti.errors import NotFound
+
+
+def pin(ref: Reference, store: StorePlace = None) -> None:
+    """Keep a value whether or not it has a name."""
+    the_store(store).pin(ref)
+
+
+def unpin(ref: Reference, store: StorePlace = None) -> None:
+    """Take a pin away; the value stays if a name leads to it."""
+    the_store(store).unpin(ref)
+
+
+def forget(
+    name: Annotated[str, typer.Argument(help="A name, with all its versions.")], store: StorePlace = None
+) -> None:
+    """Take a name away. Values stay until gc finds that nothing else needs them."""
+    opened = the_store(store)
+    if not opened.versions(name):
+        raise NotFound(f"{name!r} is no name in the store at {opened.place}; `smalti ls` lists them.")
+    opened.forget(name)
+
+
+def gc(
+    dry_run: Annotated[bool, typer.Option("--dry-run/--no-dry-run", help="Only say what would happen.")] = True,
+    grace_hours: Annotated[float, typer.Option(help="How long nothing is touched.")] = 24.0,
+    store: StorePlace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Collect what no name and no pin needs: condemn it, and remove it in a later run after the grace period."""
+    report = the_store(store).gc(dry_run=dry_run, grace_seconds=grace_hours * 3600)
+    if as_json:
+        print_json({"dry_run": dry_run, **asdict(report)})
+        return
+    for item in report.unneeded:
+        typer.echo(f"{item.verdict:9}  {item.address}  {readable_size(item.nbytes)}, no name or pin leads to it")
+    sums = {verdict: report.nbytes(verdict) for verdict in ("young", "condemned", "removed")}
+    would = "would be " if dry_run else ""
+    typer.echo(
+        f"{report.needed} of {report.objects} objects are needed; {readable_size(sums['young'])} are too young, "
+        f"{readable_size(sums['condemned'])} are condemned, {readable_size(sums['removed'])} {would}removed"
+    )
