@@ -1,19 +1,22 @@
-"""How values become objects and trees: arrays, bytes, weights, scans, checkpoints, reconstructions, products."""
+"""How values become objects and trees: arrays, tables, bytes, documents, weights, scans, checkpoints, products."""
 
-from smalti.codecs.array import LazyArray
+from smalti.codecs.array import BFloat16, LazyArray
 from smalti.codecs.checkpoint import Checkpoint
 from smalti.codecs.product import Product, ProductMetadata
 from smalti.codecs.rawfile import RawFile
 from smalti.codecs.reconstruction import Reconstruction
 from smalti.codecs.registry import CODECS, CodecTable, ObjectCodec, TreeCodec
 from smalti.codecs.scan import Scan, ScanMetadata, Stated
+from smalti.codecs.table import LazyTable
 from smalti.codecs.weights import Weights
 
 __all__ = [
     "CODECS",
+    "BFloat16",
     "Checkpoint",
     "CodecTable",
     "LazyArray",
+    "LazyTable",
     "ObjectCodec",
     "Product",
     "ProductMetadata",

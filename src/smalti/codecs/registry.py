@@ -9,10 +9,12 @@ from smalti.canonical import Json, normalise
 from smalti.codecs.array import ArrayCodec
 from smalti.codecs.blob import BlobCodec
 from smalti.codecs.checkpoint import CheckpointCodec
+from smalti.codecs.document import DocumentCodec
 from smalti.codecs.product import ProductCodec
 from smalti.codecs.rawfile import RawFileCodec
 from smalti.codecs.reconstruction import ReconstructionCodec
 from smalti.codecs.scan import ScanCodec
+from smalti.codecs.table import TableCodec
 from smalti.codecs.weights import WeightsCodec
 from smalti.errors import Refused
 from smalti.store.reader import Reader
@@ -65,9 +67,13 @@ class CodecTable:
             if candidate.accepts(value):
                 return candidate.encode(value)
         raise Refused(
-            f"a {type(value).__name__} has no codec; store an array, bytes, a mapping of such values, "
+            f"a {type(value).__name__} has no codec; store an array, a table, bytes, JSON, a mapping of such values, "
             f"or one of {sorted(t.__name__ for t in self._by_class)}."
         )
+
+    def is_typed(self, value: Any) -> bool:
+        """Tell whether a value is of a class that is stored as a tree."""
+        return type(value) in self._by_class
 
     def decode(self, header: Mapping[str, Json], buffers: list[memoryview]) -> Any:
         """Return the value of an object from its verified content."""
@@ -114,6 +120,6 @@ def _is_json(item: Any) -> bool:
 
 
 CODECS = CodecTable(
-    objects=(ArrayCodec(), BlobCodec(), WeightsCodec()),
+    objects=(ArrayCodec(), TableCodec(), BlobCodec(), WeightsCodec(), DocumentCodec()),
     trees=(RawFileCodec(), ScanCodec(), CheckpointCodec(), ReconstructionCodec(), ProductCodec()),
 )

@@ -1,0 +1,1 @@
+"""Arrow tables as canonical buffers, cut into batches by content, in one Arrow IPC file."""

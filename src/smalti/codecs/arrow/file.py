@@ -1,0 +1,143 @@
+"""A table as the pieces of one Arrow IPC file, and back from its content.
+
+pyarrow writes the file into a list: what it hands over as a buffer is content, what it hands over as bytes is
+framing. Nothing is copied. Content and header alone give the table back; the framing is for other tools.
+Format: https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import pyarrow as pa
+
+from smalti.codecs.arrow.batches import batch_lengths
+from smalti.codecs.arrow.buffers import assemble, buffer_count, flatten
+from smalti.errors import Unavailable
+from smalti.store.values import Buffer
+
+Pieces = tuple[bytes | Buffer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What must be known beside the buffers: all of it is in the header.
+
+    Attributes:
+        schema: names and types of the columns.
+        batches: rows of each batch.
+        dictionaries: number of values of each dictionary column, in order of the columns.
+    """
+
+    schema: pa.Schema
+    batches: tuple[int, ...]
+    dictionaries: tuple[int, ...]
+
+    def places(self) -> list[list[range]]:
+        """Return, for each column, the numbers of its dictionary's buffers, then of its buffers in each batch."""
+        result: list[list[range]] = [[] for _ in self.schema]
+        at = 0
+        for column, dtype in enumerate(self.schema.types):
+            if pa.types.is_dictionary(dtype):
+                result[column].append(range(at, at := at + buffer_count(dtype.value_type)))
+        for _ in self.batches:
+            for column, dtype in enumerate(self.schema.types):
+                result[column].append(range(at, at := at + buffer_count(dtype)))
+        return result
+
+
+def pieces_of(table: pa.Table, schema: pa.Schema) -> tuple[Layout, Pieces]:
+    """Return the canonical layout and file of a table; ``schema`` is its schema as it shall be in the file.
+
+    Raises:
+        pyarrow.ArrowInvalid: chunks cannot be joined, because a text column with 32-bit offsets is too long.
+    """
+    columns = [_one_dictionary(column) for column in table.columns]
+    batches = tuple(batch_lengths(columns))
+    dictionaries = [_dictionary(column) for column in columns if pa.types.is_dictionary(column.type)]
+    layout = Layout(schema, batches, tuple(len(values) for values in dictionaries))
+    content = [list(flatten(values)) for values in dictionaries]
+    for start, count in zip(accumulate(batches, initial=0), batches, strict=False):
+        parts = (_joined(column.slice(start, count)) for column in columns)
+        content.append([buffer for part in parts for buffer in flatten(part)])
+    buffers = [buffer for part in content for buffer in part]
+    written = _write(layout, columns_of(layout, [buffer.data for buffer in buffers]))
+    return layout, tuple(_matched(written, deque(buffers)))
+
+
+def columns_of(layout: Layout, buffers: Sequence[memoryview]) -> list[pa.ChunkedArray]:
+    """Return all columns from all buffers of the content, in order; nothing is copied."""
+    return [
+        column_of(layout, column, layout.batches, (buffers[i] for part in places for i in part))
+        for column, places in enumerate(layout.places())
+    ]
+
+
+def column_of(layout: Layout, column: int, batches: Iterable[int], buffers: Iterator[memoryview]) -> pa.ChunkedArray:
+    """Return one column of some batches from its buffers; a dictionary column's begin with the dictionary's."""
+    dtype = layout.schema.types[column]
+    dictionary = None
+    if pa.types.is_dictionary(dtype):
+        before = sum(pa.types.is_dictionary(other) for other in layout.schema.types[:column])
+        dictionary = assemble(dtype.value_type, layout.dictionaries[before], buffers)
+    return pa.chunked_array([assemble(dtype, count, buffers, dictionary) for count in batches], dtype)
+
+
+class _Parts(list[bytes | pa.Buffer]):
+    """A file that keeps what is written to it as it came."""
+
+    closed = False
+
+    def write(self, part: bytes | pa.Buffer) -> int:
+        self.append(part)
+        return len(part)
+
+    def tell(self) -> int:
+        return sum(map(len, self))
+
+    def flush(self) -> None: ...
+    def close(self) -> None: ...
+
+
+def _write(layout: Layout, columns: list[pa.ChunkedArray]) -> list[bytes | pa.Buffer]:
+    parts = _Parts()
+    with pa.ipc.new_file(pa.PythonFile(parts, mode="w"), layout.schema) as writer:
+        for i in range(len(layout.batches)):
+            arrays = [column.chunk(i) for column in columns]
+            writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=layout.schema))
+    return parts
+
+
+def _matched(parts: list[bytes | pa.Buffer], buffers: deque[Buffer]) -> Iterator[bytes | Buffer]:
+    """Yield framing as bytes, joined, and content as the buffer it is; empty buffers are nowhere in the file."""
+    framing = b""
+    for part in parts:
+        if isinstance(part, bytes):
+            framing += part
+            continue
+        yield framing
+        framing = b""
+        while buffers and not buffers[0].data.nbytes:
+            yield buffers.popleft()
+        if not buffers or buffers[0].data.nbytes != part.size:
+            raise Unavailable(f"pyarrow {pa.__version__} writes Arrow files in an order not known here; use another.")
+        yield buffers.popleft()
+    yield framing
+    yield from buffers
+
+
+def _one_dictionary(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return column.unify_dictionaries() if pa.types.is_dictionary(column.type) else column
+
+
+def _dictionary(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0).dictionary if column.num_chunks else pa.array([], column.type.value_type)
+
+
+def _joined(column: pa.ChunkedArray) -> pa.Array:
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)

@@ -1,0 +1,153 @@
+"""A pandas DataFrame as an Arrow table plus its index, labels and attributes in JSON, and back exactly.
+
+A range index is three numbers and takes no column; any other row index is stored as columns after the others,
+named ``__index_level_0__`` and so on, as pandas and pyarrow name them. An Index, of rows or of columns, is described as
+
+    {"range": [start, stop, step], "names": [name]}
+    {"levels": [...], "names": [...], "multi": false, "freq": null}
+
+where a level of the rows is the description of its column, and one of the columns holds its labels as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from smalti import canonical
+from smalti.canonical import Json
+from smalti.codecs.arrow.series import column_from, describe
+from smalti.errors import Refused
+
+
+def to_arrow(frame: pd.DataFrame) -> tuple[pa.Table, Json]:
+    """Return a DataFrame as a table and the JSON that ``from_arrow`` needs to give it back exactly.
+
+    Raises:
+        Refused: it would not come back exactly; the sentence names the column.
+    """
+    names = [str(label) for label in frame.columns]
+    repeated = next((label for label, again in zip(names, pd.Index(names).duplicated(), strict=True) if again), None)
+    if repeated is not None:
+        raise Refused(f"the table has more than one column that is called {repeated!r}; rename one.")
+    columns = [describe(frame.iloc[:, i], f"column {name!r}") for i, name in enumerate(names)]
+    index, levels = _describe_rows(frame.index)
+    names += [f"__index_level_{i}__" for i in range(len(levels))]
+    about = {
+        "dtypes": [description for _, description in columns],
+        "index": index,
+        "columns": _describe_labels(frame.columns),
+        "attrs": _plain(frame.attrs),
+    }
+    if not frame.flags.allows_duplicate_labels:
+        about["unique_labels"] = True
+    return pa.Table.from_arrays([*(column for column, _ in columns), *levels], names=names), about
+
+
+def from_arrow(about: Any, columns: Sequence[pa.ChunkedArray], rows: slice) -> pd.DataFrame:
+    """Return the DataFrame described in ``about``, or those of its ``rows`` that ``columns`` hold."""
+    count = len(about["dtypes"])
+    index = _index_from(about["index"], columns[count:], rows)
+    values = [column_from(*pair) for pair in zip(columns, about["dtypes"], strict=False)]
+    series = {i: pd.Series(value, index, dtype=value.dtype, copy=False) for i, value in enumerate(values)}
+    frame = pd.DataFrame(series, index)  # this copies, so that the values can be written to
+    frame.columns = _labels_from(about["columns"])
+    frame.attrs = dict(about["attrs"])
+    return frame.set_flags(allows_duplicate_labels=False) if about.get("unique_labels") else frame
+
+
+def _describe_rows(index: pd.Index) -> tuple[dict[str, Json], list[pa.ChunkedArray]]:
+    if isinstance(index, pd.RangeIndex):
+        return _describe_range(index), []
+    levels = [describe(_level(index, i), f"level {i} of the index") for i in range(index.nlevels)]
+    return _described(index, [description for _, description in levels]), [column for column, _ in levels]
+
+
+def _describe_labels(labels: pd.Index) -> dict[str, Json]:
+    if isinstance(labels, pd.RangeIndex):
+        return _describe_range(labels)
+    return _described(labels, [_describe_level(_level(labels, i)) for i in range(labels.nlevels)])
+
+
+def _describe_level(level: pd.Index) -> Json:
+    """Return the labels of one level as JSON, with their dtype."""
+    dtype, labels = level.dtype, level.tolist()
+    if isinstance(dtype, pd.StringDtype):
+        column, description = describe(level, "the labels of the columns")
+        return {"dtype": description, "labels": column.to_pylist()}
+    if isinstance(dtype, np.dtype) and dtype.kind in "biufmMO":
+        if dtype.kind in "mM":
+            labels = np.asarray(level).view(np.int64).tolist()
+        return {"dtype": dtype.newbyteorder("<").str, "labels": [_label(label) for label in labels]}
+    raise Refused(f"the labels of the columns have the pandas type {dtype}; use text, numbers or times without zone.")
+
+
+def _labels_from(described: Any) -> pd.Index:
+    if "range" in described:
+        return _range_from(described)
+    return _index_of(described, [_level_from(level) for level in described["levels"]])
+
+
+def _level_from(described: Any) -> Any:
+    labels, dtype = described["labels"], described["dtype"]
+    if isinstance(dtype, dict):
+        return column_from(pa.chunked_array([pa.array(labels, pa.large_string())]), dtype)
+    if np.dtype(dtype).kind in "mM":
+        return np.array(labels, np.int64).view(dtype)
+    return np.array(labels, dtype)
+
+
+def _index_from(described: Any, levels: Sequence[pa.ChunkedArray], rows: slice) -> pd.Index:
+    if "range" in described:
+        return _range_from(described)[rows]
+    columns = zip(levels, described["levels"], strict=True)
+    return _index_of(described, [column_from(column, description) for column, description in columns])
+
+
+def _described(index: pd.Index, levels: Sequence[Json]) -> dict[str, Json]:
+    freq = getattr(index, "freq", None)
+    return {
+        "levels": list(levels),
+        "names": [_label(name) for name in index.names],
+        "multi": isinstance(index, pd.MultiIndex),
+        "freq": None if freq is None or isinstance(index, pd.PeriodIndex) else freq.freqstr,
+    }
+
+
+def _index_of(described: Any, levels: list[Any]) -> pd.Index:
+    if described["multi"]:
+        return pd.MultiIndex.from_arrays(levels, names=described["names"])
+    index: pd.Index = pd.Index(levels[0], dtype=levels[0].dtype, name=described["names"][0])
+    if described["freq"] is not None:
+        index.freq = described["freq"]  # type: ignore[attr-defined]
+    return index
+
+
+def _describe_range(index: pd.RangeIndex) -> dict[str, Json]:
+    return {"range": [index.start, index.stop, index.step], "names": [_label(index.name)]}
+
+
+def _range_from(described: Any) -> pd.RangeIndex:
+    start, stop, step = described["range"]
+    return pd.RangeIndex(start, stop, step, name=described["names"][0])
+
+
+def _level(index: pd.Index, number: int) -> pd.Index:
+    return index.get_level_values(number) if isinstance(index, pd.MultiIndex) else index
+
+
+def _label(label: Any) -> Json:
+    if type(label) not in (str, int, bool, float, type(None)):
+        raise Refused(f"the label {label!r} of the table is a {type(label).__name__}; use text or a number.")
+    return canonical.normalise(label, "a label of the table")
+
+
+def _plain(attrs: Any) -> Json:
+    plain = canonical.normalise(attrs, "attrs of the table")
+    if plain != attrs:  # a tuple would come back as a list
+        raise Refused(f"attrs of the table would come back as {plain!r}; write them as plain JSON.")
+    return plain

@@ -1,0 +1,123 @@
+"""Arrow fields as JSON in a spelling of our own, since pyarrow's may change and this one is part of every address.
+
+Format: https://arrow.apache.org/docs/format/Columnar.html (logical types as in Schema.fbs).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from smalti import canonical
+from smalti.canonical import Json
+from smalti.errors import Refused
+
+_PLAIN = {
+    "null": pa.null(), "bool": pa.bool_(), "int8": pa.int8(), "int16": pa.int16(), "int32": pa.int32(),
+    "int64": pa.int64(), "uint8": pa.uint8(), "uint16": pa.uint16(), "uint32": pa.uint32(), "uint64": pa.uint64(),
+    "float16": pa.float16(), "float32": pa.float32(), "float64": pa.float64(), "date32": pa.date32(),
+    "date64": pa.date64(), "time32[s]": pa.time32("s"), "time32[ms]": pa.time32("ms"), "time64[us]": pa.time64("us"),
+    "time64[ns]": pa.time64("ns"), "binary": pa.binary(), "large_binary": pa.large_binary(), "string": pa.string(),
+    "large_string": pa.large_string(), "month_day_nano": pa.month_day_nano_interval(),
+    **{f"duration[{unit}]": pa.duration(unit) for unit in ("s", "ms", "us", "ns")},
+    **{f"timestamp[{unit}]": pa.timestamp(unit) for unit in ("s", "ms", "us", "ns")},
+}  # fmt: skip
+_PLAIN_NAMES = {dtype: name for name, dtype in _PLAIN.items()}
+_DECIMALS = {32: "decimal32", 64: "decimal64", 128: "decimal128", 256: "decimal256"}
+# What pyarrow writes about pandas names its versions; without them equal tables have equal schemas.
+_VERSIONED = ("creator", "pandas_version")
+
+
+def describe_field(field: pa.Field, where: str) -> Json:
+    """Return a field as JSON; ``where`` names the column in the refusal.
+
+    Raises:
+        Refused: its type, or one inside it, has no canonical form here.
+    """
+    described: dict[str, Any] = {"name": field.name, "type": _describe_type(field.type, where)}
+    if not field.nullable:
+        described["nullable"] = False
+    if field.metadata:
+        described["metadata"] = describe_metadata(field.metadata, where)
+    return canonical.normalise(described, where)
+
+
+def field_of(described: Any) -> pa.Field:
+    """Return the field that ``describe_field`` described."""
+    metadata = described.get("metadata")
+    return pa.field(described["name"], _type_of(described["type"]), described.get("nullable", True), metadata)
+
+
+def describe_metadata(metadata: Mapping[bytes, bytes], where: str) -> Json:
+    """Return key-value metadata as text; pandas' entry loses its library versions.
+
+    Raises:
+        Refused: a key or a value is not UTF-8 text.
+    """
+    try:
+        described = {key.decode(): value.decode() for key, value in metadata.items()}
+    except UnicodeDecodeError as error:
+        raise Refused(f"the schema metadata of {where} is not UTF-8 text; remove it or encode it as text.") from error
+    if "pandas" in described:
+        about = canonical.loads(described["pandas"].encode())
+        assert isinstance(about, dict)
+        described["pandas"] = canonical.dumps({k: v for k, v in about.items() if k not in _VERSIONED}).decode()
+    return canonical.normalise(described, where)
+
+
+def _describe_type(dtype: pa.DataType, where: str, top: bool = True) -> Any:  # noqa: PLR0911, a case per type
+    if dtype in _PLAIN_NAMES:
+        return _PLAIN_NAMES[dtype]
+    nested = f"{where} (inside {dtype})"
+    if pa.types.is_timestamp(dtype):
+        return {"timestamp": dtype.unit, "tz": dtype.tz}
+    if pa.types.is_decimal(dtype):
+        return {_DECIMALS[dtype.bit_width]: [dtype.precision, dtype.scale]}
+    if pa.types.is_fixed_size_binary(dtype):
+        return {"fixed_size_binary": dtype.byte_width}
+    if pa.types.is_list(dtype) or pa.types.is_large_list(dtype):
+        name = "list" if pa.types.is_list(dtype) else "large_list"
+        return {name: _describe_child(dtype.value_field, nested)}
+    if pa.types.is_fixed_size_list(dtype):
+        return {"fixed_size_list": _describe_child(dtype.value_field, nested), "size": dtype.list_size}
+    if pa.types.is_struct(dtype):
+        return {"struct": [_describe_child(dtype.field(i), nested) for i in range(dtype.num_fields)]}
+    if pa.types.is_map(dtype):
+        pair = [_describe_child(dtype.key_field, nested), _describe_child(dtype.item_field, nested)]
+        return {"map": pair, "sorted": dtype.keys_sorted}
+    if pa.types.is_dictionary(dtype) and top:
+        index, values = (_describe_type(t, nested, top=False) for t in (dtype.index_type, dtype.value_type))
+        return {"dictionary": values, "index": index, "ordered": dtype.ordered}
+    raise Refused(f"{where} has the Arrow type {dtype}, which is not stored; cast it to a plain or nested type first.")
+
+
+def _describe_child(field: pa.Field, where: str) -> Json:
+    _describe_type(field.type, where, top=False)  # a dictionary below the top would need batches of its own
+    return describe_field(field, where)
+
+
+def _type_of(described: Any) -> pa.DataType:  # noqa: PLR0911, a case per type
+    if isinstance(described, str):
+        return _PLAIN[described]
+    match described:
+        case {"timestamp": unit, "tz": tz}:
+            return pa.timestamp(unit, tz)
+        case {"fixed_size_binary": nbytes}:
+            return pa.binary(nbytes)
+        case {"list": field}:
+            return pa.list_(field_of(field))
+        case {"large_list": field}:
+            return pa.large_list(field_of(field))
+        case {"fixed_size_list": field, "size": size}:
+            return pa.list_(field_of(field), size)
+        case {"struct": fields}:
+            return pa.struct([field_of(field) for field in fields])
+        case {"map": [key, item], "sorted": keys_sorted}:
+            return pa.map_(field_of(key), field_of(item), keys_sorted)
+        case {"dictionary": values, "index": index, "ordered": ordered}:
+            return pa.dictionary(_type_of(index), _type_of(values), ordered)
+    ((name, (precision, scale)),) = described.items()
+    decimal: pa.DataType = getattr(pa, name)(precision, scale)
+    return decimal

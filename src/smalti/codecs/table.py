@@ -1,0 +1,182 @@
+"""Tables, from pandas or pyarrow, as one Arrow IPC file, and a lazy table that reads columns and rows on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+from smalti.canonical import Json
+from smalti.errors import NotFound, Refused
+from smalti.store.reader import Reader
+from smalti.store.values import Encoded
+
+if TYPE_CHECKING:  # both take long to import: only those who have a table pay
+    import pandas as pd
+    import pyarrow as pa
+
+    from smalti.codecs.arrow.file import Layout
+
+
+class LazyTable:
+    """A stored table of which nothing is read until it is asked for; what is read is verified.
+
+    ``table[a:b]`` gives those rows as what was stored, a DataFrame or a pyarrow Table, and reads the batches they
+    lie in; ``column`` reads one column.
+    """
+
+    def __init__(self, header: Mapping[str, Json], reader: Reader) -> None:
+        self._header = header
+        self._layout = _layout_of(header)
+        self._reader = reader
+
+    def __repr__(self) -> str:
+        columns = ", ".join(self.schema.names[:8]) + (", ..." if len(self.schema) > 8 else "")
+        return f"LazyTable({self.num_rows} rows, columns {columns}, {self._reader.record.address[:19]}...)"
+
+    def __len__(self) -> int:
+        return self.num_rows
+
+    def __getitem__(self, rows: slice) -> Any:
+        if not isinstance(rows, slice) or rows.step not in (None, 1):
+            raise Refused(f"a lazy table is indexed by a range of rows, table[a:b], not {rows!r}; see also column().")
+        start, stop, _ = rows.indices(self.num_rows)
+        stop = max(start, stop)
+        return _value(self._header, self._rows(range(len(self.schema)), start, stop), slice(start, stop))
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Names and types of the columns; a pandas index that is not a plain range is among them."""
+        return self._layout.schema
+
+    @property
+    def num_rows(self) -> int:
+        return int(str(self._header["rows"]))
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """Return one column, reading nothing else.
+
+        Raises:
+            NotFound: there is no such column.
+            Damaged: what is stored of it is not what was stored.
+        """
+        if name not in self.schema.names:
+            raise NotFound(f"there is no column {name!r} in this table; it has {self.schema.names}.")
+        (column,) = self._rows([self.schema.names.index(name)], 0, self.num_rows)
+        return column
+
+    def to_arrow(self) -> pa.Table:
+        """Return the whole as a pyarrow Table, a pandas index as columns."""
+        import pyarrow as pa
+
+        columns = self._rows(range(len(self.schema)), 0, self.num_rows)
+        return pa.Table.from_arrays(columns, schema=self.schema)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the whole as a pandas DataFrame, whatever it was stored from."""
+        if "pandas" in self._header:
+            frame: pd.DataFrame = self[:]
+            return frame
+        converted: pd.DataFrame = self.to_arrow().to_pandas()
+        return converted
+
+    def _rows(self, columns: Any, start: int, stop: int) -> list[pa.ChunkedArray]:
+        """Return rows ``start`` to ``stop`` of some columns, read from the batches that hold them."""
+        from smalti.codecs.arrow.file import column_of
+
+        batches, places = self._layout.batches, self._layout.places()
+        begins = list(accumulate(batches, initial=0))
+        touched = [i for i in range(len(batches)) if begins[i] < stop and begins[i + 1] > start]
+        skipped = begins[touched[0]] if touched else start
+
+        def content(column: int) -> Iterator[memoryview]:
+            dictionary, parts = places[column][: -len(batches)], places[column][-len(batches) :]
+            for part in [*dictionary, *(parts[i] for i in touched)]:
+                yield from (self._reader.read(buffer) for buffer in part)
+
+        chosen = [batches[i] for i in touched]
+        whole = [column_of(self._layout, column, chosen, content(column)) for column in columns]
+        return [column.slice(start - skipped, stop - start) for column in whole]
+
+
+class TableCodec:
+    """pandas DataFrames and pyarrow Tables; equal tables have equal leaves, whichever library holds them.
+
+    A DataFrame comes back exactly (types, index, labels, ``attrs``) or is refused. A Table comes back with equal
+    schema and content; how it was cut into chunks is not kept, nor are library versions in its metadata.
+    """
+
+    kind = "table"
+
+    def accepts(self, value: Any) -> bool:
+        library, name = type(value).__module__.split(".")[0], type(value).__name__
+        return (library, name) in {("pandas", "DataFrame"), ("pyarrow", "Table")} or isinstance(value, LazyTable)
+
+    def encode(self, value: Any) -> Encoded:
+        if isinstance(value, LazyTable):
+            value = value[:]
+        import pyarrow as pa
+
+        if not isinstance(value, pa.Table):
+            from smalti.codecs.arrow.frame import to_arrow
+
+            table, about = to_arrow(value)
+            return _encoded(table, len(value), {"pandas": about})
+        return _encoded(value, value.num_rows, {})
+
+    def decode(self, header: Mapping[str, Json], buffers: list[memoryview]) -> Any:
+        from smalti.codecs.arrow.file import columns_of
+
+        return _value(header, columns_of(_layout_of(header), buffers), slice(None))
+
+    def lazy(self, header: Mapping[str, Json], reader: Reader) -> LazyTable:
+        return LazyTable(header, reader)
+
+
+def _encoded(table: pa.Table, rows: int, about: dict[str, Json]) -> Encoded:
+    import pyarrow as pa
+
+    from smalti.codecs.arrow.file import pieces_of
+    from smalti.codecs.arrow.schema import describe_field, describe_metadata
+
+    repeated = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
+    if repeated:
+        raise Refused(f"the table has more than one column {repeated[0]!r}; rename one, columns are found by name.")
+    header: dict[str, Json] = {
+        "kind": "table",
+        "columns": [describe_field(field, f"column {field.name!r}") for field in table.schema],
+        **about,
+    }
+    if table.schema.metadata:
+        header["metadata"] = describe_metadata(table.schema.metadata, "the table")
+    try:
+        layout, pieces = pieces_of(table, _schema_of(header))
+    except pa.ArrowInvalid as error:
+        raise Refused(f"the table cannot be joined into one ({error}); cast its texts to large_string.") from error
+    header |= {"rows": rows, "batches": list(layout.batches), "dictionaries": list(layout.dictionaries)}
+    return Encoded(header, "data.arrow", pieces)
+
+
+def _schema_of(header: Mapping[str, Any]) -> pa.Schema:
+    import pyarrow as pa
+
+    from smalti.codecs.arrow.schema import field_of
+
+    return pa.schema([field_of(described) for described in header["columns"]], header.get("metadata"))
+
+
+def _layout_of(header: Mapping[str, Any]) -> Layout:
+    from smalti.codecs.arrow.file import Layout
+
+    return Layout(_schema_of(header), tuple(header["batches"]), tuple(header["dictionaries"]))
+
+
+def _value(header: Mapping[str, Any], columns: list[pa.ChunkedArray], rows: slice) -> Any:
+    """Return ``rows`` of the whole, which ``columns`` hold, as what was stored."""
+    if "pandas" in header:
+        from smalti.codecs.arrow.frame import from_arrow
+
+        return from_arrow(header["pandas"], columns, rows)
+    import pyarrow as pa
+
+    return pa.Table.from_arrays(columns, schema=_schema_of(header))

@@ -1,0 +1,202 @@
+"""Laws of arrays beyond plain dtypes: structures, bfloat16, arrays of MLX, and lazy arrays where numpy's are wanted."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
+
+from smalti import LazyArray, Store, open_store
+from smalti.codecs import BFloat16
+from smalti.codecs.array import canonical_dtype
+from smalti.errors import Refused
+
+DATA = (
+    hnp.boolean_dtypes()
+    | hnp.integer_dtypes(endianness="?")
+    | hnp.unsigned_integer_dtypes(endianness="?")
+    | hnp.floating_dtypes(endianness="?")
+    | hnp.complex_number_dtypes(endianness="?", sizes=(64, 128))
+    | hnp.datetime64_dtypes(endianness="?")
+    | hnp.timedelta64_dtypes(endianness="?")
+    | hnp.byte_string_dtypes(min_len=1, max_len=5)
+    | hnp.unicode_string_dtypes(endianness="?", min_len=1, max_len=5)
+    | st.sampled_from([np.dtype("V3"), np.dtype("<M8[25s]"), np.dtype("M8")])
+)
+
+
+def has_titles(dtype: np.dtype) -> bool:
+    if dtype.subdtype is not None:
+        return has_titles(dtype.subdtype[0])
+    return any(len(dtype.fields[name]) > 2 or has_titles(dtype[name]) for name in dtype.names or ())
+
+
+STRUCTURES = hnp.nested_dtypes(subtype_strategy=DATA, max_itemsize=100).filter(
+    lambda dtype: dtype.names and not has_titles(dtype)
+)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return open_store(tmp_path_factory.mktemp("store"))
+
+
+def stored_file(store: Store, value: Any) -> Path:
+    path = store.file(store.put(value))
+    assert path is not None
+    return path
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data(), dtype=DATA | STRUCTURES)
+def test_an_array_of_every_dtype_that_is_data_comes_back(store: Store, data: st.DataObject, dtype: np.dtype) -> None:
+    shape = data.draw(hnp.array_shapes(min_dims=0, max_dims=2, min_side=0, max_side=3))
+    nbytes = dtype.itemsize * int(np.prod(shape))
+    array = np.ndarray(shape, dtype, data.draw(st.binary(min_size=nbytes, max_size=nbytes)))
+    if "?" in str(dtype) or "bool" in str(dtype) or "U" in str(dtype):
+        array = np.zeros(shape, dtype)  # any bytes are numbers, but not bools or texts
+    expected = np.asarray(array, canonical_dtype(array.dtype), order="C")
+    ref = store.put(array)
+    path = store.file(ref)
+    assert path is not None
+    for found in (store.get(ref), np.asarray(store.open(ref)), np.load(path, allow_pickle=False)):
+        assert (found.dtype, found.shape, found.tobytes()) == (expected.dtype, array.shape, expected.tobytes())
+
+
+def structure(**options: Any) -> NDArray[Any]:
+    """Three rows with a number, a matrix and a text, some options of dtype, and 0xAA wherever there is padding."""
+    inner = np.dtype([("m", "<i2", (2, 2)), ("s", "S3")], **options)
+    dtype = np.dtype([("a", "u1"), ("é", inner), ("f", "<f8")], **options)
+    array = np.frombuffer(b"\xaa" * 3 * dtype.itemsize, dtype).copy()
+    array["a"], array["é"]["m"], array["é"]["s"], array["f"] = [1, 2, 3], 7, b"abc", np.arange(3)
+    return array
+
+
+def test_padding_and_byte_order_of_a_structure_do_not_change_the_address(store: Store) -> None:
+    packed, aligned = structure(), structure(align=True)
+    assert aligned.dtype.itemsize > packed.dtype.itemsize
+    swapped = packed.astype(packed.dtype.newbyteorder(">"))
+    assert len({store.put(array).digest for array in (packed, aligned, swapped)}) == 1
+    back = store.get(store.put(aligned))
+    assert back.dtype == packed.dtype
+    assert (back == packed).all()
+
+
+def test_the_header_says_what_the_fields_are(store: Store) -> None:
+    record = store.record(store.put(structure()))
+    assert record.header["dtype"] == [["a", "|u1"], ["é", [["m", "<i2", [2, 2]], ["s", "|S3"]]], ["f", "<f8"]]
+
+
+def test_names_and_order_of_fields_count(store: Store) -> None:
+    fields = [("a", "<i4"), ("b", "<i4")]
+    dtypes = [fields, fields[::-1], [("a", "<i4"), ("c", "<i4")], [("a", "<i4", (1,)), ("b", "<i4")], "V8", "<i8"]
+    assert len({store.put(np.zeros(2, dtype)).digest for dtype in dtypes}) == len(dtypes)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "message"),
+    [
+        ({"names": ["a", "b"], "formats": ["<i4", "<i2"], "offsets": [0, 2]}, "its fields overlap"),
+        ([(("title", "a"), "<i4")], "have titles"),
+        ([], "or are none"),
+        ([("a", [("b", object)])], "dtype object cannot be stored exactly"),
+        ([("a", np.longdouble)], "cannot be stored exactly"),
+        ([(f"a field with a name {i}", "<f4") for i in range(500)], "500 fields has too long a .npy header"),
+        (np.dtypes.StringDType(), "cannot be stored exactly"),
+    ],
+)
+def test_a_structure_that_would_not_come_back_is_refused(store: Store, dtype: Any, message: str) -> None:
+    with pytest.raises(Refused, match=message):
+        store.put(np.zeros(2, dtype))
+
+
+def test_an_element_longer_than_a_leaf_comes_back(store: Store) -> None:
+    array = np.array([b"a" * 300_000, b"b"])
+    assert store.get(store.put(array)).tolist() == array.tolist()
+
+
+def test_bfloat16_is_exact_as_float32_and_lies_in_the_file_as_uint16(store: Store) -> None:
+    bits = np.array([[0x3F80, 0xC000, 0x7F80], [0x0001, 0x8000, 0x7FC1]], np.uint16)
+    ref = store.put(BFloat16(bits))
+    assert store.record(ref).header == {"kind": "array", "dtype": "bfloat16", "shape": [2, 3]}
+    assert ref.digest != store.put(bits).digest
+    for found in (store.get(ref), store.open(ref)):
+        assert isinstance(found, BFloat16)
+        np.testing.assert_array_equal(found.bits, bits)
+        assert np.asarray(found).dtype == np.float32
+        assert np.asarray(found)[0].tolist() == [1.0, -2.0, np.inf]
+    assert np.load(stored_file(store, BFloat16(bits))).dtype == np.uint16
+
+
+def test_arrays_of_mlx_are_stored_like_those_of_numpy(tmp_path: Path) -> None:
+    program = """
+import sys, numpy as np, mlx.core as mx
+from smalti import open_store
+store = open_store(sys.argv[1])
+x = mx.arange(6, dtype=mx.float32).reshape(2, 3)
+assert store.put(x).digest == store.put(np.asarray(x)).digest
+assert store.put(x.T).digest == store.put(np.asarray(x).T).digest
+half = mx.array([1.5, -2.0, 1e30]).astype(mx.bfloat16)
+back = store.get(store.put({"w": half}))["w"]
+assert mx.array_equal(mx.array(back.bits).view(mx.bfloat16), half)
+print("same")
+"""
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "same", done.stderr
+
+
+def test_storing_an_array_does_not_import_mlx(tmp_path: Path) -> None:
+    program = "import sys, numpy as np; from smalti import open_store; open_store(sys.argv[1]).put(np.zeros(3)); "
+    program += "print('mlx' in sys.modules, 'pandas' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
+
+
+class Blocks:
+    """What ``dask.array.from_array`` does with its argument, block by block, without dask."""
+
+    def __init__(self, array: LazyArray) -> None:
+        assert all(hasattr(array, name) for name in ("shape", "dtype", "ndim", "chunks", "__getitem__", "__array__"))
+        assert len(array.chunks) == array.ndim
+        self.array = array
+
+    def compute(self) -> NDArray[Any]:
+        rows = self.array.chunks[0]
+        keys = [
+            (slice(start, min(start + rows, self.array.shape[0])), *(slice(0, n) for n in self.array.shape[1:]))
+            for start in range(0, self.array.shape[0], rows)
+        ]
+        blocks = [np.asarray(self.array[key]) for key in keys]
+        assert len(blocks) > 1
+        return np.concatenate(blocks)
+
+
+def test_a_lazy_array_can_be_taken_block_by_block_as_dask_does(store: Store) -> None:
+    array = np.random.default_rng(0).random((1000, 30, 20))
+    lazy = store.open(store.put(array))
+    np.testing.assert_array_equal(Blocks(lazy).compute(), array)
+    block_nbytes = int(np.prod(lazy.chunks)) * lazy.dtype.itemsize
+    assert 512 * 1024 < block_nbytes <= 1024 * 1024
+
+
+@pytest.mark.parametrize(("shape", "chunks"), [((), ()), ((0, 5), (0, 5)), ((3, 0), (3, 0)), ((2, 10**6), (1, 10**6))])
+def test_chunks_of_odd_shapes_are_whole_rows(store: Store, shape: tuple[int, ...], chunks: tuple[int, ...]) -> None:
+    assert store.open(store.put(np.zeros(shape, np.uint8))).chunks == chunks
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_a_lazy_array_indexes_like_numpy_with_steps_ellipsis_and_new_axes(store: Store, data: st.DataObject) -> None:
+    array = data.draw(hnp.arrays(np.int16, hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=6)))
+    key = data.draw(hnp.basic_indices(array.shape, allow_newaxis=True))
+    found = store.open(store.put(array))[key]
+    np.testing.assert_array_equal(found, array[key])
+    assert np.shape(found) == np.shape(array[key])
