@@ -85,6 +85,9 @@ class Objects(Protocol):
     def nbytes_kept(self, address: str) -> int:
         """Return the bytes that removing an object would free."""
 
+    def touch(self, address: str) -> bool:
+        """Make an object young, so that no collection removes it; tell whether it is there."""
+
     def touched_at(self, address: str) -> float:
         """Return when an object was last written or found by a put, in seconds since 1970; 0 when it is not there."""
 

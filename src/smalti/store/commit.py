@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import shutil
 import sqlite3
@@ -15,7 +16,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from smalti.errors import Unavailable
+from smalti.errors import SmaltiError, Unavailable
 
 _READ_ONLY = 0o444
 _EXISTS = {errno.EEXIST, errno.ENOTEMPTY}
@@ -30,7 +31,7 @@ def machine_errors(doing: str) -> Iterator[None]:
     """
     try:
         yield
-    except Unavailable:
+    except SmaltiError:
         raise
     except sqlite3.Error as error:
         raise Unavailable(f"could not finish {doing}: the index says {error}; mend that and try again.") from error
@@ -77,6 +78,14 @@ def write_file(path: Path, pieces: Iterable[bytes | memoryview]) -> int:
     finally:
         os.close(descriptor)
     return written
+
+
+@contextlib.contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """Wait until no other thread or process is in here with the same lock file; dying lets it go."""
+    with lock.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ import numpy as np
 
 from smalti.errors import Damaged
 from smalti.store.backend import Content
-from smalti.store.recipe import DELTA, OWN, Recipe
+from smalti.store.recipe import DELTA, OWN, Recipe, unpack_framing
 from smalti.store.record import Record
 from smalti.store.stitch import Piece, map_side_by_side
 
@@ -56,7 +56,8 @@ class FileContent:
         """Return bytes of the content; a view unless they span two buffers that do not touch."""
         first = bisect_right(self._ends, start)
         pieces = []
-        for (offset, nbytes), end in zip(self._buffers[first:], self._ends[first:], strict=True):
+        for number in range(first, len(self._ends)):
+            (offset, nbytes), end = self._buffers[number], self._ends[number]
             base = end - nbytes
             pieces.append((offset + max(start - base, 0), offset + min(stop - base, nbytes)))
             if stop <= end:
@@ -125,7 +126,7 @@ class StitchedContent:
 
     def framing(self) -> bytes:
         """Return the file format's own bytes, kept before the new leaves."""
-        return self._delta.framing()
+        return unpack_framing(self._delta.framing())
 
     def _mapped(self, start: int, stop: int) -> memoryview | None:
         """Return the pieces mapped side by side, where their pages allow it: nothing is copied then."""

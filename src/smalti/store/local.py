@@ -16,7 +16,15 @@ from smalti.errors import Damaged, NotFound
 from smalti.store import recipe as recipes
 from smalti.store import record as records
 from smalti.store.backend import Content
-from smalti.store.commit import machine_errors, make_folder, publish_folder, staged_folder, sync_folder, write_file
+from smalti.store.commit import (
+    alone,
+    machine_errors,
+    make_folder,
+    publish_folder,
+    staged_folder,
+    sync_folder,
+    write_file,
+)
 from smalti.store.content import FileContent, StitchedContent
 from smalti.store.index import Index
 from smalti.store.reader import Reader
@@ -143,27 +151,33 @@ class LocalObjects:
     def write(self, record: Record, encoded: Encoded | None) -> int:
         """Make an object durable and return the bytes added; 0 when a sound copy was there already."""
         with machine_errors(f"storing {record.address} in {self.root}"):
-            exists = self._touch(record.address)
-            if exists and self._is_sound(record.address):
+            if not self.touch(record.address):
+                return self._write(record, encoded)
+            if self._is_sound(record.address):
                 return 0
-            recipe = self._recipe_for(record, encoded) if encoded else None
-            files = records.dump(record)
-            if recipe and records.LEAVES in files:
-                own = recipes.own_leaves(record, recipe)
-                files[records.LEAVES] = records.dump_leaves(own.ids.tobytes(), own.sizes)
-            with staged_folder(self._staging) as folder:
-                added = sum(write_file(folder / name, [part]) for name, part in files.items())
-                if encoded and recipe:
-                    added += write_file(folder / RECIPE, [recipe.dump()])
-                    added += write_file(folder / DELTA, _delta(record, encoded, recipe))
-                elif encoded:
-                    added += write_file(folder / encoded.filename, [_bytes_of(piece) for piece in encoded.pieces])
-                if exists:
-                    self._quarantine(record.address)
-                if not publish_folder(folder, self.folder(record.address)):
-                    return 0  # another writer was first, with the same bytes
-            self._remember(record, recipe)
-            return added
+            with alone(self.root / "repair.lock"):  # or one repair would take the other's for the damage
+                if self._is_sound(record.address):
+                    return 0
+                self._quarantine(record.address)
+                return self._write(record, encoded)
+
+    def _write(self, record: Record, encoded: Encoded | None) -> int:
+        recipe = self._recipe_for(record, encoded) if encoded else None
+        files = records.dump(record)
+        if recipe and records.LEAVES in files:
+            own = recipes.own_leaves(record, recipe)
+            files[records.LEAVES] = records.dump_leaves(own.ids.tobytes(), own.sizes)
+        with staged_folder(self._staging) as folder:
+            added = sum(write_file(folder / name, [part]) for name, part in files.items())
+            if encoded and recipe:
+                added += write_file(folder / RECIPE, [recipe.dump()])
+                added += write_file(folder / DELTA, _delta(record, encoded, recipe))
+            elif encoded:
+                added += write_file(folder / encoded.filename, [_bytes_of(piece) for piece in encoded.pieces])
+            if not publish_folder(folder, self.folder(record.address)):
+                return 0  # another writer was first, with the same bytes
+        self._remember(record, recipe)
+        return added
 
     def needs(self, address: str) -> set[str]:
         """Return an object's children and what it takes leaves from."""
@@ -179,6 +193,14 @@ class LocalObjects:
     def nbytes_kept(self, address: str) -> int:
         """Return the size of an object's files."""
         return sum(entry.stat().st_size for entry in os.scandir(self.folder(address)))
+
+    def touch(self, address: str) -> bool:
+        """Renew the time of an object's folder; tell whether it is there."""
+        try:
+            os.utime(self.folder(address))
+        except FileNotFoundError:
+            return False
+        return self.has(address)
 
     def touched_at(self, address: str) -> float:
         """Return the modification time of an object's folder, which a put that finds it renews."""
@@ -218,7 +240,7 @@ class LocalObjects:
     def _recipe_for(self, record: Record, encoded: Encoded) -> Recipe | None:
         """Return a recipe from sound objects only: damage must not spread to what is written now."""
         alike = [address for address in self.index.alike(record.leaf_ids) if address != record.address]
-        sound = [address for address in alike if self.has(address) and self._is_sound(address)]
+        sound = [address for address in alike if self.touch(address) and self._is_sound(address)]
         framing_nbytes = sum(len(piece) for piece in encoded.pieces if isinstance(piece, bytes))
         return recipes.plan(record, framing_nbytes, sound, lambda a: recipes.own_leaves(self.record(a), self.recipe(a)))
 
@@ -229,7 +251,7 @@ class LocalObjects:
         leaves are read, of any other everything.
         """
         try:
-            if self._stamp(address) != self.index.stamp(address):
+            if self._stamp(address) != self.index.stamp(address) or not self.has(address):
                 self.verify(address)
                 return True
             record = self.record(address)
@@ -244,24 +266,20 @@ class LocalObjects:
 
     def _stamp(self, address: str) -> str:
         """Return what changes when any file of an object is written to, replaced or renamed."""
-        found = []
-        for entry in sorted(os.scandir(self.folder(address)), key=lambda entry: entry.name):
-            stat = entry.stat(follow_symlinks=False)
-            found.append(f"{entry.name}:{stat.st_ino}:{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ctime_ns}")
-        return " ".join(found)
+        try:
+            entries = sorted(os.scandir(self.folder(address)), key=lambda entry: entry.name)
+            stats = [entry.stat(follow_symlinks=False) for entry in entries]
+        except FileNotFoundError:  # removed or repaired meanwhile
+            return ""
+        looks = [
+            (e.name, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for e, s in zip(entries, stats, strict=True)
+        ]
+        return repr(looks)
 
     def _remember(self, record: Record, recipe: Recipe | None, stamp: str | None = None) -> None:
         own = recipes.own_leaves(record, recipe).ids.tobytes()
         needs = {*record.children.values(), *(recipe.sources if recipe else ())}
         self.index.add(record.address, own, self._stamp(record.address) if stamp is None else stamp, needs)
-
-    def _touch(self, address: str) -> bool:
-        """Make an object young, so that no collection removes it; tell whether it is there."""
-        try:
-            os.utime(self.folder(address))
-        except FileNotFoundError:
-            return False
-        return self.has(address)
 
     def _quarantine(self, address: str) -> None:
         self.index.forget(address)
@@ -278,7 +296,7 @@ def _bytes_of(piece: bytes | Buffer) -> bytes | memoryview:
 
 def _delta(record: Record, encoded: Encoded, recipe: Recipe) -> list[bytes | memoryview]:
     """Return what goes into ``delta.bin``: the framing, then the new leaves."""
-    parts: list[bytes | memoryview] = [piece for piece in encoded.pieces if isinstance(piece, bytes)]
+    parts: list[bytes | memoryview] = [_framing(encoded)]
     buffers = [piece.data for piece in encoded.pieces if isinstance(piece, Buffer)]
     for start, stop in recipes.delta_slices(record, recipe):
         base = 0
@@ -288,3 +306,7 @@ def _delta(record: Record, encoded: Encoded, recipe: Recipe) -> list[bytes | mem
                 parts.append(data[low:high])
             base += data.nbytes
     return parts
+
+
+def _framing(encoded: Encoded) -> bytes:
+    return recipes.pack_framing(b"".join(piece for piece in encoded.pieces if isinstance(piece, bytes)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,9 +48,11 @@ class MemoryObjects(Objects):
     """Objects by address; ``files`` holds the files of each, name -> bytes, as a folder would."""
 
     place = PLACE
+    writes_at_once = 1
 
     def __init__(self) -> None:
         self.files: dict[str, dict[str, bytes]] = {}
+        self._touched_at: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def has(self, address: str) -> bool:
@@ -80,7 +83,7 @@ class MemoryObjects(Objects):
 
     def write(self, record: Record, encoded: Encoded | None) -> int:
         """Keep a copy of an object; a damaged one is replaced."""
-        if self._is_sound(record.address):
+        if self.touch(record.address) and self._is_sound(record.address):
             return 0
         files = records.dump(record)
         if encoded:
@@ -90,6 +93,7 @@ class MemoryObjects(Objects):
             if self._is_sound(record.address):
                 return 0  # another thread was first, with the same bytes
             self.files[record.address] = files
+            self._touched_at[record.address] = time.time()
         return sum(map(len, files.values()))
 
     def verify(self, address: str) -> Record:
@@ -108,16 +112,50 @@ class MemoryObjects(Objects):
                 raise Damaged(f"{record.filename} of {address} is damaged outside its content.")
         return record
 
-    def remove(self, address: str) -> None:
-        """Remove an object."""
+    def needs(self, address: str) -> set[str]:
+        """Return an object's children."""
+        return set(self.record(address).children.values())
+
+    def reachable(self, roots: set[str]) -> set[str]:
+        """Return the roots and all they need, by reading the records."""
+        found: set[str] = set()
+        queue = list(roots)
+        while queue:
+            address = queue.pop()
+            if address not in found:
+                found.add(address)
+                queue += self.needs(address) if self.has(address) else ()
+        return found
+
+    def nbytes_kept(self, address: str) -> int:
+        """Return the size of an object's files."""
+        return sum(map(len, self.files.get(address, {}).values()))
+
+    def touched_at(self, address: str) -> float:
+        """Return when an object was last written or found by a put."""
+        return self._touched_at.get(address, 0.0)
+
+    def remove(self, address: str, unless_touched_since: float | None = None) -> bool:
+        """Remove an object, unless a put has found it since then."""
         with self._lock:
+            if unless_touched_since is not None and self.touched_at(address) > unless_touched_since:
+                return False
             self.files.pop(address, None)
+            self._touched_at.pop(address, None)
+            return True
 
     def rebuild_index(self) -> None:
         """There is nothing to make anew: looking an object up is quick already."""
 
     def file(self, record: Record) -> Path | None:
         """Return None: nothing here is a file."""
+
+    def touch(self, address: str) -> bool:
+        """Make an object young, so that no collection removes it; tell whether it is there."""
+        with self._lock:
+            if address in self.files:
+                self._touched_at[address] = time.time()
+            return address in self.files
 
     def _is_sound(self, address: str) -> bool:
         try:

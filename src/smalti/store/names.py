@@ -68,7 +68,7 @@ class Names:
             version = latest.version + 1 if latest else 1
             now = datetime.now(UTC).isoformat(timespec="seconds")
             content = seal({"name": name, "version": version, "address": address, "at": now})
-            if self._documents.create(f"{_FOLDER}{name}/@{version:06}.json", content):
+            if self._documents.create(_key(name, version), content):
                 return  # otherwise another writer took this version: look again
 
     def forget(self, name: str) -> None:
@@ -106,10 +106,17 @@ class Names:
             NotFound: it was taken away.
         """
         try:
-            return NameVersion(**unseal(self._documents.read(key), f"the name {key}"))
+            version = NameVersion(**unseal(self._documents.read(key), f"the name {key}"))
         except TypeError as error:
             raise Damaged(f"the name {key} has other fields than a name: {error}.") from error
+        if _key(version.name, version.version).casefold() != key.casefold():  # some file systems ignore case
+            raise Damaged(f"the name {key} holds version {version.version} of {version.name!r}; restore it.")
+        return version
 
     def _keys_of(self, name: str) -> list[str]:
         folder = f"{_FOLDER}{name}/"
         return [key for key in self._documents.keys(folder) if key.startswith(f"{folder}@")]
+
+
+def _key(name: str, version: int) -> str:
+    return f"{_FOLDER}{name}/@{version:06}.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from smalti.store.record import Record, seal, unseal
 RECIPE = "recipe.json"
 DELTA = "delta.bin"
 OWN = -1
+_PAGE_NBYTES = 4096
 _MOST_EXTENTS = 4096  # beyond this a copy is cheaper to read than its pieces
 _LEAST_SAVED_NBYTES = 256 * 1024
 _LEAST_SAVED_SHARE = 0.1
@@ -38,7 +40,7 @@ class Recipe:
     """How an object's content is put together.
 
     Attributes:
-        framing_nbytes: the file format's own bytes, which lie at the beginning of ``delta.bin``.
+        framing_nbytes: size of the packed framing, which lies at the beginning of ``delta.bin``.
         sources: addresses of the objects that leaves are taken from.
         extents: the content in order.
     """
@@ -124,7 +126,7 @@ def plan(record: Record, framing_nbytes: int, alike: list[str], leaves_of: Calla
 
     Args:
         record: the object to be kept.
-        framing_nbytes: size of its file's framing.
+        framing_nbytes: size of its file's packed framing.
         alike: addresses to take leaves from, best first.
         leaves_of: gives the leaves in the own file of one of them.
     """
@@ -174,6 +176,24 @@ def _runs(source: NDArray[Any], start: NDArray[np.int64], size: NDArray[np.int64
     first = np.flatnonzero(np.concatenate([[True], ~joins]))
     total = np.add.reduceat(size, first)
     return tuple(Extent(int(s), int(a), int(n)) for s, a, n in zip(source[first], start[first], total, strict=True))
+
+
+def pack_framing(framing: bytes) -> bytes:
+    """Return framing as ``delta.bin`` keeps it: compressed (a table's is mostly zeros), and whole pages long."""
+    packed = zlib.compress(framing)
+    return packed.ljust(-(-len(packed) // _PAGE_NBYTES) * _PAGE_NBYTES, b"\0")
+
+
+def unpack_framing(packed: bytes) -> bytes:
+    """Return what ``pack_framing`` was given.
+
+    Raises:
+        Damaged: it is something else.
+    """
+    try:
+        return zlib.decompressobj().decompress(packed)
+    except zlib.error as error:
+        raise Damaged(f"the framing in {DELTA} cannot be unpacked: {error}; put the same value again.") from error
 
 
 def delta_slices(record: Record, recipe: Recipe) -> list[tuple[int, int]]:

@@ -72,6 +72,7 @@ class Store:
     def _put(self, value: Any) -> Ref:
         if isinstance(value, Ref):
             record = self._objects.record(value.digest)
+            self._keep(record.address)
             return Ref(record.address, record.kind, record.nbytes)
         encoded = self._codecs.encode(value)
         if isinstance(encoded, Tree):
@@ -186,6 +187,11 @@ class Store:
         roots = {version.address for version in self.names()} | set(self.pins())
         return absent(self._objects, target._objects, roots)
 
+    def _keep(self, address: str) -> None:
+        """Make an object that is needed from now on young, lest a collection that is at work removes it."""
+        if not self._objects.touch(address):
+            raise NotFound(f"{address} was removed from {self.place} just now; put the value again.")
+
     def _is_name(self, text: str) -> bool:
         try:
             return self._names.latest(text) is not None
@@ -210,7 +216,9 @@ class Store:
 
     def pin(self, ref: Ref | str) -> None:
         """Keep a value whether or not it has a name."""
-        Pins(self._documents).add(self.record(ref).address)
+        address = self.record(ref).address
+        self._keep(address)
+        Pins(self._documents).add(address)
 
     def unpin(self, ref: Ref | str) -> None:
         """Take a pin away."""

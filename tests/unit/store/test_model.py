@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, settings
 from smalti import Store, open_store
 from smalti.codecs import CODECS
 from smalti.store.memory import MemoryDocuments, MemoryObjects
-from smalti.store.names import Names
 from smalti.testing import FolderBytes, MemoryBytes, StoreMachine
 
 RUNS = settings(
@@ -36,7 +35,7 @@ class LocalMachine(StoreMachine):
 class MemoryMachine(StoreMachine):
     def open_place(self) -> tuple[Store, MutableMapping[str, bytes]]:
         objects, documents = MemoryObjects(), MemoryDocuments()
-        return Store(objects, Names(documents), CODECS), MemoryBytes(objects, documents)
+        return Store(objects, documents, CODECS), MemoryBytes(objects, documents)
 
 
 TestLocalAgainstADictionary = LocalMachine.TestCase

@@ -209,10 +209,10 @@ def test_a_name_that_differs_by_case_only_is_refused_where_the_file_system_ignor
         (np.ma.masked_array([1, 2], [True, False]), "masked array"),
         (np.zeros(2, np.longdouble), "cannot be stored exactly"),
         ({1: np.zeros(2)}, "keys are text"),
-        ({"a": [np.zeros(2)]}, "a list has no codec"),
+        ({"a": [np.zeros(2)]}, r"the document\[0\] is a ndarray, which JSON cannot hold"),
         ({"a": object()}, "a object has no codec"),
-        ("text", "a str has no codec"),
-        ({"a": float("nan")}, "a float has no codec"),
+        ((1, 2), "a tuple has no codec"),
+        ({"a": float("nan")}, "the document is nan, which JSON cannot hold"),
         (Tree({}, {"a": float("nan")}), "nan, which JSON cannot hold"),
     ],
 )

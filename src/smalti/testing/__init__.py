@@ -1,0 +1,12 @@
+"""What it takes to test against the store: a suite for backends, strategies for values, a model, and damage."""
+
+import pytest
+
+for _name in ("laws_of_safety", "laws_of_values", "model"):  # a broken law then shows both sides
+    pytest.register_assert_rewrite(f"{__name__}.{_name}")
+
+from smalti.testing.damage import DAMAGES, FolderBytes, MemoryBytes  # noqa: E402
+from smalti.testing.model import StoreMachine, form  # noqa: E402
+from smalti.testing.suite import StoreSuite  # noqa: E402
+
+__all__ = ["DAMAGES", "FolderBytes", "MemoryBytes", "StoreMachine", "StoreSuite", "form"]

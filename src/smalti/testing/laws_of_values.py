@@ -1,0 +1,194 @@
+"""Laws of values: exactly, once, by content, whole or in slices; and of the references to them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from blake3 import blake3
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from smalti.errors import Ambiguous, NotFound, Refused
+from smalti.store import Ref, Store, Tree
+from smalti.testing import strategies
+from smalti.testing.model import form
+from smalti.testing.place import LAW, Place, Stored, nbytes_of
+
+
+class ValueLaws(Place):
+    """Equal values have equal addresses and are stored once; each comes back exactly."""
+
+    @LAW
+    @given(value=strategies.values())
+    def test_a_value_comes_back_as_it_was(self, store: Store, value: Any) -> None:
+        assert form(store.get(store.put(value))) == form(value)
+
+    @LAW
+    @given(value=strategies.values())
+    def test_equal_values_have_equal_addresses_and_are_stored_once(self, store: Store, value: Any) -> None:
+        first = store.put(value)
+        again = store.put(store.get(first))
+        assert (again.digest, again.kind, again.nbytes, again.new_bytes) == (first.digest, first.kind, first.nbytes, 0)
+
+    @LAW
+    @given(one=strategies.values(), other=strategies.values())
+    def test_different_values_have_different_addresses(self, store: Store, one: Any, other: Any) -> None:
+        assert (store.put(one).digest == store.put(other).digest) == (form(one) == form(other))
+
+    @LAW
+    @given(array=strategies.arrays(), layout=st.sampled_from(strategies.LAYOUTS), order=st.sampled_from("<>"))
+    def test_memory_layout_and_byte_order_do_not_change_the_address(
+        self, store: Store, array: Any, layout: Callable[[Any], Any], order: Any
+    ) -> None:
+        again = layout(array).astype(array.dtype.newbyteorder(order))
+        assert store.put(again).digest == store.put(array).digest
+
+    def test_equal_bytes_under_another_dtype_or_shape_have_another_address(self, store: Store) -> None:
+        zeros = [np.zeros(4, np.int32), np.zeros(4, np.float32), np.zeros((2, 2), np.int32), np.zeros(2, np.int64)]
+        assert len({store.put(value).digest for value in [*zeros, bytes(16)]}) == 5
+
+    def test_addresses_of_known_values_never_change(self, store: Store) -> None:
+        """If this fails, values stored before are no longer found by content."""
+        known = {
+            "array": np.arange(12, dtype=np.int16).reshape(3, 4),
+            "bytes": b"smalti",
+            "tree": {"a": np.arange(3.0), "b": {"c": "text", "d": [1, 2.5, None]}},
+        }
+        assert {name: store.put(value).digest for name, value in known.items()} == PINNED
+
+    def test_an_address_is_the_sha256_of_the_header_and_the_blake3_ids_of_the_leaves(self, store: Store) -> None:
+        array = np.random.default_rng(0).random((3, 2048))
+        header = b'{"dtype":"<f8","kind":"array","shape":[3,2048]}'
+        leaves = b"".join(blake3(row.tobytes()).digest() for row in array)
+        assert store.put(array).digest == "sha256:" + hashlib.sha256(header + leaves).hexdigest()
+
+    def test_an_equal_value_under_another_name_adds_no_content(self, store: Store, stored: Stored) -> None:
+        scan = {"diffraction": np.random.default_rng(0).random((50, 64, 64), np.float32), "energy": 8.8}
+        first = store.put(scan, name="first")
+        before = nbytes_of(stored)
+        second = store.put(dict(reversed(scan.items())), name="second")
+        assert (second.digest, second.new_bytes) == (first.digest, 0)
+        assert nbytes_of(stored) - before < 1000
+
+    def test_new_bytes_are_the_bytes_that_were_added(self, store: Store, stored: Stored) -> None:
+        ref = store.put({"x": np.random.default_rng(0).random((70, 2048)), "y": b"y", "n": 1})
+        assert ref.new_bytes == nbytes_of(stored)
+
+    def test_two_trees_share_an_equal_child(self, store: Store) -> None:
+        child = np.random.default_rng(0).random(10_000)
+        store.put({"x": child, "n": 1})
+        assert store.put({"x": child, "n": 2}).new_bytes < 1000
+
+    def test_a_reference_can_stand_for_a_stored_child(self, store: Store) -> None:
+        child = store.put(np.arange(1000))
+        assert store.put({"x": child}).digest == store.put({"x": np.arange(1000)}).digest
+
+    def test_a_value_that_was_got_cannot_be_written_to(self, store: Store) -> None:
+        with pytest.raises(ValueError, match="read-only"):
+            store.get(store.put(np.zeros(5)))[0] = 1
+
+    def test_changing_an_array_after_it_was_put_changes_nothing_stored(self, store: Store) -> None:
+        array = np.zeros(5000)
+        ref = store.put(array)
+        array[:] = 1
+        assert not store.get(ref).any()
+
+    @pytest.mark.parametrize(
+        ("value", "message"),
+        [
+            (np.array([object()]), "dtype object cannot be stored exactly"),
+            ({1: np.zeros(2)}, "keys are text"),
+            ({"a": object()}, "a object has no codec"),
+            (Tree({}, {"a": float("nan")}), "nan, which JSON cannot hold"),
+        ],
+    )
+    def test_what_cannot_be_stored_exactly_is_refused_and_nothing_is_kept(
+        self, store: Store, stored: Stored, value: object, message: str
+    ) -> None:
+        with pytest.raises(Refused, match=message):
+            store.put(value)
+        assert not list(stored)
+
+
+class SliceLaws(Place):
+    """What is read in part equals the same part of the whole, near-duplicates included."""
+
+    @LAW
+    @given(data=st.data())
+    def test_a_lazy_array_indexes_like_numpy(self, store: Store, data: st.DataObject) -> None:
+        array = data.draw(hnp.arrays(np.int16, hnp.array_shapes(min_dims=1, max_dims=3, max_side=6)))
+        key = data.draw(hnp.basic_indices(array.shape, allow_newaxis=False))
+        np.testing.assert_array_equal(store.open(store.put(array))[key], array[key])
+
+    @LAW
+    @given(array=strategies.large_arrays(), data=st.data())
+    def test_rows_of_a_large_array_are_those_that_were_put(self, store: Store, array: Any, data: st.DataObject) -> None:
+        lazy = store.open(store.put(array))
+        start = data.draw(st.integers(0, len(array)))
+        stop = data.draw(st.integers(start, min(start + 500, len(array))))
+        np.testing.assert_array_equal(lazy[start:stop], array[start:stop])
+
+    @LAW
+    @given(data=st.data())
+    def test_near_duplicates_come_back_as_they_were(self, store: Store, data: st.DataObject) -> None:
+        versions = [data.draw(strategies.large_arrays())]
+        for _ in range(2):
+            versions.append(data.draw(strategies.edits(versions[-1])))
+        refs = [store.put(version) for version in versions]
+        for ref, version in zip(refs, versions, strict=True):
+            assert form(store.get(ref)) == form(version)
+            assert store.put(version).new_bytes == 0
+
+
+class ReferenceLaws(Place):
+    """A name, an address, a prefix and a Ref mean what they say, or are refused in one sentence."""
+
+    def test_a_name_a_digest_a_prefix_and_a_ref_mean_the_same(self, store: Store) -> None:
+        ref = store.put(np.arange(7), name="run/42")
+        digits = ref.digest.removeprefix("sha256:")
+        for reference in ("run/42", ref.digest, ref.digest[:15], digits[:8], digits[:63], ref):
+            assert store.ref(reference) == Ref(ref.digest, "array", 56)
+            np.testing.assert_array_equal(store.get(reference), np.arange(7))
+
+    def test_a_name_keeps_every_version(self, store: Store) -> None:
+        addresses = [store.put(np.arange(n), name="training").digest for n in (1, 2, 2, 1)]
+        versions = store.versions("training")
+        assert [v.address for v in versions] == [addresses[0], addresses[1], addresses[3]]
+        assert [v.version for v in versions] == [1, 2, 3]
+        assert store.resolve("training") == addresses[3]
+
+    def test_names_are_listed_in_order_with_their_latest_version(self, store: Store) -> None:
+        for name, n in (("b", 1), ("a/c", 2), ("a", 3), ("b", 4)):
+            store.put(np.arange(n), name=name)
+        assert [(v.name, store.get(v.name).size) for v in store.names()] == [("a", 3), ("a/c", 2), ("b", 4)]
+
+    def test_a_prefix_that_fits_two_objects_asks_for_more_digits(self, store: Store, stored: Stored) -> None:
+        digits = store.put(np.arange(3)).digest.removeprefix("sha256:")
+        for key in list(stored):
+            stored[key.replace(digits, digits[:13] + "0" * 51)] = stored[key]
+        with pytest.raises(Ambiguous, match="fits 2 objects"):
+            store.get(digits[:9])
+        np.testing.assert_array_equal(store.get(digits[:32]), np.arange(3))
+
+    @pytest.mark.parametrize("reference", ["nothing", "a3f5c8d2", "sha256:" + "0" * 64, "../x", ""])
+    def test_a_reference_to_nothing_is_one_sentence(self, full: Store, reference: str) -> None:
+        with pytest.raises(NotFound, match="in the store at"):
+            full.get(reference)
+
+    @pytest.mark.parametrize("name", ["", "../x", "/abs", "a//b", "a/", ".hidden", "a b", "x" * 129, "né", "a\n"])
+    def test_a_name_that_could_leave_the_store_is_refused(self, store: Store, stored: Stored, name: str) -> None:
+        with pytest.raises(Refused, match="cannot be a name"):
+            store.put(b"x", name=name)
+        assert not list(stored)
+
+
+PINNED = {
+    "array": "sha256:e5dcecf930e86d707d2a1728516d5885c911988983d878f13f295daeda445920",
+    "bytes": "sha256:39a6f95ae27a72f418675f149454061d6d78e45889eded92ba02486926acf3b0",
+    "tree": "sha256:ce19537f7b302adc4d99bccc973b1dd7c28803f5d036aff602d6d84764cb3c28",
+}
