@@ -40,25 +40,39 @@ __all__ = [
 
 
 def open_store(where: str | Path = "store") -> Store:
-    """Open the store in a folder; it is created when the first value is put.
+    """Open a store: a folder, ``s3://bucket/prefix``, or ``memory:`` for one that ends with the process.
 
-    >>> import numpy as np, tempfile
-    >>> store = open_store(tempfile.mkdtemp())
+    A folder is created when the first value is put.
+
+    >>> import numpy as np
+    >>> store = open_store("memory:")
     >>> ref = store.put(np.arange(3), name="numbers")
     >>> store.get("numbers")
     array([0, 1, 2])
 
     Raises:
-        Refused: ``where`` is not a folder.
+        Refused: ``where`` is none of these, or the bucket's server cannot keep a store safely.
+        Unavailable: the bucket cannot be reached.
     """
     from smalti.codecs import CODECS
     from smalti.errors import Refused
     from smalti.store import Store
+
+    place = str(where)
+    if place == "memory:":
+        from smalti.store.memory import MemoryDocuments, MemoryObjects
+
+        return Store(MemoryObjects(), MemoryDocuments(), CODECS)
+    if place.startswith("s3://"):
+        from smalti.settings import Settings
+        from smalti.store.s3 import open_s3
+
+        return Store(*open_s3(place, Settings().s3_endpoint), CODECS)
+    if "://" in place:
+        raise Refused(f"{place} is no store; give a folder, s3://bucket/prefix or memory:")
     from smalti.store.documents import LocalDocuments
     from smalti.store.local import LocalObjects
 
-    if "://" in str(where):
-        raise Refused(f"{where!s} is not a local folder; this version keeps stores in folders only.")
     root = Path(where).expanduser().absolute()
     if root.exists() and not root.is_dir():
         raise Refused(f"{root} is a file, but a store is a folder; name another place.")

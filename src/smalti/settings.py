@@ -9,10 +9,16 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """Where things lie; every path follows from ``root``."""
+    """Where things lie; every path follows from ``root``.
+
+    Attributes:
+        root: the folder of data, store and outputs.
+        s3_endpoint: URL of an S3 server that is not AWS.
+    """
 
     model_config = SettingsConfigDict(env_prefix="SMALTI_", env_file=".env", extra="ignore", frozen=True)
 
+    s3_endpoint: str | None = None
     root: Path = Field(default_factory=lambda: find_root(Path.cwd()))
 
     @property

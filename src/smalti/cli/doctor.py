@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from smalti.cli.options import AsJson, StorePlace, print_json, readable_size, the_store
+from smalti.errors import Refused
 
 
 def doctor(store: StorePlace = None, as_json: AsJson = False) -> None:
@@ -16,7 +17,10 @@ def doctor(store: StorePlace = None, as_json: AsJson = False) -> None:
     from smalti.compute.blas import FAST_GFLOPS
     from smalti.store.filesystem import examine
 
-    root = Path(the_store(store).place)
+    place = the_store(store).place
+    if "://" in place or place == "memory:":
+        raise Refused(f"{place} is on no disk of this machine; doctor looks at a store in a folder.")
+    root = Path(place)
     blas = run_child("smalti.compute.blas:measure", {})
     disk = examine(root)
     advice = []

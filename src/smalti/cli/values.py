@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from smalti.store import Record, Store
 
 
+FORMS = {"npy": ".npy", "npz": ".npz", "hdf5": ".h5", "zarr": ".zarr", "parquet": ".parquet", "csv": ".csv"}
+
+
 def put(
-    path: Annotated[Path, typer.Argument(help="A file: .npy and .npz become arrays, anything else bytes.")],
+    path: Annotated[Path, typer.Argument(help=".npy and .npz become arrays, .parquet a table, anything else bytes.")],
     name: Annotated[str | None, typer.Option(help="A name to find it by.")] = None,
     opaque: Annotated[bool, typer.Option("--opaque", help="Keep the file as bytes, whatever it is.")] = False,
     store: StorePlace = None,
@@ -34,18 +37,27 @@ def put(
 def get(
     ref: Reference,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to; by default here.")] = None,
+    form: Annotated[str | None, typer.Option("--as", help=f"Another form: {', '.join(FORMS)}.")] = None,
     store: StorePlace = None,
     as_json: AsJson = False,
 ) -> None:
-    """Verify a value and write it: an array to .npy, bytes as they were, a tree to a folder."""
+    """Verify a value and write it: an array to .npy, a table to .arrow, bytes as they were, a tree to a folder."""
     opened = the_store(store)
     record = opened.record(ref)
-    target = output or Path(ref.rsplit("/", 1)[-1].replace(":", "-") + Path(record.filename).suffix)
+    if form is not None and form not in FORMS:
+        raise typer.BadParameter(f"{form!r} is none of {', '.join(FORMS)}", param_hint="--as")
+    suffix = FORMS[form] if form else Path(record.filename).suffix
+    target = output or Path(ref.rsplit("/", 1)[-1].replace(":", "-") + suffix)
     if target.exists():
         raise Refused(f"{target} exists already; name another place with --output.")
     if not target.parent.is_dir():
         raise NotFound(f"{target} cannot be written because {target.parent} is no folder; create it first.")
-    _write(opened, record, target)
+    if form:
+        from smalti.codecs.export import export_value
+
+        export_value(opened.open(record.address), target, form)
+    else:
+        _write(opened, record, target)
     if as_json:
         print_json({"digest": record.address, "written": str(target)})
     else:
@@ -128,6 +140,8 @@ def _value(path: Path, opaque: bool) -> Any:
         return read_arrays(path)
     if not opaque and path.suffix == ".npy":
         return _npy(path)
+    if not opaque and path.suffix == ".parquet":
+        return _table(path)
     with path.open("rb") as file:
         if not path.stat().st_size:  # an empty file cannot be mapped
             return b""
@@ -141,6 +155,18 @@ def _npy(path: Path) -> Any:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise Refused(f"{path} is not a .npy file that can be stored ({error}); --opaque keeps it as bytes.") from error
+
+
+def _table(path: Path) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise Refused(
+            f"{path} is not a Parquet file that can be read ({error}); --opaque keeps it as bytes."
+        ) from error
 
 
 def _write(store: Store, record: Record, target: Path) -> None:

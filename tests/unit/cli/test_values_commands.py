@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 
 COMMANDS = ["validate", "put", "get", "ls", "show", "pin", "forget", "gc", "fsck", "push", "pull", "doctor", "product"]
@@ -116,7 +118,8 @@ def test_fsck_is_0_when_clean_and_1_with_the_object_named_when_not(tmp_path: Pat
         (["put", "broken.npz"], "broken.npz: the file: found"),
         (["put", "fine.npy", "--name", "../up"], "'../up' cannot be a name"),
         (["get", "fine", "--store", "fine.npy"], "is a file, but a store is a folder"),
-        (["get", "fine", "--store", "s3://bucket"], "is not a local folder"),
+        (["get", "fine", "--store", "ftp://bucket"], "is no store; give a folder, s3://bucket/prefix or memory:"),
+        (["put", "broken.parquet"], "broken.parquet is not a Parquet file that can be read"),
         (["ls", "--store", "fine.npy/x"], "no names in the store"),
     ],
 )
@@ -124,6 +127,7 @@ def test_a_refusal_is_one_sentence_and_stores_nothing(tmp_path: Path, arguments:
     np.save(tmp_path / "fine.npy", np.arange(3))
     (tmp_path / "broken.npy").write_bytes(b"no array")
     (tmp_path / "broken.npz").write_bytes(b"no archive")
+    (tmp_path / "broken.parquet").write_bytes(b"no table")
     done = smalti(*arguments, cwd=tmp_path, check=None)
     assert sentence in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
@@ -163,3 +167,14 @@ def test_a_value_travels_to_another_store_and_back(tmp_path: Path) -> None:
     assert answer("push", "elsewhere", "pair", cwd=tmp_path)["sent"] == 0
     assert answer("pull", "elsewhere", "pair", "--store", "third", cwd=tmp_path)["names"] == ["pair"]
     assert "clean" in smalti("fsck", "--store", "third", cwd=tmp_path).stdout
+
+
+def test_a_table_comes_in_as_parquet_and_goes_out_in_other_forms(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"name": ["a", "b"], "value": [1.5, None]})
+    frame.to_parquet(tmp_path / "t.parquet")
+    assert answer("put", "t.parquet", "--name", "t", cwd=tmp_path)["kind"] == "table"
+    smalti("get", "t", "-o", "out.arrow", cwd=tmp_path)
+    smalti("get", "t", "--as", "csv", cwd=tmp_path)
+    assert pa.ipc.open_file(tmp_path / "out.arrow").read_all().num_rows == 2
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "t.csv"), frame)
+    assert "none of npy" in smalti("get", "t", "--as", "xlsx", cwd=tmp_path, check=2).stderr

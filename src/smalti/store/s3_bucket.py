@@ -1,0 +1,252 @@
+"""One S3 bucket, spoken to through obstore: keys in, bytes out, and every failure one sentence."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.store import S3Store
+
+from smalti.errors import NotFound, Refused, SmaltiError, Unavailable
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
+
+PART_NBYTES = 8 * 1024 * 1024
+PARTS_AT_ONCE = 8
+_MOST_PARTS = 10_000  # of one upload, by the rules of S3
+_TRIES = 3  # of a creation whose outcome is unknown, each looked into
+_WRITER = "smalti-writer"
+_URL = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[A-Za-z0-9][A-Za-z0-9._-]{0,127})*)/?")
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+_ROLES = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
+_FORBIDDEN = {401, 403}
+_CONFLICT = {409, 412}
+_NOT_IMPLEMENTED = 501
+
+Piece = bytes | memoryview
+
+
+class Forbidden(Unavailable):
+    """The server knows the request and does not allow it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A key's bytes and the small texts kept beside them."""
+
+    content: bytes
+    attributes: dict[str, str] = field(default_factory=dict)
+
+
+class Bucket:
+    """Keys below one prefix of one bucket."""
+
+    def __init__(self, url: str, endpoint: str | None = None) -> None:
+        """Take credentials and region from the environment, as boto3 does; no request is made.
+
+        Raises:
+            Refused: the URL is not ``s3://bucket/prefix``, the endpoint is not safe, or there are no credentials.
+        """
+        match = _URL.fullmatch(url)
+        if not match:
+            shown = "the store's URL" if "@" in url else repr(url)  # it may hold a secret
+            raise Refused(
+                f"{shown} is no place for a store; write s3://bucket/prefix in letters, digits, '.', '_', '-'."
+            )
+        self.name, prefix = match[1], match[2].strip("/")
+        self.place = f"s3://{self.name}/{prefix}".rstrip("/")
+        endpoint = endpoint or next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), None)
+        self._at = f" at {endpoint}" if endpoint else ""
+        loopback = check_endpoint(endpoint) if endpoint else False
+        if not all(map(os.environ.get, _KEYS)) and not any(map(os.environ.get, _ROLES)):
+            raise Refused(
+                f"there are no credentials for {self.place}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+            )
+        self._store = S3Store(
+            self.name,
+            prefix=prefix or None,
+            # Single deletions: not every server knows the bulk request.
+            config={"disable_bulk_delete": True, **({"aws_endpoint_url_s3": endpoint} if endpoint else {})},
+            client_options={
+                "allow_http": loopback,
+                "connect_timeout": timedelta(seconds=5),
+                "read_timeout": timedelta(seconds=30),
+                "timeout": timedelta(minutes=5),
+            },
+            retry_config={
+                "max_retries": 5,
+                "retry_timeout": timedelta(minutes=1),
+                "backoff": {
+                    "init_backoff": timedelta(milliseconds=100),
+                    "max_backoff": timedelta(seconds=5),
+                    "base": 2,
+                },
+            },
+        )
+
+    def create(self, key: str, content: bytes, attributes: dict[str, str] | None = None) -> bool:
+        """Write a key that must not exist; tell whether this call did.
+
+        The writer's mark beside the bytes tells our own write, whose reply was lost, from somebody else's.
+        """
+        mark = uuid.uuid4().hex
+        failure: Exception | None = None
+        for _ in range(_TRIES):
+            try:
+                obstore.put(
+                    self._store,
+                    key,
+                    content,
+                    mode="create",
+                    attributes={**(attributes or {}), _WRITER: mark},
+                    use_multipart=False,
+                )
+                return True
+            except AlreadyExistsError:
+                pass
+            except (BaseError, FileNotFoundError) as error:
+                if _status(error) not in {None, *_CONFLICT, *range(500, _NOT_IMPLEMENTED), *range(502, 600)}:
+                    raise self._sentence("create", key, error) from None
+                failure = error
+            if found := self.get(key):
+                return found.attributes.get(_WRITER) == mark
+        raise self._sentence("create", key, failure) from None
+
+    def put(self, key: str, pieces: Sequence[Piece], attributes: dict[str, str] | None = None) -> str:
+        """Write a key, whatever is there, and return its ETag; more than one part's worth goes up in parallel."""
+        nbytes = sum(len(piece) for piece in pieces)
+        part_nbytes = max(PART_NBYTES, -(-nbytes // _MOST_PARTS))
+        with self._failures("write", key):
+            if nbytes <= part_nbytes:
+                content = b"".join(pieces)
+                reply = obstore.put(self._store, key, content, attributes=attributes, use_multipart=False)
+            else:
+                parts = (piece[at : at + part_nbytes] for piece in pieces for at in range(0, len(piece), part_nbytes))
+                reply = obstore.put(
+                    self._store,
+                    key,
+                    parts,
+                    attributes=attributes,
+                    use_multipart=True,
+                    chunk_size=part_nbytes,
+                    max_concurrency=PARTS_AT_ONCE,
+                )
+        # A RADOS gateway does not say it where parts were joined.
+        found = None if reply["e_tag"] else self.head(key)
+        return reply["e_tag"] or (found and found["e_tag"]) or ""
+
+    def get(self, key: str) -> Found | None:
+        """Return a key's bytes, or None where there is none."""
+        with self._failures("read", key):
+            try:
+                reply = obstore.get(self._store, key)
+                return Found(bytes(reply.bytes()), {str(k): str(v) for k, v in reply.attributes.items()})
+            except FileNotFoundError as error:
+                if _code(error) == "NoSuchBucket":
+                    raise
+                return None
+
+    def read(self, key: str, start: int, stop: int) -> memoryview:
+        """Return bytes ``start`` to ``stop`` of a key, fewer where it ends before; none where there is no such key."""
+        with self._failures("read", key):
+            try:
+                return memoryview(obstore.get_range(self._store, key, start=start, end=stop))
+            except FileNotFoundError:
+                return memoryview(b"")
+            except BaseError as error:
+                if _status(error) == 416:
+                    return memoryview(b"")
+                raise
+
+    def head(self, key: str) -> ObjectMeta | None:
+        """Return a key's size, time and ETag, or None where there is none."""
+        with self._failures("look at", key):
+            try:
+                return obstore.head(self._store, key)
+            except FileNotFoundError:
+                return None
+
+    def list(self, folder: str, after: str | None = None) -> Iterator[ObjectMeta]:
+        """Yield what lies below a folder, in the order of its keys, which is how S3 lists them."""
+        with self._failures("list", folder):
+            for page in obstore.list(self._store, folder, offset=after, chunk_size=1000):
+                yield from page
+
+    def delete(self, key: str) -> None:
+        """Remove a key; nothing happens when there is none."""
+        with self._failures("remove", key):
+            obstore.delete(self._store, key)
+
+    @contextmanager
+    def _failures(self, doing: str, key: str) -> Iterator[None]:
+        try:
+            yield
+        except (BaseError, FileNotFoundError) as error:
+            raise self._sentence(doing, key, error) from None
+
+    def _sentence(self, doing: str, key: str, error: Exception | None) -> SmaltiError:
+        """Say in our words what went wrong: a server's own can repeat what was signed, session tokens included."""
+        what = f"could not {doing} {self.place}/{key}{self._at}"
+        status, code = _status(error), _code(error)
+        if code == "NoSuchBucket" or (status == 404 and doing == "list"):
+            return NotFound(f"there is no bucket {self.name!r}{self._at}; create it, or mend the store's URL.")
+        answered = f"the server answered {status} {code}".rstrip()
+        if status in _FORBIDDEN:
+            return Forbidden(
+                f"{what}: {answered}; check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and what they are allowed to do."
+            )
+        if status == _NOT_IMPLEMENTED:
+            return Refused(f"{what}: {answered}; it lacks a request a store needs, use another server.")
+        if status and 300 <= status < 400:
+            return Refused(f"{what}: {answered}; the bucket is in another region, set AWS_REGION to it.")
+        if status:
+            return Unavailable(f"{what}: {answered}; try again, and if it stays so ask who runs the server.")
+        return Unavailable(
+            f"{what}: no complete answer came, also when tried again; check the network and the endpoint."
+        )
+
+
+def check_endpoint(endpoint: str) -> bool:
+    """Tell whether an endpoint is on this machine.
+
+    Raises:
+        Refused: it is no URL of a server, or would send data in the clear over a network.
+    """
+    parts = urlsplit(endpoint)
+    host = parts.hostname or ""
+    if parts.scheme not in {"http", "https"} or not host or parts.username or parts.password or parts.query:
+        raise Refused("the S3 endpoint is not a plain https://host:port; credentials belong in AWS_ACCESS_KEY_ID.")
+    loopback = host == "localhost" or (_is_ip(host) and ipaddress.ip_address(host).is_loopback)
+    if parts.scheme == "http" and not loopback:
+        raise Refused(f"the S3 endpoint {endpoint} is not encrypted; use https, plain http is for this machine only.")
+    return loopback
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _status(error: Exception | None) -> int | None:
+    match = re.search(r"status code: (\d{3})", str(error))
+    return int(match[1]) if match else None
+
+
+def _code(error: Exception | None) -> str:
+    match = re.search(r"<Code>(\w{1,64})</Code>", str(error))
+    return match[1] if match else ""
