@@ -94,6 +94,9 @@ class Objects(Protocol):
     def remove(self, address: str, unless_touched_since: float | None = None) -> bool:
         """Remove an object, unless a put has found it since then; tell whether it is gone."""
 
+    def sweep(self, older_than_seconds: float) -> None:
+        """Remove what writers that died left behind, unless it is younger than that."""
+
     def rebuild_index(self) -> None:
         """Make anew whatever is remembered only to be quicker."""
 

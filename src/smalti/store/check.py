@@ -38,19 +38,26 @@ class FsckReport:
         return not self.problems
 
 
-def fsck(objects: Objects, names: Names, report: Callable[[int, int], None] | None = None) -> FsckReport:
-    """Check every name, record, leaf and file. References are read before objects, so that a writer at work
+def fsck(
+    objects: Objects, names: Names, pinned: Iterable[str] = (), report: Callable[[int, int], None] | None = None
+) -> FsckReport:
+    """Check every name, pin, record, leaf and file. References are read before objects, so that a writer at work
     beside the check is never mistaken for damage."""
     problems: list[Problem] = []
-    wanted: dict[str, set[str]] = {}  # address -> the names that need it
+    wanted: dict[str, set[str]] = {address: {"a pin"} for address in pinned}  # address -> the names that need it
+    seen: dict[str, list[int]] = {}
     for key in names.keys():  # noqa: SIM118 (not a mapping)
         try:
             version = names.read(key)
             wanted.setdefault(version.address, set()).add(version.name)
+            seen.setdefault(version.name, []).append(version.version)
         except NotFound:  # taken away meanwhile
             continue
         except Damaged as error:
             problems.append(Problem(key, str(error)))
+    for name, versions in seen.items():
+        if gaps := sorted(set(range(min(versions), max(versions))) - set(versions)):
+            problems.append(Problem(f"names/{name}", f"version {gaps[0]} of the name {name!r} is missing; restore it."))
     addresses = list(objects.addresses())
     children: dict[str, Iterable[str]] = {}
     damaged: dict[str, str] = {}

@@ -110,9 +110,10 @@ def publish_folder(folder: Path, target: Path) -> bool:
     try:
         folder.rename(target)
     except OSError as error:
-        if error.errno in _EXISTS:
-            return False
-        raise
+        if error.errno not in _EXISTS:
+            raise
+        sync_folder(target.parent)  # whoever made it may have died before doing so
+        return False
     sync_folder(target.parent)
     return True
 
@@ -124,10 +125,11 @@ def publish_file(path: Path, content: bytes, staging: Path) -> bool:
         write_file(folder / path.name, [content])
         try:
             os.link(folder / path.name, path)
+            created = True
         except FileExistsError:
-            return False
-    sync_folder(path.parent)
-    return True
+            created = False
+    sync_folder(path.parent)  # whoever made it may have died before doing so
+    return created
 
 
 def create_file(path: Path, pieces: Iterable[bytes | memoryview]) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
+import stat
 from bisect import bisect_right
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,10 +16,12 @@ import numpy as np
 
 from smalti.errors import Damaged
 from smalti.store.backend import Content
+from smalti.store.commit import machine_errors
 from smalti.store.recipe import DELTA, OWN, Recipe, unpack_framing
 from smalti.store.record import Record
 from smalti.store.stitch import Piece, map_side_by_side
 
+_NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO}
 _COPIED_AT_ONCE_NBYTES = 8 * 1024 * 1024
 
 
@@ -25,18 +29,24 @@ def map_file(path: Path) -> memoryview:
     """Map a file read-only.
 
     Raises:
-        Damaged: the file is missing or cannot be read.
+        Damaged: there is no such file, or something else in its place.
+        Unavailable: the machine does not let it be read now.
     """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    except OSError as error:
-        raise Damaged(f"{path} should hold stored content but cannot be opened: {error.strerror}.") from error
-    try:
-        if os.fstat(descriptor).st_size == 0:  # an empty file cannot be mapped
-            return memoryview(b"")
-        return memoryview(mmap.mmap(descriptor, 0, prot=mmap.PROT_READ))
-    finally:
-        os.close(descriptor)
+    with machine_errors(f"reading {path}"):
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        except OSError as error:
+            if error.errno not in _NO_FILE:
+                raise
+            raise Damaged(f"{path} should hold stored content, but: {error.strerror}; restore it.") from error
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise Damaged(f"{path} should hold stored content, but is no file; restore it.")
+            if os.fstat(descriptor).st_size == 0:  # an empty file cannot be mapped
+                return memoryview(b"")
+            return memoryview(mmap.mmap(descriptor, 0, prot=mmap.PROT_READ))
+        finally:
+            os.close(descriptor)
 
 
 class FileContent:
@@ -87,6 +97,7 @@ class StitchedContent:
 
     def __init__(self, folder: Path, record: Record, recipe: Recipe, sources: Sequence[Content]) -> None:
         self.where = DELTA
+        self._framing_nbytes = recipe.framing_nbytes
         self._delta = FileContent(folder / DELTA, [(recipe.framing_nbytes, recipe.own_nbytes)], record.address)
         self._pieces = [(self._delta if e.source == OWN else sources[e.source], e.start) for e in recipe.extents]
         self._ends = list(accumulate(extent.nbytes for extent in recipe.extents))
@@ -126,7 +137,10 @@ class StitchedContent:
 
     def framing(self) -> bytes:
         """Return the file format's own bytes, kept before the new leaves."""
-        return unpack_framing(self._delta.framing())
+        packed = self._delta.framing()
+        if len(packed) != self._framing_nbytes:
+            raise Damaged(f"{DELTA} has {len(packed)} bytes beside its leaves, not {self._framing_nbytes}; restore it.")
+        return unpack_framing(packed)
 
     def _mapped(self, start: int, stop: int) -> memoryview | None:
         """Return the pieces mapped side by side, where their pages allow it: nothing is copied then."""

@@ -28,15 +28,18 @@ class LocalDocuments:
 
     def read(self, key: str) -> bytes:
         """Return a document."""
-        try:
-            return (self._root / key).read_bytes()
-        except OSError as error:
-            raise NotFound(f"there is no {key} in the store at {self._root}.") from error
+        with machine_errors(f"reading {self._root / key}"):
+            try:
+                return (self._root / key).read_bytes()
+            except (FileNotFoundError, NotADirectoryError) as error:
+                raise NotFound(f"there is no {key} in the store at {self._root}.") from error
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Yield keys in order."""
         folder = self._root / prefix
-        found = (Path(here) / name for here, _, names in os.walk(folder) for name in names)
+        with machine_errors(f"listing {folder}"):
+            walked = os.walk(folder, onerror=_unless_missing)
+            found = [Path(here) / name for here, _, names in walked for name in names]
         yield from sorted(path.relative_to(self._root).as_posix() for path in found)
 
     def remove(self, key: str) -> None:
@@ -46,3 +49,9 @@ class LocalDocuments:
             path.unlink(missing_ok=True)
             if path.parent.is_dir():
                 sync_folder(path.parent)
+
+
+def _unless_missing(error: OSError) -> None:
+    """What cannot be listed may hold names: only a folder that is not there holds none."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error

@@ -110,6 +110,7 @@ def collect(
     if not dry_run:
         for address in condemned.keys() & needed:
             documents.remove(_key(_CONDEMNED, address))
+        objects.sweep(grace_seconds)
     return GcReport(len(present), len(needed), tuple(unneeded))
 
 

@@ -19,11 +19,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smalti.digest import LEAF_ID_NBYTES
+from smalti.store.commit import make_folder
 
 _FEW_LEAVES = 32  # of so few leaves every one is a hook
 _EVERY = 16
+_ASKED_LEAVES = 1024  # so many are all asked for: a small object keeps leaves that are no hooks of a large one
 _LOCKED_FOR_SECONDS = 60
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS object (
@@ -37,9 +40,14 @@ CREATE INDEX IF NOT EXISTS hook_object ON hook (object);
 
 def hooks(leaf_ids: bytes) -> list[int]:
     """Return the leaves to remember, each as the first eight bytes of its id."""
+    return _some(leaf_ids, _FEW_LEAVES)
+
+
+def _some(leaf_ids: bytes, few: int) -> list[int]:
+    """Return every leaf where they are few, else the hooks among them."""
     ids = np.frombuffer(leaf_ids, np.uint8).reshape(-1, LEAF_ID_NBYTES)
     keys = np.ascontiguousarray(ids[:, :8]).view("<i8").ravel()
-    chosen = keys if len(keys) <= _FEW_LEAVES else keys[ids[:, 0] % _EVERY == 0]
+    chosen = keys if len(keys) <= few else keys[ids[:, 0] % _EVERY == 0]
     return [int(key) for key in np.unique(chosen)]
 
 
@@ -69,25 +77,14 @@ class Index:
 
     def reachable(self, roots: set[str]) -> set[str]:
         """Return the roots and everything that is remembered to be needed by them, however deep."""
+        by_address = "SELECT id FROM object WHERE address IN (SELECT value FROM json_each(?))"
         with self._connection() as db:
-            rows = db.execute("SELECT id, address, coalesce(needs, x'') FROM object").fetchall()
-        if not rows:
-            return set(roots)
-        ids, addresses, needs = zip(*rows, strict=True)
-        counts = np.fromiter(map(len, needs), np.int64, len(needs)) // 8
-        row_of = np.zeros(max(ids) + 1, np.int64)
-        row_of[list(ids)] = np.arange(len(ids))
-        children = row_of[np.frombuffer(b"".join(needs), "<i8")]
-        first = np.cumsum(counts) - counts
-        live = np.zeros(len(ids), bool)
-        frontier = np.flatnonzero(np.fromiter((a in roots for a in addresses), bool, len(addresses)))
-        while len(frontier):
-            live[frontier] = True
-            some = counts[frontier]
-            within = np.arange(some.sum()) - np.repeat(np.cumsum(some) - some, some)
-            below = np.unique(children[np.repeat(first[frontier], some) + within])
-            frontier = below[~live[below]]
-        return roots.union(addresses[row] for row in np.flatnonzero(live))
+            ids = np.array(db.execute("SELECT id FROM object").fetchall(), np.int64).ravel()
+            needs = [row[0] for row in db.execute("SELECT coalesce(needs, x'') FROM object")]
+            start = np.array(db.execute(by_address, (json.dumps(sorted(roots)),)).fetchall(), np.int64).ravel()
+            live = ids[_closure(ids, needs, start)]
+            addresses = dict(db.execute("SELECT id, address FROM object").fetchall()) if len(live) else {}
+        return roots.union(map(addresses.__getitem__, live.tolist()))
 
     def forget(self, address: str) -> None:
         """Remember an object no longer."""
@@ -108,7 +105,7 @@ class Index:
             WHERE leaf IN (SELECT value FROM json_each(?)) GROUP BY object ORDER BY count(*) DESC, address LIMIT ?
         """
         with self._connection() as db:
-            return [address for (address,) in db.execute(query, (json.dumps(hooks(leaf_ids)), most))]
+            return [address for (address,) in db.execute(query, (json.dumps(_some(leaf_ids, _ASKED_LEAVES)), most))]
 
     def clear(self) -> None:
         """Forget everything."""
@@ -135,12 +132,16 @@ class Index:
             if type(error) is sqlite3.DatabaseError:
                 self._throw_away()
             raise
-        db.execute("COMMIT")
+        try:
+            db.execute("COMMIT")
+        except sqlite3.Error:
+            db.execute("ROLLBACK")
+            raise
 
     def _open(self) -> sqlite3.Connection:
         db: sqlite3.Connection | None = getattr(self._local, "db", None)
         if db is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self._path.parent)
             db = sqlite3.connect(self._path, timeout=_LOCKED_FOR_SECONDS, isolation_level=None)
             self._prepare(db)
             self._local.db = db
@@ -167,3 +168,23 @@ class Index:
         self._local.db = None
         for suffix in ("", "-wal", "-shm"):
             self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+
+
+def _closure(ids: NDArray[np.int64], needs: list[bytes], start: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the positions in ``ids`` of what can be reached from ``start``; ``needs`` lists ids, eight bytes each."""
+    if not len(start):
+        return np.zeros(0, np.int64)
+    position = np.zeros(int(ids.max()) + 1, np.int64)
+    position[ids] = np.arange(len(ids))
+    children = position[np.frombuffer(b"".join(needs), "<i8")]
+    counts = np.fromiter(map(len, needs), np.int64, len(needs)) // 8
+    first = np.cumsum(counts) - counts
+    live = np.zeros(len(ids), bool)
+    frontier = position[start]
+    while len(frontier):
+        live[frontier] = True
+        some = counts[frontier]
+        within = np.arange(some.sum()) - np.repeat(np.cumsum(some) - some, some)
+        below = np.unique(children[np.repeat(first[frontier], some) + within])
+        frontier = below[~live[below]]
+    return np.flatnonzero(live)

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
+import sqlite3
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from smalti.digest import PREFIX, is_address
@@ -33,6 +37,7 @@ from smalti.store.record import Record
 from smalti.store.values import Buffer, Encoded
 
 _SAMPLED_LEAVES = 32  # read again where a file still looks as it did when it was written
+_SLOWEST_WRITE_SECONDS = 3600.0
 _DEEPEST_RECIPE = 8  # recipes name files, not other recipes; repairs may make a few levels
 
 
@@ -73,18 +78,26 @@ class LocalObjects:
         return self._record(address, _DEEPEST_RECIPE)
 
     def _record(self, address: str, deepest: int) -> Record:
-        folder = self.folder(address)
-        try:
-            metadata = (folder / records.METADATA).read_bytes()
-        except FileNotFoundError as error:
-            if folder.is_dir():
-                raise Damaged(f"{records.METADATA} of {address} is missing; restore it from another store.") from error
-            raise NotFound(f"{address} is not in the store at {self.root}.") from error
-        leaves = folder / records.LEAVES
-        kept = leaves.read_bytes() if leaves.is_file() else None
+        metadata = self._read(address, records.METADATA)
+        if metadata is None:
+            if self.folder(address).exists():
+                raise Damaged(f"{records.METADATA} of {address} is missing; restore it from another store.")
+            raise NotFound(f"{address} is not in the store at {self.root}.")
+        kept = self._read(address, records.LEAVES)
         if kept is not None and (recipe := self.recipe(address)):
             kept = self._leaf_table(address, recipe, kept, deepest)
         return records.parse(address, metadata, kept)
+
+    def _read(self, address: str, name: str) -> bytes | None:
+        """Return a small file of an object, None when it is not there."""
+        path = self.folder(address) / name
+        with machine_errors(f"reading {path}"):
+            try:
+                return path.read_bytes()
+            except FileNotFoundError:
+                return None
+            except (IsADirectoryError, NotADirectoryError) as error:
+                raise Damaged(f"{path} is not the file that was stored; restore it from another store.") from error
 
     def _leaf_table(self, address: str, recipe: Recipe, kept: bytes, deepest: int) -> bytes:
         """Return all leaves of a near-duplicate in the form of ``leaves.bin``; it keeps only its own."""
@@ -103,10 +116,8 @@ class LocalObjects:
 
     def recipe(self, address: str) -> Recipe | None:
         """Return how a near-duplicate is put together; None for an object with a file of its own."""
-        try:
-            return recipes.parse(address, (self.folder(address) / RECIPE).read_bytes())
-        except FileNotFoundError:
-            return None
+        document = self._read(address, RECIPE)
+        return None if document is None else recipes.parse(address, document)
 
     def content(self, record: Record) -> Content:
         """Map an object's content, or the pieces it is stitched from."""
@@ -136,6 +147,8 @@ class LocalObjects:
             found = {path.name for path in self.folder(address).iterdir()}
         except FileNotFoundError as error:
             raise NotFound(f"{address} was removed from {self.root} while it was read.") from error
+        except NotADirectoryError as error:
+            raise Damaged(f"{self.folder(address)} is no folder of an object; move it away.") from error
         if found != expected:
             raise Damaged(f"the folder of {address} holds {sorted(found)}, but {sorted(expected)} were stored.")
         if record.filename:
@@ -145,7 +158,7 @@ class LocalObjects:
             reader.whole()
             if not reader.framing_is_sound():
                 raise Damaged(f"{own[-1]} of {address} is damaged outside its content, in its file format's header.")
-        self._remember(record, recipe)
+        self._remember_if_possible(record, recipe)
         return record
 
     def write(self, record: Record, encoded: Encoded | None) -> int:
@@ -154,9 +167,10 @@ class LocalObjects:
             if not self.touch(record.address):
                 return self._write(record, encoded)
             if self._is_sound(record.address):
+                sync_folder(self.folder(record.address).parent)  # whoever made it may have died before doing so
                 return 0
             with alone(self.root / "repair.lock"):  # or one repair would take the other's for the damage
-                if self._is_sound(record.address):
+                if self._is_sound(record.address, whole=True):
                     return 0
                 self._quarantine(record.address)
                 return self._write(record, encoded)
@@ -176,7 +190,7 @@ class LocalObjects:
                 added += write_file(folder / encoded.filename, [_bytes_of(piece) for piece in encoded.pieces])
             if not publish_folder(folder, self.folder(record.address)):
                 return 0  # another writer was first, with the same bytes
-        self._remember(record, recipe)
+        self._remember_if_possible(record, recipe)
         return added
 
     def needs(self, address: str) -> set[str]:
@@ -192,7 +206,10 @@ class LocalObjects:
 
     def nbytes_kept(self, address: str) -> int:
         """Return the size of an object's files."""
-        return sum(entry.stat().st_size for entry in os.scandir(self.folder(address)))
+        try:
+            return sum(entry.stat().st_size for entry in os.scandir(self.folder(address)))
+        except FileNotFoundError:  # another collection was quicker
+            return 0
 
     def touch(self, address: str) -> bool:
         """Renew the time of an object's folder; tell whether it is there."""
@@ -216,7 +233,7 @@ class LocalObjects:
         the rename comes first and the put writes it anew, or this sees the new time and moves it back.
         """
         with machine_errors(f"removing {address} from {self.root}"), staged_folder(self._staging) as folder:
-            self.index.forget(address)
+            self._forget_if_possible(address)
             try:
                 self.folder(address).rename(folder / "removed")
             except FileNotFoundError:
@@ -227,6 +244,14 @@ class LocalObjects:
                 return False
             sync_folder(self.folder(address).parent)
             return True
+
+    def sweep(self, older_than_seconds: float) -> None:
+        """Remove the staging folders of writers that died; one that is alive may take a while, so never young ones."""
+        with machine_errors(f"sweeping {self._staging}"):
+            for entry in os.scandir(self._staging) if self._staging.is_dir() else ():
+                with suppress(FileNotFoundError):  # its writer has finished meanwhile
+                    if time.time() - entry.stat().st_mtime >= max(older_than_seconds, _SLOWEST_WRITE_SECONDS):
+                        shutil.rmtree(entry.path)
 
     def rebuild_index(self) -> None:
         """Make the index anew from the files; what cannot be read is left out, and ``fsck`` names it."""
@@ -244,14 +269,14 @@ class LocalObjects:
         framing_nbytes = sum(len(piece) for piece in encoded.pieces if isinstance(piece, bytes))
         return recipes.plan(record, framing_nbytes, sound, lambda a: recipes.own_leaves(self.record(a), self.recipe(a)))
 
-    def _is_sound(self, address: str) -> bool:
-        """Tell whether an object can be relied on.
+    def _is_sound(self, address: str, whole: bool = False) -> bool:
+        """Tell whether an object, and what it takes leaves from, can be relied on.
 
         A file that looks as it did when it was last read whole has not been written to since; of such a file a few
         leaves are read, of any other everything.
         """
         try:
-            if self._stamp(address) != self.index.stamp(address) or not self.has(address):
+            if whole or self._stamp(address) != self.index.stamp(address):
                 self.verify(address)
                 return True
             record = self.record(address)
@@ -260,9 +285,10 @@ class LocalObjects:
                 leaves = range(len(record.leaf_sizes))
                 for leaf in random.sample(leaves, min(_SAMPLED_LEAVES, len(leaves))):
                     reader.verify_leaf(leaf)
-        except Damaged:
+            recipe = self.recipe(address)
+            return all(self._is_sound(source) for source in (recipe.sources if recipe else ()))
+        except (Damaged, NotFound):
             return False
-        return True
 
     def _stamp(self, address: str) -> str:
         """Return what changes when any file of an object is written to, replaced or renamed."""
@@ -281,8 +307,20 @@ class LocalObjects:
         needs = {*record.children.values(), *(recipe.sources if recipe else ())}
         self.index.add(record.address, own, self._stamp(record.address) if stamp is None else stamp, needs)
 
+    def _remember_if_possible(self, record: Record, recipe: Recipe | None) -> None:
+        """The object is safe already; a full disk must not make its index the reason to fail."""
+        with suppress(sqlite3.Error, OSError):
+            self._remember(record, recipe)
+
+    def _forget_if_possible(self, address: str) -> None:
+        """What the index keeps of an object that is gone is never looked at, so it may stay on a full disk."""
+        with suppress(sqlite3.Error, OSError):
+            self.index.forget(address)
+
     def _quarantine(self, address: str) -> None:
-        self.index.forget(address)
+        self._forget_if_possible(address)
+        if not self.has(address):
+            return
         folder = self.folder(address)
         make_folder(self.root / "quarantine")
         for attempt in range(1000):

@@ -147,6 +147,9 @@ class MemoryObjects(Objects):
     def rebuild_index(self) -> None:
         """There is nothing to make anew: looking an object up is quick already."""
 
+    def sweep(self, older_than_seconds: float) -> None:
+        """Do nothing: a writer that dies leaves nothing behind here."""
+
     def file(self, record: Record) -> Path | None:
         """Return None: nothing here is a file."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from smalti.errors import Damaged, NotFound, Refused
@@ -62,6 +62,7 @@ class Names:
         while True:
             latest = self.latest(name)
             if latest and latest.address == address:
+                self._documents.create(_key(name, latest.version), seal(asdict(latest)))  # there, and surely durable
                 return
             if latest and latest.name != name:  # the file system ignores case and would mix their versions
                 raise Refused(f"{name!r} differs from the existing name {latest.name!r} by case only; use that one.")
@@ -73,7 +74,7 @@ class Names:
 
     def forget(self, name: str) -> None:
         """Take a name away, all its versions; the values stay until they are collected."""
-        for key in reversed(self._keys_of(check_name(name))):
+        for key in self._keys_of(check_name(name)):  # oldest first: interrupted, it still stands for what it did
             self._documents.remove(key)
 
     def all(self) -> Iterator[NameVersion]:

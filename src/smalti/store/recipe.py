@@ -67,6 +67,8 @@ def parse(address: str, document: bytes) -> Recipe:
         Damaged: the document is not what was written.
     """
     fields = unseal(document, f"{RECIPE} of {address}")
+    if fields.keys() != {"extents", "framing_nbytes", "sources"}:
+        raise Damaged(f"{RECIPE} of {address} is another document, with the fields {sorted(fields)}; restore it.")
     extents = tuple(Extent(*extent) for extent in fields["extents"])
     return Recipe(fields["framing_nbytes"], tuple(fields["sources"]), extents)
 
@@ -190,10 +192,14 @@ def unpack_framing(packed: bytes) -> bytes:
     Raises:
         Damaged: it is something else.
     """
+    unpacking = zlib.decompressobj()
     try:
-        return zlib.decompressobj().decompress(packed)
+        framing = unpacking.decompress(packed)
     except zlib.error as error:
         raise Damaged(f"the framing in {DELTA} cannot be unpacked: {error}; put the same value again.") from error
+    if not unpacking.eof or unpacking.unused_data.strip(b"\0") or len(packed) % _PAGE_NBYTES:
+        raise Damaged(f"the framing in {DELTA} has other bytes behind it; put the same value again.")
+    return framing
 
 
 def delta_slices(record: Record, recipe: Recipe) -> list[tuple[int, int]]:

@@ -131,6 +131,8 @@ def parse(address: str, metadata: bytes, leaves: bytes | None) -> Record:
     document = unseal(metadata, f"{METADATA} of {address}")
     if document.get("format") != FORMAT:
         raise Damaged(f"{METADATA} of {address} has format {document.get('format')!r}; this version reads {FORMAT}.")
+    if not {"header", "nbytes"} <= document.keys():
+        raise Damaged(f"{METADATA} of {address} is another document, with the fields {sorted(document)}; restore it.")
     ids, sizes = _leaves_of(address, document.get("leaves", []), leaves)
     record = Record(
         address=digest.address(canonical.dumps(document["header"]), ids),

@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import random
 import time
-from bisect import bisect_right
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from smalti.digest import PREFIX, is_address
 from smalti.errors import Damaged, NotFound, Refused, Unavailable
@@ -24,7 +20,8 @@ from smalti.store import record as records
 from smalti.store.backend import Content, Documents, Objects
 from smalti.store.reader import Reader
 from smalti.store.record import METADATA, Record
-from smalti.store.s3_bucket import PART_NBYTES, PARTS_AT_ONCE, Bucket, Forbidden
+from smalti.store.s3_bucket import PART_NBYTES, PARTS_AT_ONCE, Bucket, Forbidden, Found
+from smalti.store.s3_content import RangeContent
 from smalti.store.values import Buffer, Encoded
 
 if TYPE_CHECKING:
@@ -32,6 +29,7 @@ if TYPE_CHECKING:
 
 _PROBE = "probe"
 _UPLOADED = "smalti-etag"  # beside metadata.json: the ETag of the data as it was uploaded
+_WRITTEN_AT = "smalti-written-at"  # beside metadata.json too: nanoseconds since 1970
 _SAMPLED_LEAVES = 16
 _CHECKED_AT_ONCE_NBYTES = 4 * PART_NBYTES
 _WRITE_TRIES = 3
@@ -61,76 +59,6 @@ def open_s3(url: str, endpoint: str | None = None) -> tuple[S3Objects, S3Documen
             "use one that honours it, and keep the bucket unversioned."
         )
     return S3Objects(bucket), S3Documents(bucket)
-
-
-class RangeContent:
-    """One key's buffers, fetched in the ranges asked for; of what was fetched only the last small block is kept."""
-
-    def __init__(self, bucket: Bucket, key: str, record: Record, file_nbytes: int | None = None) -> None:
-        self.where = record.filename
-        self._bucket = bucket
-        self._key = key
-        self._record = record
-        self._file_nbytes = file_nbytes
-        self._ends = list(accumulate(nbytes for _, nbytes in record.buffers))
-        self._last = (0, memoryview(b""))  # where in the file it starts, the block
-
-    def fetch(self, start: int, stop: int) -> memoryview:
-        """Return bytes of the file.
-
-        Raises:
-            Damaged: it ends before, or is missing.
-        """
-        at, block = self._last
-        if at <= start and stop <= at + len(block):
-            return block[start - at : stop - at]
-        block = self._bucket.read(self._key, start, stop)
-        if len(block) != stop - start:
-            raise Damaged(
-                f"{self.where} of {self._record.address} is missing or cut short in {self._bucket.place}; "
-                "put the same value again to repair it, or restore it from another store."
-            )
-        if len(block) <= PART_NBYTES:
-            self._last = (start, block)
-        return block
-
-    def read(self, start: int, stop: int) -> memoryview:
-        """Return bytes of the content; a large range is fetched in parts, side by side."""
-        spans = self._spans(start, stop)
-        parts = [(a, min(a + PART_NBYTES, b)) for a, b in spans for a in range(a, b, PART_NBYTES)]
-        if len(parts) <= 1:
-            return self.fetch(*parts[0]) if parts else memoryview(b"")
-        whole = np.empty(stop - start, np.uint8)
-        places = accumulate((b - a for a, b in parts), initial=0)
-
-        def fill(place: int, part: tuple[int, int]) -> None:
-            whole[place : place + part[1] - part[0]] = np.frombuffer(self.fetch(*part), np.uint8)
-
-        with ThreadPoolExecutor(PARTS_AT_ONCE) as pool:
-            list(pool.map(fill, places, parts))
-        whole.flags.writeable = False
-        return memoryview(whole)  # type: ignore[arg-type]  # numpy arrays are buffers
-
-    def framing(self) -> bytes:
-        """Return what lies before, between and after the buffers."""
-        if self._file_nbytes is None:
-            found = self._bucket.head(self._key)
-            self._file_nbytes = found["size"] if found else 0
-        position, gaps = 0, []
-        for offset, nbytes in [*self._record.buffers, (self._file_nbytes, 0)]:
-            gaps.append((position, offset))
-            position = offset + nbytes
-        return b"".join(self.fetch(a, b) for a, b in gaps if a < b)
-
-    def _spans(self, start: int, stop: int) -> list[tuple[int, int]]:
-        """Return the ranges of the file that hold a range of the content."""
-        spans = []
-        first = bisect_right(self._ends, start)
-        for (offset, nbytes), end in zip(self._record.buffers[first:], self._ends[first:], strict=True):
-            base = end - nbytes
-            if stop > base:
-                spans.append((offset + max(start - base, 0), offset + min(stop - base, nbytes)))
-        return spans
 
 
 class S3Objects(Objects):
@@ -175,11 +103,12 @@ class S3Objects(Objects):
         """
         address = record.address
         exists = self.touch(address)
-        if exists and self._stays(address):
+        if exists and self._is_sound(address):
             return 0
         for replace in [exists, *[True] * (_WRITE_TRIES - 1)]:
             added = self._upload(record, encoded, replace)
-            if self._stays(address):
+            self._wait_for_removal(address)
+            if self._is_sound(address):
                 return added
         raise Unavailable(
             f"{self.place} did not keep {address} as it was put, also when tried again; check the server."
@@ -209,18 +138,20 @@ class S3Objects(Objects):
         return sum(found["size"] for found in self._files(address).values())
 
     def touch(self, address: str) -> bool:
-        """Note that a put found an object; tell whether it is there."""
-        exists = self.has(address)
-        if exists:
-            self._bucket.put(_touched_key(address), [b""])
-        return exists
+        """Make an object young; tell whether it is there."""
+        if not self.has(address):
+            return False
+        self._bucket.put(_touched_key(address), [_now()])
+        self._wait_for_removal(address)
+        return self.has(address)
 
     def touched_at(self, address: str) -> float:
-        """Return when an object was written or last found by a put, by the server's clock."""
-        if (metadata := self._bucket.head(_key(address, METADATA))) is None:
+        """Return when an object was written or found, by the writer's clock: the server's counts whole seconds."""
+        if (metadata := self._bucket.get(_key(address, METADATA))) is None:
             return 0.0
-        touched = self._bucket.head(_touched_key(address))
-        return max(found["last_modified"].timestamp() for found in (metadata, touched) if found)
+        written_at = _time(metadata.attributes.get(_WRITTEN_AT, ""), metadata)
+        touched = self._bucket.get(_touched_key(address))
+        return max(written_at, _time(touched.content.decode("latin-1"), touched)) if touched else written_at
 
     def remove(self, address: str, unless_touched_since: float | None = None) -> bool:
         """Remove an object, ``metadata.json`` first, under a mark that makes puts of the same object wait.
@@ -246,6 +177,9 @@ class S3Objects(Objects):
 
     def rebuild_index(self) -> None:
         """There is nothing to make anew: the bucket itself is asked each time."""
+
+    def sweep(self, older_than_seconds: float) -> None:
+        """Do nothing: a writer that dies leaves nothing behind here."""
 
     def file(self, record: Record) -> Path | None:
         """Return None: nothing here is a local file."""
@@ -302,7 +236,7 @@ class S3Objects(Objects):
         for name, content in files.items():
             self._bucket.put(_key(record.address, name), [content])
             added += len(content)
-        attributes = {}
+        attributes = {_WRITTEN_AT: _now().decode()}
         if encoded:
             pieces = [piece.data if isinstance(piece, Buffer) else piece for piece in encoded.pieces]
             attributes[_UPLOADED] = self._bucket.put(_key(record.address, encoded.filename), pieces)
@@ -314,19 +248,19 @@ class S3Objects(Objects):
             return 0
         return added
 
-    def _stays(self, address: str) -> bool:
-        """Tell whether an object is sound and nobody is removing it."""
-        mark = _removing_key(address)
-        until = time.monotonic() + _REMOVAL_SECONDS
-        while self._is_held(mark):
-            if time.monotonic() > until:
-                raise Unavailable(f"{address} is being removed from {self.place} all the time; try again later.")
-            time.sleep(_LOOK_AGAIN_SECONDS)
+    def _is_sound(self, address: str) -> bool:
         try:
             self._examine(address, whole=False)
         except (Damaged, NotFound):
             return False
         return True
+
+    def _wait_for_removal(self, address: str) -> None:
+        until = time.monotonic() + _REMOVAL_SECONDS
+        while self._is_held(_removing_key(address)):
+            if time.monotonic() > until:
+                raise Unavailable(f"{address} is being removed from {self.place} all the time; try again later.")
+            time.sleep(_LOOK_AGAIN_SECONDS)
 
     def _is_held(self, mark: str) -> bool:
         """Tell whether a process that may still live is removing the object of a mark."""
@@ -380,3 +314,12 @@ def _removing_key(address: str) -> str:
 def _has_leaves_file(metadata: bytes) -> bool:
     """Tell, before parsing, whether a record keeps its leaves apart; a wrong guess only costs a request."""
     return b'"leaves":"' in metadata
+
+
+def _now() -> bytes:
+    return b"%d" % time.time_ns()
+
+
+def _time(text: str, found: Found) -> float:
+    """Return the time a writer noted; the server's where a copy of the bucket has lost it."""
+    return int(text) / 1e9 if text.isdecimal() else found.at

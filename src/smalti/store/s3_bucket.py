@@ -8,7 +8,7 @@ import re
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -44,10 +44,11 @@ class Forbidden(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A key's bytes and the small texts kept beside them."""
+    """A key's bytes, the small texts kept beside them, and when the server took them, in seconds since 1970."""
 
     content: bytes
-    attributes: dict[str, str] = field(default_factory=dict)
+    attributes: dict[str, str]
+    at: float
 
 
 class Bucket:
@@ -117,7 +118,7 @@ class Bucket:
             except AlreadyExistsError:
                 pass
             except (BaseError, FileNotFoundError) as error:
-                if _status(error) not in {None, *_CONFLICT, *range(500, _NOT_IMPLEMENTED), *range(502, 600)}:
+                if _is_final(_status(error)):
                     raise self._sentence("create", key, error) from None
                 failure = error
             if found := self.get(key):
@@ -152,7 +153,8 @@ class Bucket:
         with self._failures("read", key):
             try:
                 reply = obstore.get(self._store, key)
-                return Found(bytes(reply.bytes()), {str(k): str(v) for k, v in reply.attributes.items()})
+                attributes = {str(name): str(value) for name, value in reply.attributes.items()}
+                return Found(bytes(reply.bytes()), attributes, reply.meta["last_modified"].timestamp())
             except FileNotFoundError as error:
                 if _code(error) == "NoSuchBucket":
                     raise
@@ -240,6 +242,11 @@ def _is_ip(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_final(status: int | None) -> bool:
+    """Tell whether an answer to a creation rules out that the key was written."""
+    return status is not None and (status < 500 or status == _NOT_IMPLEMENTED) and status not in _CONFLICT
 
 
 def _status(error: Exception | None) -> int | None:
