@@ -129,7 +129,8 @@ class ArrayCodec:
         return isinstance(value, np.ndarray | np.generic | LazyArray | BFloat16) or _is_mlx(value)
 
     def encode(self, value: Any) -> Encoded:
-        if isinstance(value, np.ma.MaskedArray):
+        masked = sys.modules.get("numpy.ma")  # importing it costs more than a small put
+        if masked and isinstance(value, masked.MaskedArray):
             raise Refused("a masked array cannot be stored as one; store its data and its mask as two arrays.")
         if _is_mlx(value):
             value = _from_mlx(value)

@@ -79,8 +79,8 @@ class Index:
         """Return the roots and everything that is remembered to be needed by them, however deep."""
         by_address = "SELECT id FROM object WHERE address IN (SELECT value FROM json_each(?))"
         with self._connection() as db:
-            ids = np.array(db.execute("SELECT id FROM object").fetchall(), np.int64).ravel()
-            needs = [row[0] for row in db.execute("SELECT coalesce(needs, x'') FROM object")]
+            ids = np.array(db.execute("SELECT id FROM object ORDER BY id").fetchall(), np.int64).ravel()
+            needs = [row[0] for row in db.execute("SELECT coalesce(needs, x'') FROM object ORDER BY id")]
             start = np.array(db.execute(by_address, (json.dumps(sorted(roots)),)).fetchall(), np.int64).ravel()
             live = ids[_closure(ids, needs, start)]
             addresses = dict(db.execute("SELECT id, address FROM object").fetchall()) if len(live) else {}
