@@ -266,8 +266,9 @@ class LocalObjects:
         """Return a recipe from sound objects only: damage must not spread to what is written now."""
         alike = [address for address in self.index.alike(record.leaf_ids) if address != record.address]
         sound = [address for address in alike if self.touch(address) and self._is_sound(address)]
-        framing_nbytes = sum(len(piece) for piece in encoded.pieces if isinstance(piece, bytes))
-        return recipes.plan(record, framing_nbytes, sound, lambda a: recipes.own_leaves(self.record(a), self.recipe(a)))
+        return recipes.plan(
+            record, len(_framing(encoded)), sound, lambda a: recipes.own_leaves(self.record(a), self.recipe(a))
+        )
 
     def _is_sound(self, address: str, whole: bool = False) -> bool:
         """Tell whether an object, and what it takes leaves from, can be relied on.
