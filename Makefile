@@ -7,7 +7,7 @@ export SMALTI_ROOT := $(CURDIR)
 export DAGSTER_HOME := $(CURDIR)/.dagster
 
 .DEFAULT_GOAL := help
-.PHONY: help run ui test check format lock clean
+.PHONY: help run ui test test-s3 bench-store check format lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -20,6 +20,13 @@ ui: $(VENV)/installed $(DAGSTER_HOME)/dagster.yaml ## the Dagster UI and daemon 
 
 test: $(VENV)/tested-with ## every test
 	$(BIN)/python -m pytest
+
+test-s3: $(VENV)/tested-with ## the store against a real Ceph gateway on loopback (Debian; installs its packages as root)
+	@command -v radosgw >/dev/null || apt-get install -y --no-install-recommends ceph-mon ceph-osd ceph-mgr radosgw ceph-common
+	SMALTI_TEST_S3=1 $(BIN)/python -m pytest tests/s3
+
+bench-store: $(VENV)/installed ## the store beside its peers; writes docs/benchmarks/store.md
+	$(BIN)/python -m benchmarks.store
 
 check: $(VENV)/installed ## style, types, imports
 	$(BIN)/ruff format --check .

@@ -51,7 +51,7 @@ class Ref:
 
     Attributes:
         digest: the value's address, ``sha256:<hex>``.
-        kind: ``array``, ``bytes``, ``weights`` or ``tree``.
+        kind: ``array``, ``table``, ``bytes``, ``json``, ``weights`` or ``tree``.
         nbytes: size of the content, children included.
         new_bytes: bytes that the put which returned this reference added to the store; 0 for a look-up.
     """
