@@ -10,7 +10,7 @@ export DAGSTER_HOME := $(CURDIR)/.dagster
 .PHONY: help run ui test test-s3 bench-store check format lock clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 12
 
 run: $(VENV)/installed $(DAGSTER_HOME)/dagster.yaml ## the main job: a raw scan becomes a Ptychodus product (SCAN=path for your own)
 	@$(BIN)/python -m sensors.tick $(if $(SCAN),--scan "$(SCAN)")
@@ -22,7 +22,9 @@ test: $(VENV)/tested-with ## every test
 	$(BIN)/python -m pytest
 
 test-s3: $(VENV)/tested-with ## the store against a real Ceph gateway on loopback (Debian; installs its packages as root)
-	@command -v radosgw >/dev/null || apt-get install -y --no-install-recommends ceph-mon ceph-osd ceph-mgr radosgw ceph-common
+	@for p in ceph ceph-mon ceph-osd ceph-mgr radosgw; do command -v $$p >/dev/null || missing=1; done; \
+	if [ -n "$$missing" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	  apt-get install -qq -y --no-install-recommends ceph-mon ceph-osd ceph-mgr radosgw ceph-common; fi
 	SMALTI_TEST_S3=1 $(BIN)/python -m pytest tests/s3
 
 bench-store: $(VENV)/installed ## the store beside its peers; writes docs/benchmarks/store.md

@@ -14,6 +14,7 @@ from smalti import open_store
 from smalti.testing import FolderBytes, form
 
 WRITERS = 8
+GRACE_S = 3.0  # has to exceed the slowest put, here on a loaded machine
 ROUNDS = int(os.environ.get("SMALTI_TEST_ROUNDS", "6"))
 
 
@@ -49,7 +50,7 @@ def test_writers_of_equal_and_different_values_beside_a_collector_lose_nothing(
         store = open_store(tmp_path / "store")
         collections = removed = 0
         while len(list(tmp_path.glob("stop*"))) < WRITERS:
-            report = store.gc(dry_run=False, grace_seconds=0.5)
+            report = store.gc(dry_run=False, grace_seconds=GRACE_S)
             collections += 1
             removed += sum(item.verdict == "removed" for item in report.unneeded)
             time.sleep(0.01)

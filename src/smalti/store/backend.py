@@ -17,6 +17,10 @@ class Content(Protocol):
     def where(self) -> str:
         """The file or key, for messages."""
 
+    @property
+    def stays(self) -> bool:
+        """Whether what was read once is what a later read gives, as in a map; not so where it is fetched anew."""
+
     def read(self, start: int, stop: int) -> memoryview:
         """Return bytes ``start`` to ``stop``; a view where possible. Nothing is verified here.
 

@@ -52,6 +52,8 @@ def map_file(path: Path) -> memoryview:
 class FileContent:
     """One file: buffers at known offsets, framing around them."""
 
+    stays = True
+
     def __init__(self, path: Path, buffers: Sequence[tuple[int, int]], what: str) -> None:
         self.where = path.name
         self._path = path
@@ -94,6 +96,8 @@ class FileContent:
 
 class StitchedContent:
     """A near-duplicate: runs of other objects' content and of its own new leaves."""
+
+    stays = True
 
     def __init__(self, folder: Path, record: Record, recipe: Recipe, sources: Sequence[Content]) -> None:
         self.where = DELTA

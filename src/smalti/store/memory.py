@@ -21,6 +21,8 @@ PLACE = "memory:"
 class MemoryContent:
     """One file held as bytes; its buffers follow one another except for framing between them."""
 
+    stays = True
+
     def __init__(self, record: Record, file: bytes) -> None:
         self.where = record.filename
         expected = max((offset + nbytes for offset, nbytes in record.buffers), default=0)

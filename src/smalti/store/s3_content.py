@@ -16,6 +16,8 @@ from smalti.store.s3_bucket import PART_NBYTES, PARTS_AT_ONCE, Bucket
 class RangeContent:
     """One key's buffers, fetched in the ranges asked for; of what was fetched only the last small block is kept."""
 
+    stays = False
+
     def __init__(self, bucket: Bucket, key: str, record: Record, file_nbytes: int | None = None) -> None:
         self.where = record.filename
         self._bucket = bucket

@@ -1,0 +1,398 @@
+"""S3 servers for one session, on loopback: moto, a quick mock, and a real single-node Ceph with its RADOS gateway.
+
+Ceph's daemons come from Debian's packages ceph-mon, ceph-osd, ceph-mgr, radosgw and ceph-common, which `make test-s3`
+installs. They run as the user of the tests, hold everything in a temporary folder and are ended with the session.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+import pytest
+
+from smalti.store.s3_bucket import Bucket
+
+_PROGRAMS = ("ceph", "ceph-authtool", "ceph-mgr", "ceph-mon", "ceph-osd", "monmaptool", "radosgw", "radosgw-admin")
+_COMMAND_SECONDS = 120
+_START_SECONDS = 180
+_STOP_SECONDS = 20
+_CAPABILITIES: Mapping[str, tuple[str, ...]] = {
+    "mon.": ("mon", "allow *"),
+    "client.admin": ("mon", "allow *", "osd", "allow *", "mgr", "allow *", "mds", "allow *"),
+    "mgr.x": ("mon", "allow profile mgr", "osd", "allow *"),
+    "osd.0": ("mon", "allow profile osd", "mgr", "allow profile osd", "osd", "allow *"),
+    "client.rgw": ("mon", "allow rw", "osd", "allow rwx"),
+}
+_CONFIG = """
+[global]
+fsid = {fsid}
+mon_host = [v2:127.0.0.1:{ports[0]},v1:127.0.0.1:{ports[1]}]
+mon_initial_members = a
+public_addr = 127.0.0.1
+cluster_addr = 127.0.0.1
+osd_pool_default_size = 1
+osd_pool_default_min_size = 1
+osd_pool_default_pg_num = 8
+mon_allow_pool_size_one = true
+osd_crush_chooseleaf_type = 0
+bluestore_block_size = 4294967296
+osd_memory_target = 939524096
+ms_bind_port_min = {ports[3]}
+ms_bind_port_max = {last_port}
+run_dir = {folder}/run
+admin_socket = {folder}/run/$name.asok
+pid_file = {folder}/run/$name.pid
+keyring = {folder}/keyring
+log_file = {folder}/log/$name.log
+mon_data = {folder}/mon
+osd_data = {folder}/osd
+mgr_data = {folder}/mgr
+
+[client.rgw]
+rgw_frontends = beast endpoint=127.0.0.1:{ports[2]}
+"""
+
+
+@dataclass(frozen=True)
+class Server:
+    """An S3 server that runs, and who may use it."""
+
+    endpoint: str
+    access_key: str
+    secret_key: str
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        return {
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+
+    def client(self) -> Any:
+        """Return a way to the server that is not the store's."""
+        keys = {"aws_access_key_id": self.access_key, "aws_secret_access_key": self.secret_key}
+        return boto3.client("s3", endpoint_url=self.endpoint, region_name="us-east-1", **keys)
+
+
+class BucketBytes(MutableMapping[str, bytes]):
+    """What lies below one prefix, key -> bytes, read and written without asking the store.
+
+    What is there to be tried, to be young or to be removed is left out.
+    """
+
+    NOT_STORED = ("probe", "touched/", "removing/", "condemned/")
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+
+    def __getitem__(self, key: str) -> bytes:
+        found = self._bucket.get(key)
+        if found is None:
+            raise KeyError(key)
+        return found.content
+
+    def __setitem__(self, key: str, content: bytes) -> None:
+        self._bucket.put(key, [content])
+
+    def __delitem__(self, key: str) -> None:
+        self._bucket.delete(key)
+
+    def __iter__(self) -> Iterator[str]:
+        keys = [found["path"] for found in self._bucket.list("")]
+        return (key for key in keys if not key.startswith(self.NOT_STORED))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+@pytest.fixture(scope="session")
+def bucket_name() -> str:
+    return "smalti-tests"
+
+
+@pytest.fixture(scope="session")
+def moto(bucket_name: str) -> Iterator[Server]:
+    """A mock server, in memory; it lets everybody in."""
+    pytest.importorskip("moto", reason="the mock S3 server is not installed: pip install 'moto[server]'")
+    (port,) = _free_ports(1)
+    server = Server(f"http://127.0.0.1:{port}", "SMALTITESTACCESSKEY0", uuid.uuid4().hex)
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        assert _answers(server.endpoint)
+        server.client().create_bucket(Bucket=bucket_name)
+        yield server
+    finally:
+        _stop(process)
+
+
+@pytest.fixture(params=["rgw" if os.environ.get("SMALTI_TEST_S3") == "1" else "moto"])
+def server(request: pytest.FixtureRequest) -> Server:
+    """The server under test: the mock, or the real one in `make test-s3`."""
+    found: Server = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def url(server: Server, bucket_name: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A place nobody has used, with the server's credentials in the environment."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in server.credentials.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{bucket_name}/{uuid.uuid4().hex}/store"
+
+
+@pytest.fixture
+def stored(server: Server, url: str) -> BucketBytes:
+    """A way past the store."""
+    return BucketBytes(Bucket(url, server.endpoint))
+
+
+@pytest.fixture(scope="session")
+def rgw(bucket_name: str) -> Iterator[Server]:
+    """A RADOS gateway of its own, with one user."""
+    if os.environ.get("SMALTI_TEST_S3") != "1":
+        pytest.skip("needs a Ceph RADOS gateway: run `make test-s3`")
+    missing = [name for name in _PROGRAMS if not shutil.which(name)]
+    if missing:
+        pytest.fail(f"{', '.join(missing)} not installed; `make test-s3` installs what is needed")
+    with (
+        tempfile.TemporaryDirectory(prefix="smalti-rgw-", ignore_cleanup_errors=True) as folder,
+        contextlib.ExitStack() as daemons,
+    ):
+        server = _start(Path(folder), daemons)
+        server.client().create_bucket(Bucket=bucket_name)
+        yield server
+
+
+@dataclass
+class Exchange:
+    """One request and the reply that a fault may change; ``status`` 0 is no reply at all."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    status: int = 0
+    body: bytes = b""
+    cut: bool = False
+
+
+@dataclass
+class Fault:
+    """What happens to the requests it fits, ``times`` of them: before they reach the server, or to its reply."""
+
+    fits: Callable[[Exchange], bool]
+    before: Callable[[Exchange], None] = lambda _: None
+    after: Callable[[Exchange], None] = lambda _: None
+    times: float = 1
+
+
+@dataclass
+class Wire:
+    """A proxy on loopback: it passes requests on, remembers them, and does them harm as told."""
+
+    target: str
+    endpoint: str = ""
+    faults: list[Fault] = field(default_factory=list)
+    seen: list[Exchange] = field(default_factory=list)
+
+    def harm(self, method: str, key: str, times: float = 1, **what: Callable[[Exchange], None]) -> Fault:
+        self.faults.append(Fault(lambda e: e.method == method and key in e.path, times=times, **what))
+        return self.faults[-1]
+
+    def fetched(self, name: str) -> list[tuple[int, int]]:
+        """Return the ranges asked of keys of that name since the wire was cleared."""
+        asked = [e.headers["range"] for e in self.seen if e.method == "GET" and e.path.endswith(name)]
+        return sorted((int(a), int(b) + 1) for a, b in (re.fullmatch(r"bytes=(\d+)-(\d+)", r).groups() for r in asked))
+
+    @staticmethod
+    def answer(status: int, code: str) -> Callable[[Exchange], None]:
+        """Let the server not be asked: reply in its place."""
+
+        def reply(exchange: Exchange) -> None:
+            exchange.status = status
+            exchange.body = f"<Error><Code>{code}</Code><StringToSign>canary-token</StringToSign></Error>".encode()
+
+        return reply
+
+    @staticmethod
+    def lose_reply(exchange: Exchange) -> None:
+        exchange.status = 0
+
+    @staticmethod
+    def ignore_condition(exchange: Exchange) -> None:
+        exchange.headers.pop("if-none-match", None)
+
+    @staticmethod
+    def flip_a_bit(exchange: Exchange) -> None:
+        middle = len(exchange.body) // 2
+        exchange.body = exchange.body[:middle] + bytes([exchange.body[middle] ^ 1]) + exchange.body[middle + 1 :]
+
+    @staticmethod
+    def cut(exchange: Exchange) -> None:
+        exchange.cut = True
+
+
+@pytest.fixture
+def wire(server: Server) -> Iterator[Wire]:
+    """A proxy before the server."""
+    state = Wire(server.endpoint)
+    lock = threading.Lock()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def handle_any(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            exchange = Exchange(self.command, self.path, {k.lower(): v for k, v in self.headers.items()})
+            with lock:
+                state.seen.append(exchange)
+                fault = next((f for f in state.faults if f.times > 0 and f.fits(exchange)), Fault(lambda _: True))
+                fault.times -= 1
+            fault.before(exchange)
+            headers = {"content-type": "application/xml"}
+            if not exchange.status:
+                headers = self.ask(exchange, body)
+            fault.after(exchange)
+            self.close_connection = True
+            if exchange.status:
+                self.send_response(exchange.status)
+                for name, value in headers.items():
+                    if name.lower() not in {"content-length", "connection", "transfer-encoding", "date", "server"}:
+                        self.send_header(name, value)
+                nbytes = headers.get("Content-Length", "0") if self.command == "HEAD" else len(exchange.body)
+                self.send_header("Content-Length", str(nbytes))
+                self.send_header("Connection", "close")
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(exchange.body[: len(exchange.body) // 2 if exchange.cut else None])
+
+        def ask(self, exchange: Exchange, body: bytes) -> dict[str, str]:
+            onward = http.client.HTTPConnection(urlsplit(state.target).netloc, timeout=30)
+            onward.request(exchange.method, exchange.path, body, exchange.headers)
+            reply = onward.getresponse()
+            exchange.status, exchange.body = reply.status, reply.read()
+            onward.close()
+            return dict(reply.getheaders())
+
+        do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = handle_any
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as proxy:
+        state.endpoint = f"http://127.0.0.1:{proxy.server_port}"
+        thread = threading.Thread(target=proxy.serve_forever, args=(0.01,))
+        thread.start()
+        yield state
+        proxy.shutdown()
+        thread.join()
+
+
+def _start(folder: Path, daemons: contextlib.ExitStack) -> Server:
+    for name in ("run", "log", "mon", "osd", "mgr"):
+        (folder / name).mkdir()
+    ports = _free_ports(24)
+    fsid, osd = str(uuid.uuid4()), str(uuid.uuid4())
+    config, keyring = folder / "ceph.conf", folder / "keyring"
+    config.write_text(_CONFIG.format(folder=folder, fsid=fsid, ports=ports, last_port=ports[-1]))
+
+    def run(program: str, *arguments: str) -> None:
+        command = [program, "-c", str(config), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_COMMAND_SECONDS, check=False)
+        if done.returncode:
+            pytest.fail(f"{' '.join(command)} ended with {done.returncode}: {done.stdout}{done.stderr}")
+
+    def daemon(program: str, *arguments: str) -> None:
+        with (folder / "log" / f"{program}.out").open("wb") as out:
+            command = [program, "-c", str(config), *arguments, "-f"]
+            process = subprocess.Popen(command, stdout=out, stderr=out)
+        daemons.callback(_stop, process)
+
+    run("ceph-authtool", "--create-keyring", str(keyring))
+    for name, capabilities in _CAPABILITIES.items():
+        pairs = zip(capabilities[::2], capabilities[1::2], strict=True)
+        options = [text for subject, what in pairs for text in ("--cap", subject, what)]
+        run("ceph-authtool", str(keyring), "--gen-key", "-n", name, *options)
+    at = f"[v2:127.0.0.1:{ports[0]},v1:127.0.0.1:{ports[1]}]"
+    run("monmaptool", "--create", "--clobber", "--addv", "a", at, "--fsid", fsid, str(folder / "monmap"))
+    run("ceph-mon", "-i", "a", "--mkfs", "--monmap", str(folder / "monmap"), "--keyring", str(keyring))
+    daemon("ceph-mon", "-i", "a")
+    run("ceph", "auth", "import", "-i", str(keyring))
+    daemon("ceph-mgr", "-i", "x")
+    run("ceph", "osd", "new", osd)
+    run("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", osd, "--keyring", str(keyring))
+    daemon("ceph-osd", "-i", "0")
+    daemon("radosgw", "-n", "client.rgw")
+    endpoint = f"http://127.0.0.1:{ports[2]}"
+    if not _answers(endpoint):
+        ends = {path.name: path.read_text(errors="replace")[-2000:] for path in sorted((folder / "log").iterdir())}
+        pytest.fail(f"the gateway did not answer within {_START_SECONDS} s: {ends}")
+    server = Server(endpoint, "SMALTITESTACCESSKEY0", uuid.uuid4().hex)
+    user = ("--uid=smalti", "--display-name=smalti")
+    keys = (f"--access-key={server.access_key}", f"--secret-key={server.secret_key}")
+    run("radosgw-admin", "user", "create", *user, *keys)
+    return server
+
+
+def _answers(endpoint: str) -> bool:
+    """Wait until a server answers, whatever it says."""
+    until = time.monotonic() + _START_SECONDS
+    while time.monotonic() < until:
+        try:
+            urllib.request.urlopen(endpoint, timeout=5).close()
+            return True
+        except urllib.error.HTTPError:
+            return True
+        except OSError:
+            time.sleep(0.1)
+    return False
+
+
+def _free_ports(count: int) -> list[int]:
+    """Return free ports, one after the other: the daemons are given a range of them."""
+    for first in range(20_000 + os.getpid() % 5_000, 32_000, count):
+        if all(_is_free(port) for port in range(first, first + count)):
+            return list(range(first, first + count))
+    raise RuntimeError(f"there are no {count} free ports in a row")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as one:
+        try:
+            one.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
