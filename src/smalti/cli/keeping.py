@@ -11,24 +11,35 @@ from smalti.cli.options import AsJson, Reference, StorePlace, print_json, readab
 from smalti.errors import NotFound
 
 
-def pin(ref: Reference, store: StorePlace = None) -> None:
+def pin(ref: Reference, store: StorePlace = None, as_json: AsJson = False) -> None:
     """Keep a value whether or not it has a name."""
-    the_store(store).pin(ref)
+    opened = the_store(store)
+    opened.pin(ref)
+    _say("pinned", opened.resolve(ref), as_json)
 
 
-def unpin(ref: Reference, store: StorePlace = None) -> None:
+def unpin(ref: Reference, store: StorePlace = None, as_json: AsJson = False) -> None:
     """Take a pin away; the value stays if a name leads to it."""
-    the_store(store).unpin(ref)
+    opened = the_store(store)
+    opened.unpin(ref)
+    _say("unpinned", opened.resolve(ref), as_json)
 
 
 def forget(
-    name: Annotated[str, typer.Argument(help="A name, with all its versions.")], store: StorePlace = None
+    name: Annotated[str, typer.Argument(help="A name, with all its versions.")],
+    store: StorePlace = None,
+    as_json: AsJson = False,
 ) -> None:
     """Take a name away. Values stay until gc finds that nothing else needs them."""
     opened = the_store(store)
     if not opened.versions(name):
         raise NotFound(f"{name!r} is no name in the store at {opened.place}; `smalti ls` lists them.")
     opened.forget(name)
+    _say("forgotten", name, as_json)
+
+
+def _say(done: str, what: str, as_json: bool) -> None:
+    print_json({done: what}) if as_json else typer.echo(f"{what} is {done}")
 
 
 def gc(
