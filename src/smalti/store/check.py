@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from smalti.errors import Damaged, NotFound
 from smalti.store.backend import Objects
+from smalti.store.gc import Pins
 from smalti.store.names import Names
 
 
@@ -38,26 +39,11 @@ class FsckReport:
         return not self.problems
 
 
-def fsck(
-    objects: Objects, names: Names, pinned: Iterable[str] = (), report: Callable[[int, int], None] | None = None
-) -> FsckReport:
+def fsck(objects: Objects, names: Names, pins: Pins, report: Callable[[int, int], None] | None = None) -> FsckReport:
     """Check every name, pin, record, leaf and file. References are read before objects, so that a writer at work
     beside the check is never mistaken for damage."""
     problems: list[Problem] = []
-    wanted: dict[str, set[str]] = {address: {"a pin"} for address in pinned}  # address -> the names that need it
-    seen: dict[str, list[int]] = {}
-    for key in names.keys():  # noqa: SIM118 (not a mapping)
-        try:
-            version = names.read(key)
-            wanted.setdefault(version.address, set()).add(version.name)
-            seen.setdefault(version.name, []).append(version.version)
-        except NotFound:  # taken away meanwhile
-            continue
-        except Damaged as error:
-            problems.append(Problem(key, str(error)))
-    for name, versions in seen.items():
-        if gaps := sorted(set(range(min(versions), max(versions))) - set(versions)):
-            problems.append(Problem(f"names/{name}", f"version {gaps[0]} of the name {name!r} is missing; restore it."))
+    wanted = _references(names, pins, problems)
     addresses = list(objects.addresses())
     children: dict[str, Iterable[str]] = {}
     damaged: dict[str, str] = {}
@@ -78,6 +64,32 @@ def fsck(
     needed_by = _needed_by(wanted, children)
     problems += [Problem(a, what, tuple(sorted(needed_by.get(a, ())))) for a, what in sorted(damaged.items())]
     return FsckReport(len(addresses), nbytes, tuple(problems))
+
+
+def _references(names: Names, pins: Pins, problems: list[Problem]) -> dict[str, set[str]]:
+    """Return the names and pins that need each address; what cannot be read is added to ``problems``."""
+    wanted: dict[str, set[str]] = {}  # address -> the names that need it
+    seen: dict[str, list[int]] = {}
+    for key in names.keys():  # noqa: SIM118 (not a mapping)
+        try:
+            version = names.read(key)
+            wanted.setdefault(version.address, set()).add(version.name)
+            seen.setdefault(version.name, []).append(version.version)
+        except NotFound:  # taken away meanwhile
+            continue
+        except Damaged as error:
+            problems.append(Problem(key, str(error)))
+    for key in pins.keys():  # noqa: SIM118 (not a mapping)
+        try:
+            wanted.setdefault(pins.read(key), set()).add("a pin")
+        except NotFound:  # taken away meanwhile
+            continue
+        except Damaged as error:
+            problems.append(Problem(key, str(error)))
+    for name, versions in seen.items():
+        if gaps := sorted(set(range(min(versions), max(versions))) - set(versions)):
+            problems.append(Problem(f"names/{name}", f"version {gaps[0]} of the name {name!r} is missing; restore it."))
+    return wanted
 
 
 def _missing(wanted: set[str], present: list[str], objects: Objects) -> list[str]:

@@ -8,11 +8,12 @@ young again.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from smalti.digest import PREFIX
-from smalti.errors import NotFound
+from smalti.errors import Damaged, NotFound
 from smalti.store.backend import Documents, Objects
 from smalti.store.names import Names
 from smalti.store.record import seal, unseal
@@ -64,9 +65,29 @@ class Pins:
         """Take a pin away; nothing happens when there is none."""
         self._documents.remove(_key(_PINS, address))
 
+    def keys(self) -> Iterator[str]:
+        """Yield the key of every pin's document, in order."""
+        return self._documents.keys(_PINS)
+
+    def read(self, key: str) -> str:
+        """Return the address that a pin keeps.
+
+        Raises:
+            Damaged: its document is not what was written.
+            NotFound: it was taken away.
+        """
+        address = unseal(self._documents.read(key), f"the pin {key}").get("address")
+        if not isinstance(address, str) or _key(_PINS, address) != key:
+            raise Damaged(f"the pin {key} holds {address!r}; pin the value again.")
+        return address
+
     def all(self) -> list[str]:
-        """Return the addresses that are pinned."""
-        return [str(unseal(self._documents.read(key), key)["address"]) for key in self._documents.keys(_PINS)]
+        """Return the addresses that are pinned; a pin taken away meanwhile counts no more."""
+        found = []
+        for key in self.keys():
+            with suppress(NotFound):
+                found.append(self.read(key))
+        return found
 
 
 def collect(

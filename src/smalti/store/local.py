@@ -188,6 +188,8 @@ class LocalObjects:
                 added += write_file(folder / DELTA, _delta(record, encoded, recipe))
             elif encoded:
                 added += write_file(folder / encoded.filename, [_bytes_of(piece) for piece in encoded.pieces])
+            # What the index says it needs may be of an earlier form; believed, gc would take away what this one needs.
+            self.index.forget(record.address)
             if not publish_folder(folder, self.folder(record.address)):
                 return 0  # another writer was first, with the same bytes
         self._remember_if_possible(record, recipe)

@@ -238,7 +238,7 @@ class Store:
 
     def fsck(self, report: Callable[[int, int], None] | None = None) -> FsckReport:
         """Re-read and re-hash everything; ``report(done, total)`` is called as objects are checked."""
-        return fsck(self._objects, self._names, self.pins(), report)
+        return fsck(self._objects, self._names, Pins(self._documents), report)
 
     def _tree(self, record: Record, read: Callable[[str], Any]) -> Tree:
         children = {name: read(address) for name, address in record.children.items()}

@@ -145,6 +145,38 @@ def test_a_damaged_name_stops_a_collection_before_anything_goes(store: Store) ->
     assert store.get(ref).size == 10
 
 
+def test_a_damaged_pin_is_named_by_fsck_and_stops_a_collection(store: Store) -> None:
+    store.pin(store.put(np.arange(10)))
+    (path,) = (Path(store.place) / "pins").iterdir()
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:-3])
+    (problem,) = store.fsck().problems
+    assert problem.place == f"pins/{path.name}"
+    with pytest.raises(Damaged, match="the pin pins/"):
+        collect_twice(store)
+
+
+def test_what_an_object_needs_is_asked_anew_when_it_is_kept_in_another_form(store: Store) -> None:
+    stack = RANDOM.random((100, 64, 64))
+    changed = stack.copy()
+    changed[3] = 0
+    ref = store.put(changed, name="kept")
+    plain = store.file(ref)
+    assert plain is not None
+    for path in Path(store.place).glob("index.sqlite*"):
+        path.unlink()
+    store = open_store(store.place)
+    store.put(stack)  # with nothing remembered, whole
+    store.rebuild_index()
+    plain.chmod(0o644)
+    plain.write_bytes(plain.read_bytes()[:-1] + b"x")
+    store.put(changed)  # repaired, as a near-duplicate now
+    assert store.file(ref) is None
+    collect_twice(store)
+    np.testing.assert_array_equal(store.get("kept"), changed)
+    assert store.fsck().clean
+
+
 def test_writers_beside_collectors_lose_nothing(store: Store) -> None:
     """The collector has no patience at all; only the order of its steps protects the writers."""
     values = [RANDOM.random(2000) for _ in range(6)]
