@@ -8,7 +8,6 @@ import os
 import stat
 from bisect import bisect_right
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate, pairwise
 from pathlib import Path
 
@@ -18,8 +17,8 @@ from smalti.errors import Damaged
 from smalti.store.backend import Content
 from smalti.store.commit import machine_errors
 from smalti.store.recipe import DELTA, OWN, Recipe, unpack_framing
-from smalti.store.record import Record
 from smalti.store.stitch import Piece, map_side_by_side
+from smalti.store.threads import in_parallel
 
 _NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO}
 _COPIED_AT_ONCE_NBYTES = 8 * 1024 * 1024
@@ -97,13 +96,12 @@ class FileContent:
 class StitchedContent:
     """A near-duplicate: runs of other objects' content and of its own new leaves."""
 
-    stays = True
-
-    def __init__(self, folder: Path, record: Record, recipe: Recipe, sources: Sequence[Content]) -> None:
-        self.where = DELTA
+    def __init__(self, recipe: Recipe, delta: Content, sources: Sequence[Content]) -> None:
+        self.where = delta.where
+        self.stays = all(content.stays for content in (delta, *sources))
         self._framing_nbytes = recipe.framing_nbytes
-        self._delta = FileContent(folder / DELTA, [(recipe.framing_nbytes, recipe.own_nbytes)], record.address)
-        self._pieces = [(self._delta if e.source == OWN else sources[e.source], e.start) for e in recipe.extents]
+        self._delta = delta
+        self._pieces = [(delta if e.source == OWN else sources[e.source], e.start) for e in recipe.extents]
         self._ends = list(accumulate(extent.nbytes for extent in recipe.extents))
 
     def read(self, start: int, stop: int) -> memoryview:
@@ -134,8 +132,7 @@ class StitchedContent:
             for job in jobs:
                 copy(job)
         else:
-            with ThreadPoolExecutor(os.cpu_count()) as pool:
-                list(pool.map(copy, jobs))
+            list(in_parallel(copy, jobs))
         whole.flags.writeable = False
         return memoryview(whole)  # type: ignore[arg-type]  # numpy arrays are buffers
 

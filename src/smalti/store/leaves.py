@@ -18,14 +18,14 @@ fmix32 is the finaliser of MurmurHash3.
 
 from __future__ import annotations
 
-import os
 from bisect import bisect_left
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smalti.digest import LEAF_ID_NBYTES, leaf_id
+from smalti.store.threads import in_parallel
 
 MIN_NBYTES = 16 * 1024
 MAX_NBYTES = 256 * 1024
@@ -34,6 +34,7 @@ _WINDOW_NBYTES = 32
 _GOLDEN = np.uint32(0x9E3779B1)
 _BLOCK_ROWS = 32 * 1024  # keeps the sums of one block in the second-level cache
 _PARALLEL_NBYTES = 4 * 1024 * 1024  # below this a thread costs more than it hashes
+_JOB_NBYTES = 4 * 1024 * 1024
 
 Sizes = NDArray[np.uint32]
 
@@ -96,18 +97,29 @@ def _weights(count: int) -> NDArray[np.uint32]:
 
 def leaf_ids(data: memoryview, sizes: Sizes) -> bytes:
     """Return the 32-byte BLAKE3 ids of the leaves of ``data``, end to end; large data uses every core."""
-    ends = np.cumsum(sizes, dtype=np.int64).tolist()
-    starts = [0, *ends][: len(ends)]
+    return b"".join(ids_of_all([(data, sizes)]))
 
-    def hash_some(some: slice) -> bytes:
-        return b"".join(leaf_id(data[a:b]) for a, b in zip(starts[some], ends[some], strict=True))
 
-    if data.nbytes < _PARALLEL_NBYTES:
-        return hash_some(slice(None))
-    workers = os.cpu_count() or 1
-    step = max(1, -(-len(ends) // (4 * workers)))
-    with ThreadPoolExecutor(workers) as pool:
-        return b"".join(pool.map(hash_some, (slice(i, i + step) for i in range(0, len(ends), step))))
+def ids_of_all(buffers: Sequence[tuple[memoryview, Sizes]]) -> Iterator[bytes]:
+    """Yield the ids of the leaves of several buffers in order, some at a time, as they become known."""
+    jobs = [job for data, sizes in buffers for job in _jobs(data, sizes)]
+    return in_parallel(_hash, jobs) if sum(data.nbytes for data, _ in buffers) >= _PARALLEL_NBYTES else map(_hash, jobs)
+
+
+def _jobs(data: memoryview, sizes: Sizes) -> Iterator[tuple[memoryview, list[int]]]:
+    """Cut a buffer where its leaves end into pieces worth a thread's while; yield each with its leaves' ends."""
+    ends = np.cumsum(sizes, dtype=np.int64)
+    at = leaf = 0
+    while leaf < len(ends):
+        last = max(leaf + 1, int(np.searchsorted(ends, at + _JOB_NBYTES, "right")))
+        stop = int(ends[last - 1])
+        yield data[at:stop], (ends[leaf:last] - at).tolist()
+        at, leaf = stop, last
+
+
+def _hash(job: tuple[memoryview, list[int]]) -> bytes:
+    data, ends = job
+    return b"".join(leaf_id(data[a:b]) for a, b in zip([0, *ends], ends, strict=False))
 
 
 def first_difference(wanted: bytes, found: bytes) -> int | None:

@@ -11,14 +11,16 @@ import random
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 
 from smalti.digest import PREFIX, is_address
 from smalti.errors import Damaged, NotFound
 from smalti.store import recipe as recipes
 from smalti.store import record as records
+from smalti.store.assembly import load_content, load_recipe, load_record
 from smalti.store.backend import Content
 from smalti.store.commit import (
     alone,
@@ -29,7 +31,7 @@ from smalti.store.commit import (
     sync_folder,
     write_file,
 )
-from smalti.store.content import FileContent, StitchedContent
+from smalti.store.content import FileContent
 from smalti.store.index import Index
 from smalti.store.reader import Reader
 from smalti.store.recipe import DELTA, RECIPE, Recipe
@@ -38,7 +40,35 @@ from smalti.store.values import Buffer, Encoded
 
 _SAMPLED_LEAVES = 32  # read again where a file still looks as it did when it was written
 _SLOWEST_WRITE_SECONDS = 3600.0
-_DEEPEST_RECIPE = 8  # recipes name files, not other recipes; repairs may make a few levels
+
+
+class LocalFiles:
+    """The files of objects below ``data/``."""
+
+    def __init__(self, root: Path) -> None:
+        self.place = str(root)
+        self._data = str(root / "data")
+
+    def folder(self, address: str) -> str:
+        """Return where an object lies, or would lie."""
+        hexadecimal = address.removeprefix(PREFIX)
+        return f"{self._data}/{hexadecimal[:2]}/{hexadecimal}"
+
+    def read(self, address: str, name: str) -> bytes | None:
+        """Return a small file of an object, None when it is not there."""
+        path = f"{self.folder(address)}/{name}"
+        with machine_errors(f"reading {path}"):
+            try:
+                with FileIO(path) as file:
+                    return file.readall()
+            except FileNotFoundError:
+                return None
+            except (IsADirectoryError, NotADirectoryError) as error:
+                raise Damaged(f"{path} is not the file that was stored; restore it from another store.") from error
+
+    def open(self, address: str, name: str, buffers: Sequence[tuple[int, int]]) -> Content:
+        """Map a file of an object."""
+        return FileContent(Path(self.folder(address), name), buffers, address)
 
 
 class LocalObjects:
@@ -49,6 +79,7 @@ class LocalObjects:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.index = Index(root / "index.sqlite")
+        self._files = LocalFiles(root)
         self._data = root / "data"
         self._staging = root / "tmp"
 
@@ -58,8 +89,7 @@ class LocalObjects:
 
     def folder(self, address: str) -> Path:
         """Return where an object lies, or would lie."""
-        hexadecimal = address.removeprefix(PREFIX)
-        return self._data / hexadecimal[:2] / hexadecimal
+        return Path(self._files.folder(address))
 
     def has(self, address: str) -> bool:
         """Tell whether an object is there, without reading it."""
@@ -75,60 +105,20 @@ class LocalObjects:
 
     def record(self, address: str) -> Record:
         """Return what is known of an object."""
-        return self._record(address, _DEEPEST_RECIPE)
-
-    def _record(self, address: str, deepest: int) -> Record:
-        metadata = self._read(address, records.METADATA)
-        if metadata is None:
-            if self.folder(address).exists():
-                raise Damaged(f"{records.METADATA} of {address} is missing; restore it from another store.")
-            raise NotFound(f"{address} is not in the store at {self.root}.")
-        kept = self._read(address, records.LEAVES)
-        if kept is not None and (recipe := self.recipe(address)):
-            kept = self._leaf_table(address, recipe, kept, deepest)
-        return records.parse(address, metadata, kept)
-
-    def _read(self, address: str, name: str) -> bytes | None:
-        """Return a small file of an object, None when it is not there."""
-        path = self.folder(address) / name
-        with machine_errors(f"reading {path}"):
-            try:
-                return path.read_bytes()
-            except FileNotFoundError:
-                return None
-            except (IsADirectoryError, NotADirectoryError) as error:
-                raise Damaged(f"{path} is not the file that was stored; restore it from another store.") from error
-
-    def _leaf_table(self, address: str, recipe: Recipe, kept: bytes, deepest: int) -> bytes:
-        """Return all leaves of a near-duplicate in the form of ``leaves.bin``; it keeps only its own."""
-        found = self._sources(address, recipe, deepest)
-        sources = [recipes.all_leaves(source.leaf_ids, source.leaf_sizes) for source in found]
-        own = recipes.all_leaves(*records.parse_leaves(address, kept))
-        return records.dump_leaves(*recipes.leaf_table(recipe, own, sources))
-
-    def _sources(self, address: str, recipe: Recipe, deepest: int) -> list[Record]:
-        if not deepest:
-            raise Damaged(f"{RECIPE} of {address} leads in a circle; put the same value again to repair it.")
         try:
-            return [self._record(source, deepest - 1) for source in recipe.sources]
-        except NotFound as error:
-            raise Damaged(f"{RECIPE} of {address} needs an object that is gone: {error}") from error
+            return load_record(self._files, address)
+        except NotFound:
+            if self.has(address):
+                raise Damaged(f"{records.METADATA} of {address} is missing; restore it from another store.") from None
+            raise
 
     def recipe(self, address: str) -> Recipe | None:
         """Return how a near-duplicate is put together; None for an object with a file of its own."""
-        document = self._read(address, RECIPE)
-        return None if document is None else recipes.parse(address, document)
+        return load_recipe(self._files, address)
 
     def content(self, record: Record) -> Content:
         """Map an object's content, or the pieces it is stitched from."""
-        return self._content(record, _DEEPEST_RECIPE)
-
-    def _content(self, record: Record, deepest: int) -> Content:
-        recipe = self.recipe(record.address)
-        if recipe is None:
-            return FileContent(self.folder(record.address) / record.filename, record.buffers, record.address)
-        sources = [self._content(source, deepest - 1) for source in self._sources(record.address, recipe, deepest)]
-        return StitchedContent(self.folder(record.address), record, recipe, sources)
+        return load_content(self._files, record)
 
     def file(self, record: Record) -> Path | None:
         """Return the path of an object's ordinary file; a near-duplicate has none."""

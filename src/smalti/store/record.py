@@ -151,6 +151,11 @@ def parse(address: str, metadata: bytes, leaves: bytes | None) -> Record:
     return record
 
 
+def keeps_leaves_apart(metadata: bytes) -> bool:
+    """Tell, before parsing, whether a record keeps its leaves in a file of their own; a wrong guess costs a look."""
+    return b'"leaves":"' in metadata
+
+
 def _leaves_of(address: str, inline: Any, leaves: bytes | None) -> tuple[bytes, Sizes]:
     if inline == LEAVES:
         if leaves is None:
