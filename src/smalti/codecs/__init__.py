@@ -1,7 +1,8 @@
 """How values become objects and trees: arrays, tables, bytes, documents, weights, scans, checkpoints, products."""
 
-from smalti.codecs.array import BFloat16, LazyArray
+from smalti.codecs.array import BFloat16
 from smalti.codecs.checkpoint import Checkpoint
+from smalti.codecs.lazy_array import LazyArray
 from smalti.codecs.product import Product, ProductMetadata
 from smalti.codecs.rawfile import RawFile
 from smalti.codecs.reconstruction import Reconstruction

@@ -12,7 +12,7 @@ from smalti.store.values import Buffer, Encoded
 
 
 class BlobCodec:
-    """bytes, bytearray, memoryview (mapped files included); read back as bytes."""
+    """bytes, bytearray, memoryview (of a mapped file too); read back as bytes, those of a strided view in C order."""
 
     kind = "bytes"
 
@@ -20,7 +20,8 @@ class BlobCodec:
         return isinstance(value, bytes | bytearray | memoryview)
 
     def encode(self, value: Any) -> Encoded:
-        data = memoryview(value).cast("B")
+        data = memoryview(value)
+        data = data.cast("B") if data.nbytes and data.c_contiguous else memoryview(data.tobytes())
         header: dict[str, Json] = {
             "kind": "bytes",
             "nbytes": data.nbytes,

@@ -14,8 +14,9 @@ from smalti.store.values import Buffer, Encoded
 class DocumentCodec:
     """A list (of lists and maps), str, int, float, bool or None <-> ``data.json`` in canonical spelling.
 
-    As in the attributes of a tree, tuples inside become lists and -0.0 becomes 0.0; NaN and infinity are refused.
-    A mapping by itself is a tree.
+    What is normalised, as in the attributes of a tree: tuples inside become lists, -0.0 becomes 0.0, and what derives
+    from int, float or str becomes one. NaN, infinity and keys that are no text are refused. A mapping by itself is a
+    tree.
     """
 
     kind = "json"

@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.codecs.array import BFloat16, LazyArray
+from smalti.codecs.array import BFloat16
+from smalti.codecs.lazy_array import LazyArray
 from smalti.codecs.registry import CODECS
 from smalti.codecs.table import LazyTable, TableCodec
 from smalti.codecs.weights import Weights

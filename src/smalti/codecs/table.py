@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ class LazyTable:
     """A stored table of which nothing is read until it is asked for; what is read is verified.
 
     ``table[a:b]`` gives those rows as what was stored, a DataFrame or a pyarrow Table, and reads the batches they
-    lie in; ``column`` reads one column.
+    lie in; ``batches`` gives all, some rows after others; ``column`` and ``to_arrow`` read the columns named.
     """
 
     def __init__(self, header: Mapping[str, Json], reader: Reader) -> None:
@@ -42,7 +42,12 @@ class LazyTable:
             raise Refused(f"a lazy table is indexed by a range of rows, table[a:b], not {rows!r}; see also column().")
         start, stop, _ = rows.indices(self.num_rows)
         stop = max(start, stop)
-        return _value(self._header, self._rows(range(len(self.schema)), start, stop), slice(start, stop))
+        return _value(self._header, self._layout, self._rows(range(len(self.schema)), start, stop), range(start, stop))
+
+    def batches(self) -> Iterator[Any]:
+        """Yield the whole as it was stored, some thousand rows at a time."""
+        ends = list(accumulate(self._layout.batches))
+        return (self[start:stop] for start, stop in zip([0, *ends], ends, strict=False))
 
     @property
     def schema(self) -> pa.Schema:
@@ -60,27 +65,34 @@ class LazyTable:
             NotFound: there is no such column.
             Damaged: what is stored of it is not what was stored.
         """
-        if name not in self.schema.names:
-            raise NotFound(f"there is no column {name!r} in this table; it has {self.schema.names}.")
-        (column,) = self._rows([self.schema.names.index(name)], 0, self.num_rows)
-        return column
+        return self.to_arrow([name]).column(0)
 
-    def to_arrow(self) -> pa.Table:
-        """Return the whole as a pyarrow Table, a pandas index as columns."""
+    def to_arrow(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return all columns, or only those named and reading nothing else; a pandas index is columns too.
+
+        Raises:
+            NotFound: there is no such column.
+            Damaged: what is stored of them is not what was stored.
+        """
         import pyarrow as pa
 
-        columns = self._rows(range(len(self.schema)), 0, self.num_rows)
-        return pa.Table.from_arrays(columns, schema=self.schema)
+        from smalti.codecs.arrow.file import table_of
+
+        names = self.schema.names
+        for name in columns or ():
+            if name not in names:
+                raise NotFound(f"there is no column {name!r} in this table; it has {names}.")
+        chosen = [names.index(name) for name in (names if columns is None else columns)]
+        schema = pa.schema([self.schema.field(i) for i in chosen], self.schema.metadata)
+        return table_of(schema, self._rows(chosen, 0, self.num_rows), self.num_rows)
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the whole as a pandas DataFrame, whatever it was stored from."""
-        if "pandas" in self._header:
-            frame: pd.DataFrame = self[:]
-            return frame
-        converted: pd.DataFrame = self.to_arrow().to_pandas()
-        return converted
+        whole = self[:]
+        frame: pd.DataFrame = whole if "pandas" in self._header else whole.to_pandas()
+        return frame
 
-    def _rows(self, columns: Any, start: int, stop: int) -> list[pa.ChunkedArray]:
+    def _rows(self, columns: Iterable[int], start: int, stop: int) -> list[pa.ChunkedArray]:
         """Return rows ``start`` to ``stop`` of some columns, read from the batches that hold them."""
         from smalti.codecs.arrow.file import column_of
 
@@ -88,15 +100,13 @@ class LazyTable:
         begins = list(accumulate(batches, initial=0))
         touched = [i for i in range(len(batches)) if begins[i] < stop and begins[i + 1] > start]
         skipped = begins[touched[0]] if touched else start
-
-        def content(column: int) -> Iterator[memoryview]:
-            dictionary, parts = places[column][: -len(batches)], places[column][-len(batches) :]
-            for part in [*dictionary, *(parts[i] for i in touched)]:
-                yield from (self._reader.read(buffer) for buffer in part)
-
         chosen = [batches[i] for i in touched]
-        whole = [column_of(self._layout, column, chosen, content(column)) for column in columns]
-        return [column.slice(start - skipped, stop - start) for column in whole]
+
+        def read(column: int) -> pa.ChunkedArray:
+            content = (self._reader.read(number) for number in places[column].buffers(touched))
+            return column_of(self._layout, column, chosen, content).slice(start - skipped, stop - start)
+
+        return [read(column) for column in columns]
 
 
 class TableCodec:
@@ -117,25 +127,29 @@ class TableCodec:
             value = value[:]
         import pyarrow as pa
 
-        if not isinstance(value, pa.Table):
+        try:
+            if isinstance(value, pa.Table):
+                return _encoded(value, value.num_rows, {})
             from smalti.codecs.arrow.frame import to_arrow
 
             table, about = to_arrow(value)
             return _encoded(table, len(value), {"pandas": about})
-        return _encoded(value, value.num_rows, {})
+        except UnicodeEncodeError as error:
+            raise Refused(f"the table holds a text that is none ({error}); decode it before storing.") from error
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise Refused(f"the table cannot be written as one Arrow file ({error}); convert that column.") from error
 
-    def decode(self, header: Mapping[str, Json], buffers: list[memoryview]) -> Any:
+    def decode(self, header: Mapping[str, Any], buffers: list[memoryview]) -> Any:
         from smalti.codecs.arrow.file import columns_of
 
-        return _value(header, columns_of(_layout_of(header), buffers), slice(None))
+        layout = _layout_of(header)
+        return _value(header, layout, columns_of(layout, buffers), range(header["rows"]))
 
     def lazy(self, header: Mapping[str, Json], reader: Reader) -> LazyTable:
         return LazyTable(header, reader)
 
 
 def _encoded(table: pa.Table, rows: int, about: dict[str, Json]) -> Encoded:
-    import pyarrow as pa
-
     from smalti.codecs.arrow.file import pieces_of
     from smalti.codecs.arrow.schema import describe_field, describe_metadata
 
@@ -149,10 +163,7 @@ def _encoded(table: pa.Table, rows: int, about: dict[str, Json]) -> Encoded:
     }
     if table.schema.metadata:
         header["metadata"] = describe_metadata(table.schema.metadata, "the table")
-    try:
-        layout, pieces = pieces_of(table, _schema_of(header))
-    except pa.ArrowInvalid as error:
-        raise Refused(f"the table cannot be joined into one ({error}); cast its texts to large_string.") from error
+    layout, pieces = pieces_of(table, _schema_of(header))
     header |= {"rows": rows, "batches": list(layout.batches), "dictionaries": list(layout.dictionaries)}
     return Encoded(header, "data.arrow", pieces)
 
@@ -171,12 +182,12 @@ def _layout_of(header: Mapping[str, Any]) -> Layout:
     return Layout(_schema_of(header), tuple(header["batches"]), tuple(header["dictionaries"]))
 
 
-def _value(header: Mapping[str, Any], columns: list[pa.ChunkedArray], rows: slice) -> Any:
+def _value(header: Mapping[str, Any], layout: Layout, columns: list[pa.ChunkedArray], rows: range) -> Any:
     """Return ``rows`` of the whole, which ``columns`` hold, as what was stored."""
     if "pandas" in header:
         from smalti.codecs.arrow.frame import from_arrow
 
         return from_arrow(header["pandas"], columns, rows)
-    import pyarrow as pa
+    from smalti.codecs.arrow.file import table_of
 
-    return pa.Table.from_arrays(columns, schema=_schema_of(header))
+    return table_of(layout.schema, columns, len(rows))

@@ -10,29 +10,34 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from smalti import canonical
 from smalti.canonical import Json
+from smalti.codecs.array import BFLOAT16, BFloat16, array_of, is_array, plain_array
+from smalti.codecs.dtype import bytes_of
 from smalti.errors import Refused
 from smalti.store.leaves import MAX_NBYTES
 from smalti.store.reader import Reader
 from smalti.store.values import Buffer, Encoded
 
 _PAGE_NBYTES = 4096
-_DTYPES = {
-    "BOOL": "|b1", "U8": "|u1", "I8": "|i1", "U16": "<u2", "I16": "<i2", "U32": "<u4", "I32": "<i4",
-    "U64": "<u8", "I64": "<i8", "F16": "<f2", "F32": "<f4", "F64": "<f8", "C64": "<c8",
+_CODES = {
+    "|b1": "BOOL", "|u1": "U8", "|i1": "I8", "<u2": "U16", "<i2": "I16", "<u4": "U32", "<i4": "I32", "<u8": "U64",
+    "<i8": "I64", "<f2": "F16", BFLOAT16: "BF16", "<f4": "F32", "<f8": "F64", "<c8": "C64",
 }  # fmt: skip
-_CODES = {dtype: code for code, dtype in _DTYPES.items()}
+_METADATA = "__metadata__"  # the one name that the format keeps for itself
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Weights:
-    """Tensor name -> array; stored as one object, each tensor cut into its own leaves."""
+    """Tensor name -> array; stored as one object, each tensor cut into its own leaves.
 
-    tensors: Mapping[str, NDArray[Any]]
+    Attributes:
+        tensors: arrays of numpy or MLX; what comes back are those of numpy, and ``BFloat16`` for bfloat16.
+    """
+
+    tensors: Mapping[str, NDArray[Any] | BFloat16]
 
 
 class WeightsCodec:
@@ -44,20 +49,19 @@ class WeightsCodec:
         return isinstance(value, Weights)
 
     def encode(self, value: Weights) -> Encoded:
-        tensors = {name: _little_endian(name, tensor) for name, tensor in value.tensors.items()}
-        order = sorted(tensors, key=lambda name: (-tensors[name].dtype.itemsize, name))
-        described = {name: {"dtype": t.dtype.str, "shape": list(t.shape)} for name, t in tensors.items()}
-        buffers = tuple(_buffer(tensors[name]) for name in order)
-        header: dict[str, Json] = {"kind": "weights", "tensors": canonical.normalise(described)}
+        tensors = {name: _tensor(name, tensor) for name, tensor in value.tensors.items()}
+        order = sorted(tensors, key=lambda name: (-tensors[name][0].dtype.itemsize, name))
+        described = {name: {"dtype": dtype, "shape": list(array.shape)} for name, (array, dtype) in tensors.items()}
+        header: dict[str, Json] = {"kind": "weights", "tensors": canonical.normalise(described, "the tensors")}
+        buffers = tuple(_buffer(tensors[name][0]) for name in order)
         return Encoded(header, "data.safetensors", (_file_header(tensors, order), *buffers))
 
-    def decode(self, header: Mapping[str, Json], buffers: list[memoryview]) -> Weights:
-        described: Any = header["tensors"]
-        dtypes = {name: np.dtype(d["dtype"]) for name, d in described.items()}
-        order = sorted(described, key=lambda name: (-dtypes[name].itemsize, name))
+    def decode(self, header: Mapping[str, Any], buffers: list[memoryview]) -> Weights:
+        described = header["tensors"]
+        order = sorted(described, key=lambda name: (-_itemsize(described[name]["dtype"]), name))
         return Weights(
             {
-                name: np.frombuffer(data, dtypes[name]).reshape(described[name]["shape"])
+                name: array_of(described[name]["dtype"], described[name]["shape"], data)
                 for name, data in zip(order, buffers, strict=True)
             }
         )
@@ -66,33 +70,39 @@ class WeightsCodec:
         return self.decode(header, reader.whole())
 
 
-def _little_endian(name: str, tensor: NDArray[Any]) -> NDArray[Any]:
-    array = np.asarray(tensor)
-    array = np.asarray(array, array.dtype.newbyteorder("<"), order="C")  # strided data is garbage in a safetensors file
-    if array.dtype.str not in _CODES:
+def _tensor(name: Any, value: Any) -> tuple[NDArray[Any], str]:
+    if not isinstance(name, str) or name == _METADATA:
+        raise Refused(f"a tensor cannot be called {name!r} in a safetensors file; give it another name, a text.")
+    if not is_array(value):
+        raise Refused(f"the tensor {name!r} is a {type(value).__name__}; give an array.")
+    array, dtype = plain_array(value)
+    if not isinstance(dtype, str) or dtype not in _CODES:
         raise Refused(
-            f"the tensor {name!r} has dtype {array.dtype}; a safetensors file holds {sorted(_CODES.values())}."
+            f"the tensor {name!r} has dtype {array.dtype}, and a safetensors file holds {', '.join(_CODES)}; convert it."
         )
-    return array
+    return array, dtype
+
+
+def _itemsize(dtype: str) -> int:
+    return 2 if dtype == BFLOAT16 else int(dtype[2:])
 
 
 def _buffer(tensor: NDArray[Any]) -> Buffer:
     row = max(1, tensor.dtype.itemsize * math.prod(tensor.shape[1:]))
-    data = memoryview(tensor.reshape(-1).view(np.uint8))  # type: ignore[arg-type]  # numpy arrays are buffers
-    return Buffer(data, row if 0 < row <= MAX_NBYTES else tensor.dtype.itemsize)
+    return Buffer(bytes_of(tensor), row if row <= MAX_NBYTES else tensor.dtype.itemsize)
 
 
-def _file_header(tensors: Mapping[str, NDArray[Any]], order: list[str]) -> bytes:
-    entries: dict[str, Any] = {"__metadata__": {"format": "mlx"}}
+def _file_header(tensors: Mapping[str, tuple[NDArray[Any], str]], order: list[str]) -> bytes:
+    entries: dict[str, Any] = {_METADATA: {"format": "mlx"}}
     offset = 0
     for name in order:
-        tensor = tensors[name]
+        array, dtype = tensors[name]
         entries[name] = {
-            "dtype": _CODES[tensor.dtype.str],
-            "shape": list(tensor.shape),
-            "data_offsets": [offset, offset + tensor.nbytes],
+            "dtype": _CODES[dtype],
+            "shape": list(array.shape),
+            "data_offsets": [offset, offset + array.nbytes],
         }
-        offset += tensor.nbytes
+        offset += array.nbytes
     text = canonical.dumps(entries)
     total = -(-(8 + len(text)) // _PAGE_NBYTES) * _PAGE_NBYTES
     return (total - 8).to_bytes(8, "little") + text.ljust(total - 8)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -30,6 +31,22 @@ class Content(Protocol):
 
     def framing(self) -> bytes:
         """Return the file's other bytes, in order."""
+
+
+class Intake(Protocol):
+    """What one call puts into a place.
+
+    Attributes:
+        added: address -> bytes added, 0 where a sound copy was there already; complete when the intake has ended.
+    """
+
+    added: dict[str, int]
+
+    def put(self, encoded: Encoded, alike: Sequence[str] = ()) -> Record:
+        """Hash an object, take it in, and return its record; its bytes are not looked at again afterwards."""
+
+    def write(self, record: Record, encoded: Encoded | None, alike: Sequence[str] = ()) -> None:
+        """Take in an object whose record is known, after everything that it needs."""
 
 
 class Objects(Protocol):
@@ -64,17 +81,36 @@ class Objects(Protocol):
             Damaged: the content is missing or cut short.
         """
 
-    def write(self, record: Record, encoded: Encoded | None) -> int:
+    def intake(self) -> AbstractContextManager[Intake]:
+        """Give what takes objects in; they are durable when the context ends well."""
+
+    def spool(self) -> AbstractContextManager[Path]:
+        """Give a path for a file that is written first and put afterwards; it is gone when the context ends."""
+
+    def write(self, record: Record, encoded: Encoded | None, alike: Sequence[str] = ()) -> int:
         """Make an object durable and return the bytes added; 0 when a sound copy was there already.
 
         A damaged copy is replaced, so damage never spreads to a new reference.
+
+        Args:
+            alike: objects that may share leaves with it.
 
         Raises:
             Unavailable: it could not be written; nothing was changed.
         """
 
-    def verify(self, address: str) -> Record:
-        """Read an object whole and return its record.
+    def alike(self, record: Record, hints: Sequence[str]) -> list[str]:
+        """Return the objects here that share leaves with another, best first, as far as that is known.
+
+        Args:
+            hints: objects that may share some; those that are here are among what is returned.
+        """
+
+    def verify(self, address: str, whole: bool = True) -> Record:
+        """Read an object and return its record.
+
+        Args:
+            whole: read every byte; otherwise of content that looks as it did when it was last read whole a sample.
 
         Raises:
             Damaged: anything of it is not what was stored; the message names the file.

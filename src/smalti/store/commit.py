@@ -7,18 +7,24 @@ nothing visible ever opened for writing again.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import fcntl
 import os
 import shutil
 import sqlite3
+import sys
+import threading
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from smalti.errors import SmaltiError, Unavailable
 
 _READ_ONLY = 0o444
+_FEW_PATHS = 32  # syncing a whole file system waits for what others have written there, too
+_SLICE_NBYTES = 8 * 1024 * 1024
 _EXISTS = {errno.EEXIST, errno.ENOTEMPTY}
 
 
@@ -62,8 +68,11 @@ def make_folder(folder: Path) -> None:
     sync_folder(folder.parent)
 
 
-def write_file(path: Path, pieces: Iterable[bytes | memoryview]) -> int:
-    """Create ``path``, which must not exist, with the given content, synced and read-only; return its size."""
+def write_file(path: Path, pieces: Iterable[bytes | memoryview], *, sync: bool = True) -> int:
+    """Create ``path``, which must not exist, with the given content, read-only and synced; return its size.
+
+    Without ``sync`` it is durable only after ``sync_together``.
+    """
     written = 0
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
     try:
@@ -74,10 +83,70 @@ def write_file(path: Path, pieces: Iterable[bytes | memoryview]) -> int:
                 written += count
                 left = left[count:]
         os.fchmod(descriptor, _READ_ONLY)
-        os.fsync(descriptor)
+        if sync:
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
     return written
+
+
+def sync_together(paths: Sequence[Path]) -> None:
+    """Make files and folders of one file system durable; many of them by syncing all of it at once, where it can be."""
+    if len(paths) > _FEW_PATHS and sys.platform == "linux":
+        descriptor = os.open(paths[0], os.O_RDONLY)
+        try:
+            libc = ctypes.CDLL(None, use_errno=True)
+            if libc.syncfs(descriptor):
+                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(paths[0]))
+        finally:
+            os.close(descriptor)
+        return
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+class WriteAhead:
+    """A file written in a thread of its own, before it is known whether it will be needed."""
+
+    def __init__(self, path: Path, pieces: Sequence[bytes | memoryview]) -> None:
+        self._path = path
+        self._pieces = pieces
+        self._unwanted = threading.Event()
+        self._thread = ThreadPoolExecutor(1)
+        self._written: Future[int] | None = None
+        self._kept = False
+
+    def start(self) -> None:
+        """Begin to write; the file is durable and read-only in the end."""
+        self._written = self._thread.submit(write_file, self._path, self._slices())
+
+    def finish(self) -> int:
+        """Return the file's size once it is durable; it is written now if it was not begun."""
+        if self._written is None:
+            self.start()
+        assert self._written
+        nbytes = self._written.result()
+        self._kept = True
+        return nbytes
+
+    def close(self) -> None:
+        """End the thread; a file that nobody has waited for is removed."""
+        self._unwanted.set()
+        self._thread.shutdown()
+        if not self._kept:
+            self._path.unlink(missing_ok=True)
+
+    def _slices(self) -> Iterator[memoryview]:
+        for piece in self._pieces:
+            data = memoryview(piece)
+            for at in range(0, len(data), _SLICE_NBYTES):
+                if self._unwanted.is_set():
+                    return
+                yield data[at : at + _SLICE_NBYTES]
 
 
 @contextlib.contextmanager
@@ -100,21 +169,37 @@ def staged_folder(staging: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def spool(staging: Path) -> Iterator[Path]:
+    """Give the path of a private file to write; it is removed afterwards unless it was moved away."""
+    make_folder(staging)
+    path = staging / uuid.uuid4().hex
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
 def publish_folder(folder: Path, target: Path) -> bool:
     """Move a finished folder to ``target`` and make that durable; return False when ``target`` exists already.
 
     The move is atomic and never replaces: a folder that is not empty cannot be renamed over.
     """
     sync_folder(folder)
+    moved = move_folder(folder, target)
+    sync_folder(target.parent)  # also where it was there: whoever made it may have died before doing so
+    return moved
+
+
+def move_folder(folder: Path, target: Path) -> bool:
+    """Move a synced folder to ``target``, whose parent has to be synced afterwards; False when that exists already."""
     make_folder(target.parent)
     try:
         folder.rename(target)
     except OSError as error:
         if error.errno not in _EXISTS:
             raise
-        sync_folder(target.parent)  # whoever made it may have died before doing so
         return False
-    sync_folder(target.parent)
     return True
 
 

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from smalti.digest import LEAF_ID_NBYTES, leaf_id
 from smalti.store.threads import in_parallel
+from smalti.store.values import Sizes
 
 MIN_NBYTES = 16 * 1024
 MAX_NBYTES = 256 * 1024
@@ -35,8 +36,6 @@ _GOLDEN = np.uint32(0x9E3779B1)
 _BLOCK_ROWS = 32 * 1024  # keeps the sums of one block in the second-level cache
 _PARALLEL_NBYTES = 4 * 1024 * 1024  # below this a thread costs more than it hashes
 _JOB_NBYTES = 4 * 1024 * 1024
-
-Sizes = NDArray[np.uint32]
 
 
 def leaf_sizes(data: memoryview, row_nbytes: int) -> Sizes:
@@ -120,6 +119,31 @@ def _jobs(data: memoryview, sizes: Sizes) -> Iterator[tuple[memoryview, list[int
 def _hash(job: tuple[memoryview, list[int]]) -> bytes:
     data, ends = job
     return b"".join(leaf_id(data[a:b]) for a, b in zip([0, *ends], ends, strict=False))
+
+
+class LeafStream:
+    """Cuts and hashes content that comes a piece at a time, into the same leaves as if it had come at once."""
+
+    def __init__(self, row_nbytes: int) -> None:
+        self._row_nbytes = row_nbytes
+        self._rest = memoryview(b"")  # from the beginning of the first leaf whose end is not known yet
+        self._ids: list[bytes] = []
+        self._sizes: list[Sizes] = []
+
+    def add(self, rows: memoryview) -> None:
+        """Take the next whole rows."""
+        data = memoryview(b"".join((self._rest, rows)))
+        sizes = leaf_sizes(data, self._row_nbytes)
+        known = sizes[:-1] if self._row_nbytes < MIN_NBYTES else sizes  # more rows may make the last one longer
+        stop = int(known.sum(dtype=np.int64))
+        self._ids.append(leaf_ids(data[:stop], known))
+        self._sizes.append(known)
+        self._rest = data[stop:]
+
+    def leaves(self) -> tuple[bytes, Sizes]:
+        """Return the ids and sizes of all leaves, once everything was added."""
+        last = leaf_sizes(self._rest, self._row_nbytes)
+        return b"".join([*self._ids, leaf_ids(self._rest, last)]), np.concatenate([*self._sizes, last])
 
 
 def first_difference(wanted: bytes, found: bytes) -> int | None:

@@ -7,12 +7,11 @@ data/b7/b7e9.../metadata.json + recipe.json + delta.bin     a near-duplicate: ne
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
 from io import FileIO
 from pathlib import Path
 
@@ -22,21 +21,14 @@ from smalti.store import recipe as recipes
 from smalti.store import record as records
 from smalti.store.assembly import load_content, load_recipe, load_record
 from smalti.store.backend import Content
-from smalti.store.commit import (
-    alone,
-    machine_errors,
-    make_folder,
-    publish_folder,
-    staged_folder,
-    sync_folder,
-    write_file,
-)
+from smalti.store.commit import alone, machine_errors, make_folder, publish_folder, spool, staged_folder, sync_folder
 from smalti.store.content import FileContent
 from smalti.store.index import Index
+from smalti.store.local_intake import LocalIntake, local_intake
 from smalti.store.reader import Reader
 from smalti.store.recipe import DELTA, RECIPE, Recipe
 from smalti.store.record import Record
-from smalti.store.values import Buffer, Encoded
+from smalti.store.values import Encoded
 
 _SAMPLED_LEAVES = 32  # read again where a file still looks as it did when it was written
 _SLOWEST_WRITE_SECONDS = 3600.0
@@ -125,10 +117,15 @@ class LocalObjects:
         path = self.folder(record.address) / record.filename
         return path if record.filename and path.is_file() else None
 
-    def verify(self, address: str) -> Record:
-        """Read an object whole and return its record."""
+    def spool(self) -> AbstractContextManager[Path]:
+        """Give a path for a file that may be moved in."""
+        return spool(self._staging)
+
+    def verify(self, address: str, whole: bool = True) -> Record:
+        """Read an object, or what a look at its files leaves in doubt and a sample, and return its record."""
         if not is_address(address):
             raise Damaged(f"{self.folder(address)} lies among the objects but is none; move it away.")
+        stamp = self._stamp(address)
         record = self.record(address)
         recipe = self.recipe(address)
         own = [] if not record.filename else [record.filename] if recipe is None else [RECIPE, DELTA]
@@ -141,49 +138,44 @@ class LocalObjects:
             raise Damaged(f"{self.folder(address)} is no folder of an object; move it away.") from error
         if found != expected:
             raise Damaged(f"the folder of {address} holds {sorted(found)}, but {sorted(expected)} were stored.")
+        if recipe:
+            recipes.delta_slices(record, recipe)
+        if not whole and stamp == self.index.stamp(address):
+            # Nobody has written to the files since they were read whole.
+            if record.filename:
+                Reader(record, self.content(record)).sample(_SAMPLED_LEAVES)
+            for source in recipe.sources if recipe else ():
+                self.verify(source, whole=False)
+            return record
         if record.filename:
-            if recipe:
-                recipes.delta_slices(record, recipe)
             reader = Reader(record, self.content(record))
             reader.whole()
             if not reader.framing_is_sound():
                 raise Damaged(f"{own[-1]} of {address} is damaged outside its content, in its file format's header.")
-        self._remember_if_possible(record, recipe)
+        self.remember([(record, recipe)], stamp)
         return record
 
-    def write(self, record: Record, encoded: Encoded | None) -> int:
-        """Make an object durable and return the bytes added; 0 when a sound copy was there already."""
-        with machine_errors(f"storing {record.address} in {self.root}"):
-            if not self.touch(record.address):
-                return self._write(record, encoded)
-            if self._is_sound(record.address):
-                sync_folder(self.folder(record.address).parent)  # whoever made it may have died before doing so
-                return 0
-            with alone(self.root / "repair.lock"):  # or one repair would take the other's for the damage
-                if self._is_sound(record.address, whole=True):
-                    return 0
-                self._quarantine(record.address)
-                return self._write(record, encoded)
+    def intake(self) -> AbstractContextManager[LocalIntake]:
+        """Give what takes objects in; they are durable when the context ends."""
+        return local_intake(self, self._staging)
 
-    def _write(self, record: Record, encoded: Encoded | None) -> int:
-        recipe = self._recipe_for(record, encoded) if encoded else None
-        files = records.dump(record)
-        if recipe and records.LEAVES in files:
-            own = recipes.own_leaves(record, recipe)
-            files[records.LEAVES] = records.dump_leaves(own.ids.tobytes(), own.sizes)
-        with staged_folder(self._staging) as folder:
-            added = sum(write_file(folder / name, [part]) for name, part in files.items())
-            if encoded and recipe:
-                added += write_file(folder / RECIPE, [recipe.dump()])
-                added += write_file(folder / DELTA, _delta(record, encoded, recipe))
-            elif encoded:
-                added += write_file(folder / encoded.filename, [_bytes_of(piece) for piece in encoded.pieces])
-            # What the index says it needs may be of an earlier form; believed, gc would take away what this one needs.
-            self.index.forget(record.address)
-            if not publish_folder(folder, self.folder(record.address)):
-                return 0  # another writer was first, with the same bytes
-        self._remember_if_possible(record, recipe)
-        return added
+    def write(self, record: Record, encoded: Encoded | None, alike: Sequence[str] = ()) -> int:
+        """Make an object durable and return the bytes added; 0 when a sound copy was there already."""
+        with self.intake() as intake:
+            intake.write(record, encoded, alike)
+        return intake.added[record.address]
+
+    def keep(self, address: str) -> bool:
+        """Make an object young and tell whether a sound copy of it is there; a damaged one is moved aside."""
+        if not self.touch(address):
+            return False
+        if self._is_sound(address):
+            return True
+        with alone(self.root / "repair.lock"):  # or one repair would take the other's for the damage
+            if self._is_sound(address, whole=True):
+                return True
+            self._quarantine(address)
+            return False
 
     def needs(self, address: str) -> set[str]:
         """Return an object's children and what it takes leaves from."""
@@ -254,34 +246,25 @@ class LocalObjects:
             except Damaged:
                 continue
 
-    def _recipe_for(self, record: Record, encoded: Encoded) -> Recipe | None:
+    def plan(self, record: Record, encoded: Encoded, alike: Sequence[str]) -> Recipe | None:
         """Return a recipe from sound objects only: damage must not spread to what is written now."""
-        alike = [address for address in self.index.alike(record.leaf_ids) if address != record.address]
-        sound = [address for address in alike if self.touch(address) and self._is_sound(address)]
+        found = [address for address in self.alike(record, alike) if self.touch(address) and self._is_sound(address)]
         return recipes.plan(
-            record, len(_framing(encoded)), sound, lambda a: recipes.own_leaves(self.record(a), self.recipe(a))
+            record, recipes.framing_nbytes(encoded), found, lambda a: recipes.own_leaves(self.record(a), self.recipe(a))
         )
 
-    def _is_sound(self, address: str, whole: bool = False) -> bool:
-        """Tell whether an object, and what it takes leaves from, can be relied on.
+    def alike(self, record: Record, hints: Sequence[str]) -> list[str]:
+        """Return the objects here that share most leaves with another, best first, then those that are hinted at."""
+        found = dict.fromkeys([*self.index.alike(record.leaf_ids), *filter(self.has, hints)])
+        return [address for address in found if address != record.address]
 
-        A file that looks as it did when it was last read whole has not been written to since; of such a file a few
-        leaves are read, of any other everything.
-        """
+    def _is_sound(self, address: str, whole: bool = False) -> bool:
+        """Tell whether an object, and what it takes leaves from, can be relied on."""
         try:
-            if whole or self._stamp(address) != self.index.stamp(address):
-                self.verify(address)
-                return True
-            record = self.record(address)
-            if record.filename:
-                reader = Reader(record, self.content(record))
-                leaves = range(len(record.leaf_sizes))
-                for leaf in random.sample(leaves, min(_SAMPLED_LEAVES, len(leaves))):
-                    reader.verify_leaf(leaf)
-            recipe = self.recipe(address)
-            return all(self._is_sound(source) for source in (recipe.sources if recipe else ()))
+            self.verify(address, whole)
         except (Damaged, NotFound):
             return False
+        return True
 
     def _stamp(self, address: str) -> str:
         """Return what changes when any file of an object is written to, replaced or renamed."""
@@ -295,15 +278,16 @@ class LocalObjects:
         ]
         return repr(looks)
 
+    def remember(self, written: Iterable[tuple[Record, Recipe | None]], stamp: str | None = None) -> None:
+        """The objects are safe already; a full disk must not make their index the reason to fail."""
+        with suppress(sqlite3.Error, OSError):
+            for record, recipe in written:
+                self._remember(record, recipe, stamp)
+
     def _remember(self, record: Record, recipe: Recipe | None, stamp: str | None = None) -> None:
         own = recipes.own_leaves(record, recipe).ids.tobytes()
         needs = {*record.children.values(), *(recipe.sources if recipe else ())}
         self.index.add(record.address, own, self._stamp(record.address) if stamp is None else stamp, needs)
-
-    def _remember_if_possible(self, record: Record, recipe: Recipe | None) -> None:
-        """The object is safe already; a full disk must not make its index the reason to fail."""
-        with suppress(sqlite3.Error, OSError):
-            self._remember(record, recipe)
 
     def _forget_if_possible(self, address: str) -> None:
         """What the index keeps of an object that is gone is never looked at, so it may stay on a full disk."""
@@ -319,25 +303,3 @@ class LocalObjects:
         for attempt in range(1000):
             if publish_folder(folder, self.root / "quarantine" / f"{folder.name}-{attempt}"):
                 return
-
-
-def _bytes_of(piece: bytes | Buffer) -> bytes | memoryview:
-    return piece.data if isinstance(piece, Buffer) else piece
-
-
-def _delta(record: Record, encoded: Encoded, recipe: Recipe) -> list[bytes | memoryview]:
-    """Return what goes into ``delta.bin``: the framing, then the new leaves."""
-    parts: list[bytes | memoryview] = [_framing(encoded)]
-    buffers = [piece.data for piece in encoded.pieces if isinstance(piece, Buffer)]
-    for start, stop in recipes.delta_slices(record, recipe):
-        base = 0
-        for data in buffers:
-            low, high = max(start - base, 0), min(stop - base, data.nbytes)
-            if low < high:
-                parts.append(data[low:high])
-            base += data.nbytes
-    return parts
-
-
-def _framing(encoded: Encoded) -> bytes:
-    return recipes.pack_framing(b"".join(piece for piece in encoded.pieces if isinstance(piece, bytes)))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from smalti.digest import PREFIX, is_address
 from smalti.errors import Damaged, NotFound
 from smalti.store import record as records
 from smalti.store.backend import Content, Documents, Objects
+from smalti.store.intake import DirectIntake, direct_intake, temporary_spool
 from smalti.store.reader import Reader
 from smalti.store.record import Record
 from smalti.store.values import Buffer, Encoded
@@ -83,7 +85,7 @@ class MemoryObjects(Objects):
             raise Damaged(f"{record.filename} of {record.address} is missing; put the same value again to repair it.")
         return MemoryContent(record, file)
 
-    def write(self, record: Record, encoded: Encoded | None) -> int:
+    def write(self, record: Record, encoded: Encoded | None, alike: Sequence[str] = ()) -> int:
         """Keep a copy of an object; a damaged one is replaced."""
         if self.touch(record.address) and self._is_sound(record.address):
             return 0
@@ -98,8 +100,20 @@ class MemoryObjects(Objects):
             self._touched_at[record.address] = time.time()
         return sum(map(len, files.values()))
 
-    def verify(self, address: str) -> Record:
-        """Read an object whole and return its record."""
+    def intake(self) -> AbstractContextManager[DirectIntake]:
+        """Give what takes objects in."""
+        return direct_intake(self)
+
+    def spool(self) -> AbstractContextManager[Path]:
+        """Give a path for a file that is put afterwards."""
+        return temporary_spool()
+
+    def alike(self, record: Record, hints: Sequence[str]) -> list[str]:
+        """Return the hints that are here."""
+        return [address for address in hints if address != record.address and self.has(address)]
+
+    def verify(self, address: str, whole: bool = True) -> Record:
+        """Read an object whole, always, and return its record."""
         if not is_address(address):
             raise Damaged(f"{address} lies among the objects but is none; remove it.")
         record = self.record(address)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from smalti.digest import LEAF_ID_NBYTES
 from smalti.errors import Damaged
 from smalti.store.record import Record, seal, unseal
+from smalti.store.values import Encoded
 
 RECIPE = "recipe.json"
 DELTA = "delta.bin"
@@ -180,14 +181,32 @@ def _runs(source: NDArray[Any], start: NDArray[np.int64], size: NDArray[np.int64
     return tuple(Extent(int(s), int(a), int(n)) for s, a, n in zip(source[first], start[first], total, strict=True))
 
 
-def pack_framing(framing: bytes) -> bytes:
-    """Return framing as ``delta.bin`` keeps it: compressed (a table's is mostly zeros), and whole pages long."""
-    packed = zlib.compress(framing)
+def framing_nbytes(encoded: Encoded) -> int:
+    """Return the size of an object's framing as ``delta.bin`` would keep it."""
+    return len(_pack_framing(encoded))
+
+
+def delta(record: Record, encoded: Encoded, recipe: Recipe) -> list[bytes | memoryview]:
+    """Return what goes into ``delta.bin``: the framing, then the new leaves."""
+    parts: list[bytes | memoryview] = [_pack_framing(encoded)]
+    for start, stop in delta_slices(record, recipe):
+        base = 0
+        for data in (buffer.data for buffer in encoded.buffers):
+            low, high = max(start - base, 0), min(stop - base, data.nbytes)
+            if low < high:
+                parts.append(data[low:high])
+            base += data.nbytes
+    return parts
+
+
+def _pack_framing(encoded: Encoded) -> bytes:
+    """Return framing compressed (a table's is mostly zeros), and whole pages long."""
+    packed = zlib.compress(b"".join(piece for piece in encoded.pieces if isinstance(piece, bytes)))
     return packed.ljust(-(-len(packed) // _PAGE_NBYTES) * _PAGE_NBYTES, b"\0")
 
 
 def unpack_framing(packed: bytes) -> bytes:
-    """Return what ``pack_framing`` was given.
+    """Return the framing that the beginning of ``delta.bin`` holds.
 
     Raises:
         Damaged: it is something else.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,13 +13,14 @@ from blake3 import blake3
 from smalti import canonical, digest
 from smalti.canonical import Json
 from smalti.errors import Damaged
-from smalti.store.leaves import Sizes, leaf_ids, leaf_sizes
-from smalti.store.values import Buffer, Encoded
+from smalti.store.leaves import ids_of_all, leaf_sizes
+from smalti.store.values import Buffer, Encoded, Sizes
 
 FORMAT = 1
 METADATA = "metadata.json"
 LEAVES = "leaves.bin"
 _CHECK_NBYTES = len(',"check":"') + 64 + len('"}\n')
+_FIRST_NBYTES = 16 * 1024 * 1024
 _INLINE_LEAVES = 64  # a longer list is unreadable in JSON and slow to parse
 
 
@@ -58,31 +60,47 @@ class Record:
         return {name: str(address) for name, address in children.items()}
 
 
-def record_of(encoded: Encoded) -> Record:
-    """Cut and hash an encoded object; this is where its address is decided."""
+def record_of(encoded: Encoded, first_ids: Callable[[bytes], None] | None = None) -> Record:
+    """Cut and hash an encoded object; this is where its address is decided.
+
+    Args:
+        first_ids: called once with the leaf ids of the first 16 MiB or so, as soon as they are known.
+    """
     offset = 0
-    spans, ids, sizes = [], [], []
+    spans = []
     framing = blake3()
     for piece in encoded.pieces:
         if isinstance(piece, Buffer):
             spans.append((offset, piece.data.nbytes))
-            sizes.append(leaf_sizes(piece.data, piece.row_nbytes))
-            ids.append(leaf_ids(piece.data, sizes[-1]))
             offset += piece.data.nbytes
         else:
             framing.update(piece)
             offset += len(piece)
-    all_ids = b"".join(ids)
+    ids, sizes = _leaves(encoded.buffers, first_ids)
     return Record(
-        address=digest.address(canonical.dumps(encoded.header), all_ids),
+        address=digest.address(canonical.dumps(encoded.header), ids),
         header=encoded.header,
         nbytes=sum(nbytes for _, nbytes in spans),
         filename=encoded.filename,
         buffers=tuple(spans),
         framing=framing.hexdigest(),
-        leaf_ids=all_ids,
-        leaf_sizes=np.concatenate([np.zeros(0, np.uint32), *sizes]),
+        leaf_ids=ids,
+        leaf_sizes=sizes,
     )
+
+
+def _leaves(buffers: Sequence[Buffer], first_ids: Callable[[bytes], None] | None) -> tuple[bytes, Sizes]:
+    if len(buffers) == 1 and buffers[0].leaves:
+        return buffers[0].leaves
+    sizes = [leaf_sizes(buffer.data, buffer.row_nbytes) for buffer in buffers]
+    all_sizes = np.concatenate([np.zeros(0, np.uint32), *sizes])
+    few = int(np.searchsorted(np.cumsum(all_sizes, dtype=np.int64), _FIRST_NBYTES)) * digest.LEAF_ID_NBYTES
+    ids = bytearray()
+    for some in ids_of_all([(buffer.data, of) for buffer, of in zip(buffers, sizes, strict=True)]):
+        if first_ids and len(ids) < few <= len(ids) + len(some):
+            first_ids(bytes(ids + some))
+        ids += some
+    return bytes(ids), all_sizes
 
 
 def tree_record(header: dict[str, Json], nbytes: int) -> Record:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from smalti.digest import PREFIX, is_address
 from smalti.errors import Damaged, NotFound, Refused, Unavailable
 from smalti.store import record as records
 from smalti.store.backend import Content, Documents, Objects
+from smalti.store.intake import DirectIntake, direct_intake, temporary_spool
 from smalti.store.reader import Reader
 from smalti.store.record import METADATA, Record
 from smalti.store.s3_bucket import PART_NBYTES, PARTS_AT_ONCE, Bucket, Forbidden, Found
@@ -96,7 +98,19 @@ class S3Objects(Objects):
         """Return access to an object's content; nothing is asked of the server yet."""
         return RangeContent(self._bucket, _key(record.address, record.filename), record)
 
-    def write(self, record: Record, encoded: Encoded | None) -> int:
+    def intake(self) -> AbstractContextManager[DirectIntake]:
+        """Give what takes objects in."""
+        return direct_intake(self)
+
+    def spool(self) -> AbstractContextManager[Path]:
+        """Give a path for a file that is put afterwards."""
+        return temporary_spool()
+
+    def alike(self, record: Record, hints: Sequence[str]) -> list[str]:
+        """Return the hints that are here."""
+        return [address for address in hints if address != record.address and self.has(address)]
+
+    def write(self, record: Record, encoded: Encoded | None, alike: Sequence[str] = ()) -> int:
         """Make an object durable: data, then ``metadata.json``, then a look at both.
 
         What is found already there is made young first, so that no collection takes it away.
@@ -114,9 +128,9 @@ class S3Objects(Objects):
             f"{self.place} did not keep {address} as it was put, also when tried again; check the server."
         )
 
-    def verify(self, address: str) -> Record:
-        """Read an object whole and return its record."""
-        return self._examine(address, whole=True)
+    def verify(self, address: str, whole: bool = True) -> Record:
+        """Read an object, or a sample of large data that nobody wrote over, and return its record."""
+        return self._examine(address, whole)
 
     def needs(self, address: str) -> set[str]:
         """Return an object's children."""

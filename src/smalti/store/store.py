@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from smalti import digest
 from smalti.canonical import Json, normalise
 from smalti.errors import Ambiguous, NotFound, Refused
-from smalti.store.backend import Documents, Objects
+from smalti.store.backend import Documents, Intake, Objects
 from smalti.store.check import FsckReport, fsck
 from smalti.store.commit import create_file, machine_errors
 from smalti.store.gc import DAY_SECONDS, GcReport, Pins, collect
-from smalti.store.names import Names, NameVersion, check_name
+from smalti.store.names import Names, NameVersion
 from smalti.store.reader import Reader
-from smalti.store.record import Record, record_of, tree_record
+from smalti.store.record import Record, tree_record
 from smalti.store.transfer import Progress, TransferReport, absent, encoded_of, transfer
 from smalti.store.values import Buffer, Encoded, Ref, Tree
 
@@ -25,6 +26,7 @@ class Codecs(Protocol):
     """What turns Python values into objects and trees, and back."""
 
     def encode(self, value: Any) -> Encoded | Tree: ...
+    def encode_rows(self, blocks: Iterable[Any], file: Path) -> Encoded: ...
     def decode(self, header: Mapping[str, Json], buffers: list[memoryview]) -> Any: ...
     def lazy(self, header: Mapping[str, Json], reader: Reader) -> Any: ...
     def assemble(self, tree: Tree) -> Any: ...
@@ -61,30 +63,66 @@ class Store:
             Refused: no codec can store the value exactly, or the name is not one; nothing was stored.
             Unavailable: the machine did not let it be written.
         """
-        if name is not None:
-            check_name(name)
-        ref = self._put(value)
+        before = self._names.latest(name) if name is not None else None
+        with self._objects.intake() as intake:
+            taken = self._take(value, intake, before.address if before else None)
+        ref = taken.ref(intake.added)
         if name is not None:
             with machine_errors(f"naming {ref.digest} {name!r}"):
                 self._names.give(name, ref.digest)
         return ref
 
-    def _put(self, value: Any) -> Ref:
+    def put_all(self, values: Iterable[Any]) -> list[Ref]:
+        """Store many values; small ones share the wait for the disk, and all are durable when this returns.
+
+        Raises:
+            Refused: no codec can store one of them exactly; those before it may have been stored.
+            Unavailable: the machine did not let one be written.
+        """
+        with self._objects.intake() as intake:
+            taken = [self._take(value, intake, None) for value in values]
+        return [one.ref(intake.added) for one in taken]
+
+    def put_rows(self, blocks: Iterable[Any], name: str | None = None) -> Ref:
+        """Store an array that comes as blocks of its rows, one after another: never more than one is in memory.
+
+        Args:
+            blocks: arrays (N_i, ...) of one dtype that differ in N_i only; the result has the shape (sum of N_i, ...).
+
+        Raises:
+            Refused: a block does not go with those before it, there is none, or its dtype cannot be stored exactly.
+            Unavailable: the machine did not let it be written.
+        """
+        with machine_errors(f"storing rows in {self.place}"), self._objects.spool() as file:
+            return self.put(self._codecs.encode_rows(blocks, file), name)
+
+    def _take(self, value: Any, intake: Intake, before: str | None) -> _Taken:
+        """Take a value in.
+
+        Args:
+            before: what its name stood for until now, as the most likely to share leaves with it.
+        """
         if isinstance(value, Ref):
             record = self._objects.record(value.digest)
             self._keep(record.address)
-            return Ref(record.address, record.kind, record.nbytes)
-        encoded = self._codecs.encode(value)
-        if isinstance(encoded, Tree):
-            children = {name: self._put(child) for name, child in encoded.children.items()}
-            record = tree_record(_tree_header(encoded, children), sum(ref.nbytes for ref in children.values()))
-            below = sum(ref.new_bytes for ref in children.values())
-            return Ref(record.address, "tree", record.nbytes, below + self._objects.write(record, None))
-        record = record_of(encoded)
-        return Ref(record.address, record.kind, record.nbytes, self._objects.write(record, encoded))
+            return _Taken(record, frozenset())
+        encoded = value if isinstance(value, Encoded) else self._codecs.encode(value)
+        if isinstance(encoded, Encoded):
+            record = intake.put(encoded, [before] if before else [])
+            return _Taken(record, frozenset({record.address}))
+        children_before = self._objects.record(before).children if before and self._objects.has(before) else {}
+        children = {
+            name: self._take(child, intake, children_before.get(name)) for name, child in encoded.children.items()
+        }
+        record = tree_record(_tree_header(encoded, children), sum(child.record.nbytes for child in children.values()))
+        intake.write(record, None)
+        return _Taken(record, frozenset({record.address}).union(*(child.addresses for child in children.values())))
 
-    def get(self, ref: Ref | str) -> Any:
+    def get(self, ref: Ref | str, *, verify: bool = True) -> Any:
         """Return a value, every byte verified. Arrays are read-only views of the mapped file.
+
+        Args:
+            verify: off, nothing is hashed, and damage on the disk goes unnoticed; for data that was verified before.
 
         Raises:
             NotFound, Ambiguous: the reference fits nothing, or several things.
@@ -92,8 +130,9 @@ class Store:
         """
         record = self.record(ref)
         if record.kind == "tree":
-            return self._codecs.assemble(self._tree(record, self.get))
-        return self._codecs.decode(record.header, Reader(record, self._objects.content(record)).whole())
+            return self._codecs.assemble(self._tree(record, lambda address: self.get(address, verify=verify)))
+        reader = Reader(record, self._objects.content(record), verify=verify)
+        return self._codecs.decode(record.header, reader.whole())
 
     def open(self, ref: Ref | str) -> Any:
         """Return a value that reads nothing yet; what it hands out later is verified leaf by leaf.
@@ -247,10 +286,23 @@ class Store:
         return Tree(children, attrs, record.header.get("type"))  # type: ignore[arg-type]
 
 
-def _tree_header(tree: Tree, children: Mapping[str, Ref]) -> dict[str, Json]:
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A value that was taken in: its record, and the addresses of all that was written for it."""
+
+    record: Record
+    addresses: frozenset[str]
+
+    def ref(self, added: Mapping[str, int]) -> Ref:
+        """Return the reference, given the bytes that each address added."""
+        new_bytes = sum(added[address] for address in self.addresses)
+        return Ref(self.record.address, self.record.kind, self.record.nbytes, new_bytes)
+
+
+def _tree_header(tree: Tree, children: Mapping[str, _Taken]) -> dict[str, Json]:
     header: dict[str, Json] = {
         "kind": "tree",
-        "children": {name: ref.digest for name, ref in children.items()},
+        "children": {name: child.record.address for name, child in children.items()},
     }
     if tree.attrs:
         header["attrs"] = normalise(tree.attrs, "the attributes")

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from smalti.canonical import Json
+
+Sizes = NDArray[np.uint32]  # of leaves, in bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Buffer:
-    """Bytes that count: C order, little endian, cut into leaves along rows of ``row_nbytes``."""
+    """Bytes that count: C order, little endian, cut into leaves along rows of ``row_nbytes``.
+
+    Attributes:
+        leaves: ids and sizes of the leaves, where whoever made the bytes has hashed them already.
+    """
 
     data: memoryview
     row_nbytes: int = 1
+    leaves: tuple[bytes, Sizes] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +37,28 @@ class Encoded:
         filename: what the ordinary file is called, e.g. ``data.npy``.
         pieces: the file's content in order: ``bytes`` is framing that the header implies (a file
             format's own header), ``Buffer`` is content that is cut into leaves.
+        spooled: a file that holds the pieces already and may be moved into the store.
     """
 
     header: dict[str, Json]
     filename: str
     pieces: tuple[bytes | Buffer, ...]
+    spooled: Path | None = None
+
+    @property
+    def buffers(self) -> list[Buffer]:
+        """The content, without framing."""
+        return [piece for piece in self.pieces if isinstance(piece, Buffer)]
+
+    @property
+    def nbytes(self) -> int:
+        """The size of the content."""
+        return sum(buffer.data.nbytes for buffer in self.buffers)
+
+    @property
+    def file(self) -> list[bytes | memoryview]:
+        """The content of the file, in order."""
+        return [piece.data if isinstance(piece, Buffer) else piece for piece in self.pieces]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from smalti.errors import Ambiguous, NotFound, Refused
+from smalti.errors import Ambiguous, Damaged, NotFound, Refused
 from smalti.store import Ref, Store, Tree
 from smalti.testing import strategies
 from smalti.testing.model import form
-from smalti.testing.place import LAW, Place, Stored, nbytes_of
+from smalti.testing.place import LAW, Place, Stored, damage_where, nbytes_of
 
 
 class ValueLaws(Place):
@@ -113,6 +113,74 @@ class ValueLaws(Place):
         with pytest.raises(Refused, match=message):
             store.put(value)
         assert not list(stored)
+
+
+class ManyLaws(Place):
+    """Many values in one call, or one value in many blocks, are what they would be one by one and in one piece."""
+
+    @LAW
+    @given(values=st.lists(strategies.values(), max_size=6))
+    def test_values_put_together_are_those_put_one_by_one(self, store: Store, values: list[Any]) -> None:
+        together = store.put_all(values)
+        assert [ref.digest for ref in together] == [store.put(value).digest for value in values]
+        assert [form(store.get(ref)) for ref in together] == [form(value) for value in values]
+
+    def test_an_array_that_is_written_over_between_values_is_stored_as_it_was(self, store: Store) -> None:
+        shared = np.zeros(1000)
+
+        def filled(number: int) -> Any:
+            shared[:] = number
+            return shared
+
+        refs = store.put_all(filled(number) for number in range(20))
+        assert [store.get(ref)[0] for ref in refs] == list(range(20))
+        assert store.fsck().clean
+
+    def test_each_of_many_values_says_what_it_added(self, store: Store, stored: Stored) -> None:
+        refs = store.put_all([np.arange(100), {"same": np.arange(100), "more": b"more"}, b"more"])
+        assert sum({ref.digest: ref.new_bytes for ref in refs[:2]}.values()) >= nbytes_of(stored)
+        assert [ref.new_bytes for ref in store.put_all([np.arange(100), b"more"])] == [0, 0]
+
+    def test_of_many_values_one_that_is_refused_fails_the_call(self, store: Store) -> None:
+        with pytest.raises(Refused, match="a object has no codec"):
+            store.put_all([np.arange(3), object()])
+        assert store.fsck().clean
+
+    @LAW
+    @given(data=st.data())
+    def test_an_array_in_blocks_of_rows_is_the_array_in_one_piece(self, store: Store, data: st.DataObject) -> None:
+        array = data.draw(st.one_of(strategies.arrays(), strategies.large_arrays()).filter(lambda a: a.ndim > 0))
+        cuts = sorted(data.draw(st.lists(st.integers(0, len(array)), max_size=5), "cuts"))
+        ref = store.put_rows(np.split(array, cuts))
+        assert form(store.get(ref)) == form(array)
+        assert (ref.digest, store.put(array).new_bytes) == (store.put(array).digest, 0)
+
+    @pytest.mark.parametrize(
+        ("blocks", "message"),
+        [
+            ([], "an array of no blocks"),
+            ([np.zeros((2, 3)), np.zeros((2, 4))], r"block 1 has rows of <f8 \(4,\), those before it of <f8 \(3,\)"),
+            ([np.zeros(2), np.zeros(2, np.float32)], "block 1 has rows of <f4"),
+            ([np.float64(1)], "block 0 is a single value"),
+            ([np.array([object()])], "dtype object"),
+        ],
+    )
+    def test_blocks_that_make_no_array_are_refused(
+        self, store: Store, stored: Stored, blocks: list[Any], message: str
+    ) -> None:
+        with pytest.raises(Refused, match=message):
+            store.put_rows(blocks)
+        assert not [key for key in stored if key.startswith("data/")]
+
+    def test_a_read_without_verification_gives_the_same_where_nothing_is_damaged(self, full: Store) -> None:
+        assert form(full.get("everything/here", verify=False)) == form(full.get("everything/here"))
+
+    def test_a_read_without_verification_gives_what_the_disk_gives(self, store: Store, stored: Stored) -> None:
+        ref = store.put(b"0123456789")
+        damage_where(stored, b"0123456789")
+        assert store.get(ref, verify=False) != b"0123456789"
+        with pytest.raises(Damaged):
+            store.get(ref)
 
 
 class SliceLaws(Place):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from smalti import LazyArray, Store, open_store
 from smalti.codecs import BFloat16
-from smalti.codecs.array import canonical_dtype
+from smalti.codecs.dtype import canonical_dtype
 from smalti.errors import Refused
 
 DATA = (

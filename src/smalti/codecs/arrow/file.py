@@ -36,17 +36,32 @@ class Layout:
     batches: tuple[int, ...]
     dictionaries: tuple[int, ...]
 
-    def places(self) -> list[list[range]]:
-        """Return, for each column, the numbers of its dictionary's buffers, then of its buffers in each batch."""
-        result: list[list[range]] = [[] for _ in self.schema]
-        at = 0
-        for column, dtype in enumerate(self.schema.types):
-            if pa.types.is_dictionary(dtype):
-                result[column].append(range(at, at := at + buffer_count(dtype.value_type)))
-        for _ in self.batches:
-            for column, dtype in enumerate(self.schema.types):
-                result[column].append(range(at, at := at + buffer_count(dtype)))
-        return result
+    def places(self) -> list[Place]:
+        """Return where the buffers of each column are."""
+        types = self.schema.types
+        dictionaries = [buffer_count(dtype.value_type) if pa.types.is_dictionary(dtype) else 0 for dtype in types]
+        counts = [buffer_count(dtype) for dtype in types]
+        begins = accumulate(dictionaries, initial=0)
+        firsts = accumulate(counts, initial=sum(dictionaries))
+        return [
+            Place(range(begin, begin + some), range(first, first + count), sum(counts))
+            for begin, some, first, count in zip(begins, dictionaries, firsts, counts, strict=False)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The numbers of one column's buffers: those of its dictionary, those in the first batch, and how far to the next."""
+
+    dictionary: range
+    first: range
+    step: int
+
+    def buffers(self, batches: Iterable[int]) -> Iterator[int]:
+        """Yield the numbers of the dictionary's buffers, then of those in some batches."""
+        yield from self.dictionary
+        for batch in batches:
+            yield from (number + batch * self.step for number in self.first)
 
 
 def pieces_of(table: pa.Table, schema: pa.Schema) -> tuple[Layout, Pieces]:
@@ -70,20 +85,28 @@ def pieces_of(table: pa.Table, schema: pa.Schema) -> tuple[Layout, Pieces]:
 
 def columns_of(layout: Layout, buffers: Sequence[memoryview]) -> list[pa.ChunkedArray]:
     """Return all columns from all buffers of the content, in order; nothing is copied."""
+    every = range(len(layout.batches))
     return [
-        column_of(layout, column, layout.batches, (buffers[i] for part in places for i in part))
-        for column, places in enumerate(layout.places())
+        column_of(layout, column, layout.batches, (buffers[i] for i in place.buffers(every)))
+        for column, place in enumerate(layout.places())
     ]
 
 
 def column_of(layout: Layout, column: int, batches: Iterable[int], buffers: Iterator[memoryview]) -> pa.ChunkedArray:
-    """Return one column of some batches from its buffers; a dictionary column's begin with the dictionary's."""
-    dtype = layout.schema.types[column]
+    """Return one column of batches of so many rows from its buffers; those of a dictionary column begin with it."""
+    dtype = layout.schema.field(column).type
     dictionary = None
     if pa.types.is_dictionary(dtype):
         before = sum(pa.types.is_dictionary(other) for other in layout.schema.types[:column])
         dictionary = assemble(dtype.value_type, layout.dictionaries[before], buffers)
     return pa.chunked_array([assemble(dtype, count, buffers, dictionary) for count in batches], dtype)
+
+
+def table_of(schema: pa.Schema, columns: Sequence[pa.ChunkedArray], rows: int) -> pa.Table:
+    """Return the Arrow table of these columns; one without columns has rows all the same."""
+    if not columns:
+        return pa.table({"": pa.nulls(rows)}).select([]).replace_schema_metadata(schema.metadata)
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 class _Parts(list[bytes | pa.Buffer]):

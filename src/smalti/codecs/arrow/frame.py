@@ -1,7 +1,9 @@
 """A pandas DataFrame as an Arrow table plus its index, labels and attributes in JSON, and back exactly.
 
-A range index is three numbers and takes no column; any other row index is stored as columns after the others,
-named ``__index_level_0__`` and so on, as pandas and pyarrow name them. An Index, of rows or of columns, is described as
+What is normalised: byte order, where a range stops after its last number, levels of a MultiIndex that no row uses,
+the name and the frequency of a column's categories. A range index is three numbers and takes no column; any other row
+index is stored as columns after the others, named ``__index_level_0__`` and so on, as pandas and pyarrow name them.
+An Index, of rows or of columns, is described as
 
     {"range": [start, stop, step], "names": [name]}
     {"levels": [...], "names": [...], "multi": false, "freq": null}
@@ -48,7 +50,7 @@ def to_arrow(frame: pd.DataFrame) -> tuple[pa.Table, Json]:
     return pa.Table.from_arrays([*(column for column, _ in columns), *levels], names=names), about
 
 
-def from_arrow(about: Any, columns: Sequence[pa.ChunkedArray], rows: slice) -> pd.DataFrame:
+def from_arrow(about: Any, columns: Sequence[pa.ChunkedArray], rows: range) -> pd.DataFrame:
     """Return the DataFrame described in ``about``, or those of its ``rows`` that ``columns`` hold."""
     count = len(about["dtypes"])
     index = _index_from(about["index"], columns[count:], rows)
@@ -63,14 +65,14 @@ def from_arrow(about: Any, columns: Sequence[pa.ChunkedArray], rows: slice) -> p
 def _describe_rows(index: pd.Index) -> tuple[dict[str, Json], list[pa.ChunkedArray]]:
     if isinstance(index, pd.RangeIndex):
         return _describe_range(index), []
-    levels = [describe(_level(index, i), f"level {i} of the index") for i in range(index.nlevels)]
+    levels = [describe(_level(index, i, "index"), f"level {i} of the index") for i in range(index.nlevels)]
     return _described(index, [description for _, description in levels]), [column for column, _ in levels]
 
 
 def _describe_labels(labels: pd.Index) -> dict[str, Json]:
     if isinstance(labels, pd.RangeIndex):
         return _describe_range(labels)
-    return _described(labels, [_describe_level(_level(labels, i)) for i in range(labels.nlevels)])
+    return _described(labels, [_describe_level(_level(labels, i, "columns")) for i in range(labels.nlevels)])
 
 
 def _describe_level(level: pd.Index) -> Json:
@@ -101,21 +103,32 @@ def _level_from(described: Any) -> Any:
     return np.array(labels, dtype)
 
 
-def _index_from(described: Any, levels: Sequence[pa.ChunkedArray], rows: slice) -> pd.Index:
+def _index_from(described: Any, levels: Sequence[pa.ChunkedArray], rows: range) -> pd.Index:
     if "range" in described:
-        return _range_from(described)[rows]
+        return _range_from(described)[rows.start : rows.stop]
     columns = zip(levels, described["levels"], strict=True)
     return _index_of(described, [column_from(column, description) for column, description in columns])
 
 
 def _described(index: pd.Index, levels: Sequence[Json]) -> dict[str, Json]:
-    freq = getattr(index, "freq", None)
     return {
         "levels": list(levels),
         "names": [_label(name) for name in index.names],
         "multi": isinstance(index, pd.MultiIndex),
-        "freq": None if freq is None or isinstance(index, pd.PeriodIndex) else freq.freqstr,
+        "freq": None if isinstance(index, pd.PeriodIndex) else _frequency(index),
     }
+
+
+def _frequency(index: pd.Index) -> str | None:
+    freq = getattr(index, "freq", None)
+    if freq is None:
+        return None
+    try:
+        if pd.tseries.frequencies.to_offset(freq.freqstr) == freq:
+            return str(freq.freqstr)
+    except ValueError:
+        pass
+    raise Refused(f"the index has the frequency {freq}, which its name does not give back; set index.freq = None.")
 
 
 def _index_of(described: Any, levels: list[Any]) -> pd.Index:
@@ -128,7 +141,9 @@ def _index_of(described: Any, levels: list[Any]) -> pd.Index:
 
 
 def _describe_range(index: pd.RangeIndex) -> dict[str, Json]:
-    return {"range": [index.start, index.stop, index.step], "names": [_label(index.name)]}
+    """Return the numbers that equal ranges share: range(0, 5, 2) is range(0, 6, 2), and all empty ones are equal."""
+    start, step = (index.start if len(index) else 0), (index.step if len(index) > 1 else 1)
+    return {"range": [start, start + step * len(index), step], "names": [_label(index.name)]}
 
 
 def _range_from(described: Any) -> pd.RangeIndex:
@@ -136,8 +151,15 @@ def _range_from(described: Any) -> pd.RangeIndex:
     return pd.RangeIndex(start, stop, step, name=described["names"][0])
 
 
-def _level(index: pd.Index, number: int) -> pd.Index:
-    return index.get_level_values(number) if isinstance(index, pd.MultiIndex) else index
+def _level(index: pd.Index, number: int, where: str) -> pd.Index:
+    if not isinstance(index, pd.MultiIndex):
+        return index
+    level, dtype = index.get_level_values(number), index.levels[number].dtype
+    if level.dtype != dtype:
+        raise Refused(
+            f"level {number} of the {where} has missing values, which {dtype} cannot hold; convert it to {level.dtype}."
+        )
+    return level
 
 
 def _label(label: Any) -> Json:

@@ -6,6 +6,7 @@ Format: https://arrow.apache.org/docs/format/Columnar.html (logical types as in 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import pyarrow as pa
@@ -51,7 +52,7 @@ def field_of(described: Any) -> pa.Field:
 
 
 def describe_metadata(metadata: Mapping[bytes, bytes], where: str) -> Json:
-    """Return key-value metadata as text; pandas' entry loses its library versions.
+    """Return key-value metadata as text; pandas' entry, where it is JSON, loses its library versions.
 
     Raises:
         Refused: a key or a value is not UTF-8 text.
@@ -60,15 +61,15 @@ def describe_metadata(metadata: Mapping[bytes, bytes], where: str) -> Json:
         described = {key.decode(): value.decode() for key, value in metadata.items()}
     except UnicodeDecodeError as error:
         raise Refused(f"the schema metadata of {where} is not UTF-8 text; remove it or encode it as text.") from error
-    if "pandas" in described:
+    with suppress(KeyError, Refused):
         about = canonical.loads(described["pandas"].encode())
-        assert isinstance(about, dict)
-        described["pandas"] = canonical.dumps({k: v for k, v in about.items() if k not in _VERSIONED}).decode()
+        if isinstance(about, dict):
+            described["pandas"] = canonical.dumps({k: v for k, v in about.items() if k not in _VERSIONED}).decode()
     return canonical.normalise(described, where)
 
 
 def _describe_type(dtype: pa.DataType, where: str, top: bool = True) -> Any:  # noqa: PLR0911, a case per type
-    if dtype in _PLAIN_NAMES:
+    if not isinstance(dtype, pa.BaseExtensionType) and dtype in _PLAIN_NAMES:  # those of a user cannot be hashed
         return _PLAIN_NAMES[dtype]
     nested = f"{where} (inside {dtype})"
     if pa.types.is_timestamp(dtype):

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import datetime
+import decimal
 import math
 from typing import Any
 
@@ -26,7 +27,8 @@ Described = tuple[pa.ChunkedArray, Any]
 
 _MISSING: dict[str, Any] = {"None": None, "nan": float("nan"), "NA": pd.NA}
 _NUMPY_KINDS = "biufmM"
-_CELLS = (str, bytes, bool, int, float, datetime.date, type(None))
+_CELLS = (str, bytes, bool, int, datetime.date, type(None))
+_CELLS_TO_THE_LETTER = (datetime.datetime, datetime.time, datetime.timedelta, decimal.Decimal)  # == ignores zone, digits
 
 
 def describe(values: Column, where: str) -> Described:
@@ -61,6 +63,9 @@ def column_from(column: pa.ChunkedArray, description: Any) -> Any:
             dtype = np.dtype(description)
             return np.asarray(column.to_numpy(), dtype) if column.num_chunks else np.zeros(0, dtype)
     dtype = _extension_dtype(column, description)
+    if isinstance(dtype, pd.Float32Dtype | pd.Float64Dtype):  # pandas would take NaN for missing
+        values = np.array(column.fill_null(0), dtype.numpy_dtype)
+        return pd.arrays.FloatingArray(values, np.array(column.is_null(), bool))
     if isinstance(dtype, pd.IntervalDtype):  # pandas looks for what is missing in the ends only
         column = pa.chunked_array([pa.StructArray.from_arrays(c.flatten(), ["left", "right"]) for c in column.chunks])
     return dtype.__from_arrow__(column)
@@ -125,14 +130,14 @@ def _describe_objects(values: Column, where: str) -> Described:
     absent = np.asarray(pd.isna(cells), bool)
     kinds = {next((name for name, value in _MISSING.items() if _same(cell, value)), None) for cell in cells[absent]}
     if len(kinds) > 1 or None in kinds:
-        raise Refused(f"{where} mixes kinds of missing values ({_some(cells[absent])}); replace them by None.")
+        raise Refused(f"{where} has missing values of the kinds {_some(cells[absent])}; replace them all by None.")
     known = cells.copy()
     known[absent] = None
     texts = all(type(cell) is str for cell in cells[~absent])
     try:
         array = pa.array(known, pa.large_string() if texts else None, from_pandas=False)
     except (pa.ArrowException, OverflowError, UnicodeEncodeError) as error:
-        raise Refused(f"{where} mixes Python objects ({_some(cells)}); convert it to one type.") from error
+        raise Refused(f"{where} holds objects ({_some(cells)}) of no one type ({error}); convert it.") from error
     if not texts:
         _check_comes_back(array, known, where)
     return _chunked(array), {"object": kinds.pop() if kinds else None}
@@ -154,6 +159,8 @@ def _same(a: Any, b: Any) -> bool:
         return list(a) == list(b) and all(map(_same, a.values(), b.values()))
     if isinstance(a, float):
         return (math.isnan(a) and math.isnan(b)) or (a == b and math.copysign(1, a) == math.copysign(1, b))
+    if type(a) in _CELLS_TO_THE_LETTER:
+        return repr(a) == repr(b)
     return a is b or (type(a) in _CELLS and a == b)
 
 

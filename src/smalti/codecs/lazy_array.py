@@ -1,0 +1,112 @@
+"""A stored array of which only the rows that are asked for are read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from types import EllipsisType
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from smalti.codecs.dtype import array_from
+from smalti.store.reader import Reader
+
+_CHUNK_NBYTES = 1024 * 1024
+
+
+class LazyArray:
+    """A stored array of which nothing is read until it is indexed; what is read is verified.
+
+    An index of the first axis (a number, a slice, numbers or a mask) reads the leaves from the first to the last row
+    it touches; one that begins with an ellipsis or names a field reads everything, as ``numpy.asarray`` does.
+    What slices and ``numpy.asarray`` give are read-only views of what was read: copy them to write.
+    ``dask.array.from_array`` takes a lazy array as it is.
+
+    Attributes:
+        shape: as numpy's.
+        dtype: as numpy's, little endian.
+    """
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], reader: Reader) -> None:
+        self.shape = shape
+        self.dtype = dtype
+        self._reader = reader
+
+    def __repr__(self) -> str:
+        return f"LazyArray(shape={self.shape}, dtype={self.dtype}, {self._reader.record.address[:19]}...)"
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+    @property
+    def chunks(self) -> tuple[int, ...]:
+        """The shape of a block worth reading at once: whole rows, about 1 MiB."""
+        if not self.shape:
+            return ()
+        row_nbytes = max(1, self.nbytes // max(1, self.shape[0]))
+        return (min(max(1, _CHUNK_NBYTES // row_nbytes), self.shape[0]), *self.shape[1:])
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of an array without axes")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield row after row, read a block at a time."""
+        for start in range(0, len(self), max(1, self.chunks[0])):
+            yield from self[start : start + self.chunks[0]]
+
+    def __getitem__(self, key: Any) -> Any:
+        keys = key if isinstance(key, tuple) else (key,)
+        first = next((i for i, item in enumerate(keys) if item is not None), None)
+        if first is None or not self.nbytes or not self.shape:
+            return np.asarray(self)[key]
+        wanted = _wanted_rows(keys[first], len(self))
+        if wanted is None:
+            return np.asarray(self)[key]
+        rows, among_them = wanted
+        row_nbytes = self.nbytes // len(self)
+        data = self._reader.read(0, rows.start * row_nbytes, rows.stop * row_nbytes)
+        block = array_from(data, self.dtype, (len(rows), *self.shape[1:]))
+        return block[(*keys[:first], among_them, *keys[first + 1 :])]
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(array_from(self._reader.read(), self.dtype, self.shape), dtype, copy=copy)
+
+
+def _wanted_rows(index: Any, count: int) -> tuple[range, Any] | None:
+    """Return the rows, of ``count``, from the first to the last that an index touches, and the same index among them.
+
+    None where that takes the whole: to read it, or to have numpy say what is wrong.
+    """
+    if isinstance(index, slice):
+        return _span(range(*index.indices(count))), slice(None, None, index.step)
+    if isinstance(index, str | EllipsisType):
+        return None
+    if isinstance(index, int | np.integer) and not isinstance(index, bool):
+        row = int(index) + (count if index < 0 else 0)
+        return (range(row, row + 1), 0) if 0 <= row < count else None
+    rows = np.asarray(index if len(index) else np.zeros(0, np.intp)) if hasattr(index, "__len__") else np.asarray(index)
+    if rows.dtype.kind == "b" and rows.ndim and len(rows) == count:
+        span = _span(np.flatnonzero(rows.reshape(count, -1).any(axis=1)))
+        return span, rows[span.start : span.stop]
+    if rows.dtype.kind in "iu" and ((-count <= rows) & (rows < count)).all():
+        rows = np.where(rows < 0, rows + count, rows).astype(np.intp)
+        span = _span(rows.reshape(-1))
+        return span, rows - span.start
+    return None
+
+
+def _span(rows: range | NDArray[np.intp]) -> range:
+    return range(int(min(rows)), int(max(rows)) + 1) if len(rows) else range(0)
