@@ -36,11 +36,9 @@ class LocalDocuments:
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Yield keys in order."""
-        folder = self._root / prefix
-        with machine_errors(f"listing {folder}"):
-            walked = os.walk(folder, onerror=_unless_missing)
-            found = [Path(here) / name for here, _, names in walked for name in names]
-        yield from sorted(path.relative_to(self._root).as_posix() for path in found)
+        with machine_errors(f"listing {self._root / prefix}"):
+            found = sorted(_files_below(f"{self._root}/{prefix}"))
+        yield from (path[len(str(self._root)) + 1 :] for path in found)
 
     def remove(self, key: str) -> None:
         """Remove a document, and the folders it leaves empty."""
@@ -51,7 +49,15 @@ class LocalDocuments:
                 sync_folder(path.parent)
 
 
-def _unless_missing(error: OSError) -> None:
-    """What cannot be listed may hold names: only a folder that is not there holds none."""
-    if not isinstance(error, FileNotFoundError | NotADirectoryError):
-        raise error
+def _files_below(folder: str) -> Iterator[str]:
+    """Yield the paths of all files; only a folder that is not there holds none, others may hold names unseen."""
+    folder = folder.rstrip("/")
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    yield from _files_below(entry.path)
+                else:
+                    yield entry.path
+    except (FileNotFoundError, NotADirectoryError):
+        return

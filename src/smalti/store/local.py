@@ -248,6 +248,8 @@ class LocalObjects:
 
     def plan(self, record: Record, encoded: Encoded, alike: Sequence[str]) -> Recipe | None:
         """Return a recipe from sound objects only: damage must not spread to what is written now."""
+        if record.nbytes < recipes.LEAST_SAVED_NBYTES:
+            return None
         found = [address for address in self.alike(record, alike) if self.touch(address) and self._is_sound(address)]
         return recipes.plan(
             record, recipes.framing_nbytes(encoded), found, lambda a: recipes.own_leaves(self.record(a), self.recipe(a))
@@ -271,7 +273,7 @@ class LocalObjects:
         try:
             entries = sorted(os.scandir(self.folder(address)), key=lambda entry: entry.name)
             stats = [entry.stat(follow_symlinks=False) for entry in entries]
-        except FileNotFoundError:  # removed or repaired meanwhile
+        except (FileNotFoundError, NotADirectoryError):  # removed or repaired meanwhile, or no object
             return ""
         looks = [
             (e.name, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for e, s in zip(entries, stats, strict=True)

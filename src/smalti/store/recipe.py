@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from smalti.digest import LEAF_ID_NBYTES
 from smalti.errors import Damaged
-from smalti.store.record import Record, seal, unseal
+from smalti.store.record import LEAVES, Record, dump, dump_leaves, seal, unseal
 from smalti.store.values import Encoded
 
 RECIPE = "recipe.json"
@@ -20,7 +20,7 @@ DELTA = "delta.bin"
 OWN = -1
 _PAGE_NBYTES = 4096
 _MOST_EXTENTS = 4096  # beyond this a copy is cheaper to read than its pieces
-_LEAST_SAVED_NBYTES = 256 * 1024
+LEAST_SAVED_NBYTES = 256 * 1024  # a smaller object is never a near-duplicate
 _LEAST_SAVED_SHARE = 0.1
 
 
@@ -149,7 +149,7 @@ def plan(record: Record, framing_nbytes: int, alike: list[str], leaves_of: Calla
         source[found], start[found] = len(sources), offered.starts[place[place >= 0]]
         sources.append(address)
     saved = int(record.leaf_sizes[source != OWN].sum(dtype=np.int64))
-    if saved < max(_LEAST_SAVED_NBYTES, _LEAST_SAVED_SHARE * record.nbytes):
+    if saved < max(LEAST_SAVED_NBYTES, _LEAST_SAVED_SHARE * record.nbytes):
         return None
     own = source == OWN
     start[own] = np.cumsum(record.leaf_sizes[own], dtype=np.int64) - record.leaf_sizes[own]
@@ -179,6 +179,17 @@ def _runs(source: NDArray[Any], start: NDArray[np.int64], size: NDArray[np.int64
     first = np.flatnonzero(np.concatenate([[True], ~joins]))
     total = np.add.reduceat(size, first)
     return tuple(Extent(int(s), int(a), int(n)) for s, a, n in zip(source[first], start[first], total, strict=True))
+
+
+def small_files(record: Record, recipe: Recipe | None) -> dict[str, bytes]:
+    """Return what lies beside an object's content, name -> bytes; of a near-duplicate, its own leaves only."""
+    files = dump(record)
+    if recipe is None:
+        return files
+    if LEAVES in files:
+        own = own_leaves(record, recipe)
+        files[LEAVES] = dump_leaves(own.ids.tobytes(), own.sizes)
+    return files | {RECIPE: recipe.dump()}
 
 
 def framing_nbytes(encoded: Encoded) -> int:
