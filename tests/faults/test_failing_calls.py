@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from smalti import open_store
@@ -80,6 +81,36 @@ def test_a_call_that_fails_leaves_the_store_whole(
     assert injected, "no such call was made: this proves nothing"
     print(f"{calls} {fault}: {injected} injected")
     shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.mark.parametrize("calls", ["syncfs", "rename,renameat,renameat2", "write", "mkdir,mkdirat"])
+@pytest.mark.parametrize("fault", ["error", "kill"])
+def test_a_call_that_fails_while_many_values_are_put_leaves_the_store_whole(
+    tmp_path: Path, begun: Path, under_strace: Callable[..., Any], calls: str, fault: str
+) -> None:
+    error = FAILURES.get(calls, "EIO")
+    how = f"error={error}" if fault == "error" else "signal=SIGKILL"
+    values = [np.arange(n, 100) for n in range(30)]
+    injected = 0
+    for when in itertools.chain(range(1, 4), itertools.count(4, 5 * EVERY)):
+        root = tmp_path / f"{when}"
+        shutil.copytree(begun, root)
+
+        def act(say: Callable[[str], None], root: Path = root) -> None:
+            open_store(root).put_all(values)
+            say("all")
+
+        outcome = under_strace(act, ["-e", f"trace={calls}", "-e", f"inject={calls}:{how}:when={when}"])
+        if not outcome.injected:
+            assert outcome.said == ["all"]
+            break
+        injected += 1
+        assert outcome.said in ([], ["all"]) or outcome.said[0].startswith("Unavailable: could not "), outcome.said
+        store = open_store(root)
+        assert store.fsck().clean, (calls, fault, when)
+        there = [ref.new_bytes == 0 for ref in store.put_all(values)]
+        assert outcome.said != ["all"] or all(there)
+    assert injected, "no such call was made: this proves nothing"
 
 
 @pytest.mark.parametrize("error", ["EMFILE", "EACCES", "EIO"])

@@ -21,7 +21,7 @@ import pytest
 from smalti import open_store
 
 PUBLISHED = ("data", "names", "pins", "condemned")
-CALLS = "openat,write,pwrite64,fsync,fdatasync,rename,renameat,renameat2,link,linkat,mkdir,mkdirat,sendto"
+CALLS = "openat,write,pwrite64,fsync,fdatasync,syncfs,rename,renameat,renameat2,link,linkat,mkdir,mkdirat,sendto"
 _LINE = re.compile(r"\d+ +(\w+)\((.*)\) += (-?\d+)(?:<(.*)>)?")
 _DESCRIPTOR = re.compile(r"^\d+<([^>]*)>")
 _TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"')
@@ -54,6 +54,11 @@ class Order:
         self.unsynced.discard(path)
         self.filled.discard(path)
         self.changed.pop(path, None)
+
+    def all_synced(self) -> None:
+        self.unsynced.clear()
+        self.filled.clear()
+        self.changed.clear()
 
     def made(self, path: str) -> None:
         if self._is_published(f"{path}/") or path == self.root:
@@ -92,6 +97,8 @@ def read_order(trace: str, root: Path) -> Order:
             order.written(descriptor[1])
         elif call in ("fsync", "fdatasync") and descriptor:
             order.synced(descriptor[1])
+        elif call == "syncfs":
+            order.all_synced()
         elif call in ("mkdir", "mkdirat"):
             order.made(texts[0])
         elif call.startswith(("rename", "link")):
@@ -131,6 +138,14 @@ def test_every_step_of_the_store_is_synced_before_it_is_acknowledged(
             say("put again")
         store.put({"x": np.arange(9), "y": value(2)})
         say("put a tree")
+        store.put_all([np.arange(n) for n in range(5)])
+        say("put a few at once")
+        store.put_all([np.arange(n, 100) for n in range(50)])
+        say("put many at once")
+        store.put(np.random.default_rng(0).random((3000, 1024)))
+        say("put what is written while it is hashed")
+        store.put_rows(np.full((100, 1024), n) for n in range(3))
+        say("put rows")
         store.forget("run/1")
         store.pin("latest")
         say("pinned")
@@ -141,8 +156,9 @@ def test_every_step_of_the_store_is_synced_before_it_is_acknowledged(
 
     outcome = under_strace(act, OPTIONS)
     assert outcome.ended == 0, outcome.said
+    assert " syncfs(" in outcome.trace
     order = read_order(outcome.trace, root)
-    assert order.published > 20, "the trace shows too little to prove anything"
+    assert order.published > 70, "the trace shows too little to prove anything"
     assert order.violations == []
 
 
