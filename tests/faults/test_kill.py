@@ -19,7 +19,6 @@ from smalti.testing import form
 
 KILLS = int(os.environ.get("SMALTI_TEST_KILLS", "150"))  # in all, over the acts
 _KILLS_PER_STORE = 10
-_LONGEST_S = 0.06  # a few puts
 
 
 def put(root: Path, value: Callable[[int], Any], begin: int, say: Callable[[str], None]) -> None:
@@ -61,6 +60,7 @@ def test_a_process_killed_at_any_moment_loses_nothing_it_acknowledged(
 ) -> None:
     rng = random.Random(act.__name__)
     killed = acknowledged_in_all = 0
+    window_s = 0.05  # follows the machine, so that kills fall into the first acts and between them
     for batch in range(max(1, KILLS // 4 // _KILLS_PER_STORE)):
         root = tmp_path / f"{batch}"
         acknowledged: list[int] = []
@@ -68,10 +68,11 @@ def test_a_process_killed_at_any_moment_loses_nothing_it_acknowledged(
             begin = acknowledged[-1] if acknowledged else 0  # what was acknowledged last is put again
             process = child(lambda say, root=root, begin=begin: act(root, value, begin, say))
             process.release()
-            time.sleep(rng.uniform(0, _LONGEST_S))
+            time.sleep(rng.uniform(0, window_s))
             process.kill()
             outcome = process.finish()
             assert outcome.ended == -signal.SIGKILL, outcome
+            window_s *= 0.9 if outcome.said else 1.5
             killed += 1
             acknowledged += [int(line) for line in outcome.said]
             for place in ("store", "target") if act is push else ("store",):
@@ -80,7 +81,7 @@ def test_a_process_killed_at_any_moment_loses_nothing_it_acknowledged(
         for n in acknowledged:
             assert form(last.get(f"run/{n}")) == form(value(n))
         acknowledged_in_all += len(acknowledged)
-    assert acknowledged_in_all > killed // 10, "too slow a machine: few puts came to their end before the kill"
+    assert acknowledged_in_all > killed // 4, "few acts came to their end before the kill"
     print(f"{act.__name__}: {killed} kills, {acknowledged_in_all} acknowledged, 0 lost")
 
 
