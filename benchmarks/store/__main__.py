@@ -50,17 +50,18 @@ def measure(
             say(f"round {number + 1} of {rounds}: {peer.name}")
             turns[peer].append(take_turn(peer, folder / f"{number}-{peer.__name__}", versions, packages))
     shutil.rmtree(versions)
-    say("small puts, the table, marking")
+    say("small puts, the table, marking, runs")
     versions_of = {peer: in_fresh_process(packages, peer.version) for peer in peers}
     small_puts = in_fresh_process(packages, single.small_puts, disk, scale)
     table = in_fresh_process(packages, single.table_growth, folder / "table", scale)
+    lookup = in_fresh_process(packages, single.runs_of, folder / "runs", scale)
     mark_s = in_fresh_process(packages, single.gc_mark_s, folder / "gc", scale)
     memory = None
     if large:
         say("peak memory")
         put = in_fresh_process(packages, single.put_large, folder / "large", scale)
         memory = PeakMemory(put, in_fresh_process(packages, single.read_large, folder / "large"))
-    return Results(scale, rounds, machine(folder, disk), turns, versions_of, small_puts, table, mark_s, memory)
+    return Results(scale, rounds, machine(folder, disk), turns, versions_of, small_puts, table, mark_s, lookup, memory)
 
 
 def main(arguments: list[str] | None = None) -> None:

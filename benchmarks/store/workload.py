@@ -29,6 +29,7 @@ class Scale:
         weights: shape of one weight matrix: 8192 rows of 16 KiB.
         small_puts: how many arrays of 4 KB are put one by one.
         gc_objects: objects marked by the collector, each needing three.
+        runs: runs whose values are looked up, each using three.
         large_nbytes: size of the array of the memory measure.
     """
 
@@ -37,6 +38,7 @@ class Scale:
     table_rows: int = 2_000_000
     small_puts: int = 100
     gc_objects: int = 1_000_000
+    runs: int = 1_000_000
     large_nbytes: int = 2 * 1024**3
 
     @property

@@ -7,13 +7,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from smalti.codecs import Checkpoint, LazyArray, Product, RawFile, Reconstruction, Scan, Weights
+    from smalti.codecs import (
+        BFloat16,
+        Checkpoint,
+        LazyArray,
+        LazyTable,
+        Product,
+        RawFile,
+        Reconstruction,
+        Scan,
+        Weights,
+    )
     from smalti.store import Ref, Store, Tree
 
 # Where each public name lives; imported when first used, so that `import smalti` stays light.
 _HOME = {
+    "BFloat16": "smalti.codecs",
     "Checkpoint": "smalti.codecs",
     "LazyArray": "smalti.codecs",
+    "LazyTable": "smalti.codecs",
     "Product": "smalti.codecs",
     "RawFile": "smalti.codecs",
     "Reconstruction": "smalti.codecs",
@@ -25,8 +37,10 @@ _HOME = {
 }
 
 __all__ = [
+    "BFloat16",
     "Checkpoint",
     "LazyArray",
+    "LazyTable",
     "Product",
     "RawFile",
     "Reconstruction",
@@ -72,11 +86,12 @@ def open_store(where: str | Path = "store") -> Store:
         raise Refused(f"{place} is no store; give a folder, s3://bucket/prefix or memory:")
     from smalti.store.documents import LocalDocuments
     from smalti.store.local import LocalObjects
+    from smalti.store.manifest_index import IndexedManifests
 
     root = Path(where).expanduser().absolute()
     if root.exists() and not root.is_dir():
         raise Refused(f"{root} is a file, but a store is a folder; name another place.")
-    return Store(LocalObjects(root), LocalDocuments(root), CODECS)
+    return Store(LocalObjects(root), LocalDocuments(root), CODECS, IndexedManifests(root))
 
 
 def __getattr__(name: str) -> Any:

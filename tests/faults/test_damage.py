@@ -83,7 +83,7 @@ def test_every_damage_is_found_and_named_and_nothing_else_is(store: Store) -> No
     for key in stored:
         by_kind.setdefault(kind_of(key), []).append(key)
     assert by_kind.keys() == FILES
-    assert store.fsck().clean
+    assert store.fsck(full=True).clean
     stacks = {store.resolve(f"kept/{name}") for name in ("stack", "changed")}
     done: Counter[tuple[str, str]] = Counter()
     missed, false, broke_off = [], [], []
@@ -95,7 +95,7 @@ def test_every_damage_is_found_and_named_and_nothing_else_is(store: Store) -> No
             continue
         wanted = {place_of(k) for k in before}
         try:
-            found = {problem.place for problem in store.fsck().problems}
+            found = {problem.place for problem in store.fsck(full=True).problems}
         except Exception as error:  # a check never breaks off, whatever it meets
             found = set()
             broke_off.append((kind, key, f"{type(error).__name__}: {error}"))
@@ -106,7 +106,7 @@ def test_every_damage_is_found_and_named_and_nothing_else_is(store: Store) -> No
         for k, content in before.items():
             stored[k] = content
         done[kind, kind_of(key)] += 1
-    assert store.fsck().clean
+    assert store.fsck(full=True).clean
     print(f"{done.total()} damages, {len(missed)} missed, {len(false)} false alarms; {len(done)} combinations")
     assert (broke_off[:5], missed[:5], false[:5]) == ([], [], [])
 
@@ -124,7 +124,7 @@ def test_a_damaged_object_is_never_spread_by_a_put(store: Store) -> None:
         for name in rng.sample(sorted(values), len(values)):
             ref = store.put(values[name])
             assert form(store.get(ref)) == form(values[name]), (kind, key, name)
-        report = store.fsck()
+        report = store.fsck(full=True)
         assert report.clean, (kind, key, report.problems)
 
 
@@ -170,17 +170,17 @@ def test_a_damaged_index_loses_nothing(tmp_path: Path, child: Callable[..., Any]
         for name, value in values.items():
             assert form(store.get(name)) == form(value)
             assert form(store.get(store.put(value, name="again"))) == form(value)
-        assert store.fsck().clean
+        assert store.fsck(full=True).clean
         store.rebuild_index()
         store.gc(dry_run=False, grace_seconds=0)
-        assert store.fsck().clean
+        assert store.fsck(full=True).clean
 
 
 def test_a_version_taken_out_of_a_name_is_found(store: Store) -> None:
     for n in range(4):
         store.put(np.arange(n), name="training")
     del FolderBytes(Path(store.place))["names/training/@000002.json"]
-    (problem,) = store.fsck().problems
+    (problem,) = store.fsck(full=True).problems
     assert "names/training" in problem.place
 
 
@@ -199,5 +199,5 @@ def test_what_does_not_belong_among_the_objects_is_found_and_named(store: Store,
         path = shard / digits
         (path / "metadata.json").rename(path / "kept.json")
         (path / "metadata.json").mkdir()
-    places = [problem.place for problem in store.fsck().problems]
+    places = [problem.place for problem in store.fsck(full=True).problems]
     assert [path.name in place for place in places] == [True]

@@ -67,7 +67,7 @@ def test_what_is_there_can_be_read_and_found_again_on_a_full_disk(
     leave_free(tight_disk, 0)
     fresh = open_store(tight_disk / "store")
     assert form(fresh.get("run/0")) == form(value(0))
-    assert fresh.fsck().clean
+    assert fresh.fsck(full=True).clean
     assert store.put(value(0)).new_bytes == 0
     assert fresh.ref("run/0").digest == ref.digest
 
@@ -85,7 +85,7 @@ def test_room_is_made_by_collecting_on_a_full_disk(tight_disk: Path) -> None:
 
 
 def check(store: Store, acknowledged: list[int], value: Callable[[int], Any]) -> None:
-    report = store.fsck()
+    report = store.fsck(full=True)
     assert report.clean, report.problems
     for number in acknowledged:
         assert form(store.get(f"run/{number}")) == form(value(number))

@@ -71,7 +71,7 @@ def test_a_call_that_fails_leaves_the_store_whole(
         elif outcome.ended:
             assert outcome.said[-1].startswith("Unavailable: could not "), what
         store = open_store(root)
-        report = store.fsck()
+        report = store.fsck(full=True)
         assert report.clean, (what, report.problems)
         for n in (1, 2, *(int(line) for line in outcome.said if line.isdigit())):
             assert form(store.get(f"run/{n}")) == form(value(n)), what
@@ -107,7 +107,7 @@ def test_a_call_that_fails_while_many_values_are_put_leaves_the_store_whole(
         injected += 1
         assert outcome.said in ([], ["all"]) or outcome.said[0].startswith("Unavailable: could not "), outcome.said
         store = open_store(root)
-        assert store.fsck().clean, (calls, fault, when)
+        assert store.fsck(full=True).clean, (calls, fault, when)
         there = [ref.new_bytes == 0 for ref in store.put_all(values)]
         assert outcome.said != ["all"] or all(there)
     assert injected, "no such call was made: this proves nothing"

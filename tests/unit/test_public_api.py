@@ -14,8 +14,10 @@ from smalti import errors
 
 def test_the_public_list_is_this() -> None:
     assert smalti.__all__ == [
+        "BFloat16",
         "Checkpoint",
         "LazyArray",
+        "LazyTable",
         "Product",
         "RawFile",
         "Reconstruction",
@@ -33,7 +35,7 @@ def test_every_public_name_is_there() -> None:
 
 
 def test_a_name_that_is_not_public_is_an_attribute_error_that_lists_the_others() -> None:
-    with pytest.raises(AttributeError, match="has no attribute 'close_store'; it offers Checkpoint"):
+    with pytest.raises(AttributeError, match="has no attribute 'close_store'; it offers BFloat16, Checkpoint"):
         _ = smalti.close_store
 
 

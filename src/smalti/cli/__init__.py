@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from smalti.cli import doctor, fsck, keeping, moving, product, validate, values
+from smalti.cli import comparing, doctor, fsck, keeping, moving, product, runs, stats, validate, values
 from smalti.errors import SmaltiError
 
 app = typer.Typer(
@@ -22,6 +22,9 @@ for command in (
     values.get,
     values.ls,
     values.show,
+    comparing.tree,
+    comparing.diff,
+    stats.stats,
     keeping.pin,
     keeping.unpin,
     keeping.forget,
@@ -29,10 +32,12 @@ for command in (
     fsck.fsck,
     moving.push,
     moving.pull,
+    moving.verify,
     doctor.doctor,
 ):
     app.command()(command)
 app.add_typer(product.app, name="product")
+app.add_typer(runs.app, name="runs")
 
 
 def main() -> None:

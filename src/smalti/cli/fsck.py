@@ -3,30 +3,53 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from smalti.cli.options import AsJson, StorePlace, print_json, readable_size, the_store
+from smalti.cli.progress import shown
+
+if TYPE_CHECKING:
+    from smalti.store import FsckReport
 
 
-def fsck(store: StorePlace = None, as_json: AsJson = False) -> None:
-    """Re-read and re-hash everything. Exit code 0: clean; 1: every damaged or missing object is named."""
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress
-
+def fsck(
+    full: Annotated[bool, typer.Option("--full", help="Read every byte, not only where a file looks changed.")] = False,
+    rebuild_index: Annotated[bool, typer.Option("--rebuild-index", help="First make the index anew.")] = False,
+    repair_from: Annotated[
+        str | None, typer.Option(metavar="REMOTE", help="Fetch what is damaged or missing from this store.")
+    ] = None,
+    store: StorePlace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check every name, record and file. Exit code 0: clean, or repaired; 1: what is wrong is named."""
     opened = the_store(store)
-    console = Console(stderr=True)
-    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("checking", total=None)
-        report = opened.fsck(lambda done, total: progress.update(task, completed=done, total=total))
+    remote = the_store(repair_from) if repair_from else None
+    if rebuild_index:
+        opened.rebuild_index()
+    then = "the same command goes on from there." if full else "the same command begins anew."
+    with shown("checking", then) as progress:
+        report = opened.fsck(progress, full=full, repair_from=remote)
+    say(report, as_json)
+
+
+def say(report: FsckReport, as_json: bool) -> None:
+    """Print what a check found; end with exit code 1 unless everything is as it was stored."""
     if as_json:
         print_json({**asdict(report), "clean": report.clean})
     else:
         for problem in report.problems:
             needed = f" Needed by: {', '.join(problem.names)}." if problem.names else ""
-            typer.echo(f"{problem.place}: {problem.what}{needed}")
-        verdict = "clean" if report.clean else f"{len(report.problems)} problems"
-        typer.echo(f"{report.objects} objects, {readable_size(report.nbytes)}: {verdict}")
+            repaired = " It was repaired." if problem.repaired else ""
+            typer.echo(f"{problem.place}: {problem.what}{needed}{repaired}")
+        typer.echo(f"{report.objects} objects, {readable_size(report.nbytes)}: {_verdict(report)}")
     if not report.clean:
         raise typer.Exit(1)
+
+
+def _verdict(report: FsckReport) -> str:
+    repaired = sum(problem.repaired for problem in report.problems)
+    left = len(report.problems) - repaired
+    said = [f"{repaired} repaired"] * bool(repaired) + [f"{left} problem{'s' * (left > 1)}"] * bool(left)
+    return ", ".join(said) or "clean"

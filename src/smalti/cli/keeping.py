@@ -48,13 +48,16 @@ def gc(
     store: StorePlace = None,
     as_json: AsJson = False,
 ) -> None:
-    """Collect what no name and no pin needs: condemn it, and remove it in a later run after the grace period."""
+    """Collect what no name, pin or run needs: condemn it, and remove it in a later run after the grace period."""
     report = the_store(store).gc(dry_run=dry_run, grace_seconds=grace_hours * 3600)
     if as_json:
         print_json({"dry_run": dry_run, **asdict(report)})
         return
+    if dry_run:
+        for address, why in report.roots.items():
+            typer.echo(f"{'kept':9}  {address}  {why} leads to it")
     for item in report.unneeded:
-        typer.echo(f"{item.verdict:9}  {item.address}  {readable_size(item.nbytes)}, no name or pin leads to it")
+        typer.echo(f"{item.verdict:9}  {item.address}  {readable_size(item.nbytes)}, no name, pin or run leads to it")
     sums = {verdict: report.nbytes(verdict) for verdict in ("young", "condemned", "removed")}
     would = "would be " if dry_run else ""
     typer.echo(

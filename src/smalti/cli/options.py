@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from smalti.store import Store
+    from smalti.store import Record, Store
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 StorePlace = Annotated[
@@ -43,3 +43,19 @@ def readable_size(nbytes: float) -> str:
             return f"{nbytes:.3g} {unit}" if unit != "B" else f"{nbytes:.0f} B"
         nbytes /= 1000
     return f"{nbytes:.3g} TB"
+
+
+def printable(text: str) -> str:
+    """Return foreign text as it is, quoted and escaped where a terminal might obey it."""
+    return text if text.isprintable() else ascii(text)
+
+
+def described(record: Record) -> str:
+    """Return what an object is, and its size."""
+    header = record.header
+    what = [str(header.get("type") or record.kind)]
+    if isinstance(shape := header.get("shape"), list):
+        what.append(f"{header['dtype']} {tuple(shape)}")
+    if isinstance(columns := header.get("columns"), list):
+        what.append(f"{header['rows']} x {len(columns)}")
+    return f"{' '.join(what)}, {readable_size(record.nbytes)}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from smalti.cli.options import AsJson, Reference, StorePlace, print_json, readable_size, the_store
+from smalti.cli.options import AsJson, Reference, StorePlace, described, print_json, printable, readable_size, the_store
 from smalti.errors import NotFound, Refused
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def show(ref: Reference, store: StorePlace = None, as_json: AsJson = False) -> N
     if as_json:
         print_json(document)
         return
-    typer.echo(f"{record.address}  {_kind(record)}, {readable_size(record.nbytes)}")
+    typer.echo(f"{record.address}  {described(record)}")
     for name in ("names", "file", "leaves"):
         if document[name]:
             shown = ", ".join(document[name]) if name == "names" else document[name]  # type: ignore[arg-type]
@@ -114,14 +114,7 @@ def show(ref: Reference, store: StorePlace = None, as_json: AsJson = False) -> N
     for name, value in _described(record).items():
         typer.echo(f"  {name}: {value}")
     for name, address in record.children.items():
-        child = opened.record(address)
-        typer.echo(f"  {name}  {address[:19]}  {_kind(child)}, {readable_size(child.nbytes)}")
-
-
-def _kind(record: Record) -> str:
-    shape = record.header.get("shape")
-    described = f" {record.header['dtype']} {tuple(shape)}" if isinstance(shape, list) else ""
-    return f"{record.header.get('type') or record.kind}{described}"
+        typer.echo(f"  {printable(name)}  {address[:19]}  {described(opened.record(address))}")
 
 
 def _described(record: Record) -> dict[str, Any]:

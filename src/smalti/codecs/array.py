@@ -70,10 +70,10 @@ def plain_array(value: Any) -> tuple[NDArray[Any], Json]:
     return array, describe_dtype(array.dtype)
 
 
-def array_of(described: Any, shape: Any, data: memoryview) -> NDArray[Any] | BFloat16:
+def array_of(dtype: Any, shape: Any, data: memoryview) -> NDArray[Any] | BFloat16:
     """Return the array of that dtype, as ``plain_array`` spells it, and shape; nothing is copied."""
-    array = array_from(data, dtype_in_file(described), tuple(shape))
-    return BFloat16(array) if described == BFLOAT16 else array
+    array = array_from(data, dtype_in_file(dtype), tuple(shape))
+    return BFloat16(array) if dtype == BFLOAT16 else array
 
 
 class ArrayCodec:
@@ -90,9 +90,9 @@ class ArrayCodec:
         return is_array(value)
 
     def encode(self, value: Any) -> Encoded:
-        array, described = plain_array(value)
-        header: dict[str, Json] = {"kind": "array", "dtype": described, "shape": list(array.shape)}
-        framing = npy_header(array.shape, array.dtype)
+        array, dtype = plain_array(value)
+        header: dict[str, Json] = {"kind": "array", "dtype": dtype, "shape": list(array.shape)}
+        framing = npy_header(*described(header))
         return Encoded(header, "data.npy", (framing, Buffer(bytes_of(array), _row_nbytes(array))))
 
     def decode(self, header: Mapping[str, Json], buffers: list[memoryview]) -> NDArray[Any] | BFloat16:
@@ -108,8 +108,9 @@ def described(header: Mapping[str, Any]) -> tuple[tuple[int, ...], np.dtype[Any]
     return tuple(header["shape"]), dtype_in_file(header["dtype"])
 
 
-def dtype_in_file(described: Any) -> np.dtype[Any]:
-    return np.dtype("<u2") if described == BFLOAT16 else dtype_of(described)
+def dtype_in_file(dtype: Any) -> np.dtype[Any]:
+    """Return the numpy dtype of what a header describes; bfloat16 lies in the file as uint16."""
+    return np.dtype("<u2") if dtype == BFLOAT16 else dtype_of(dtype)
 
 
 def _is_mlx(value: Any) -> bool:
@@ -140,13 +141,15 @@ def npy_header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
     Raises:
         Refused: the dtype has so many fields that numpy would not read the file.
     """
-    descr = np.lib.format.dtype_to_descr(dtype_of(describe_dtype(dtype)))
+    descr = np.lib.format.dtype_to_descr(dtype)
     text = f"{{'descr': {descr!r}, 'fortran_order': False, 'shape': {shape!r}, }}"
     magic, size_nbytes = (_MAGIC + b"\x01\x00", 2) if text.isascii() else (_MAGIC + b"\x03\x00", 4)
     encoded = text.encode()
     align = _PAGE_NBYTES if math.prod(shape) * dtype.itemsize >= _PAGE_NBYTES else 64
     total = -(-(len(magic) + size_nbytes + len(encoded) + 1) // align) * align
     if total > _LONGEST_NPY_HEADER:
-        raise Refused(f"a structure of {len(dtype.names or ())} fields has too long a .npy header; store it as a table.")
+        raise Refused(
+            f"a structure of {len(dtype.names or ())} fields has too long a .npy header; store it as a table."
+        )
     padded = encoded.ljust(total - len(magic) - size_nbytes - 1) + b"\n"
     return magic + len(padded).to_bytes(size_nbytes, "little") + padded

@@ -18,7 +18,7 @@ class Checkpoint:
     """Everything a training run needs to go on to the same bits.
 
     Attributes:
-        model: parameter name -> array, as MLX flattens a module.
+        model: parameter name -> array of numpy or MLX, as MLX flattens a module; see ``Weights``.
         optimizer: state name -> array, as MLX flattens an optimizer; step and learning rate included.
         config: the model's and the run's configuration; ``config["model_type"]`` names the model's module.
         state: position (epoch, step), seed, best metric, history, and what it ran on (versions, BLAS, threads).

@@ -44,7 +44,7 @@ def _booleans(array: NDArray[Any]) -> Iterator[NDArray[np.uint8]]:
 
 
 def canonical_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Return the dtype that equal values share: little endian, fields packed, without numpy's ``metadata``.
+    """Return the dtype that equal values share: little endian, fields packed.
 
     Raises:
         Refused: it holds Python objects, or differs from machine to machine, or its fields overlap.
@@ -67,7 +67,7 @@ def canonical_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
             f"an array of dtype {dtype} cannot be stored exactly on every machine; convert it to "
             "bool, integers, floats up to 64 bit, complex, datetime64, timedelta64, fixed-size text or a structure."
         )
-    return np.dtype(dtype.newbyteorder("<").str)
+    return dtype.newbyteorder("<")
 
 
 def describe_dtype(dtype: np.dtype[Any]) -> Json:

@@ -26,11 +26,12 @@ from smalti.codecs.registry import CODECS
 from smalti.codecs.table import LazyTable, TableCodec
 from smalti.codecs.weights import Weights
 from smalti.errors import NotFound, Refused
-from smalti.store.commit import machine_errors, publish_folder, sync_folder
+from smalti.store.commit import machine_errors, publish_folder, sync
 from smalti.store.values import Tree
 
 Group = dict[str, "Group | NDArray[Any]"]
 _ATTRS = "attrs.json"
+_LONG = 2**63  # HDF5 has no longer integers
 _ONLY = "data"  # what an array that is no tree is called in a file of several
 
 
@@ -87,7 +88,7 @@ def _publish(part: Path, path: Path) -> None:
             done = True
         except FileExistsError:
             done = False
-        sync_folder(path.parent)
+        sync(path.parent)
     if not done:
         raise Refused(f"{path} came to exist meanwhile; name another place.")
 
@@ -123,7 +124,8 @@ def _write_hdf5(value: Any, path: Path) -> None:
     def fill(group: Any, value: Any) -> None:
         children, attrs = _group(value, group.name)
         for name, attribute in attrs.items():
-            group.attrs[name] = attribute if isinstance(attribute, str | int | float) else _json(attribute)
+            fits = isinstance(attribute, str | float) or (isinstance(attribute, int) and -_LONG <= attribute < _LONG)
+            group.attrs[name] = attribute if fits else _json(attribute)
         for name, child in children.items():
             if not _is_array(child):
                 fill(group.create_group(name), child)
@@ -168,6 +170,7 @@ def _write_parquet(value: Any, path: Path) -> None:
 
 def _write_csv(value: Any, path: Path) -> None:
     table = _table(value, "CSV")
+    _check_csv(table)
     if hasattr(table, "to_csv"):
         import pandas as pd
 
@@ -176,6 +179,19 @@ def _write_csv(value: Any, path: Path) -> None:
     import pyarrow.csv
 
     pyarrow.csv.write_csv(table, path)
+
+
+def _check_csv(table: Any) -> None:
+    import pyarrow as pa
+
+    if not isinstance(table, pa.Table):
+        from smalti.codecs.arrow.frame import to_arrow
+
+        table, _ = to_arrow(table)
+    for field in table.schema:
+        opaque = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_nested)
+        if any(is_opaque(field.type) for is_opaque in opaque):
+            raise Refused(f"column {field.name!r} is of {field.type}, and CSV holds texts and numbers; choose parquet.")
 
 
 def _table(value: Any, form: str) -> Any:
@@ -188,16 +204,14 @@ def _group(value: Any, where: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the children and attributes of a tree, of a typed value, or of one array by itself."""
     if _is_array(value):
         return {_ONLY: value}, {}
-    if isinstance(value, Weights):
-        return dict(value.tensors), {}
-    tree = value if isinstance(value, Tree) else None
+    tree = Tree(value.tensors) if isinstance(value, Weights) else value if isinstance(value, Tree) else None
     if tree is None and (isinstance(value, Mapping) or CODECS.is_typed(value)):
         encoded = CODECS.encode(value)
         tree = encoded if isinstance(encoded, Tree) else None
     if tree is None:
-        raise Refused(f"{where or 'this value'} is a {type(value).__name__}, no array or tree; export it by itself.")
+        raise Refused(f"{where or 'this value'} is a {type(value).__name__}, no array or tree; write its own file.")
     children = {name: _plain(child) for name, child in tree.children.items()}
-    wrong = next((name for name in children if name in ("", ".", "..") or "/" in name), None)
+    wrong = next((name for name in children if name in ("", ".", "..", _ATTRS) or {"/", "\0"} & {*name}), None)
     if wrong is not None:
         raise Refused(f"the child {wrong!r} cannot be the name of an array in a file; read it in Python.")
     return children, dict(tree.attrs)

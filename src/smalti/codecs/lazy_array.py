@@ -63,9 +63,9 @@ class LazyArray:
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Any]:
-        """Yield row after row, read a block at a time."""
-        for start in range(0, len(self), max(1, self.chunks[0])):
-            yield from self[start : start + self.chunks[0]]
+        """Return the rows, one after another, read a block at a time."""
+        starts = range(0, len(self), max(1, self.chunks[0]))
+        return (row for start in starts for row in self[start : start + starts.step])
 
     def __getitem__(self, key: Any) -> Any:
         keys = key if isinstance(key, tuple) else (key,)
@@ -97,7 +97,8 @@ def _wanted_rows(index: Any, count: int) -> tuple[range, Any] | None:
     if isinstance(index, int | np.integer) and not isinstance(index, bool):
         row = int(index) + (count if index < 0 else 0)
         return (range(row, row + 1), 0) if 0 <= row < count else None
-    rows = np.asarray(index if len(index) else np.zeros(0, np.intp)) if hasattr(index, "__len__") else np.asarray(index)
+    empty = isinstance(index, list | tuple) and not index  # to numpy that is no number, not no float
+    rows = np.asarray(index, np.intp if empty else None)
     if rows.dtype.kind == "b" and rows.ndim and len(rows) == count:
         span = _span(np.flatnonzero(rows.reshape(count, -1).any(axis=1)))
         return span, rows[span.start : span.stop]

@@ -132,7 +132,7 @@ class CodecTable:
         try:
             return self._by_type[tree.type].from_tree(tree)
         except (KeyError, TypeError, ValueError) as error:
-            raise Refused(f"this tree is no {tree.type}, though it says so ({error!r}); open it as a tree.") from error
+            raise Refused(f"this tree says it is a {tree.type} but is not made of what one is; open it.") from error
 
     def _object_codec(self, header: Mapping[str, Json]) -> ObjectCodec:
         kind = str(header["kind"])
@@ -156,7 +156,7 @@ def _mapping_tree(value: Mapping[Any, Any]) -> Tree:
     for name, item in value.items():
         if not isinstance(name, str):
             raise Refused(f"a mapping has the key {name!r}; keys are text, write it as {str(name)!r}.")
-        if isinstance(item, Ref | Tree | np.generic) or not _is_json(item):
+        if isinstance(item, Ref | Tree) or not _is_json(item):
             children[name] = item
         else:
             attrs[name] = item
@@ -164,6 +164,10 @@ def _mapping_tree(value: Mapping[Any, Any]) -> Tree:
 
 
 def _is_json(item: Any) -> bool:
+    if isinstance(item, np.generic):  # numpy's float64 is a float too
+        return False
+    if isinstance(item, Mapping):
+        return all(isinstance(name, str) and _is_json(inner) for name, inner in item.items())
     try:
         normalise(item)
     except Refused:

@@ -78,7 +78,7 @@ def _tensor(name: Any, value: Any) -> tuple[NDArray[Any], str]:
     array, dtype = plain_array(value)
     if not isinstance(dtype, str) or dtype not in _CODES:
         raise Refused(
-            f"the tensor {name!r} has dtype {array.dtype}, and a safetensors file holds {', '.join(_CODES)}; convert it."
+            f"the tensor {name!r} has dtype {array.dtype}, and safetensors holds {', '.join(_CODES)}; convert it."
         )
     return array, dtype
 

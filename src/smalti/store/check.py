@@ -1,14 +1,31 @@
-"""fsck: read what should exist, then prove that it does, byte for byte."""
+"""fsck and verify: read what should exist, then prove that it does."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
-from smalti.errors import Damaged, NotFound
-from smalti.store.backend import Objects
+from smalti.errors import Damaged, NotFound, Unavailable
+from smalti.store.backend import Documents, Objects
 from smalti.store.gc import Pins
+from smalti.store.long_work import OnProgress, Progress, in_order
+from smalti.store.manifests import Manifests
 from smalti.store.names import Names
+from smalti.store.record import Record, seal, unseal
+from smalti.store.transfer import needed_by, restore
+
+_NOTES = "checks/"
+_NOTES_HOLD_FOR_SECONDS = 7 * 24 * 3600.0
+_NOTED_EVERY_SECONDS = 20.0
+
+Reference = TypeVar("Reference")
+Wanted = dict[str, set[str]]  # address -> what it is needed by
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,19 +33,21 @@ class Problem:
     """One thing that is not as it was stored.
 
     Attributes:
-        place: the object's address, or the path of a name file.
-        what: what is wrong, in a sentence.
-        names: the names whose value needs this object.
+        place: the object's address, or the key of a name, pin or manifest.
+        what: what is wrong, in a sentence; and why it could not be repaired where that was tried.
+        names: what needs this object: names, ``a pin``, ``the run r``.
+        repaired: whether it is as it should be again.
     """
 
     place: str
     what: str
     names: tuple[str, ...] = ()
+    repaired: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class FsckReport:
-    """What a check found: ``problems`` is empty when the store is clean."""
+    """What a check found: ``problems`` is empty when everything is as it was stored."""
 
     objects: int
     nbytes: int
@@ -36,75 +55,241 @@ class FsckReport:
 
     @property
     def clean(self) -> bool:
-        return not self.problems
+        """Whether everything is as it was stored now, repairs included."""
+        return all(problem.repaired for problem in self.problems)
 
 
-def fsck(objects: Objects, names: Names, pins: Pins, report: Callable[[int, int], None] | None = None) -> FsckReport:
-    """Check every name, pin, record, leaf and file. References are read before objects, so that a writer at work
-    beside the check is never mistaken for damage."""
+def fsck(
+    objects: Objects,
+    documents: Documents,
+    *,
+    full: bool,
+    repair_from: Objects | None = None,
+    progress: OnProgress | None = None,
+) -> FsckReport:
+    """Check every name, pin, manifest, record and list of files, and content.
+
+    Content is read whole where a file does not look as it did when it was last read whole, else a sample of it.
+    References are read before objects, so that a writer at work beside the check is never mistaken for damage.
+
+    Args:
+        full: read every byte; interrupted, the next full check within a week goes on where this one stopped.
+        repair_from: where to fetch sound copies of what is damaged or missing.
+    """
     problems: list[Problem] = []
-    wanted = _references(names, pins, problems)
+    wanted = _references(documents, problems)
     addresses = list(objects.addresses())
-    children: dict[str, Iterable[str]] = {}
-    damaged: dict[str, str] = {}
+    notes = _Notes(objects, documents) if full else None
+    read = notes.read if notes else partial(objects.verify, whole=False)
     nbytes = 0
-    for done, address in enumerate(addresses):
-        try:
-            record = objects.verify(address)
-            children[address] = record.children.values()
-            nbytes += record.nbytes if record.filename else 0
-        except NotFound:  # collected meanwhile
-            continue
-        except Damaged as error:
-            damaged[address] = str(error)
-        if report:
-            report(done + 1, len(addresses))
-    for address in _missing({*wanted, *(c for some in children.values() for c in some)}, addresses, objects):
-        damaged[address] = f"{address} is missing; restore it from another store or put the same value again."
-    needed_by = _needed_by(wanted, children)
-    problems += [Problem(a, what, tuple(sorted(needed_by.get(a, ())))) for a, what in sorted(damaged.items())]
+    children: set[str] = set()
+    damaged: dict[str, str] = {}
+    try:
+        with closing(_examine(objects, addresses, read, progress)) as examined:
+            for one in examined:
+                nbytes += one.nbytes
+                children.update(one.children)
+                if one.damage:
+                    damaged[one.address] = one.damage
+                if notes:
+                    notes.take(one)
+    except BaseException:
+        if notes:
+            notes.save()
+        raise
+    for address in sorted({*wanted, *children}.difference(addresses)):
+        if not objects.has(address):
+            damaged[address] = f"{address} is missing; restore it from another store or put the same value again."
+    affected = _spread(wanted, _needs(objects, addresses)) if damaged else {}
+    failures = _repair(objects, repair_from, damaged) if repair_from else dict.fromkeys(damaged, "")
+    for address, what in sorted(damaged.items()):
+        names = tuple(sorted(affected.get(address, ())))
+        problems.append(Problem(address, what + failures.get(address, ""), names, address not in failures))
+    if notes:
+        notes.remove()
     return FsckReport(len(addresses), nbytes, tuple(problems))
 
 
-def _references(names: Names, pins: Pins, problems: list[Problem]) -> dict[str, set[str]]:
-    """Return the names and pins that need each address; what cannot be read is added to ``problems``."""
-    wanted: dict[str, set[str]] = {}  # address -> the names that need it
-    seen: dict[str, list[int]] = {}
-    for key in names.keys():  # noqa: SIM118 (not a mapping)
+def verify(source: Objects, target: Objects, wanted: Wanted, progress: OnProgress | None = None) -> FsckReport:
+    """Read in ``target``, whole, every object that these values of ``source`` consist of.
+
+    Raises:
+        NotFound, Damaged: a record of the source cannot be read, so what is needed is not known.
+    """
+    needed = needed_by(source, set(wanted))
+    affected = _spread(wanted, needed.children)
+    nbytes, problems = 0, []
+    with closing(_examine(target, list(needed.children), target.verify, progress, needed.nbytes)) as examined:
+        for one in examined:
+            nbytes += one.nbytes
+            what = one.damage or ("" if one.present else f"{one.address} is missing in {target.place}; push it again.")
+            if what:
+                problems.append(Problem(one.address, what, tuple(sorted(affected.get(one.address, ())))))
+    return FsckReport(len(needed.children), nbytes, tuple(problems))
+
+
+@dataclass(frozen=True, slots=True)
+class _Examined:
+    """What reading one object has shown."""
+
+    address: str
+    nbytes: int = 0
+    children: tuple[str, ...] = ()
+    damage: str = ""
+    present: bool = True
+
+
+def _examine(
+    objects: Objects,
+    addresses: Collection[str],
+    read: Callable[[str], Record],
+    progress: OnProgress | None,
+    nbytes: Mapping[str, int] | None = None,
+) -> Generator[_Examined, None, None]:
+    """Read objects, several at a time; yield in order what that shows."""
+
+    def examine(address: str) -> _Examined:
         try:
-            version = names.read(key)
-            wanted.setdefault(version.address, set()).add(version.name)
-            seen.setdefault(version.name, []).append(version.version)
-        except NotFound:  # taken away meanwhile
-            continue
+            record = read(address)
+        except NotFound:  # of what was listed: collected meanwhile
+            return _Examined(address, present=False)
         except Damaged as error:
-            problems.append(Problem(key, str(error)))
-    for key in pins.keys():  # noqa: SIM118 (not a mapping)
-        try:
-            wanted.setdefault(pins.read(key), set()).add("a pin")
-        except NotFound:  # taken away meanwhile
-            continue
-        except Damaged as error:
-            problems.append(Problem(key, str(error)))
+            gone = not objects.has(address)  # collected while it was read
+            return _Examined(address, present=False) if gone else _Examined(address, damage=str(error))
+        return _Examined(address, record.nbytes if record.filename else 0, tuple(record.children.values()))
+
+    sizes = nbytes or {}
+    done, done_nbytes, of_nbytes = 0, 0, sum(sizes.values()) if nbytes else None
+    at_once = max(objects.writes_at_once, os.cpu_count() or 1)
+    for one in in_order(examine, addresses, at_once, lambda address: sizes.get(address, 0)):
+        done, done_nbytes = done + 1, done_nbytes + one.nbytes
+        yield one
+        if progress:
+            progress(Progress(done, len(addresses), done_nbytes, of_nbytes))
+
+
+class _Notes:
+    """How far a full check has come, left behind as a document for the one that goes on.
+
+    A note says up to which address everything was read whole since the check began, and what of that was damaged.
+    """
+
+    def __init__(self, objects: Objects, documents: Documents) -> None:
+        self._objects = objects
+        self._documents = documents
+        self._began_at = self._saved_at = time.time()
+        self._upto, self._damaged = "", set[str]()
+        for key in documents.keys(_NOTES):
+            with suppress(NotFound, Damaged):  # what is not known to have been read is read
+                note = unseal(documents.read(key), key)
+                if time.time() - note["began_at"] < _NOTES_HOLD_FOR_SECONDS and note["upto"] > self._upto:
+                    self._began_at, self._upto, self._damaged = note["began_at"], note["upto"], set(note["damaged"])
+        self._read_before = self._upto
+        self._damaged_before = frozenset(self._damaged)
+
+    def read(self, address: str) -> Record:
+        """Read an object whole; of one that was read before, and that no put has found since, only the record."""
+        was_sound = address <= self._read_before and address not in self._damaged_before
+        if was_sound and self._objects.touched_at(address) < self._began_at:
+            return self._objects.record(address)
+        return self._objects.verify(address)
+
+    def take(self, one: _Examined) -> None:
+        """Note what reading the next object has shown."""
+        self._upto = max(self._upto, one.address)
+        (self._damaged.add if one.damage else self._damaged.discard)(one.address)
+        if time.time() - self._saved_at > _NOTED_EVERY_SECONDS:
+            self.save()
+
+    def save(self) -> None:
+        """Leave a note in place of earlier ones."""
+        self._saved_at = time.time()
+        earlier = list(self._documents.keys(_NOTES))
+        note = {"began_at": self._began_at, "upto": self._upto, "damaged": sorted(self._damaged)}
+        with suppress(Unavailable):  # a store that may only be read is checked from the beginning each time
+            if self._upto:
+                self._documents.create(f"{_NOTES}{time.time_ns()}.json", seal(note))
+            for key in earlier:
+                self._documents.remove(key)
+
+    def remove(self) -> None:
+        """Take the notes away: the check is complete."""
+        for key in list(self._documents.keys(_NOTES)):
+            self._documents.remove(key)
+
+
+def _references(documents: Documents, problems: list[Problem]) -> Wanted:
+    """Return what needs each address: names, pins, runs. What cannot be read is added to ``problems``."""
+    names, pins, manifests = Names(documents), Pins(documents), Manifests(documents)
+    wanted: Wanted = defaultdict(set)
+    seen: dict[str, list[int]] = defaultdict(list)
+
+    def readable(keys: Iterable[str], read: Callable[[str], Reference]) -> Iterator[Reference]:
+        for key in keys:
+            try:
+                yield read(key)
+            except NotFound:  # taken away meanwhile
+                continue
+            except Damaged as error:
+                problems.append(Problem(key, str(error)))
+
+    for version in readable(names.keys(), names.read):
+        wanted[version.address].add(version.name)
+        seen[version.name].append(version.version)
+    for address in readable(pins.keys(), pins.read):
+        wanted[address].add("a pin")
+    for manifest in readable(manifests.keys(), manifests.read):
+        for address in manifest.addresses():
+            wanted[address].add(f"the run {manifest.run}")
     for name, versions in seen.items():
         if gaps := sorted(set(range(min(versions), max(versions))) - set(versions)):
             problems.append(Problem(f"names/{name}", f"version {gaps[0]} of the name {name!r} is missing; restore it."))
     return wanted
 
 
-def _missing(wanted: set[str], present: list[str], objects: Objects) -> list[str]:
-    return [address for address in sorted(wanted - set(present)) if not objects.has(address)]
+def _needs(objects: Objects, addresses: Iterable[str]) -> dict[str, set[str]]:
+    """Return what each object needs, its sources too, as far as that can be read."""
+
+    def needs(address: str) -> set[str]:
+        try:
+            return objects.needs(address)
+        except (NotFound, Damaged):
+            return set()
+
+    some = list(addresses)
+    return dict(zip(some, in_order(needs, some, objects.writes_at_once), strict=True))
 
 
-def _needed_by(wanted: dict[str, set[str]], children: dict[str, Iterable[str]]) -> dict[str, set[str]]:
-    """Spread the names from the trees they are given to down to every object those need."""
+def _spread(wanted: Wanted, needs: Mapping[str, Collection[str]]) -> Wanted:
+    """Spread the names from the values they stand for down to every object those need."""
     needed = {address: set(names) for address, names in wanted.items()}
     queue = list(needed)
     while queue:
         address = queue.pop()
-        for child in children.get(address, ()):
-            have = needed.setdefault(child, set())
+        for below in needs.get(address, ()):
+            have = needed.setdefault(below, set())
             if not needed[address] <= have:
                 have |= needed[address]
-                queue.append(child)
+                queue.append(below)
     return needed
+
+
+def _repair(objects: Objects, source: Objects, damaged: Collection[str]) -> dict[str, str]:
+    """Write what is damaged or missing anew; return why that failed, for those where it did."""
+    failures = {}
+    needs = _needs(objects, damaged)
+    for address in sorted(damaged, key=lambda one: len(needs[one].intersection(damaged))):
+        try:
+            if not _is_sound(objects, address):  # it may be, now that what it takes leaves from is
+                restore(source, objects, address)
+        except (NotFound, Damaged, Unavailable) as error:
+            failures[address] = f" It could not be repaired: {error}"
+    return failures
+
+
+def _is_sound(objects: Objects, address: str) -> bool:
+    try:
+        objects.verify(address)
+    except (NotFound, Damaged):
+        return False
+    return True

@@ -49,9 +49,9 @@ def machine_errors(doing: str) -> Iterator[None]:
         ) from error
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def sync(path: Path) -> None:
+    """Make a file's content, or the names in a folder, durable."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -65,13 +65,23 @@ def make_folder(folder: Path) -> None:
     make_folder(folder.parent)
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o750)
-    sync_folder(folder.parent)
+    sync(folder.parent)
 
 
-def write_file(path: Path, pieces: Iterable[bytes | memoryview], *, sync: bool = True) -> int:
+def make_folders(folders: Iterable[Path]) -> None:
+    """Create folders that lie side by side, and make that durable together."""
+    missing = [folder for folder in folders if not folder.is_dir()]
+    if missing:
+        make_folder(missing[0].parent)
+        for folder in missing:
+            folder.mkdir(mode=0o750, exist_ok=True)
+        sync(missing[0].parent)
+
+
+def write_file(path: Path, pieces: Iterable[bytes | memoryview], *, synced: bool = True) -> int:
     """Create ``path``, which must not exist, with the given content, read-only and synced; return its size.
 
-    Without ``sync`` it is durable only after ``sync_together``.
+    Not ``synced``, it is durable only after ``sync_together``.
     """
     written = 0
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
@@ -83,7 +93,7 @@ def write_file(path: Path, pieces: Iterable[bytes | memoryview], *, sync: bool =
                 written += count
                 left = left[count:]
         os.fchmod(descriptor, _READ_ONLY)
-        if sync:
+        if synced:
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
@@ -92,21 +102,16 @@ def write_file(path: Path, pieces: Iterable[bytes | memoryview], *, sync: bool =
 
 def sync_together(paths: Sequence[Path]) -> None:
     """Make files and folders of one file system durable; many of them by syncing all of it at once, where it can be."""
-    if len(paths) > _FEW_PATHS and sys.platform == "linux":
-        descriptor = os.open(paths[0], os.O_RDONLY)
-        try:
-            libc = ctypes.CDLL(None, use_errno=True)
-            if libc.syncfs(descriptor):
-                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(paths[0]))
-        finally:
-            os.close(descriptor)
+    if len(paths) <= _FEW_PATHS or sys.platform != "linux":
+        for path in paths:
+            sync(path)
         return
-    for path in paths:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    descriptor = os.open(paths[0], os.O_RDONLY)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(descriptor):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(paths[0]))
+    finally:
+        os.close(descriptor)
 
 
 class WriteAhead:
@@ -185,15 +190,15 @@ def publish_folder(folder: Path, target: Path) -> bool:
 
     The move is atomic and never replaces: a folder that is not empty cannot be renamed over.
     """
-    sync_folder(folder)
+    sync(folder)
+    make_folder(target.parent)
     moved = move_folder(folder, target)
-    sync_folder(target.parent)  # also where it was there: whoever made it may have died before doing so
+    sync(target.parent)  # also where it was there: whoever made it may have died before doing so
     return moved
 
 
 def move_folder(folder: Path, target: Path) -> bool:
     """Move a synced folder to ``target``, whose parent has to be synced afterwards; False when that exists already."""
-    make_folder(target.parent)
     try:
         folder.rename(target)
     except OSError as error:
@@ -213,7 +218,7 @@ def publish_file(path: Path, content: bytes, staging: Path) -> bool:
             created = True
         except FileExistsError:
             created = False
-    sync_folder(path.parent)  # whoever made it may have died before doing so
+    sync(path.parent)  # whoever made it may have died before doing so
     return created
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from smalti.errors import NotFound
-from smalti.store.commit import machine_errors, publish_file, sync_folder
+from smalti.store.commit import machine_errors, publish_file, sync
 
 
 class LocalDocuments:
@@ -46,7 +46,7 @@ class LocalDocuments:
             path = self._root / key
             path.unlink(missing_ok=True)
             if path.parent.is_dir():
-                sync_folder(path.parent)
+                sync(path.parent)
 
 
 def _files_below(folder: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from smalti.store.commit import machine_errors, sync_folder, write_file
+from smalti.store.commit import machine_errors, sync, write_file
 
 _PROBE_NBYTES = 64 * 1024 * 1024
 _SYNC_ROUNDS = 10
@@ -61,7 +61,7 @@ def examine(root: Path) -> FileSystem:
 def _small_write_ms(folder: Path, number: int) -> float:
     start = time.perf_counter()
     write_file(folder / str(number), [b"x" * 4096])
-    sync_folder(folder)
+    sync(folder)
     return (time.perf_counter() - start) * 1e3
 
 

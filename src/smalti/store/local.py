@@ -21,7 +21,7 @@ from smalti.store import recipe as recipes
 from smalti.store import record as records
 from smalti.store.assembly import load_content, load_recipe, load_record
 from smalti.store.backend import Content
-from smalti.store.commit import alone, machine_errors, make_folder, publish_folder, spool, staged_folder, sync_folder
+from smalti.store.commit import alone, machine_errors, make_folder, publish_folder, spool, staged_folder, sync
 from smalti.store.content import FileContent
 from smalti.store.index import Index
 from smalti.store.local_intake import LocalIntake, local_intake
@@ -138,21 +138,20 @@ class LocalObjects:
             raise Damaged(f"{self.folder(address)} is no folder of an object; move it away.") from error
         if found != expected:
             raise Damaged(f"the folder of {address} holds {sorted(found)}, but {sorted(expected)} were stored.")
-        if recipe:
-            recipes.delta_slices(record, recipe)
-        if not whole and stamp == self.index.stamp(address):
-            # Nobody has written to the files since they were read whole.
+        slices = recipes.own_slices(record, recipe)
+        if not whole and stamp == self.index.stamp(address):  # nobody has written to it since it was read whole
             if record.filename:
                 Reader(record, self.content(record)).sample(_SAMPLED_LEAVES)
-            for source in recipe.sources if recipe else ():
-                self.verify(source, whole=False)
-            return record
-        if record.filename:
-            reader = Reader(record, self.content(record))
-            reader.whole()
-            if not reader.framing_is_sound():
-                raise Damaged(f"{own[-1]} of {address} is damaged outside its content, in its file format's header.")
-        self.remember([(record, recipe)], stamp)
+        else:
+            if record.filename:
+                reader = Reader(record, self.content(record))
+                for start, stop in slices:
+                    reader.verify(start, stop)
+                if not reader.framing_is_sound():
+                    raise Damaged(f"{own[-1]} of {address} is damaged outside its content, in its format's header.")
+            self.remember([(record, recipe)], stamp)
+        for source in recipe.sources if recipe else ():
+            self.verify(source, whole=False)
         return record
 
     def intake(self) -> AbstractContextManager[LocalIntake]:
@@ -185,7 +184,7 @@ class LocalObjects:
     def reachable(self, roots: set[str]) -> set[str]:
         """Return the roots and all they need. What an object needs never changes but by a repair, which says so."""
         for address in self.index.unknown(set(self.addresses())):
-            self._remember(self.record(address), self.recipe(address), stamp="")
+            self._remember([(self.record(address), self.recipe(address))], stamp="")
         return self.index.reachable(roots)
 
     def nbytes_kept(self, address: str) -> int:
@@ -226,7 +225,7 @@ class LocalObjects:
             if unless_touched_since is not None and touched > unless_touched_since:
                 publish_folder(folder / "removed", self.folder(address))  # or the put has written it anew
                 return False
-            sync_folder(self.folder(address).parent)
+            sync(self.folder(address).parent)
             return True
 
     def sweep(self, older_than_seconds: float) -> None:
@@ -242,7 +241,7 @@ class LocalObjects:
         self.index.clear()
         for address in self.addresses():
             try:
-                self._remember(self.record(address), self.recipe(address), stamp="")
+                self._remember([(self.record(address), self.recipe(address))], stamp="")
             except Damaged:
                 continue
 
@@ -283,18 +282,23 @@ class LocalObjects:
     def remember(self, written: Iterable[tuple[Record, Recipe | None]], stamp: str | None = None) -> None:
         """The objects are safe already; a full disk must not make their index the reason to fail."""
         with suppress(sqlite3.Error, OSError):
-            for record, recipe in written:
-                self._remember(record, recipe, stamp)
+            self._remember(written, stamp)
 
-    def _remember(self, record: Record, recipe: Recipe | None, stamp: str | None = None) -> None:
-        own = recipes.own_leaves(record, recipe).ids.tobytes()
-        needs = {*record.children.values(), *(recipe.sources if recipe else ())}
-        self.index.add(record.address, own, self._stamp(record.address) if stamp is None else stamp, needs)
+    def _remember(self, written: Iterable[tuple[Record, Recipe | None]], stamp: str | None) -> None:
+        self.index.add_all(
+            (
+                record.address,
+                recipes.own_leaves(record, recipe).ids.tobytes(),
+                self._stamp(record.address) if stamp is None else stamp,
+                {*record.children.values(), *(recipe.sources if recipe else ())},
+            )
+            for record, recipe in written
+        )
 
     def _forget_if_possible(self, address: str) -> None:
         """What the index keeps of an object that is gone is never looked at, so it may stay on a full disk."""
         with suppress(sqlite3.Error, OSError):
-            self.index.forget(address)
+            self.index.forget([address])
 
     def _quarantine(self, address: str) -> None:
         self._forget_if_possible(address)

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 
 from smalti.store import recipe as recipes
 from smalti.store import record as records
-from smalti.store.commit import WriteAhead, machine_errors, move_folder, staged_folder, sync_together, write_file
+from smalti.store.commit import (
+    WriteAhead,
+    machine_errors,
+    make_folders,
+    move_folder,
+    staged_folder,
+    sync,
+    sync_together,
+    write_file,
+)
 from smalti.store.recipe import DELTA, RECIPE, Recipe
 from smalti.store.record import Record, record_of
 from smalti.store.values import Encoded
@@ -19,7 +28,7 @@ if TYPE_CHECKING:
     from smalti.store.local import LocalObjects
 
 _LARGE_NBYTES = 4 * 1024 * 1024  # from here on waiting for the disk is the smaller part
-_MOST_STAGED = 256
+_MOST_STAGED = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +48,15 @@ class LocalIntake:
         added: address -> bytes added, 0 where a sound copy was there already.
     """
 
-    def __init__(self, objects: LocalObjects, staging: Path, folders: ExitStack) -> None:
+    def __init__(self, objects: LocalObjects, staging: Path, cleanup: ExitStack) -> None:
         self.added: dict[str, int] = {}
         self._objects = objects
         self._staging = staging
-        self._folders = folders
+        self._cleanup = cleanup
+        self._folder: Path | None = None  # holds the objects' folders, by number
+        self._count = 0
         self._staged: list[_Staged] = []
-        self._shards: set[Path] = set()  # folders with new names in them
+        self._found: list[str] = []
 
     def put(self, encoded: Encoded, alike: Sequence[str] = ()) -> Record:
         """Hash an object and take it in."""
@@ -70,29 +81,27 @@ class LocalIntake:
         with machine_errors(f"storing {record.address} in {self._objects.root}"):
             if not self._is_there(record):
                 self._stage(record, encoded, alike, self._fresh_folder())
-        if len(self._staged) >= _MOST_STAGED or record.nbytes >= _LARGE_NBYTES:
+        # What may be a source of the next near-duplicate has to be known by then.
+        if len(self._staged) >= _MOST_STAGED or record.nbytes >= recipes.LEAST_SAVED_NBYTES:
             self.flush()
 
     def flush(self) -> None:
         """Make what was taken in durable, then visible in the order it came, then durably so."""
-        if not self._staged and not self._shards:
-            return
         with machine_errors(f"storing {len(self._staged)} objects in {self._objects.root}"):
-            folders = [staged.folder for staged in self._staged]
-            sync_together([path for folder in folders for path in (*folder.iterdir(), folder)])
-            new = []
+            sync_together([path for staged in self._staged for path in (*staged.folder.iterdir(), staged.folder)])
+            # What the index says they need may be of an earlier form; gc would take away what the new one needs.
+            self._objects.index.forget([staged.record.address for staged in self._staged])
+            shards = self._shards([staged.record.address for staged in self._staged])
+            make_folders(shards)
             for staged in self._staged:
-                address = staged.record.address
-                # What the index says it needs may be of an earlier form; gc would take away what this one needs.
-                self._objects.index.forget(address)
-                if move_folder(staged.folder, self._objects.folder(address)):
-                    self.added[address] = staged.nbytes
-                    new.append((staged.record, staged.recipe))
-                self._shards.add(self._objects.folder(address).parent)
-            sync_together(sorted(self._shards))
-        self._objects.remember(new)
+                if move_folder(staged.folder, self._objects.folder(staged.record.address)):
+                    self.added[staged.record.address] = staged.nbytes
+            sync_together(shards)
+            for shard in self._shards(self._found):  # whoever made what was there may have died before syncing
+                sync(shard)
+        self._objects.remember([(s.record, s.recipe) for s in self._staged if self.added[s.record.address]])
         self._staged.clear()
-        self._shards.clear()
+        self._found.clear()
 
     def _is_there(self, record: Record) -> bool:
         """Tell whether the object is taken in, or a sound copy of it was there already."""
@@ -101,7 +110,7 @@ class LocalIntake:
         self.added[record.address] = 0
         if not self._objects.keep(record.address):
             return False
-        self._shards.add(self._objects.folder(record.address).parent)  # whoever made it may have died before syncing
+        self._found.append(record.address)
         return True
 
     def _stage(
@@ -121,23 +130,32 @@ class LocalIntake:
         if encoded and recipe:
             files |= {RECIPE: [recipe.dump()], DELTA: recipes.delta(record, encoded, recipe)}
         elif encoded and encoded.spooled:
-            nbytes += encoded.spooled.stat().st_size
-            encoded.spooled.rename(folder / encoded.filename)
+            encoded.spooled.chmod(0o444)
+            nbytes = encoded.spooled.rename(folder / record.filename).stat().st_size
         elif ahead:
-            nbytes += ahead.finish()
+            nbytes = ahead.finish()
         elif encoded:
-            files[encoded.filename] = encoded.file
-        nbytes += sum(write_file(folder / name, pieces, sync=False) for name, pieces in files.items())
+            files[record.filename] = encoded.file
+        nbytes += sum(write_file(folder / name, pieces, synced=False) for name, pieces in files.items())
         self._staged.append(_Staged(record, recipe, folder, nbytes))
 
     def _fresh_folder(self) -> Path:
-        return self._folders.enter_context(staged_folder(self._staging))
+        if self._folder is None:
+            self._folder = self._cleanup.enter_context(staged_folder(self._staging))
+        folder = self._folder / str(self._count)
+        folder.mkdir(mode=0o750)
+        self._count += 1
+        return folder
+
+    def _shards(self, addresses: list[str]) -> list[Path]:
+        """Return the folders that hold the objects' folders."""
+        return sorted({self._objects.folder(address).parent for address in addresses})
 
 
 @contextmanager
 def local_intake(objects: LocalObjects, staging: Path) -> Iterator[LocalIntake]:
     """Give an intake; what it took in is durable when the context ends well, and gone when it does not."""
-    with ExitStack() as folders:
-        intake = LocalIntake(objects, staging, folders)
+    with ExitStack() as cleanup:
+        intake = LocalIntake(objects, staging, cleanup)
         yield intake
         intake.flush()

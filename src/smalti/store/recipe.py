@@ -200,7 +200,7 @@ def framing_nbytes(encoded: Encoded) -> int:
 def delta(record: Record, encoded: Encoded, recipe: Recipe) -> list[bytes | memoryview]:
     """Return what goes into ``delta.bin``: the framing, then the new leaves."""
     parts: list[bytes | memoryview] = [_pack_framing(encoded)]
-    for start, stop in delta_slices(record, recipe):
+    for start, stop in own_slices(record, recipe):
         base = 0
         for data in (buffer.data for buffer in encoded.buffers):
             low, high = max(start - base, 0), min(stop - base, data.nbytes)
@@ -232,13 +232,20 @@ def unpack_framing(packed: bytes) -> bytes:
     return framing
 
 
-def delta_slices(record: Record, recipe: Recipe) -> list[tuple[int, int]]:
-    """Return where the new leaves begin and end in the object's content, in order."""
+def own_slices(record: Record, recipe: Recipe | None) -> list[tuple[int, int]]:
+    """Return where in the object's content begins and ends what its own file holds, in order.
+
+    Raises:
+        Damaged: the recipe puts together another number of bytes.
+    """
+    content_nbytes = sum(nbytes for _, nbytes in record.buffers)
+    if recipe is None:
+        return [(0, content_nbytes)] if content_nbytes else []
     slices, position = [], 0
     for extent in recipe.extents:
         if extent.source == OWN:
             slices.append((position, position + extent.nbytes))
         position += extent.nbytes
-    if position != sum(nbytes for _, nbytes in record.buffers):
+    if position != content_nbytes:
         raise Damaged(f"{RECIPE} of {record.address} puts together {position} bytes, not those that were stored.")
     return slices

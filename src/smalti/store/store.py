@@ -12,13 +12,17 @@ from smalti import digest
 from smalti.canonical import Json, normalise
 from smalti.errors import Ambiguous, NotFound, Refused
 from smalti.store.backend import Documents, Intake, Objects
-from smalti.store.check import FsckReport, fsck
+from smalti.store.check import FsckReport, fsck, verify
 from smalti.store.commit import create_file, machine_errors
+from smalti.store.diff import Diff, diff
 from smalti.store.gc import DAY_SECONDS, GcReport, Pins, collect
+from smalti.store.long_work import OnProgress
+from smalti.store.manifests import Manifest, Manifests, Use
 from smalti.store.names import Names, NameVersion
 from smalti.store.reader import Reader
 from smalti.store.record import Record, tree_record
-from smalti.store.transfer import Progress, TransferReport, absent, encoded_of, transfer
+from smalti.store.stats import StoreStats, stats
+from smalti.store.transfer import TransferReport, encoded_of, transfer
 from smalti.store.values import Buffer, Encoded, Ref, Tree
 
 
@@ -39,10 +43,13 @@ class Store:
     eight hexadecimal digits will do.
     """
 
-    def __init__(self, objects: Objects, documents: Documents, codecs: Codecs) -> None:
+    def __init__(
+        self, objects: Objects, documents: Documents, codecs: Codecs, manifests: Manifests | None = None
+    ) -> None:
         self._objects = objects
         self._documents = documents
         self._names = Names(documents)
+        self._manifests = manifests or Manifests(documents)
         self._codecs = codecs
 
     def __repr__(self) -> str:
@@ -170,7 +177,15 @@ class Store:
 
     def record(self, ref: Ref | str) -> Record:
         """Return what is known of an object without reading its content."""
-        return self._objects.record(self.resolve(ref))
+        address = self.resolve(ref)
+        try:
+            return self._objects.record(address)
+        except NotFound as error:
+            if not (uses := self._manifests.released_uses(address)):
+                raise
+            runs = [use.run for use in uses if use.role == "wrote"]
+            again = f"run {' or '.join(runs)} again to make it" if runs else "no run of this store wrote it"
+            raise NotFound(f"{address} was released with the run {uses[0].run} and collected; {again}.") from error
 
     def ref(self, ref: Ref | str) -> Ref:
         """Return the full reference for any form of one."""
@@ -197,7 +212,7 @@ class Store:
                 raise Refused(f"{path} exists already; name another place.")
 
     def push(
-        self, target: Store, refs: Iterable[Ref | str] | None = None, progress: Progress | None = None
+        self, target: Store, refs: Iterable[Ref | str] | None = None, progress: OnProgress | None = None
     ) -> TransferReport:
         """Bring values to another store: those given, or everything that has a name or a pin.
 
@@ -216,15 +231,10 @@ class Store:
         return transfer(ours, theirs, addresses, names, progress)
 
     def pull(
-        self, source: Store, refs: Iterable[Ref | str] | None = None, progress: Progress | None = None
+        self, source: Store, refs: Iterable[Ref | str] | None = None, progress: OnProgress | None = None
     ) -> TransferReport:
         """Bring values from another store to this one; see :meth:`push`."""
         return source.push(self, refs, progress)
-
-    def absent_in(self, target: Store) -> list[str]:
-        """Return the objects that our names and pins need and another store lacks."""
-        roots = {version.address for version in self.names()} | set(self.pins())
-        return absent(self._objects, target._objects, roots)
 
     def _keep(self, address: str) -> None:
         """Make an object that is needed from now on young, lest a collection that is at work removes it."""
@@ -240,6 +250,7 @@ class Store:
     def rebuild_index(self) -> None:
         """Make the index anew from the files; without one, near-duplicates are stored whole."""
         self._objects.rebuild_index()
+        self._manifests.rebuild_index()
 
     def names(self) -> Iterator[NameVersion]:
         """Yield the latest version of every name, in order."""
@@ -267,17 +278,93 @@ class Store:
         """Return the addresses that are pinned."""
         return Pins(self._documents).all()
 
+    def add_manifest(
+        self,
+        run: str,
+        *,
+        inputs: Mapping[str, Ref | str] | None = None,
+        outputs: Mapping[str, Ref | str] | None = None,
+        made_by: Any = None,
+    ) -> Manifest:
+        """Write down what a run read, wrote and ran on. What it names stays until the run is released.
+
+        Args:
+            run: what the run is called: one part of a name, and no other run's.
+            inputs, outputs: what each value was called in the run -> a reference to it.
+            made_by: code version, parameters, machine: anything that JSON can hold.
+
+        Raises:
+            NotFound, Ambiguous: a reference fits nothing, or several things.
+            Refused: the run has another manifest already, or something given is not as said above.
+        """
+        read, wrote = ({name: self.resolve(r) for name, r in (refs or {}).items()} for refs in (inputs, outputs))
+        for address in {*read.values(), *wrote.values()}:
+            self._keep(address)
+        return self._manifests.add(run, read, wrote, made_by)
+
+    def manifest(self, run: str) -> Manifest:
+        """Return what a run read, wrote and ran on, also when it was released.
+
+        Raises:
+            NotFound: the run has no manifest.
+        """
+        return self._manifests.get(run)
+
+    def manifests(self) -> Iterator[Manifest]:
+        """Yield the manifest of every run, in order of their names."""
+        return self._manifests.all()
+
+    def runs_of(self, ref: Ref | str) -> list[Use]:
+        """Return the runs that read or wrote a value, and which of the two, in order of their names."""
+        return self._manifests.uses(self.resolve(ref))
+
+    def release(self, run: str) -> Manifest:
+        """Let the values that a run read and wrote be collected, unless something else needs them.
+
+        Its manifest still says what they were, and ``runs_of`` still finds it.
+
+        Raises:
+            NotFound: the run has no manifest.
+        """
+        return self._manifests.release(run)
+
     def gc(self, *, dry_run: bool = True, grace_seconds: float = DAY_SECONDS) -> GcReport:
-        """Collect what no name and no pin leads to; see :mod:`smalti.store.gc`. By default only say what would go.
+        """Collect what no name, pin or run leads to; see :mod:`smalti.store.gc`. By default only say what would go.
 
         Nothing is removed the first time it is found: it is condemned, and removed by a later collection, at least
         ``grace_seconds`` after, if still nothing needs it.
         """
-        return collect(self._objects, self._documents, self._names, dry_run=dry_run, grace_seconds=grace_seconds)
+        parts = (self._objects, self._documents, self._names, self._manifests)
+        return collect(*parts, dry_run=dry_run, grace_seconds=grace_seconds)
 
-    def fsck(self, report: Callable[[int, int], None] | None = None) -> FsckReport:
-        """Re-read and re-hash everything; ``report(done, total)`` is called as objects are checked."""
-        return fsck(self._objects, self._names, Pins(self._documents), report)
+    def fsck(
+        self, progress: OnProgress | None = None, *, full: bool = False, repair_from: Store | None = None
+    ) -> FsckReport:
+        """Check every name, pin, record and list of files, and content as said in :func:`smalti.store.check.fsck`.
+
+        Args:
+            full: read every byte, not only where a file does not look as it did when it was last read whole.
+            repair_from: a store that may hold sound copies of what is damaged or missing; they are written here.
+        """
+        source = repair_from._objects if repair_from else None
+        return fsck(self._objects, self._documents, full=full, repair_from=source, progress=progress)
+
+    def verify(
+        self, target: Store, refs: Iterable[Ref | str] | None = None, progress: OnProgress | None = None
+    ) -> FsckReport:
+        """Read in another store, whole, all that our values consist of, and say what is missing or damaged there."""
+        wanted: dict[str, set[str]] = {}
+        for ref in refs if refs is not None else [*(named.name for named in self.names()), *self.pins()]:
+            wanted.setdefault(self.resolve(ref), set()).add(str(ref))
+        return verify(self._objects, target._objects, wanted, progress)
+
+    def diff(self, before: Ref | str, after: Ref | str) -> Diff:
+        """Compare two values, by their records alone: what was added, removed and changed, and where."""
+        return diff(self._objects, self.resolve(before), self.resolve(after))
+
+    def stats(self, progress: OnProgress | None = None) -> StoreStats:
+        """Add up what the store holds, by kind and name, and what keeping every piece once saves."""
+        return stats(self._objects, self._documents, progress)
 
     def _tree(self, record: Record, read: Callable[[str], Any]) -> Tree:
         children = {name: read(address) for name, address in record.children.items()}

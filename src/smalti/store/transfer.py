@@ -1,21 +1,31 @@
 """Moving values between two stores: only what is missing, children before trees, names last.
 
 Interrupted at any point, the target holds whole values only, and the next transfer goes on with what is still missing.
+Of an object that resembles others in the target, only the leaves that these lack are read from the source.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from graphlib import TopologicalSorter
+from itertools import accumulate, chain
 
-from smalti.store.backend import Objects
+import numpy as np
+
+from smalti.errors import Damaged, NotFound
+from smalti.store import recipe as recipes
+from smalti.store.backend import Content, Objects
+from smalti.store.long_work import OnProgress, Progress, in_order
 from smalti.store.names import Names
 from smalti.store.reader import Reader
+from smalti.store.recipe import OWN, Extent
 from smalti.store.record import Record
 from smalti.store.values import Buffer, Encoded
 
-Progress = Callable[[int, int, int], None]
+_RUNS_AT_ONCE = 8  # of leaves, fetched for one object
+_RESEMBLING_NBYTES = 256 * 1024  # so much a recipe has to save: from here on objects may take leaves from others
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +35,37 @@ class TransferReport:
     Attributes:
         needed: objects that the names and values lead to.
         sent: objects that were missing in the target and are there now.
+        nbytes_read: bytes of content that were read from the source.
         nbytes: bytes that the target grew by.
         names: names that stand for the same value in both stores now.
     """
 
     needed: int
     sent: int
+    nbytes_read: int
     nbytes: int
     names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """Objects that some values consist of.
+
+    Attributes:
+        children: of each address, what a tree names.
+        nbytes: of each address, the size of the object's own content.
+    """
+
+    children: dict[str, tuple[str, ...]]
+    nbytes: dict[str, int]
+
+    def generations(self) -> Iterator[tuple[str, ...]]:
+        """Yield the addresses, each generation after all that it needs."""
+        order = TopologicalSorter(self.children)
+        order.prepare()
+        while generation := order.get_ready():
+            yield generation
+            order.done(*generation)
 
 
 def transfer(
@@ -40,7 +73,7 @@ def transfer(
     target: tuple[Objects, Names],
     addresses: Iterable[str],
     names: Iterable[str],
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> TransferReport:
     """Bring values and names from one store to another, each object verified as it is read.
 
@@ -48,7 +81,7 @@ def transfer(
         source, target: objects and names of the two stores.
         addresses: values to bring, whatever they are called.
         names: names to bring, with the value each stands for now.
-        progress: called with objects done, objects to do and bytes added so far.
+        progress: called after each object.
 
     Raises:
         NotFound: the source has no such value or name.
@@ -56,55 +89,167 @@ def transfer(
         Unavailable: the target could not be written; the same call again goes on from there.
     """
     (objects, source_names), (target_objects, target_names) = source, target
-    stands_for = {version.name: version.address for version in source_names.all() if version.name in set(names)}
-    records = _closure(objects, {*addresses, *stands_for.values()})
-    missing = [record for record in records if not target_objects.has(record.address)]
-    done = nbytes = 0
-
-    def send(record: Record) -> int:
-        return target_objects.write(record, encoded_of(objects, record) if record.filename else None)
-
-    with ThreadPoolExecutor(target_objects.writes_at_once) as pool:
-        # Trees after everything else, deepest first, so that the target never has a tree without its children.
-        flat = [record for record in missing if record.filename]
-        trees = [record for record in missing if not record.filename]
-        for batch in (pool.map(send, flat), map(send, trees)):
-            for added in batch:
-                done, nbytes = done + 1, nbytes + added
-                if progress:
-                    progress(done, len(missing), nbytes)
+    wanted = set(names)
+    stands_for = {version.name: version.address for version in source_names.all() if version.name in wanted}
+    needed = needed_by(objects, {*addresses, *stands_for.values()})
+    # What is there already is made young, lest a collection at work removes it before the names are given.
+    present = in_order(target_objects.touch, needed.children, target_objects.writes_at_once)
+    missing = {address for address, there in zip(needed.children, present, strict=True) if not there}
+    of_nbytes = sum(needed.nbytes[address] for address in missing)
+    generations = [sorted(missing.intersection(generation)) for generation in needed.generations()]
+    added: dict[str, int] = {}
+    done = done_nbytes = nbytes_read = 0
+    with closing(_send(objects, target_objects, generations, needed.nbytes, added)) as sent:
+        for fetched in sent:
+            done, done_nbytes = done + 1, done_nbytes + needed.nbytes[fetched.record.address]
+            nbytes_read += fetched.nbytes_read
+            if progress:
+                progress(Progress(done, len(missing), done_nbytes, of_nbytes))
     for name, address in sorted(stands_for.items()):
         target_names.give(name, address)
-    return TransferReport(len(records), len(missing), nbytes, tuple(sorted(stands_for)))
+    return TransferReport(
+        len(needed.children), len(missing), nbytes_read, sum(added.values()), tuple(sorted(stands_for))
+    )
 
 
-def absent(objects: Objects, target: Objects, addresses: Iterable[str]) -> list[str]:
-    """Return the objects that these values need and the target lacks."""
-    return [record.address for record in _closure(objects, set(addresses)) if not target.has(record.address)]
+def restore(source: Objects, target: Objects, address: str) -> None:
+    """Write a damaged or missing object anew from another store, after what is missing of those below it.
+
+    Raises:
+        NotFound, Damaged: the source has no sound copy.
+        Unavailable: the target could not be written.
+    """
+    fetched = _fetch(source, target, address)
+    for child in fetched.record.children.values():
+        if not target.has(child):
+            restore(source, target, child)
+    target.write(fetched.record, fetched.encoded, fetched.alike)
+    try:
+        target.verify(address)
+    except Damaged:  # what the write read of it, to see whether it has to be replaced, was sound
+        target.remove(address)
+        target.write(fetched.record, fetched.encoded, fetched.alike)
+        target.verify(address)
 
 
-def _closure(objects: Objects, roots: set[str]) -> list[Record]:
-    """Return the records of the roots and of everything below them, children before parents."""
-    found: dict[str, Record] = {}
-    stack = [(address, False) for address in sorted(roots, reverse=True)]
-    while stack:
-        address, below_is_done = stack.pop()
-        if address in found:
-            continue
-        record = objects.record(address)
-        if below_is_done or not record.children:
-            found[address] = record
-        else:
-            stack += [(address, True), *((child, False) for child in record.children.values())]
-    return list(found.values())
+def needed_by(objects: Objects, roots: set[str]) -> Needed:
+    """Return the roots and everything below them, from their records."""
+    found = Needed({}, {})
+    generation = sorted(roots)
+    while generation:
+        for record in in_order(objects.record, generation, objects.writes_at_once):
+            found.children[record.address] = tuple(record.children.values())
+            found.nbytes[record.address] = record.nbytes if record.filename else 0
+        below = {child for address in generation for child in found.children[address]}
+        generation = sorted(below - found.children.keys())
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    """An object of the source, verified, to be written to the target.
+
+    Attributes:
+        alike: objects of the target that have some of its leaves.
+        nbytes_read: bytes of its content that were read from the source.
+    """
+
+    record: Record
+    encoded: Encoded | None = None
+    alike: Sequence[str] = ()
+    nbytes_read: int = 0
+
+
+def _send(
+    source: Objects,
+    target: Objects,
+    generations: Sequence[Sequence[str]],
+    nbytes: dict[str, int],
+    added: dict[str, int],
+) -> Generator[_Fetched, None, None]:
+    """Bring objects over, generation by generation; yield each, and put down what it added to the target."""
+
+    def fetch(address: str) -> _Fetched:
+        return _fetch(source, target, address)
+
+    def send(address: str) -> _Fetched:
+        fetched = fetch(address)
+        added[address] = target.write(fetched.record, fetched.encoded, fetched.alike)
+        return fetched
+
+    if target.writes_at_once > 1:
+        for generation in generations:
+            yield from in_order(send, generation, target.writes_at_once, nbytes.__getitem__)
+        return
+    with target.intake() as intake:
+        for fetched in in_order(fetch, chain(*generations), source.writes_at_once, nbytes.__getitem__):
+            record = fetched.record
+            if record.nbytes >= _RESEMBLING_NBYTES and record.filename:
+                added[record.address] = target.write(record, fetched.encoded, fetched.alike)
+            else:
+                intake.write(record, fetched.encoded, fetched.alike)
+            yield fetched
+    added |= intake.added
+
+
+def _fetch(source: Objects, target: Objects, address: str) -> _Fetched:
+    record = source.record(address)
+    if not record.filename:
+        return _Fetched(record)
+    alike = target.alike(record, sorted(source.needs(address))) if record.nbytes >= _RESEMBLING_NBYTES else []
+    content = source.content(record)
+    offered: dict[str, tuple[Record, Content]] = {}
+    for other in alike:
+        with suppress(NotFound, Damaged):  # then it is of no use
+            kept = target.record(other)
+            if (there := target.content(kept)).stays:  # else reading it is traffic, too
+                offered[other] = kept, there
+    plan = recipes.plan(record, 0, list(offered), lambda a: _leaves(offered[a][0]))
+    if plan is None:
+        encoded = _encoded(record, content.framing(), Reader(record, content).whole())
+        return _Fetched(record, encoded, alike, record.nbytes)
+    ours = _reader(record, content)
+    theirs = [_reader(*offered[other]) for other in plan.sources]
+    whole = np.empty(record.nbytes, np.uint8)
+
+    def read(run: tuple[Extent, int]) -> int:
+        extent, end = run
+        place = slice(end - extent.nbytes, end)
+        if extent.source != OWN:
+            with suppress(Damaged):
+                data = theirs[extent.source].read(0, extent.start, extent.start + extent.nbytes)
+                whole[place] = np.frombuffer(data, np.uint8)
+                return 0
+        whole[place] = np.frombuffer(ours.read(0, place.start, place.stop), np.uint8)
+        return extent.nbytes
+
+    runs = zip(plan.extents, accumulate(extent.nbytes for extent in plan.extents), strict=True)
+    nbytes_read = sum(in_order(read, runs, 1 if content.stays else _RUNS_AT_ONCE))
+    ends = accumulate(nbytes for _, nbytes in record.buffers)
+    data = memoryview(whole)  # type: ignore[arg-type]  # numpy arrays are buffers
+    buffers = [data[end - nbytes : end] for (_, nbytes), end in zip(record.buffers, ends, strict=True)]
+    return _Fetched(record, _encoded(record, content.framing(), buffers), alike, nbytes_read)
+
+
+def _leaves(record: Record) -> recipes.Leaves:
+    return recipes.all_leaves(record.leaf_ids, record.leaf_sizes)
+
+
+def _reader(record: Record, content: Content) -> Reader:
+    """Return a reader for which the content is one buffer, as it is for recipes."""
+    return Reader(replace(record, buffers=((0, record.nbytes),)), content)
 
 
 def encoded_of(objects: Objects, record: Record) -> Encoded:
     """Return an object as it was when it was put: framing and verified buffers, in the order of its file."""
     content = objects.content(record)
+    return _encoded(record, content.framing(), Reader(record, content).whole())
+
+
+def _encoded(record: Record, framing: bytes, buffers: list[memoryview]) -> Encoded:
     pieces: list[bytes | Buffer] = []
-    framing, position = content.framing(), 0
-    for (offset, _), data in zip(record.buffers, Reader(record, content).whole(), strict=True):
+    position = 0
+    for (offset, _), data in zip(record.buffers, buffers, strict=True):
         before = offset - position
         pieces += [framing[:before], Buffer(data)]
         framing, position = framing[before:], offset + data.nbytes

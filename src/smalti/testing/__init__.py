@@ -2,7 +2,7 @@
 
 import pytest
 
-for _name in ("laws_of_safety", "laws_of_values", "model"):  # a broken law then shows both sides
+for _name in ("laws_of_manifests", "laws_of_safety", "laws_of_values", "model"):  # a broken law then shows both sides
     pytest.register_assert_rewrite(f"{__name__}.{_name}")
 
 from smalti.testing.damage import DAMAGES, FolderBytes, MemoryBytes  # noqa: E402

@@ -19,7 +19,7 @@ class FolderBytes(MutableMapping[str, bytes]):
     What lies there to be rebuilt, to be staged or to be looked into by a person is left out.
     """
 
-    NOT_STORED = ("index.sqlite", "tmp/", "quarantine/", "condemned/")
+    NOT_STORED = ("index.sqlite", "tmp/", "quarantine/", "condemned/", "checks/")
 
     def __init__(self, root: Path) -> None:
         self._root = root

@@ -40,38 +40,38 @@ class DamageLaws(Place):
     def test_damage_anywhere_is_found_and_named_and_nothing_else_is(
         self, full: Store, stored: Stored, kind: str
     ) -> None:
-        assert full.fsck().clean
+        assert full.fsck(full=True).clean
         for key in list(stored):
             original = stored[key]
             changed = DAMAGES[kind](original, random.Random(key))
             if changed == original:
                 continue
             stored[key] = changed
-            places = {problem.place for problem in full.fsck().problems}
+            places = {problem.place for problem in full.fsck(full=True).problems}
             assert [owner for owner in places if owner_of(key) in owner], (kind, key, places)
             assert len(places) == 1, (kind, key, places)
             stored[key] = original
-        assert full.fsck().clean
+        assert full.fsck(full=True).clean
 
     def test_a_lost_file_is_found_and_named(self, full: Store, stored: Stored) -> None:
         for key in [key for key in stored if key.startswith("data/")]:
             original = stored.pop(key)
-            assert [owner_of(key) in problem.place for problem in full.fsck().problems] == [True], key
+            assert [owner_of(key) in problem.place for problem in full.fsck(full=True).problems] == [True], key
             stored[key] = original
-        assert full.fsck().clean
+        assert full.fsck(full=True).clean
 
     def test_a_damaged_object_names_the_names_that_need_it(self, full: Store, stored: Stored) -> None:
         address = full.record("everything/here").children["small"]
         key = next(key for key in stored if owner_of(key) in address and not key.endswith("json"))
         stored[key] = stored[key][:-1]
-        (problem,) = full.fsck().problems
+        (problem,) = full.fsck(full=True).problems
         assert (problem.place, problem.names) == (address, ("everything/here",))
         assert key.rsplit("/", 1)[-1] in problem.what
 
     def test_a_missing_object_is_found_by_what_refers_to_it(self, full: Store, objects: Objects) -> None:
         address = full.record("everything/here").children["raw"]
         objects.remove(address)
-        (problem,) = full.fsck().problems
+        (problem,) = full.fsck(full=True).problems
         assert (problem.place, problem.names) == (address, ("everything/here",))
         assert "missing" in problem.what
         with pytest.raises(NotFound):
@@ -82,7 +82,7 @@ class DamageLaws(Place):
             store.put(name.encode(), name=name)
         one, other = (key for key in stored if key.startswith("names/"))
         stored[one], stored[other] = stored[other], stored[one]
-        assert {problem.place for problem in store.fsck().problems} == {one, other}
+        assert {problem.place for problem in store.fsck(full=True).problems} == {one, other}
         with pytest.raises(Damaged):
             store.get("one")
 
@@ -102,11 +102,11 @@ class DamageLaws(Place):
             changed = DAMAGES[kind](stored[key], random.Random(key))
             if changed != stored[key]:
                 stored[key] = changed
-        assert not full.fsck().clean
+        assert not full.fsck(full=True).clean
         assert full.put(value).new_bytes > value["large"].nbytes
         assert form(full.get("everything/here")) == wanted
         full.put(b"first")
-        assert full.fsck().clean
+        assert full.fsck(full=True).clean
 
     def test_a_damaged_name_is_damaged_and_not_the_machine_s_fault(self, store: Store, stored: Stored) -> None:
         store.put(b"one", name="name")
@@ -125,20 +125,20 @@ class CrowdLaws(Place):
         refs = at_once([partial(store.put, array)] * 8)
         assert {ref.digest for ref in refs} == {store.put(array).digest}
         assert sum(ref.new_bytes > 0 for ref in refs) == 1
-        assert store.fsck().clean
+        assert store.fsck(full=True).clean
 
     def test_different_values_put_at_once_are_all_there(self, store: Store) -> None:
         values = [np.random.default_rng(n).random((n + 1) * 1000) for n in range(16)]
         refs = at_once(partial(store.put, {"v": value, "n": 1}) for value in values)
         for ref, value in zip(refs, values, strict=True):
             np.testing.assert_array_equal(store.get(ref)["v"], value)
-        assert store.fsck().clean
+        assert store.fsck(full=True).clean
 
     def test_names_given_at_once_all_count(self, store: Store) -> None:
         at_once(partial(store.put, np.arange(n), name="busy") for n in range(1, 9))
         assert [v.version for v in store.versions("busy")] == list(range(1, 9))
         assert {store.get(v.address).size for v in store.versions("busy")} == set(range(1, 9))
-        assert store.fsck().clean
+        assert store.fsck(full=True).clean
 
     def test_a_damaged_value_put_at_once_by_many_is_repaired_for_all(self, store: Store, stored: Stored) -> None:
         array = np.random.default_rng(0).random((40, 2048))
@@ -147,7 +147,7 @@ class CrowdLaws(Place):
             damage_where(stored, array[row].tobytes())
             at_once([partial(store.put, array), partial(store.put, {"x": array})] * 4)
             np.testing.assert_array_equal(store.get(ref), array)
-            assert store.fsck().clean
+            assert store.fsck(full=True).clean
 
     def test_a_check_beside_writers_raises_no_false_alarm(self, store: Store) -> None:
         done = threading.Event()
@@ -157,9 +157,9 @@ class CrowdLaws(Place):
                 store.put({"x": np.arange(1000.0) + n, "inner": {"y": np.arange(n + 1)}}, name=f"n{n}")
 
         def check() -> list[Any]:
-            reports = [store.fsck()]
+            reports = [store.fsck(full=True)]
             while not done.is_set():
-                reports.append(store.fsck())
+                reports.append(store.fsck(full=True))
             return reports
 
         def write_all() -> None:
@@ -192,7 +192,7 @@ class CollectionLaws(Place):
         for _ in range(2):
             store.gc(dry_run=False, grace_seconds=0)
             time.sleep(TICK_S)
-        assert store.fsck().objects == 0
+        assert store.fsck(full=True).objects == 0
 
     def test_a_dry_run_changes_nothing(self, store: Store, stored: Stored) -> None:
         store.put(np.arange(1000))
@@ -203,28 +203,35 @@ class CollectionLaws(Place):
         assert {key: stored[key] for key in stored} == before
 
     @pytest.mark.parametrize("moment", ["reachable", "remove"])
-    @pytest.mark.parametrize("how", ["put", "named", "pinned", "within a tree", "near-duplicate"])
+    @pytest.mark.parametrize(
+        "how", ["put", "named", "pinned", "in a manifest", "within a tree", "tree named", "near-duplicate", "again"]
+    )
     def test_what_becomes_needed_while_a_collection_is_at_work_stays(
         self, store: Store, objects: Objects, documents: Documents, how: str, moment: str
     ) -> None:
         array = np.random.default_rng(0).random((100, 2048))
         changed = np.concatenate([array, np.ones((1, 2048))])
-        ref = store.put(array)
+        nested = {"x": {"y": array}}
+        ref, tree = store.put(array), store.put(nested)
+        if how == "again":
+            store.put(changed)
         store.gc(dry_run=False, grace_seconds=0)
         time.sleep(TICK_S)
         acts: dict[str, Callable[[], Any]] = {
             "put": lambda: store.put(array, name="kept"),
             "named": lambda: store.put(ref, name="kept"),
             "pinned": lambda: store.pin(ref),
+            "in a manifest": lambda: store.add_manifest("run", outputs={"x": ref}),
             "within a tree": lambda: store.put({"x": ref}, name="kept"),
+            "tree named": lambda: store.put(tree, name="kept"),
             "near-duplicate": lambda: store.put(changed, name="kept"),
+            "again": lambda: store.put(changed, name="kept"),
         }
         interrupted = Store(_Interrupted(objects, moment, acts[how]), documents, CODECS)
         interrupted.gc(dry_run=False, grace_seconds=0)
-        assert store.fsck().clean
-        assert form(store.get("kept" if how != "pinned" else ref)) == form(
-            {"within a tree": {"x": array}, "near-duplicate": changed}.get(how, array)
-        )
+        assert store.fsck(full=True).clean
+        kept = {"within a tree": {"x": array}, "tree named": nested, "near-duplicate": changed, "again": changed}
+        assert form(store.get(ref if how in ("pinned", "in a manifest") else "kept")) == form(kept.get(how, array))
 
 
 class _Interrupted:

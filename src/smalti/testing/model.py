@@ -162,7 +162,7 @@ class StoreMachine(RuleBasedStateMachine):
         """A read may fail only where something was collected, or damaged and ``fsck`` says so."""
         if not self.below[address] & self.collected:
             assert self.damaged
-            assert self.below[address] & {problem.place for problem in self.store.fsck().problems}
+            assert self.below[address] & {problem.place for problem in self.store.fsck(full=True).problems}
 
     @rule(data=st.data(), kind=st.sampled_from([*sorted(DAMAGES), "delete", "swap"]), seed=st.integers(0, 2**32))
     def damage(self, data: st.DataObject, kind: str, seed: int) -> None:
@@ -205,7 +205,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert not removed & needed, "something a name leads to was removed"
         self.collected |= removed
         self.damaged -= removed
-        assert self.damaged or self.store.fsck().clean
+        assert self.damaged or self.store.fsck(full=True).clean
         event(f"gc: {'something' if removed else 'nothing'} removed")
 
     @precondition(lambda self: self.damaged)
@@ -215,12 +215,12 @@ class StoreMachine(RuleBasedStateMachine):
         for value in list(self.values.values()):
             self._put(value, None)
         assert not self.damaged
-        assert self.store.fsck().clean
+        assert self.store.fsck(full=True).clean
         event("everything repaired")
 
     @rule()
     def fsck(self) -> None:
-        report = self.store.fsck()
+        report = self.store.fsck(full=True)
         found = {problem.place: problem for problem in report.problems}
         for address in self.damaged - found.keys():
             assert self._is_gone(address), f"{address} is damaged, and fsck did not find it"

@@ -1,4 +1,6 @@
-"""Hypothesis strategies for what a store holds: arrays, bytes, weights, trees of them, and names.
+"""Hypothesis strategies for what a store holds: arrays, bytes, weights, JSON, trees of them, and names.
+
+Those for tables are in ``smalti.testing.tables``.
 
 >>> from hypothesis import given
 >>> from smalti.testing.strategies import values
@@ -113,12 +115,22 @@ def weights() -> st.SearchStrategy[Weights]:
 
 
 def values(max_leaves: int = 6) -> st.SearchStrategy[Any]:
-    """Everything a store holds without further classes: arrays, bytes, weights, and mappings of them and of JSON."""
-    objects = arrays() | st.binary(max_size=100) | weights()
+    """What a store holds without further classes: arrays, numpy's scalars, bytes, weights, JSON, mappings of these."""
+    objects = arrays() | scalars() | st.binary(max_size=100) | weights() | documents()
     members = st.recursive(
         objects | JSON, lambda inner: st.dictionaries(_KEYS, inner, max_size=4), max_leaves=max_leaves
     )
     return objects | trees(members)
+
+
+def scalars() -> st.SearchStrategy[Any]:
+    """Scalars of numpy, which a store keeps as arrays without axes; some are numbers or texts of Python too."""
+    return PLAIN_DTYPES.flatmap(lambda dtype: hnp.arrays(dtype, ())).map(lambda array: array[()])
+
+
+def documents() -> st.SearchStrategy[Any]:
+    """JSON that is no mapping: that would be a tree."""
+    return JSON.filter(lambda value: not isinstance(value, dict))
 
 
 def trees(members: st.SearchStrategy[Any] | None = None) -> st.SearchStrategy[dict[str, Any]]:

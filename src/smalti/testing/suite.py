@@ -13,9 +13,12 @@ The keys of ``stored`` are those of the layout: ``data/a3/a3f5.../metadata.json`
 
 from __future__ import annotations
 
+from smalti.testing.laws_of_manifests import ManifestLaws
 from smalti.testing.laws_of_safety import CollectionLaws, CrowdLaws, DamageLaws, PlaceLaws
 from smalti.testing.laws_of_values import ManyLaws, ReferenceLaws, SliceLaws, ValueLaws
 
 
-class StoreSuite(ValueLaws, ManyLaws, SliceLaws, ReferenceLaws, DamageLaws, CrowdLaws, CollectionLaws, PlaceLaws):
+class StoreSuite(
+    ValueLaws, ManyLaws, SliceLaws, ReferenceLaws, DamageLaws, CrowdLaws, CollectionLaws, ManifestLaws, PlaceLaws
+):
     """Every law that does not depend on where a store is kept."""

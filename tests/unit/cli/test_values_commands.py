@@ -13,7 +13,25 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-COMMANDS = ["validate", "put", "get", "ls", "show", "pin", "forget", "gc", "fsck", "push", "pull", "doctor", "product"]
+COMMANDS = [
+    "validate",
+    "put",
+    "get",
+    "ls",
+    "show",
+    "pin",
+    "forget",
+    "gc",
+    "fsck",
+    "push",
+    "pull",
+    "verify",
+    "diff",
+    "tree",
+    "stats",
+    "doctor",
+    "product",
+]
 
 
 def smalti(*arguments: str, cwd: Path, check: int | None = 0) -> subprocess.CompletedProcess[str]:

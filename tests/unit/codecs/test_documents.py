@@ -6,6 +6,7 @@ import json
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -57,6 +58,8 @@ def test_equal_documents_have_equal_addresses_and_types_count(store: Store) -> N
         (math.nan, "the document is nan, which JSON cannot hold"),
         ([1, [math.inf]], r"the document\[1\]\[0\] is inf"),
         ([b"x"], r"the document\[0\] is a bytes"),
+        ([np.zeros(2)], r"the document\[0\] is a ndarray"),
+        ({"a": math.nan}, "the document is nan, which JSON cannot hold"),
         ([{1: 2}], r"the document\[0\] has the key 1"),
         ("\ud800", "half a surrogate pair"),
         ((1, 2), "a tuple has no codec"),

@@ -106,6 +106,36 @@ def test_a_lazy_table_gives_rows_and_columns_like_the_whole(store: Store, log: F
     assert store.put(lazy).new_bytes == 0
 
 
+def test_the_batches_of_a_lazy_table_are_the_whole(store: Store, log: Frame) -> None:
+    few = log[:50_000]
+    batches = list(store.open(store.put(few)).batches())
+    assert len(batches) > 3
+    assert {len(batch) <= 16384 for batch in batches} == {True}
+    pd.testing.assert_frame_equal(pd.concat(batches).astype(few.dtypes), few)
+    table = pa.table({"x": range(50_000)})
+    assert pa.concat_tables(store.open(store.put(table)).batches()).equals(table)
+
+
+def test_columns_are_read_by_name_in_the_order_given_and_nothing_else(store: Store, log: Frame) -> None:
+    table = pa.Table.from_pandas(log[:50_000], preserve_index=False).replace_schema_metadata({"a": "b"})
+    ref = store.put(table)
+    lazy = store.open(ref)
+    for names in (["name", "id"], ["kind"], []):
+        assert lazy.to_arrow(names).equals(table.select(names), check_metadata=True)
+    assert lazy.to_arrow([]).num_rows == len(table)
+    with pytest.raises(NotFound, match="no column 'y'"):
+        lazy.to_arrow(["id", "y"])
+    path = store.file(ref)
+    assert path is not None
+    content = bytearray(path.read_bytes())
+    content[content.index(log["value"].to_numpy()[10_000:10_004].tobytes())] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(content)
+    assert store.open(ref).to_arrow(["name", "id"]).equals(table.select(["name", "id"]), check_metadata=True)
+    with pytest.raises(Damaged):
+        store.open(ref).to_arrow(["id", "value"])
+
+
 def test_a_lazy_arrow_table_gives_arrow_rows(store: Store) -> None:
     table = pa.table({"x": range(100_000), "s": ["a", None] * 50_000})
     lazy = store.open(store.put(table))

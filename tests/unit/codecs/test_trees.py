@@ -6,13 +6,15 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from smalti import Checkpoint, Product, RawFile, Reconstruction, Scan, Store, Tree, Weights, open_store
+from smalti import BFloat16, Checkpoint, Product, RawFile, Reconstruction, Scan, Store, Tree, Weights, open_store
 from smalti.codecs import ProductMetadata, ScanMetadata, Stated
 from smalti.errors import Refused
+from smalti.testing.strategies import WEIGHT_DTYPES
 
 RANDOM = np.random.default_rng(0)
 
@@ -133,9 +135,127 @@ def test_mlx_opens_the_weights_file_as_it_is(store: Store) -> None:
     assert done.stdout.strip() == "[[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]"
 
 
-def test_weights_that_safetensors_cannot_hold_are_refused(store: Store) -> None:
-    with pytest.raises(Refused, match="tensor 'z' has dtype complex128"):
-        store.put(Weights({"z": np.zeros(2, complex)}))
+def test_a_module_and_its_optimizer_in_bfloat16_come_back_to_the_bit_and_mlx_opens_their_files(store: Store) -> None:
+    program = """
+import sys, numpy as np, mlx.core as mx, mlx.nn as nn, mlx.optimizers as optim
+from mlx.utils import tree_flatten
+from smalti import BFloat16, Checkpoint, Weights, open_store
+store = open_store(sys.argv[1])
+module = nn.Linear(3, 2)
+module.set_dtype(mx.bfloat16)
+optimizer = optim.Adam(1e-2)
+optimizer.update(module, {"weight": mx.ones((2, 3), mx.bfloat16), "bias": mx.ones(2, mx.bfloat16)})
+model, state = (dict(tree_flatten(tree)) for tree in (module.parameters(), optimizer.state))
+assert mx.bfloat16 in {array.dtype for array in state.values()}
+back = store.get(store.put(Checkpoint(model, state, {}, {})))
+for tensors, found in ((model, back.model), (state, back.optimizer)):
+    opened = mx.load(str(store.file(store.put(Weights(tensors)))))
+    assert opened.keys() == tensors.keys() == found.keys()
+    for name, tensor in tensors.items():
+        assert opened[name].dtype == tensor.dtype and mx.array_equal(opened[name], tensor)
+        bits = getattr(found[name], "bits", None)
+        assert (bits is not None) == (tensor.dtype == mx.bfloat16)
+        assert mx.array_equal(mx.array(found[name]) if bits is None else mx.array(bits).view(mx.bfloat16), tensor)
+assert store.put(Weights(model)).digest == store.put(Weights(dict(back.model))).digest
+print("same")
+"""
+    done = subprocess.run([sys.executable, "-c", program, store.place], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "same", done.stderr
+
+
+def test_weights_of_every_dtype_and_odd_shapes_come_back_and_dtype_and_name_count(store: Store) -> None:
+    arrays = [np.zeros(shape, dtype) for shape in ((), (0, 3), (3, 0), (2, 3)) for dtype in WEIGHT_DTYPES]
+    weights = Weights({str(n): array for n, array in enumerate(arrays)} | {"": BFloat16(np.ones((2, 2), np.uint16))})
+    back = store.get(store.put(weights)).tensors
+    assert {name: (tensor.dtype, tensor.shape) for name, tensor in back.items() if name} == {
+        str(n): (array.dtype, array.shape) for n, array in enumerate(arrays)
+    }
+    np.testing.assert_array_equal(back[""].bits, np.ones((2, 2)))
+    bits = np.zeros(2, np.uint16)
+    different = [{"a": bits}, {"b": bits}, {"a": BFloat16(bits)}, {"a": bits.view("f2")}, {"a": bits[:, None]}, {}]
+    assert len({store.put(Weights(tensors)).digest for tensors in different}) == len(different)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "message"),
+    [
+        ({"z": np.zeros(2, complex)}, "tensor 'z' has dtype complex128, and safetensors holds .*bfloat16"),
+        ({"z": np.zeros(2, "M8[s]")}, "tensor 'z' has dtype datetime64"),
+        ({"z": [1.0, 2.0]}, "tensor 'z' is a list; give an array"),
+        ({"__metadata__": np.zeros(2)}, "cannot be called '__metadata__'"),
+        ({1: np.zeros(2)}, "cannot be called 1"),
+    ],
+)
+def test_weights_that_safetensors_cannot_hold_are_refused(store: Store, tensors: Any, message: str) -> None:
+    with pytest.raises(Refused, match=message):
+        store.put(Weights(tensors))
+
+
+@pytest.mark.parametrize(
+    ("tree", "message"),
+    [
+        (Tree({"x": np.zeros(2)}, {"x": 1}), "a child and an attribute called 'x'"),
+        (Tree({}, [1]), "the children and the attributes of a tree are two mappings"),  # type: ignore[arg-type]
+        (Tree([np.zeros(2)]), "the children and the attributes of a tree are two mappings"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_tree_that_would_lose_something_is_refused(store: Store, tree: Tree, message: str) -> None:
+    with pytest.raises(Refused, match=message):
+        store.put({"inside": tree})
+
+
+def test_a_tree_that_is_not_what_its_type_says_is_refused_on_reading_and_opens_as_a_tree(store: Store) -> None:
+    for tree in (Tree({}, {}, "scan"), Tree({"x": b""}, {"name": 3}, "product")):
+        ref = store.put(tree)
+        with pytest.raises(
+            Refused, match=f"this tree says it is a {tree.type} but is not made of what one is; open it"
+        ):
+            store.get(ref)
+        assert store.open(ref).attrs == tree.attrs
+
+
+@pytest.mark.parametrize(
+    ("home", "name", "hint"),
+    [
+        ("polars.dataframe.frame", "DataFrame", r"frame\.to_arrow\(\)"),
+        ("xarray.core.dataset", "Dataset", "a mapping of its arrays"),
+        ("torch", "Tensor", r"tensor\.numpy"),
+        ("scipy.sparse._csr", "csr_matrix", "data, indices, indptr"),
+        ("h5py._hl.dataset", "Dataset", "store.put_rows"),
+        ("pyarrow.lib", "RecordBatch", r"Table\.from_batches"),
+        ("unknown", "Thing", "an array, a table, bytes, JSON"),
+    ],
+)
+def test_an_object_of_another_library_is_refused_with_what_to_store_instead(
+    store: Store, home: str, name: str, hint: str
+) -> None:
+    value = type(name, (), {"__module__": home})()
+    with pytest.raises(Refused, match=f"a {name} has no codec; .*{hint}"):
+        store.put(value)
+
+
+def test_plain_python_is_refused_with_what_to_store_instead(store: Store) -> None:
+    values = {"read_bytes": Path("x"), "list": (1, 2), "complex128": 1j, "put_rows": (n for n in range(2))}
+    for hint, value in values.items():
+        with pytest.raises(Refused, match=hint):
+            store.put({"x": value} if not isinstance(value, tuple) else value)
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        memoryview(b"abcdef")[::2],
+        memoryview(b"abcdef")[::-1],
+        memoryview(np.asfortranarray(np.arange(6, dtype=np.uint8).reshape(2, 3))),  # type: ignore[arg-type]
+        memoryview(np.zeros((0, 3))),  # type: ignore[arg-type]
+        memoryview(np.array(3, np.uint8)),  # type: ignore[arg-type]
+        memoryview(bytearray(b"abc")),
+    ],
+    ids=["strided", "reversed", "F order", "empty", "0-d", "writable"],
+)
+def test_a_view_of_any_shape_is_stored_as_its_bytes_in_c_order(store: Store, view: memoryview) -> None:
+    assert store.get(store.put(view)) == view.tobytes()
+    assert store.put(view).digest == store.put(view.tobytes()).digest
 
 
 def test_two_scans_with_equal_patterns_store_them_once(store: Store) -> None:

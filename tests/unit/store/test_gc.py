@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from smalti import Store, open_store
 from smalti.errors import Damaged, NotFound
+from smalti.store.index import Index
 
 RANDOM = np.random.default_rng(0)
 
@@ -133,6 +137,47 @@ def test_without_an_index_the_same_is_kept(store: Store) -> None:
     collect_twice(fresh)
     assert fresh.get("kept")["x"].size == 1000
     assert len(addresses(fresh)) == 2
+
+
+def test_a_collection_writes_one_list_of_what_it_condemns_and_drops_it_when_nothing_on_it_waits(store: Store) -> None:
+    lists = Path(store.place) / "condemned"
+    refs = [store.put(np.arange(n)) for n in range(10)]
+    age(store, 1000)
+    for _ in range(2):
+        store.gc(dry_run=False, grace_seconds=500)
+        assert len(list(lists.iterdir())) == 1
+    for ref in refs[1:]:
+        store.pin(ref)
+    store.gc(dry_run=False, grace_seconds=500)
+    assert len(list(lists.iterdir())) == 1
+    store.put(np.arange(0))  # the last that waits
+    store.gc(dry_run=False, grace_seconds=500)
+    assert not list(lists.iterdir())
+
+
+@settings(deadline=None)
+@given(
+    needs=st.dictionaries(st.integers(0, 30), st.sets(st.integers(0, 30), max_size=4)),
+    roots=st.sets(st.integers(0, 40)),
+    forgotten=st.sets(st.integers(0, 30), max_size=2),
+)
+def test_the_index_knows_what_is_reachable_however_deep(
+    needs: dict[int, set[int]], roots: set[int], forgotten: set[int]
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        index = Index(Path(folder) / "index.sqlite")
+        for number, some in needs.items():
+            index.add(f"{number}", b"", "", (f"{needed}" for needed in some))
+        for number in forgotten:
+            index.forget([f"{number}"])
+        expected, queue = set(), list(roots)
+        while queue:
+            if (number := queue.pop()) not in expected:
+                expected.add(number)
+                queue += needs.get(number, ()) if number not in forgotten else ()
+        assert index.reachable({f"{number}" for number in roots}) == {f"{number}" for number in expected}
+        everything = {f"{number}" for number in range(50)}
+        assert index.unknown(everything) == everything - {f"{number}" for number in needs.keys() - forgotten}
 
 
 def test_a_damaged_name_stops_a_collection_before_anything_goes(store: Store) -> None:

@@ -2,15 +2,56 @@
 
 from __future__ import annotations
 
+import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from smalti import Store, Weights, open_store
+from smalti.codecs import CODECS
 from smalti.errors import Damaged, NotFound
+from smalti.store import Progress
+from smalti.store.backend import Content
+from smalti.store.local import LocalObjects
+from smalti.store.memory import MemoryContent, MemoryDocuments, MemoryObjects
+from smalti.store.record import Record
 
 RANDOM = np.random.default_rng(0)
+ROW_NBYTES = 64 * 64 * 4
+
+
+class FarContent(MemoryContent):
+    """Content that is fetched anew each time, as over a network."""
+
+    stays = False
+
+    def __init__(self, record: Record, file: bytes, on_read: Callable[[int], None]) -> None:
+        super().__init__(record, file)
+        self._on_read = on_read
+
+    def read(self, start: int, stop: int) -> memoryview:
+        self._on_read(stop - start)
+        return super().read(start, stop)
+
+
+class FarObjects(MemoryObjects):
+    """A place far away; ``nbytes_read`` counts the content that was fetched from it."""
+
+    place = "far:"
+    writes_at_once = 4
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nbytes_read = 0
+
+    def content(self, record: Record) -> Content:
+        return FarContent(record, self.files[record.address][record.filename], self._count)
+
+    def _count(self, nbytes: int) -> None:
+        self.nbytes_read += nbytes
 
 
 @pytest.fixture
@@ -30,6 +71,11 @@ def there(tmp_path: Path) -> Store:
     return open_store(tmp_path / "there")
 
 
+@pytest.fixture
+def far() -> Store:
+    return Store(FarObjects(), MemoryDocuments(), CODECS)
+
+
 def test_everything_with_a_name_arrives_and_nothing_else(here: Store, there: Store) -> None:
     report = here.push(there)
     assert report.names == ("scan/one", "scan/two")
@@ -37,7 +83,7 @@ def test_everything_with_a_name_arrives_and_nothing_else(here: Store, there: Sto
         assert there.resolve(name) == here.resolve(name)
     np.testing.assert_array_equal(there.get("scan/two")["x"], here.get("scan/two")["x"])
     assert there.get("scan/one")["deep"] == {"y": b"raw"}
-    assert there.fsck().clean
+    assert there.fsck(full=True).clean
     assert report.sent == report.needed == there.fsck().objects
 
 
@@ -49,7 +95,7 @@ def test_near_duplicates_stay_small_on_the_way(here: Store, there: Store) -> Non
 def test_a_second_push_sends_nothing(here: Store, there: Store) -> None:
     here.push(there)
     report = here.push(there)
-    assert (report.sent, report.nbytes) == (0, 0)
+    assert (report.sent, report.nbytes_read, report.nbytes) == (0, 0, 0)
     assert there.versions("scan/one")[-1].version == 1
 
 
@@ -62,42 +108,115 @@ def test_a_single_value_can_be_pulled_by_name_or_by_digest(here: Store, there: S
     assert unnamed.get(here.resolve("scan/one"))["n"] == 1
 
 
-def test_an_interrupted_push_leaves_whole_values_and_goes_on(here: Store, there: Store) -> None:
-    def stop_after_two(done: int, total: int, nbytes: int) -> None:
-        if done == 2:
+def test_a_place_that_takes_several_writes_at_once_gets_everything(here: Store, there: Store, far: Store) -> None:
+    values = [{"leaf": np.arange(n + 1), "below": {"n": n}} for n in range(30)]
+    here.put({f"{n}": value for n, value in enumerate(values)}, name="many")
+    report = here.push(far)
+    assert report.sent == report.needed == far.fsck().objects
+    back = there.pull(far)
+    assert (back.sent, back.names) == (report.sent, ("many", "scan/one", "scan/two"))
+    assert there.get("many")["29"]["below"]["n"] == 29
+    assert there.fsck(full=True).clean
+
+
+def test_only_the_leaves_that_the_target_lacks_are_read_from_the_source(there: Store, far: Store) -> None:
+    stack = RANDOM.random((100, 64, 64), np.float32)
+    there.put(stack)
+    changed = np.insert(stack, 50, RANDOM.random((2, 64, 64), np.float32), 0)
+    changed[3] = 0
+    far.put({"stack": changed, "n": 1}, name="changed")
+    report = there.pull(far)
+    assert far._objects.nbytes_read == report.nbytes_read == 3 * ROW_NBYTES
+    assert report.nbytes < 6 * ROW_NBYTES
+    np.testing.assert_array_equal(there.get("changed")["stack"], changed)
+    assert there.fsck(full=True).clean
+
+
+def test_a_leaf_that_is_damaged_in_the_target_is_read_from_the_source(there: Store, far: Store) -> None:
+    stack = RANDOM.random((100, 64, 64), np.float32)
+    path = there.file(there.put(stack))
+    changed = stack.copy()
+    changed[3] = 0
+    far.put(changed, name="changed")
+    assert path is not None
+    flip_a_bit(path, 4096 + ROW_NBYTES)
+    report = there.pull(far)
+    assert report.nbytes_read == 4 * ROW_NBYTES  # the three rows before the changed one are one run
+    np.testing.assert_array_equal(there.get("changed"), changed)
+
+
+def test_an_interrupted_push_leaves_whole_values_and_goes_on(here: Store, far: Store) -> None:
+    def stop_after_two(progress: Progress) -> None:
+        if progress.objects == 2:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        here.push(there, progress=stop_after_two)
-    assert there.fsck().clean
-    assert not list(there.names())
-    missing = here.absent_in(there)
-    assert missing
-    report = here.push(there)
-    assert report.sent == len(missing)
-    assert not here.absent_in(there)
+    for there in (far, open_store(Path(here.place).with_name("there"))):
+        with pytest.raises(KeyboardInterrupt):
+            here.push(there, progress=stop_after_two)
+        assert there.fsck(full=True).clean
+        assert not list(there.names())
+        missing = here.verify(there).problems
+        assert missing
+        report = here.push(there)
+        assert report.sent == len(missing)
+        assert here.verify(there).clean
 
 
 def test_progress_counts_up_to_everything(here: Store, there: Store) -> None:
-    seen: list[tuple[int, int, int]] = []
-    report = here.push(there, progress=lambda *counts: seen.append(counts))
-    assert [done for done, *_ in seen] == list(range(1, report.sent + 1))
-    assert seen[-1] == (report.sent, report.sent, report.nbytes)
+    seen: list[Progress] = []
+    report = here.push(there, progress=seen.append)
+    assert [progress.objects for progress in seen] == list(range(1, report.sent + 1))
+    assert {progress.of_objects for progress in seen} == {report.sent}
+    assert seen[-1].nbytes == seen[-1].of_nbytes == 2 * 100 * ROW_NBYTES + len(b"raw") + 3 * 8
 
 
 def test_damage_is_not_passed_on(here: Store, there: Store) -> None:
     path = here.file(here.record("scan/one").children["x"])
     assert path is not None
-    content = bytearray(path.read_bytes())
-    content[50_000] ^= 1
-    path.chmod(0o644)
-    path.write_bytes(content)
+    flip_a_bit(path, 50_000)
     with pytest.raises(Damaged, match="is damaged in the 16384 bytes"):
         here.push(there)
-    assert there.fsck().clean
+    assert there.fsck(full=True).clean
     assert not list(there.names())
 
 
 def test_a_name_that_is_not_there_is_a_sentence(here: Store, there: Store) -> None:
     with pytest.raises(NotFound, match="'nothing' is neither a name nor a digest"):
         there.pull(here, ["nothing"])
+
+
+def test_what_is_there_already_is_young_afterwards(here: Store, there: Store) -> None:
+    """Nothing there may need it yet: a collection at work must not remove what a push relies on."""
+    here.push(there, [here.record("scan/one").children["deep"]])
+    objects = there._objects
+    assert isinstance(objects, LocalObjects)
+    for address in objects.addresses():
+        os.utime(objects.folder(address), (0, 0))
+    here.push(there)
+    assert all(time.time() - objects.touched_at(address) < 600 for address in objects.addresses())
+
+
+def test_verify_names_what_is_missing_or_damaged_in_the_other_store(here: Store, there: Store) -> None:
+    here.push(there)
+    seen: list[Progress] = []
+    report = here.verify(there, progress=seen.append)
+    assert (report.clean, report.objects) == (True, there.fsck().objects)
+    assert seen[-1].nbytes == seen[-1].of_nbytes == report.nbytes
+    path = there.file(here.record("scan/two").children["w"])
+    raw = here.record(here.record("scan/one").children["deep"]).children["y"]
+    assert path is not None
+    flip_a_bit(path, -1)
+    there._objects.remove(raw)
+    report = here.verify(there)
+    found = {problem.place: problem for problem in report.problems}
+    assert set(found) == {here.record("scan/two").children["w"], raw}
+    assert found[raw].names == ("scan/one",)
+    assert "is missing in" in found[raw].what
+    assert here.verify(there, ["scan/one"]).problems == (found[raw],)
+
+
+def flip_a_bit(path: Path, position: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(content)

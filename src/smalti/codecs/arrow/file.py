@@ -51,7 +51,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The numbers of one column's buffers: those of its dictionary, those in the first batch, and how far to the next."""
+    """The numbers of one column's buffers: its dictionary's, those in the first batch, and the step to the next."""
 
     dictionary: range
     first: range
@@ -105,7 +105,7 @@ def column_of(layout: Layout, column: int, batches: Iterable[int], buffers: Iter
 def table_of(schema: pa.Schema, columns: Sequence[pa.ChunkedArray], rows: int) -> pa.Table:
     """Return the Arrow table of these columns; one without columns has rows all the same."""
     if not columns:
-        return pa.table({"": pa.nulls(rows)}).select([]).replace_schema_metadata(schema.metadata)
+        return pa.table([pa.nulls(rows)], schema=pa.schema({"": pa.null()}, schema.metadata)).select([])
     return pa.Table.from_arrays(columns, schema=schema)
 
 

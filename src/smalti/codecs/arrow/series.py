@@ -28,7 +28,7 @@ Described = tuple[pa.ChunkedArray, Any]
 _MISSING: dict[str, Any] = {"None": None, "nan": float("nan"), "NA": pd.NA}
 _NUMPY_KINDS = "biufmM"
 _CELLS = (str, bytes, bool, int, datetime.date, type(None))
-_CELLS_TO_THE_LETTER = (datetime.datetime, datetime.time, datetime.timedelta, decimal.Decimal)  # == ignores zone, digits
+_CELLS_TO_THE_LETTER = (datetime.datetime, datetime.time, datetime.timedelta, decimal.Decimal)  # == is too generous
 
 
 def describe(values: Column, where: str) -> Described:
@@ -64,7 +64,7 @@ def column_from(column: pa.ChunkedArray, description: Any) -> Any:
             return np.asarray(column.to_numpy(), dtype) if column.num_chunks else np.zeros(0, dtype)
     dtype = _extension_dtype(column, description)
     if isinstance(dtype, pd.Float32Dtype | pd.Float64Dtype):  # pandas would take NaN for missing
-        values = np.array(column.fill_null(0), dtype.numpy_dtype)
+        values = np.array(column.fill_null(0), column.type.to_pandas_dtype())
         return pd.arrays.FloatingArray(values, np.array(column.is_null(), bool))
     if isinstance(dtype, pd.IntervalDtype):  # pandas looks for what is missing in the ends only
         column = pa.chunked_array([pa.StructArray.from_arrays(c.flatten(), ["left", "right"]) for c in column.chunks])

@@ -1,0 +1,116 @@
+"""The file ``index.sqlite``: a cache that many threads and processes share and that anybody may delete at any time."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from smalti.store.commit import make_folder
+
+_LOCKED_FOR_SECONDS = 60
+_FORMAT = 2  # of every table in the file; one of another format is thrown away
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS object (
+    id INTEGER PRIMARY KEY, address TEXT NOT NULL UNIQUE, stamp TEXT NOT NULL DEFAULT '',
+    needs BLOB -- its own id and those of what it needs, eight bytes each; NULL while that is not known
+);
+CREATE TABLE IF NOT EXISTS hook (leaf INTEGER, object INTEGER, PRIMARY KEY (leaf, object)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS hook_object ON hook (object);
+CREATE TABLE IF NOT EXISTS run (run TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS used (address BLOB, run TEXT, role TEXT, PRIMARY KEY (address, run, role)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS indexed (folders TEXT); -- how the folders of the manifests looked that are all in here
+"""
+
+
+class Cache:
+    """One such file; safe to use from several threads and processes at once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._local = threading.local()
+
+    @contextmanager
+    def transaction(self, writing: bool = True) -> Iterator[sqlite3.Connection]:
+        """Give a transaction. A file that cannot be read is thrown away: all that was in it can be found again."""
+        begin = "BEGIN IMMEDIATE" if writing else "BEGIN"
+        try:
+            db = self._open()
+            db.execute(begin)
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):  # locked, full, not permitted: not the file's fault
+                raise
+            self._throw_away()
+            db = self._open()
+            db.execute(begin)
+        try:
+            yield db
+        except BaseException as error:
+            db.execute("ROLLBACK")
+            if type(error) is sqlite3.DatabaseError:
+                self._throw_away()
+            raise
+        try:
+            db.execute("COMMIT")
+        except sqlite3.Error:
+            db.execute("ROLLBACK")
+            raise
+
+    def _open(self) -> sqlite3.Connection:
+        """Return this thread's connection to the file that is there now; anybody may have deleted an earlier one."""
+        db: sqlite3.Connection | None = getattr(self._local, "db", None)
+        if db is None or self._local.file != self._file():
+            self._close()
+            make_folder(self._path.parent)
+            db = self._connect()
+            self._prepare(db)
+        return db
+
+    def _connect(self) -> sqlite3.Connection:
+        """Connect to the file that is there before and after; one that is open lends its inode to no other."""
+        while True:
+            before = self._file()
+            db = sqlite3.connect(self._path, timeout=_LOCKED_FOR_SECONDS, isolation_level=None)
+            self._local.db, self._local.file = db, before
+            if before is not None and before == self._file():
+                return db
+            db.close()
+
+    def _file(self) -> tuple[int, int] | None:
+        try:
+            status = os.stat(self._path)  # noqa: PTH116, twice as fast
+        except FileNotFoundError:
+            return None
+        return status.st_dev, status.st_ino
+
+    def _prepare(self, db: sqlite3.Connection) -> None:
+        """Switching to WAL does not wait for a lock as other statements do, so the first users take turns here."""
+        deadline = time.monotonic() + _LOCKED_FOR_SECONDS
+        while True:
+            try:
+                db.execute("PRAGMA journal_mode = WAL")
+                db.execute("PRAGMA synchronous = NORMAL")
+                if db.execute("PRAGMA user_version").fetchone() != (_FORMAT,):
+                    tables = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+                    drop = "".join(f"DROP TABLE IF EXISTS {table};" for (table,) in tables)
+                    db.executescript(f"BEGIN IMMEDIATE; {drop} {_SCHEMA} PRAGMA user_version = {_FORMAT}; COMMIT")
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
+
+    def _throw_away(self) -> None:
+        self._close()
+        for suffix in ("", "-wal", "-shm"):
+            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        if db := getattr(self._local, "db", None):
+            db.close()
+        self._local.db = None

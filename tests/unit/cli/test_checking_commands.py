@@ -1,0 +1,150 @@
+"""Laws of the commands that check, move and compare: what they say, their exit codes, and Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from smalti import Store, open_store
+from smalti.cli import app
+from smalti.cli.progress import shown
+from smalti.store import Progress
+
+STACK = np.random.default_rng(0).random((100, 2048))
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = open_store(tmp_path / "store")
+    changed = np.insert(STACK, 50, 0, 0)
+    changed[3] = 0
+    store.put({"stack": STACK, "copy": STACK, "deep": {"x": b"1"}, "energy_eV": 8800.0}, name="scan/one")
+    store.put({"stack": changed, "deep": {"x": b"1", "y": b"2"}, "energy_eV": 9000.0}, name="scan/two")
+    return store
+
+
+@pytest.fixture
+def run(store: Store) -> Run:
+    """Run a command on the store; return its output, or with ``--json`` what that says."""
+
+    def run(*arguments: str, exit_code: int = 0) -> Any:
+        done = CliRunner().invoke(app, [*arguments, "--store", store.place])
+        assert done.exit_code == exit_code, done.output
+        return json.loads(done.stdout) if "--json" in arguments else done.output
+
+    return run
+
+
+def damage(store: Store, ref: str) -> str:
+    """Flip a bit in an object's file; return its address."""
+    path = store.file(ref)
+    assert path is not None
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(content)
+    return store.resolve(ref)
+
+
+def test_fsck_repairs_from_another_store(store: Store, run: Run, tmp_path: Path) -> None:
+    remote = str(tmp_path / "remote")
+    run("push", remote)
+    address = damage(store, store.record("scan/one").children["stack"])
+    said = run("fsck", "--full", exit_code=1)
+    assert f"{address}: data.npy of {address} is damaged in" in said
+    assert "Needed by: scan/one, scan/two." in said
+    assert said.splitlines()[-1].endswith("2 problems")
+    said = run("fsck", "--repair-from", remote)
+    assert "It was repaired." in said
+    assert said.splitlines()[-1].endswith(": 2 repaired")
+    assert run("fsck", "--full", "--rebuild-index", "--json")["problems"] == []
+
+
+def test_a_repair_that_fails_says_why(store: Store, run: Run, tmp_path: Path) -> None:
+    address = damage(store, store.record("scan/one").children["stack"])
+    report = run("fsck", "--repair-from", str(tmp_path / "empty"), "--json", exit_code=1)
+    problem = next(problem for problem in report["problems"] if problem["place"] == address)
+    assert (report["clean"], problem["repaired"]) == (False, False)
+    assert f"It could not be repaired: {address} is not in the store at" in problem["what"]
+
+
+def test_verify_is_0_when_all_is_there_and_1_with_what_is_not_named(store: Store, run: Run, tmp_path: Path) -> None:
+    remote = open_store(tmp_path / "remote")
+    run("push", remote.place)
+    assert run("verify", remote.place).splitlines()[-1].endswith("clean")
+    address = damage(remote, store.record(store.record("scan/one").children["deep"]).children["x"])
+    assert address in run("verify", remote.place, exit_code=1)
+    found = run("verify", remote.place, "scan/two", "--json", exit_code=1)
+    assert {name for problem in found["problems"] for name in problem["names"]} == {"scan/two"}
+
+
+def test_push_says_what_was_read_and_what_the_target_grew_by(run: Run, tmp_path: Path) -> None:
+    remote = str(tmp_path / "remote")
+    first = run("push", remote, "--json")
+    assert first["sent"] == first["needed"] == 8
+    assert STACK.nbytes < first["nbytes_read"] < first["nbytes"] < 1.1 * STACK.nbytes
+    assert "0 of 8 objects sent, 0 B read" in run("push", remote)
+
+
+def test_diff_is_0_when_equal_1_when_different_and_2_when_it_cannot_tell(run: Run) -> None:
+    assert run("diff", "scan/one", "scan/one") == "equal\n"
+    said = run("diff", "scan/one", "scan/two", exit_code=1)
+    assert "attrs.energy_eV: 8800.0 -> 9000.0" in said
+    assert "removed  copy  array <f8 (100, 2048), 1.64 MB" in said
+    assert "added    deep/y  bytes, 1 B" in said
+    assert "rows 3:4 changed, 50:51 inserted" in said
+    assert said.splitlines()[-1] == "1 child is the same"
+    found = run("diff", "scan/one", "scan/two", "--json", exit_code=1)
+    assert (found["equal"], found["same"]) == (False, 1)
+    assert {change["path"] for change in found["changes"]} == {"", "copy", "deep/y", "stack"}
+    assert "'nothing' is neither a name" in run("diff", "scan/one", "nothing", exit_code=2)
+
+
+def test_tree_shows_what_occurs_again_once(store: Store, run: Run) -> None:
+    said = run("tree", "scan/one")
+    assert "├── copy  array <f8 (100, 2048), 1.64 MB" in said
+    assert "the same as copy" in next(line for line in said.splitlines() if "stack" in line)
+    assert "│   └── x  bytes, 1 B" in said
+    found = run("tree", "scan/one", "--json")
+    assert found["digest"] == store.resolve("scan/one")
+    assert found["children"]["stack"]["same_as"] == "copy"
+    assert found["children"]["deep"]["children"]["x"]["nbytes"] == 1
+
+
+def test_names_that_a_terminal_might_obey_are_escaped(store: Store, run: Run) -> None:
+    store.put({"\x1b[31mred": b"1", "[bold]x": b"2"}, name="foreign")
+    store.put({"[bold]x": b"3"}, name="other")
+    for said in (run("tree", "foreign"), run("diff", "foreign", "other", exit_code=1), run("show", "foreign")):
+        assert "\x1b" not in said
+        assert "[bold]x" in said
+
+
+def test_stats_say_what_deduplication_saves(run: Run) -> None:
+    found = run("stats", "--json")
+    assert found["nbytes"] > 2.9 * STACK.nbytes > 2 * found["nbytes_kept"]
+    assert {kind["kind"] for kind in found["kinds"]} == {"array", "tree", "bytes"}
+    said = run("stats", "--largest", "1")
+    assert "8 objects, 2 names with 2 versions" in said
+    assert "keeping every piece once saves" in said
+    assert said.splitlines()[-1].split() == ["3.28", "MB", "scan/one"]
+
+
+def test_ctrl_c_ends_with_one_sentence_that_says_how_far_it_came(capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted() -> None:
+        with shown("checking", "the same command goes on.") as show:
+            show(Progress(3, 10, 5_000_000, 20_000_000))
+            raise KeyboardInterrupt
+
+    with pytest.raises(typer.Exit) as ended:
+        interrupted()
+    assert ended.value.exit_code == 130
+    sentence = "smalti: stopped after 3 of 10 objects, 5 MB of 20 MB; the same command goes on.\n"
+    assert capsys.readouterr().err == sentence

@@ -1,0 +1,249 @@
+"""Laws of checking: how deep, how far after an interruption, what is named, and what a repair brings back."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from smalti import Store, open_store
+from smalti.codecs import CODECS
+from smalti.store import Progress
+from smalti.store.local import LocalObjects
+from smalti.store.memory import MemoryDocuments, MemoryObjects
+from smalti.store.record import Record, seal
+
+RANDOM = np.random.default_rng(0)
+ROW_NBYTES = 16 * 1024
+
+
+class CountedObjects(MemoryObjects):
+    """Objects that count how often each was read whole."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read_whole: Counter[str] = Counter()
+
+    def verify(self, address: str, whole: bool = True) -> Record:
+        self.read_whole[address] += whole
+        return super().verify(address, whole)
+
+
+@pytest.fixture
+def objects() -> CountedObjects:
+    return CountedObjects()
+
+
+@pytest.fixture
+def documents() -> MemoryDocuments:
+    return MemoryDocuments()
+
+
+@pytest.fixture
+def counted(objects: CountedObjects, documents: MemoryDocuments) -> Store:
+    store = Store(objects, documents, CODECS)
+    for n in range(20):
+        store.put(np.arange(n + 1), name=f"numbers/{n}")
+    time.sleep(0.01)  # what was put at the same moment as a check begins counts as put since then
+    objects.read_whole.clear()
+    return store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_store(tmp_path / "store")
+
+
+@pytest.fixture
+def remote(store: Store) -> Store:
+    """Another store, empty."""
+    return open_store(Path(store.place).with_name("remote"))
+
+
+def stop_after(count: int) -> Callable[[Progress], None]:
+    def stop(progress: Progress) -> None:
+        if progress.objects == count:
+            raise KeyboardInterrupt
+
+    return stop
+
+
+def damage(path: Path, position: int = -1) -> None:
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(content)
+
+
+def rot(store: Store, digest: str, row: int) -> None:
+    """Flip a bit as a failing disk does: nothing about the file looks different."""
+    objects = store._objects
+    assert isinstance(objects, LocalObjects)
+    path = objects.folder(digest) / "data.npy"
+    damage(path, 4096 + row * ROW_NBYTES)
+    objects.index.add(digest, b"", objects._stamp(digest), ())
+
+
+def test_a_check_reads_a_sample_of_what_looks_as_it_did_and_a_full_one_every_byte(store: Store) -> None:
+    ref = store.put(RANDOM.random((2000, 2048)), name="large")
+    assert store.fsck(full=True).clean
+    rot(store, ref.digest, 1000)
+    reports = [store.fsck() for _ in range(3)]
+    assert any(report.clean for report in reports)  # 32 leaves of 2000 each time
+    (problem,) = store.fsck(full=True).problems
+    assert (problem.place, problem.names) == (ref.digest, ("large",))
+
+
+def test_a_check_reads_whole_what_was_written_to(store: Store) -> None:
+    ref = store.put(RANDOM.random((2000, 2048)))
+    path = store.file(ref)
+    assert path is not None
+    damage(path, 4096 + 1000 * ROW_NBYTES)
+    assert [problem.place for problem in store.fsck().problems] == [ref.digest]
+
+
+def test_progress_counts_objects_and_bytes(counted: Store) -> None:
+    seen: list[Progress] = []
+    report = counted.fsck(seen.append)
+    assert [(progress.objects, progress.of_objects) for progress in seen] == [(n, 20) for n in range(1, 21)]
+    assert seen[-1].nbytes == report.nbytes == sum(8 * (n + 1) for n in range(20))
+
+
+def test_an_interrupted_full_check_goes_on_where_it_stopped(
+    counted: Store, objects: CountedObjects, documents: MemoryDocuments
+) -> None:
+    addresses = list(objects.addresses())
+    for stop in (8, 14):
+        with pytest.raises(KeyboardInterrupt):
+            counted.fsck(stop_after(stop), full=True)
+    objects.read_whole.clear()
+    report = counted.fsck(full=True)
+    assert (report.clean, report.objects, report.nbytes) == (True, 20, sum(8 * (n + 1) for n in range(20)))
+    assert list(objects.read_whole) == addresses[14:]
+    assert not [key for key in documents.contents if key.startswith("checks/")]
+    counted.fsck(full=True)
+    assert set(objects.read_whole) == set(addresses)
+
+
+def test_what_was_put_since_and_what_was_damaged_is_read_again(
+    counted: Store, objects: CountedObjects, documents: MemoryDocuments
+) -> None:
+    addresses = list(objects.addresses())
+    objects.files[addresses[2]]["data.npy"] += b"x"
+    with pytest.raises(KeyboardInterrupt):
+        counted.fsck(stop_after(10), full=True)
+    objects.touch(addresses[5])
+    objects.read_whole.clear()
+    report = counted.fsck(full=True)
+    assert set(objects.read_whole) == {addresses[2], addresses[5], *addresses[10:]}
+    assert [problem.place for problem in report.problems] == [addresses[2]]
+
+
+@pytest.mark.parametrize("began_days_ago", [6.9, 7.1])
+def test_a_note_holds_for_a_week(
+    counted: Store, objects: CountedObjects, documents: MemoryDocuments, began_days_ago: float
+) -> None:
+    began_at = time.time() - began_days_ago * 24 * 3600
+    for address in objects.addresses():
+        objects._touched_at[address] = began_at - 1
+    upto = sorted(objects.addresses())[9]
+    documents.create("checks/1.json", seal({"began_at": began_at, "upto": upto, "damaged": []}))
+    counted.fsck(full=True)
+    assert len(objects.read_whole) == (10 if began_days_ago < 7 else 20)
+
+
+def test_a_damaged_note_is_of_no_account(counted: Store, objects: CountedObjects, documents: MemoryDocuments) -> None:
+    documents.create("checks/1.json", b"no note")
+    assert counted.fsck(full=True).clean
+    assert len(objects.read_whole) == 20
+    assert not list(documents.keys("checks/"))
+
+
+def test_a_check_that_is_not_full_leaves_no_note(counted: Store, documents: MemoryDocuments) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        counted.fsck(stop_after(10))
+    assert not list(documents.keys("checks/"))
+
+
+def test_a_damaged_object_names_names_pins_and_what_takes_leaves_from_it(store: Store) -> None:
+    stack = RANDOM.random((100, 2048))
+    base = store.put(stack, name="base")
+    changed = stack.copy()
+    changed[3] = 0
+    store.put({"below": {"stack": changed}}, name="tree")
+    pinned = store.put({"pinned": base})
+    store.pin(pinned)
+    path = store.file(base)
+    assert path is not None
+    damage(path)
+    found = {problem.place: problem.names for problem in store.fsck().problems}
+    assert found[base.digest] == ("a pin", "base", "tree")
+
+
+def test_runs_are_named_until_they_are_released(counted: Store, objects: CountedObjects) -> None:
+    ref = counted.put(b"made by a run")
+    counted.add_manifest("run", outputs={"it": ref})
+    objects.remove(ref.digest)
+    (problem,) = counted.fsck().problems
+    assert (problem.place, problem.names) == (ref.digest, ("the run run",))
+    counted.release("run")
+    assert counted.fsck().problems == ()
+
+
+def test_a_damaged_manifest_is_named(counted: Store, documents: MemoryDocuments) -> None:
+    counted.add_manifest("run", outputs={"it": "numbers/0"})
+    documents.contents["manifests/run.json"] += b"x"
+    assert [problem.place for problem in counted.fsck().problems] == ["manifests/run.json"]
+
+
+def test_what_is_damaged_or_missing_is_repaired_from_another_store(store: Store, remote: Store) -> None:
+    stack = RANDOM.random((100, 2048))
+    changed = stack.copy()
+    changed[3] = 0
+    store.put(stack)
+    store.put({"stack": stack, "changed": changed, "deep": {"deeper": {"x": b"bytes"}}, "y": b"more"}, name="all")
+    store.push(remote)
+    children = store.record("all").children
+    path = store.file(children["stack"])
+    assert path is not None
+    damage(path)  # what takes leaves from it is damaged, too
+    record = Path(store.place) / "data" / children["y"][7:9] / children["y"][7:] / "metadata.json"
+    damage(record, 9)
+    deeper = store.record(children["deep"]).children["deeper"]
+    below = store.record(deeper).children["x"]
+    for address in (below, deeper):  # only one of them is known to be missing
+        store._objects.remove(address)
+    wanted = {children["stack"], children["changed"], children["y"], deeper}
+    assert {problem.place for problem in store.fsck().problems} == wanted
+    report = store.fsck(repair_from=remote)
+    assert {problem.place for problem in report.problems if problem.repaired} == wanted
+    assert report.clean
+    assert store.fsck(full=True).problems == ()
+    np.testing.assert_array_equal(store.get("all")["changed"], changed)
+    assert store.file(children["changed"]) is None  # it takes its leaves from the repaired one
+
+
+def test_damage_that_a_write_does_not_notice_is_repaired_all_the_same(store: Store, remote: Store) -> None:
+    ref = store.put(RANDOM.random((2000, 2048)), name="large")
+    store.push(remote)
+    rot(store, ref.digest, 1000)
+    report = store.fsck(full=True, repair_from=remote)
+    assert [(problem.place, problem.repaired) for problem in report.problems] == [(ref.digest, True)]
+    assert store.fsck(full=True).problems == ()
+
+
+def test_what_cannot_be_repaired_says_why(store: Store, remote: Store) -> None:
+    refs = [store.put(RANDOM.random(5000), name=name) for name in ("lacks", "damaged")]
+    store.push(remote, ["damaged"])
+    for path in (store.file(refs[0]), store.file(refs[1]), remote.file(refs[1])):
+        assert path is not None
+        damage(path)
+    report = store.fsck(repair_from=remote)
+    found = {problem.names: problem.what for problem in report.problems}
+    assert not report.clean
+    assert f"It could not be repaired: {refs[0].digest} is not in the store at {remote.place}" in found["lacks",]
+    assert "It could not be repaired: data.npy of" in found["damaged",]
