@@ -49,7 +49,8 @@ def collect(root: Path, value: Callable[[int], Any], begin: int, say: Callable[[
 def push(root: Path, value: Callable[[int], Any], begin: int, say: Callable[[str], None]) -> None:
     store, target = open_store(root / "store"), open_store(root / "target")
     for n in itertools.count(begin):
-        store.put(value(n), name=f"run/{n}")
+        ref = store.put(value(n), name=f"run/{n}")
+        store.add_manifest(f"run-{n}", outputs={"value": ref})
         store.push(target)
         say(f"{n}")
 
@@ -80,6 +81,7 @@ def test_a_process_killed_at_any_moment_loses_nothing_it_acknowledged(
         last = open_store(root / ("target" if act is push else "store"))
         for n in acknowledged:
             assert form(last.get(f"run/{n}")) == form(value(n))
+            assert act is not push or last.manifest(f"run-{n}").outputs["value"] == last.resolve(f"run/{n}")
         acknowledged_in_all += len(acknowledged)
     assert acknowledged_in_all > killed // 4, "few acts came to their end before the kill"
     print(f"{act.__name__}: {killed} kills, {acknowledged_in_all} acknowledged, 0 lost")

@@ -20,7 +20,7 @@ import pytest
 
 from smalti import open_store
 
-PUBLISHED = ("data", "names", "pins", "condemned")
+PUBLISHED = ("data", "names", "pins", "condemned", "manifests", "released", "checks")
 CALLS = "openat,write,pwrite64,fsync,fdatasync,syncfs,rename,renameat,renameat2,link,linkat,mkdir,mkdirat,sendto"
 _LINE = re.compile(r"\d+ +(\w+)\((.*)\) += (-?\d+)(?:<(.*)>)?")
 _DESCRIPTOR = re.compile(r"^\d+<([^>]*)>")
@@ -146,6 +146,10 @@ def test_every_step_of_the_store_is_synced_before_it_is_acknowledged(
         say("put what is written while it is hashed")
         store.put_rows(np.full((100, 1024), n) for n in range(3))
         say("put rows")
+        store.add_manifest("run-2", inputs={"scan": "run/2"}, outputs={"tree": "latest"})
+        say("written down")
+        store.release("run-2")
+        say("released")
         store.forget("run/1")
         store.pin("latest")
         say("pinned")

@@ -16,7 +16,13 @@ from benchmarks.store.rounds import take_turn
 from benchmarks.store.workload import Scale, files, write_versions
 
 TINY = Scale(
-    frames=(64, 64, 64), weights=(128, 4096), table_rows=2000, small_puts=3, gc_objects=100, runs=100, large_nbytes=2**22
+    frames=(64, 64, 64),
+    weights=(128, 4096),
+    table_rows=2000,
+    small_puts=3,
+    gc_objects=100,
+    runs=100,
+    large_nbytes=2**22,
 )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -31,13 +31,13 @@ class IndexedManifests(Manifests):
         self._cache = Cache(root / "index.sqlite")
         self._folders = (root / KEPT, root / RELEASED)
 
-    def add(self, run: str, inputs: Mapping[str, str], outputs: Mapping[str, str], made_by: object = None) -> Manifest:
-        """Write the manifest of a run and remember what it used."""
+    def bring(self, manifest: Manifest) -> Manifest:
+        """Write a manifest and remember what it used."""
         with self._alone():
             before = self._looks()
-            manifest = super().add(run, inputs, outputs, made_by)
-            self._remember([manifest], before)
-        return manifest
+            there = super().bring(manifest)
+            self._remember([there], before)
+        return there
 
     def release(self, run: str) -> Manifest:
         """Let go of what a run read and wrote."""

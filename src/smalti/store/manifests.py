@@ -74,18 +74,24 @@ class Manifests:
         Raises:
             Refused: ``run`` cannot be the name of a run, ``made_by`` is not JSON, or the run has another manifest.
         """
-        manifest = Manifest(
-            _check_run(run), _now(), dict(inputs), dict(outputs), normalise(made_by, f"what made the run {run!r}")
-        )
-        if not self._is_released(run) and self._documents.create(manifest.key, _dump(manifest)):
+        made = normalise(made_by, f"what made the run {run!r}")
+        there = self.bring(Manifest(_check_run(run), _now(), dict(inputs), dict(outputs), made))
+        if there.released_at:
+            raise _other(there)
+        return there
+
+    def bring(self, manifest: Manifest) -> Manifest:
+        """Write a manifest as it is in another store, and return what is here; nothing is written over.
+
+        Raises:
+            Refused: the run has another manifest here.
+        """
+        there = self._find(manifest.run)
+        if there is None and self._documents.create(manifest.key, _dump(manifest)):
             return manifest
-        there = self.get(run)
-        if there != replace(manifest, at=there.at):
-            released = f", released at {there.released_at}" if there.released_at else ""
-            raise Refused(
-                f"the run {there.run!r} has another manifest already, written at {there.at}{released}; "
-                "a run that is made again has a name of its own."
-            )
+        there = there or self.get(manifest.run)
+        if there != replace(manifest, at=there.at, released_at=there.released_at):
+            raise _other(there)
         return there
 
     def release(self, run: str) -> Manifest:
@@ -108,13 +114,9 @@ class Manifests:
             NotFound: it has none.
             Damaged: it is not what was written.
         """
-        _check_run(run)
-        with suppress(NotFound):
-            return self.read(f"{KEPT}{run}.json")
-        try:
-            return self.read(f"{RELEASED}{run}.json")
-        except NotFound as error:
-            raise NotFound(f"the store at {self._documents.place} has no manifest of a run {run!r}.") from error
+        if found := self._find(_check_run(run)):
+            return found
+        raise NotFound(f"the store at {self._documents.place} has no manifest of a run {run!r}.")
 
     def all(self) -> Iterator[Manifest]:
         """Yield every manifest, in order of their runs, released ones too."""
@@ -163,6 +165,12 @@ class Manifests:
     def rebuild_index(self) -> None:
         """There is nothing to make anew: every document is read each time."""
 
+    def _find(self, run: str) -> Manifest | None:
+        for folder in (KEPT, RELEASED):
+            with suppress(NotFound):
+                return self.read(f"{folder}{run}.json")
+        return None
+
     def _is_released(self, run: str) -> bool:
         try:
             return bool(self._documents.read(f"{RELEASED}{run}.json"))
@@ -180,6 +188,14 @@ def outdated(manifests: Iterable[Manifest], older_than: timedelta, keep_last: in
 def run_of(key: str) -> str:
     """Return the run whose manifest lies under a key."""
     return key.rsplit("/", 1)[-1].removesuffix(".json")
+
+
+def _other(there: Manifest) -> Refused:
+    released = f", released at {there.released_at}" if there.released_at else ""
+    return Refused(
+        f"the run {there.run!r} has another manifest already, written at {there.at}{released}; "
+        "a run that is made again has a name of its own."
+    )
 
 
 def _check_run(run: str) -> str:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from smalti import digest
-from smalti.canonical import Json, normalise
 from smalti.errors import Ambiguous, NotFound, Refused
 from smalti.store.backend import Documents, Intake, Objects
 from smalti.store.check import FsckReport, fsck, verify
@@ -20,20 +18,11 @@ from smalti.store.long_work import OnProgress
 from smalti.store.manifests import Manifest, Manifests, Use
 from smalti.store.names import Names, NameVersion
 from smalti.store.reader import Reader
-from smalti.store.record import Record, tree_record
+from smalti.store.record import Record
 from smalti.store.stats import StoreStats, stats
+from smalti.store.taking import Codecs, Taken, keep, take
 from smalti.store.transfer import TransferReport, encoded_of, transfer
-from smalti.store.values import Buffer, Encoded, Ref, Tree
-
-
-class Codecs(Protocol):
-    """What turns Python values into objects and trees, and back."""
-
-    def encode(self, value: Any) -> Encoded | Tree: ...
-    def encode_rows(self, blocks: Iterable[Any], file: Path) -> Encoded: ...
-    def decode(self, header: Mapping[str, Json], buffers: list[memoryview]) -> Any: ...
-    def lazy(self, header: Mapping[str, Json], reader: Reader) -> Any: ...
-    def assemble(self, tree: Tree) -> Any: ...
+from smalti.store.values import Buffer, Ref, Tree
 
 
 class Store:
@@ -87,7 +76,7 @@ class Store:
             Unavailable: the machine did not let one be written.
         """
         with self._objects.intake() as intake:
-            taken = [self._take(value, intake, None) for value in values]
+            taken = [self._take(value, intake) for value in values]
         return [one.ref(intake.added) for one in taken]
 
     def put_rows(self, blocks: Iterable[Any], name: str | None = None) -> Ref:
@@ -103,27 +92,8 @@ class Store:
         with machine_errors(f"storing rows in {self.place}"), self._objects.spool() as file:
             return self.put(self._codecs.encode_rows(blocks, file), name)
 
-    def _take(self, value: Any, intake: Intake, before: str | None) -> _Taken:
-        """Take a value in.
-
-        Args:
-            before: what its name stood for until now, as the most likely to share leaves with it.
-        """
-        if isinstance(value, Ref):
-            record = self._objects.record(value.digest)
-            self._keep(record.address)
-            return _Taken(record, frozenset())
-        encoded = value if isinstance(value, Encoded) else self._codecs.encode(value)
-        if isinstance(encoded, Encoded):
-            record = intake.put(encoded, [before] if before else [])
-            return _Taken(record, frozenset({record.address}))
-        children_before = self._objects.record(before).children if before and self._objects.has(before) else {}
-        children = {
-            name: self._take(child, intake, children_before.get(name)) for name, child in encoded.children.items()
-        }
-        record = tree_record(_tree_header(encoded, children), sum(child.record.nbytes for child in children.values()))
-        intake.write(record, None)
-        return _Taken(record, frozenset({record.address}).union(*(child.addresses for child in children.values())))
+    def _take(self, value: Any, intake: Intake, before: str | None = None) -> Taken:
+        return take(value, self._codecs, self._objects, intake, before)
 
     def get(self, ref: Ref | str, *, verify: bool = True) -> Any:
         """Return a value, every byte verified. Arrays are read-only views of the mapped file.
@@ -214,32 +184,32 @@ class Store:
     def push(
         self, target: Store, refs: Iterable[Ref | str] | None = None, progress: OnProgress | None = None
     ) -> TransferReport:
-        """Bring values to another store: those given, or everything that has a name or a pin.
+        """Bring values to another store: those given, or all that names, pins and manifests keep, and every manifest.
 
         A reference that is a name brings the name too. Only objects that are missing there are sent.
 
         Raises:
             NotFound, Damaged, Unavailable: see :func:`smalti.store.transfer.transfer`.
         """
+        manifests: list[Manifest] = []
         if refs is None:
+            manifests = list(self.manifests())
             names = {version.name for version in self.names()}
-            addresses = set(self.pins())
+            addresses = set(self.pins()).union(*(manifest.addresses() for manifest in manifests))
         else:
             names = {ref for ref in refs if isinstance(ref, str) and self._is_name(ref)}
             addresses = {self.resolve(ref) for ref in refs}
         ours, theirs = (self._objects, self._names), (target._objects, target._names)
-        return transfer(ours, theirs, addresses, names, progress)
+        report = transfer(ours, theirs, addresses, names, progress)
+        for manifest in manifests:
+            target._manifests.bring(manifest)
+        return report
 
     def pull(
         self, source: Store, refs: Iterable[Ref | str] | None = None, progress: OnProgress | None = None
     ) -> TransferReport:
         """Bring values from another store to this one; see :meth:`push`."""
         return source.push(self, refs, progress)
-
-    def _keep(self, address: str) -> None:
-        """Make an object that is needed from now on young, lest a collection that is at work removes it."""
-        if not self._objects.touch(address):
-            raise NotFound(f"{address} was removed from {self.place} just now; put the value again.")
 
     def _is_name(self, text: str) -> bool:
         try:
@@ -267,7 +237,7 @@ class Store:
     def pin(self, ref: Ref | str) -> None:
         """Keep a value whether or not it has a name."""
         address = self.record(ref).address
-        self._keep(address)
+        keep(self._objects, address)
         Pins(self._documents).add(address)
 
     def unpin(self, ref: Ref | str) -> None:
@@ -299,7 +269,7 @@ class Store:
         """
         read, wrote = ({name: self.resolve(r) for name, r in (refs or {}).items()} for refs in (inputs, outputs))
         for address in {*read.values(), *wrote.values()}:
-            self._keep(address)
+            keep(self._objects, address)
         return self._manifests.add(run, read, wrote, made_by)
 
     def manifest(self, run: str) -> Manifest:
@@ -356,6 +326,9 @@ class Store:
         wanted: dict[str, set[str]] = {}
         for ref in refs if refs is not None else [*(named.name for named in self.names()), *self.pins()]:
             wanted.setdefault(self.resolve(ref), set()).add(str(ref))
+        for manifest in self._manifests.kept() if refs is None else ():
+            for address in manifest.addresses():
+                wanted.setdefault(address, set()).add(f"the run {manifest.run}")
         return verify(self._objects, target._objects, wanted, progress)
 
     def diff(self, before: Ref | str, after: Ref | str) -> Diff:
@@ -371,28 +344,3 @@ class Store:
         attrs = record.header.get("attrs", {})
         assert isinstance(attrs, dict)
         return Tree(children, attrs, record.header.get("type"))  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True, slots=True)
-class _Taken:
-    """A value that was taken in: its record, and the addresses of all that was written for it."""
-
-    record: Record
-    addresses: frozenset[str]
-
-    def ref(self, added: Mapping[str, int]) -> Ref:
-        """Return the reference, given the bytes that each address added."""
-        new_bytes = sum(added[address] for address in self.addresses)
-        return Ref(self.record.address, self.record.kind, self.record.nbytes, new_bytes)
-
-
-def _tree_header(tree: Tree, children: Mapping[str, _Taken]) -> dict[str, Json]:
-    header: dict[str, Json] = {
-        "kind": "tree",
-        "children": {name: child.record.address for name, child in children.items()},
-    }
-    if tree.attrs:
-        header["attrs"] = normalise(tree.attrs, "the attributes")
-    if tree.type:
-        header["type"] = tree.type
-    return header

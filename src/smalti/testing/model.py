@@ -58,7 +58,8 @@ class StoreMachine(RuleBasedStateMachine):
         self.addresses: dict[Hashable, str] = {}  # form -> address
         self.below: dict[str, set[str]] = {}  # address -> itself and every object it needs
         self.names: dict[str, list[str]] = {}  # name -> addresses, oldest first
-        self.damaged: set[str] = set()  # addresses whose own bytes were reached
+        self.damaged: set[str] = set()  # addresses whose own bytes are not what was written
+        self.written: dict[str, bytes] = {}  # key of a damaged object -> what was written there
         self.collected: set[str] = set()  # addresses that gc removed
 
     @rule(target=known, value=strategies.values())
@@ -111,7 +112,7 @@ class StoreMachine(RuleBasedStateMachine):
             event("put: most of it was there already")
         self.values[ref.digest], self.addresses[form(value)] = value, ref.digest
         self.below[ref.digest] = self._needs(ref.digest)
-        self.damaged -= self.below[ref.digest]
+        self._is_sound(self.below[ref.digest])
         self.collected -= self.below[ref.digest]
         if name is not None:
             versions = self.names.setdefault(name, [])
@@ -169,19 +170,29 @@ class StoreMachine(RuleBasedStateMachine):
         keys = [key for key in self.stored if key.startswith("data/")]
         assume(keys)
         key = data.draw(st.sampled_from(keys))
+        reached = {key}
+        if kind == "swap":
+            reached.add(data.draw(st.sampled_from(keys)))
+        before = {key: self.stored[key] for key in reached}
         if kind == "delete":
             del self.stored[key]
         elif kind == "swap":
-            other = data.draw(st.sampled_from(keys))
-            assume(self.stored[key] != self.stored[other])
-            self.stored[key], self.stored[other] = self.stored[other], self.stored[key]
-            self.damaged.add(_address(other))
+            self.stored.update(zip(before, reversed(before.values()), strict=True))
         else:
-            changed = DAMAGES[kind](self.stored[key], random.Random(seed))
-            assume(changed != self.stored[key])
-            self.stored[key] = changed
-        self.damaged.add(_address(key))
+            self.stored[key] = DAMAGES[kind](self.stored[key], random.Random(seed))
+        assume(any(self.stored.get(key) != content for key, content in before.items()))
+        self.written = before | self.written
+        for address in map(_address, reached):  # a second damage may undo the first
+            written = {key: content for key, content in self.written.items() if _address(key) == address}
+            if all(self.stored.get(key) == content for key, content in written.items()):
+                self._is_sound({address})
+            else:
+                self.damaged.add(address)
         event(f"damage: {kind} {key.rsplit('/', 1)[-1]}")
+
+    def _is_sound(self, addresses: set[str]) -> None:
+        self.damaged -= addresses
+        self.written = {key: content for key, content in self.written.items() if _address(key) in self.damaged}
 
     @precondition(lambda self: self.names)
     @rule(data=st.data())
@@ -204,7 +215,7 @@ class StoreMachine(RuleBasedStateMachine):
         needed = set().union(*(self.below[a] for versions in self.names.values() for a in versions))
         assert not removed & needed, "something a name leads to was removed"
         self.collected |= removed
-        self.damaged -= removed
+        self._is_sound(removed)
         assert self.damaged or self.store.fsck(full=True).clean
         event(f"gc: {'something' if removed else 'nothing'} removed")
 

@@ -12,7 +12,7 @@ import pytest
 
 from smalti import Store, Weights, open_store
 from smalti.codecs import CODECS
-from smalti.errors import Damaged, NotFound
+from smalti.errors import Damaged, NotFound, Refused
 from smalti.store import Progress
 from smalti.store.backend import Content
 from smalti.store.local import LocalObjects
@@ -194,6 +194,29 @@ def test_what_is_there_already_is_young_afterwards(here: Store, there: Store) ->
         os.utime(objects.folder(address), (0, 0))
     here.push(there)
     assert all(time.time() - objects.touched_at(address) < 600 for address in objects.addresses())
+
+
+def test_manifests_come_last_with_all_that_they_keep(here: Store, there: Store) -> None:
+    scan = here.put({"x": np.arange(9)})
+    here.add_manifest("solve-1", inputs={"scan": scan}, outputs={"best": here.put(b"image")}, made_by={"code": "1a2b"})
+    here.add_manifest("solve-0", outputs={"first": here.put(b"worse")})
+    here.release("solve-0")
+    here.push(there)
+    assert list(there.manifests()) == list(here.manifests())
+    assert there.runs_of(scan) == [("solve-1", "read")]
+    assert there.get(scan)["x"].tolist() == list(range(9))
+    with pytest.raises(NotFound, match="solve-0"):
+        there.get(here.manifest("solve-0").outputs["first"])
+    here.push(there)
+    assert len(list(there.manifests())) == 2
+
+
+def test_another_manifest_of_the_same_run_is_not_written_over(here: Store, there: Store) -> None:
+    here.add_manifest("solve", outputs={"image": here.put(b"one")})
+    there.add_manifest("solve", outputs={"image": there.put(b"other")})
+    with pytest.raises(Refused, match="the run 'solve' has another manifest already"):
+        here.push(there)
+    assert there.manifest("solve").outputs["image"] == there.put(b"other").digest
 
 
 def test_verify_names_what_is_missing_or_damaged_in_the_other_store(here: Store, there: Store) -> None:

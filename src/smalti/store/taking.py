@@ -1,0 +1,93 @@
+"""Taking a value in: the objects it consists of, children before the tree that names them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from smalti.canonical import Json, normalise
+from smalti.errors import NotFound
+from smalti.store.backend import Intake, Objects
+from smalti.store.reader import Reader
+from smalti.store.record import Record, tree_record
+from smalti.store.values import Encoded, Ref, Tree
+
+
+class Codecs(Protocol):
+    """What turns Python values into objects and trees, and back."""
+
+    def encode(self, value: Any) -> Encoded | Tree: ...
+    def encode_rows(self, blocks: Iterable[Any], file: Path) -> Encoded: ...
+    def decode(self, header: Mapping[str, Json], buffers: list[memoryview]) -> Any: ...
+    def lazy(self, header: Mapping[str, Json], reader: Reader) -> Any: ...
+    def assemble(self, tree: Tree) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A value that was taken in.
+
+    Attributes:
+        record: its own.
+        addresses: of all objects that were written for it, or found there.
+    """
+
+    record: Record
+    addresses: frozenset[str]
+
+    def ref(self, added: Mapping[str, int]) -> Ref:
+        """Return the reference, given the bytes that each address added."""
+        new_bytes = sum(added[address] for address in self.addresses)
+        return Ref(self.record.address, self.record.kind, self.record.nbytes, new_bytes)
+
+
+def take(value: Any, codecs: Codecs, objects: Objects, intake: Intake, before: str | None = None) -> Taken:
+    """Take a value in.
+
+    Args:
+        before: what its name stood for until now, as the most likely to share leaves with it.
+
+    Raises:
+        Refused: no codec stores it exactly.
+        NotFound: it is a reference to nothing.
+    """
+    if isinstance(value, Ref):
+        record = objects.record(value.digest)
+        keep(objects, record.address)
+        return Taken(record, frozenset())
+    encoded = value if isinstance(value, Encoded) else codecs.encode(value)
+    if isinstance(encoded, Encoded):
+        record = intake.put(encoded, [before] if before else [])
+        return Taken(record, frozenset({record.address}))
+    children_before = objects.record(before).children if before and objects.has(before) else {}
+    children = {
+        name: take(child, codecs, objects, intake, children_before.get(name))
+        for name, child in encoded.children.items()
+    }
+    record = tree_record(_tree_header(encoded, children), sum(child.record.nbytes for child in children.values()))
+    intake.write(record, None)
+    return Taken(record, frozenset({record.address}).union(*(child.addresses for child in children.values())))
+
+
+def keep(objects: Objects, address: str) -> None:
+    """Make an object that is needed from now on young, lest a collection that is at work removes it.
+
+    Raises:
+        NotFound: it is not there any more.
+    """
+    if not objects.touch(address):
+        raise NotFound(f"{address} was removed from {objects.place} just now; put the value again.")
+
+
+def _tree_header(tree: Tree, children: Mapping[str, Taken]) -> dict[str, Json]:
+    header: dict[str, Json] = {
+        "kind": "tree",
+        "children": {name: child.record.address for name, child in children.items()},
+    }
+    if tree.attrs:
+        header["attrs"] = normalise(tree.attrs, "the attributes")
+    if tree.type:
+        header["type"] = tree.type
+    return header
