@@ -21,6 +21,7 @@ from smalti.store.index import Index
 
 _LOOKUPS = 20_000
 _BATCHES = 5
+_TOGETHER = 10  # times as many as are put one by one
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def small_puts(folder: Path, scale: Scale) -> SmallPuts:
         by_hand.append(timed(lambda array=array, n=number: _write_by_hand(folder, n, array.tobytes()))[0].wall_s)
     together = []
     for _ in range(_BATCHES):
-        arrays = [random.random(1000, np.float32) for _ in range(scale.small_puts)]
+        arrays = [random.random(1000, np.float32) for _ in range(_TOGETHER * scale.small_puts)]
         together.append(timed(lambda arrays=arrays: store.put_all(arrays))[0].wall_s / len(arrays))
     # The first put also makes the store.
     return SmallPuts(*(1e3 * statistics.median(some) for some in (puts[1:], together, by_hand[1:])))

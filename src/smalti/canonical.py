@@ -18,6 +18,13 @@ def normalise(value: Any, where: str = "value") -> Json:
     Raises:
         Refused: something JSON cannot hold exactly (NaN, a non-text key, any other object), naming its place.
     """
+    try:
+        return _normalise(value, where)
+    except RecursionError:
+        raise Refused(f"{where} is nested too deep, or holds itself; store its parts one by one.") from None
+
+
+def _normalise(value: Any, where: str) -> Json:
     if value is None or isinstance(value, bool | int):
         return value if value is None or isinstance(value, bool) else int(value)
     if isinstance(value, str):
@@ -31,7 +38,7 @@ def normalise(value: Any, where: str = "value") -> Json:
     if isinstance(value, Mapping):
         return _normalise_mapping(value, where)
     if isinstance(value, list | tuple):
-        return [normalise(item, f"{where}[{i}]") for i, item in enumerate(value)]
+        return [_normalise(item, f"{where}[{i}]") for i, item in enumerate(value)]
     raise Refused(f"{where} is a {type(value).__name__}, which JSON cannot hold; give text, numbers, lists, maps.")
 
 
@@ -40,8 +47,8 @@ def _normalise_mapping(value: Mapping[Any, Any], where: str) -> dict[str, Json]:
     for key, item in value.items():
         if not isinstance(key, str):
             raise Refused(f"{where} has the key {key!r}, but JSON keys are text; write it as {str(key)!r}.")
-        normalise(key, f"a key of {where}")
-        result[key] = normalise(item, f"{where}.{key}")
+        _normalise(key, f"a key of {where}")
+        result[key] = _normalise(item, f"{where}.{key}")
     return result
 
 
@@ -50,8 +57,17 @@ def dumps(value: Any) -> bytes:
 
     >>> dumps({"b": 1, "a": (1.50, "é")})
     b'{"a":[1.5,"\\xc3\\xa9"],"b":1}'
+
+    Raises:
+        Refused: JSON cannot hold it exactly; it is nested too deep, or holds a number of thousands of digits.
     """
-    text = json.dumps(normalise(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    plain = normalise(value)
+    try:
+        text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    except (ValueError, RecursionError) as error:
+        raise Refused(
+            f"this document cannot be written as JSON ({error}); store the part concerned as bytes."
+        ) from error
     return text.encode()
 
 

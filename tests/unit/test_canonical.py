@@ -49,3 +49,16 @@ def test_what_json_cannot_hold_is_refused_with_its_place(value: object, message:
 def test_loose_json_is_refused(text: bytes) -> None:
     with pytest.raises(Refused, match="not strict JSON"):
         canonical.loads(text)
+
+
+def test_what_holds_itself_or_is_too_deep_or_too_long_is_refused() -> None:
+    itself: list[object] = []
+    itself.append(itself)
+    deep: object = 1
+    for _ in range(5000):
+        deep = [deep]
+    for value in (itself, deep):
+        with pytest.raises(Refused, match="nested too deep, or holds itself"):
+            canonical.dumps(value)
+    with pytest.raises(Refused, match="cannot be written as JSON"):
+        canonical.dumps(10**5000)

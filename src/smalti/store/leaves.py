@@ -96,11 +96,11 @@ def _weights(count: int) -> NDArray[np.uint32]:
 
 def leaf_ids(data: memoryview, sizes: Sizes) -> bytes:
     """Return the 32-byte BLAKE3 ids of the leaves of ``data``, end to end; large data uses every core."""
-    return b"".join(ids_of_all([(data, sizes)]))
+    return b"".join(ids for ids, _ in ids_of_all([(data, sizes)]))
 
 
-def ids_of_all(buffers: Sequence[tuple[memoryview, Sizes]]) -> Iterator[bytes]:
-    """Yield the ids of the leaves of several buffers in order, some at a time, as they become known."""
+def ids_of_all(buffers: Sequence[tuple[memoryview, Sizes]]) -> Iterator[tuple[bytes, int]]:
+    """Yield the ids of the leaves of several buffers in order, some at a time, and how many bytes they cover."""
     jobs = [job for data, sizes in buffers for job in _jobs(data, sizes)]
     return in_parallel(_hash, jobs) if sum(data.nbytes for data, _ in buffers) >= _PARALLEL_NBYTES else map(_hash, jobs)
 
@@ -116,9 +116,9 @@ def _jobs(data: memoryview, sizes: Sizes) -> Iterator[tuple[memoryview, list[int
         at, leaf = stop, last
 
 
-def _hash(job: tuple[memoryview, list[int]]) -> bytes:
+def _hash(job: tuple[memoryview, list[int]]) -> tuple[bytes, int]:
     data, ends = job
-    return b"".join(leaf_id(data[a:b]) for a, b in zip([0, *ends], ends, strict=False))
+    return b"".join(leaf_id(data[a:b]) for a, b in zip([0, *ends], ends, strict=False)), len(data)
 
 
 class LeafStream:

@@ -85,7 +85,7 @@ class LocalObjects:
 
     def has(self, address: str) -> bool:
         """Tell whether an object is there, without reading it."""
-        return os.path.lexists(self.folder(address))  # what lies there instead is moved aside by the next put
+        return os.path.lexists(self._files.folder(address))  # what lies there instead is moved aside by the next put
 
     def addresses(self, hex_prefix: str = "") -> Iterator[str]:
         """Yield the addresses of all objects, in order, whose digits begin with ``hex_prefix``."""
@@ -138,20 +138,20 @@ class LocalObjects:
             raise Damaged(f"{self.folder(address)} is no folder of an object; move it away.") from error
         if found != expected:
             raise Damaged(f"the folder of {address} holds {sorted(found)}, but {sorted(expected)} were stored.")
-        slices = recipes.own_slices(record, recipe)
+        if recipe:
+            recipes.own_slices(record, recipe)
         if not whole and stamp == self.index.stamp(address):  # nobody has written to it since it was read whole
             if record.filename:
                 Reader(record, self.content(record)).sample(_SAMPLED_LEAVES)
-        else:
-            if record.filename:
-                reader = Reader(record, self.content(record))
-                for start, stop in slices:
-                    reader.verify(start, stop)
-                if not reader.framing_is_sound():
-                    raise Damaged(f"{own[-1]} of {address} is damaged outside its content, in its format's header.")
-            self.remember([(record, recipe)], stamp)
-        for source in recipe.sources if recipe else ():
-            self.verify(source, whole=False)
+            for source in recipe.sources if recipe else ():
+                self.verify(source, whole=False)
+            return record
+        if record.filename:
+            reader = Reader(record, self.content(record))
+            reader.whole()
+            if not reader.framing_is_sound():
+                raise Damaged(f"{own[-1]} of {address} is damaged outside its content, in its file format's header.")
+        self.remember([(record, recipe)], stamp)
         return record
 
     def intake(self) -> AbstractContextManager[LocalIntake]:
@@ -197,7 +197,7 @@ class LocalObjects:
     def touch(self, address: str) -> bool:
         """Renew the time of an object's folder; tell whether it is there."""
         try:
-            os.utime(self.folder(address))
+            os.utime(self._files.folder(address))
         except FileNotFoundError:
             return False
         return self.has(address)
@@ -270,7 +270,7 @@ class LocalObjects:
     def _stamp(self, address: str) -> str:
         """Return what changes when any file of an object is written to, replaced or renamed."""
         try:
-            entries = sorted(os.scandir(self.folder(address)), key=lambda entry: entry.name)
+            entries = sorted(os.scandir(self._files.folder(address)), key=lambda entry: entry.name)
             stats = [entry.stat(follow_symlinks=False) for entry in entries]
         except (FileNotFoundError, NotADirectoryError):  # removed or repaired meanwhile, or no object
             return ""
@@ -288,7 +288,7 @@ class LocalObjects:
         self.index.add_all(
             (
                 record.address,
-                recipes.own_leaves(record, recipe).ids.tobytes(),
+                recipes.own_leaves(record, recipe).ids.tobytes() if recipe else record.leaf_ids,
                 self._stamp(record.address) if stamp is None else stamp,
                 {*record.children.values(), *(recipe.sources if recipe else ())},
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from itertools import pairwise
 
 import numpy as np
 from blake3 import blake3
@@ -48,18 +47,6 @@ class Reader:
     def whole(self) -> list[memoryview]:
         """Return every buffer, verified."""
         return [self.read(i) for i in range(len(self.record.buffers))]
-
-    def verify(self, start: int, stop: int) -> None:
-        """Verify the leaves from ``start`` to ``stop``, counted in the content of all buffers.
-
-        Raises:
-            Damaged: one is not what was stored.
-        """
-        for base, end in pairwise(self._buffer_starts):
-            first, last = max(start, base), min(stop, end)
-            if first < last:
-                low, high = (int(np.searchsorted(self._leaf_ends, at, "right")) for at in (first, last - 1))
-                self._verify(self._content.read(first, last), low, high + 1)
 
     def sample(self, count: int) -> None:
         """Verify up to ``count`` leaves chosen at random.

@@ -232,15 +232,13 @@ def unpack_framing(packed: bytes) -> bytes:
     return framing
 
 
-def own_slices(record: Record, recipe: Recipe | None) -> list[tuple[int, int]]:
+def own_slices(record: Record, recipe: Recipe) -> list[tuple[int, int]]:
     """Return where in the object's content begins and ends what its own file holds, in order.
 
     Raises:
         Damaged: the recipe puts together another number of bytes.
     """
     content_nbytes = sum(nbytes for _, nbytes in record.buffers)
-    if recipe is None:
-        return [(0, content_nbytes)] if content_nbytes else []
     slices, position = [], 0
     for extent in recipe.extents:
         if extent.source == OWN:

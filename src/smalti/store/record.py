@@ -93,14 +93,14 @@ def _leaves(buffers: Sequence[Buffer], first_ids: Callable[[bytes], None] | None
     if len(buffers) == 1 and buffers[0].leaves:
         return buffers[0].leaves
     sizes = [leaf_sizes(buffer.data, buffer.row_nbytes) for buffer in buffers]
-    all_sizes = np.concatenate([np.zeros(0, np.uint32), *sizes])
-    few = int(np.searchsorted(np.cumsum(all_sizes, dtype=np.int64), _FIRST_NBYTES)) * digest.LEAF_ID_NBYTES
     ids = bytearray()
-    for some in ids_of_all([(buffer.data, of) for buffer, of in zip(buffers, sizes, strict=True)]):
-        if first_ids and len(ids) < few <= len(ids) + len(some):
-            first_ids(bytes(ids + some))
-        ids += some
-    return bytes(ids), all_sizes
+    hashed_nbytes = 0
+    for some_ids, nbytes in ids_of_all([(buffer.data, of) for buffer, of in zip(buffers, sizes, strict=True)]):
+        ids += some_ids
+        if first_ids and hashed_nbytes < _FIRST_NBYTES <= hashed_nbytes + nbytes:
+            first_ids(bytes(ids))
+        hashed_nbytes += nbytes
+    return bytes(ids), sizes[0] if len(sizes) == 1 else np.concatenate([np.zeros(0, np.uint32), *sizes])
 
 
 def tree_record(header: dict[str, Json], nbytes: int) -> Record:

@@ -93,7 +93,10 @@ class Store:
             return self.put(self._codecs.encode_rows(blocks, file), name)
 
     def _take(self, value: Any, intake: Intake, before: str | None = None) -> Taken:
-        return take(value, self._codecs, self._objects, intake, before)
+        try:
+            return take(value, self._codecs, self._objects, intake, before)
+        except RecursionError:
+            raise Refused("this value is nested too deep, or holds itself; store its parts one by one.") from None
 
     def get(self, ref: Ref | str, *, verify: bool = True) -> Any:
         """Return a value, every byte verified. Arrays are read-only views of the mapped file.

@@ -125,6 +125,12 @@ class ManyLaws(Place):
         assert [ref.digest for ref in together] == [store.put(value).digest for value in values]
         assert [form(store.get(ref)) for ref in together] == [form(value) for value in values]
 
+    def test_a_mapping_that_holds_itself_is_refused(self, store: Store) -> None:
+        itself: dict[str, Any] = {"array": np.arange(3)}
+        itself["itself"] = itself
+        with pytest.raises(Refused, match="nested too deep, or holds itself"):
+            store.put(itself)
+
     def test_an_array_that_is_written_over_between_values_is_stored_as_it_was(self, store: Store) -> None:
         shared = np.zeros(1000)
 
