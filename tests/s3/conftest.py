@@ -102,7 +102,7 @@ class BucketBytes(MutableMapping[str, bytes]):
     What is there to be tried, to be young or to be removed is left out.
     """
 
-    NOT_STORED = ("probe", "touched/", "removing/", "condemned/")
+    NOT_STORED = ("probe", "touched/", "removing/", "writing/", "condemned/")
 
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
@@ -120,8 +120,7 @@ class BucketBytes(MutableMapping[str, bytes]):
         self._bucket.delete(key)
 
     def __iter__(self) -> Iterator[str]:
-        keys = [found["path"] for found in self._bucket.list("")]
-        return (key for key in keys if not key.startswith(self.NOT_STORED))
+        return (f["path"] for f in list(self._bucket.list("")) if not f["path"].startswith(self.NOT_STORED))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -163,6 +162,12 @@ def url(server: Server, bucket_name: str, monkeypatch: pytest.MonkeyPatch) -> st
     for name, value in server.credentials.items():
         monkeypatch.setenv(name, value)
     return f"s3://{bucket_name}/{uuid.uuid4().hex}/store"
+
+
+@pytest.fixture
+def endpoint(request: pytest.FixtureRequest, server: Server) -> str:
+    """Where to ask: behind the wire in a test that has one."""
+    return str(request.getfixturevalue("wire").endpoint) if "wire" in request.fixturenames else server.endpoint
 
 
 @pytest.fixture
@@ -224,9 +229,10 @@ class Wire:
         return self.faults[-1]
 
     def fetched(self, name: str) -> list[tuple[int, int]]:
-        """Return the ranges asked of keys of that name since the wire was cleared."""
+        """Return the ranges asked of keys of that name since the wire was cleared, apart from ends."""
         asked = [e.headers["range"] for e in self.seen if e.method == "GET" and e.path.endswith(name)]
-        return sorted((int(a), int(b) + 1) for a, b in (re.fullmatch(r"bytes=(\d+)-(\d+)", r).groups() for r in asked))
+        ranges = (re.fullmatch(r"bytes=(\d+)-(\d+)", r) for r in asked if not r.startswith("bytes=-"))
+        return sorted((int(r[1]), int(r[2]) + 1) for r in ranges)
 
     @staticmethod
     def answer(status: int, code: str) -> Callable[[Exchange], None]:
@@ -276,9 +282,7 @@ def wire(server: Server) -> Iterator[Wire]:
                 fault = next((f for f in state.faults if f.times > 0 and f.fits(exchange)), Fault(lambda _: True))
                 fault.times -= 1
             fault.before(exchange)
-            headers = {"content-type": "application/xml"}
-            if not exchange.status:
-                headers = self.ask(exchange, body)
+            headers = {"content-type": "application/xml"} if exchange.status else self.ask(exchange, body)
             fault.after(exchange)
             self.close_connection = True
             if exchange.status:
@@ -381,12 +385,10 @@ def _free_ports(count: int) -> list[int]:
 
 
 def _is_free(port: int) -> bool:
-    with socket.socket() as one:
-        try:
-            one.bind(("127.0.0.1", port))
-        except OSError:
-            return False
+    with socket.socket() as one, contextlib.suppress(OSError):
+        one.bind(("127.0.0.1", port))
         return True
+    return False
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

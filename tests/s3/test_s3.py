@@ -68,7 +68,7 @@ class TestWrites:
 
     @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
     def test_a_server_busy_once_is_asked_again(self, store: Store, wire, method: str) -> None:
-        busy = wire.harm(method, "/data/", before=wire.answer(503, "SlowDown"))
+        busy = wire.harm(method, "/store/", before=wire.answer(503, "SlowDown"))
         np.testing.assert_array_equal(store.get(store.put(np.arange(5))), np.arange(5))
         assert busy.times == 0
 

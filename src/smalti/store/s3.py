@@ -2,41 +2,39 @@
 
 An object exists when its ``metadata.json`` does: that key is written last and only where there is none, and removed
 first. S3 has no rename, so damage is mended by writing the right bytes over it. Beside the layout there are ``probe``
-(shows that the server refuses to replace), ``touched/`` (when a put last found an object) and ``removing/`` (marks).
+(shows that the server refuses to replace) and the marks of :mod:`smalti.store.s3_marks`.
 """
 
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from smalti.digest import PREFIX, is_address
 from smalti.errors import Damaged, NotFound, Refused, Unavailable
+from smalti.store import recipe as recipes
 from smalti.store import record as records
+from smalti.store import seekable
+from smalti.store.assembly import load_content, load_recipe, load_record
 from smalti.store.backend import Content, Documents, Objects
 from smalti.store.intake import DirectIntake, direct_intake, temporary_spool
 from smalti.store.reader import Reader
+from smalti.store.recipe import DELTA, RECIPE, Recipe
 from smalti.store.record import METADATA, Record
-from smalti.store.s3_bucket import PART_NBYTES, PARTS_AT_ONCE, Bucket, Forbidden, Found
+from smalti.store.s3_bucket import PART_NBYTES, PARTS_AT_ONCE, Bucket, Forbidden
 from smalti.store.s3_content import RangeContent
-from smalti.store.values import Buffer, Encoded
-
-if TYPE_CHECKING:
-    from obstore import ObjectMeta
+from smalti.store.s3_files import S3Files
+from smalti.store.s3_marks import Marks
+from smalti.store.values import Encoded
 
 _PROBE = "probe"
-_UPLOADED = "smalti-etag"  # beside metadata.json: the ETag of the data as it was uploaded
-_WRITTEN_AT = "smalti-written-at"  # beside metadata.json too: nanoseconds since 1970
 _SAMPLED_LEAVES = 16
 _CHECKED_AT_ONCE_NBYTES = 4 * PART_NBYTES
 _WRITE_TRIES = 3
-_REMOVAL_SECONDS = 300.0  # a removal's mark that is older was left by a process that died
-_LOOK_AGAIN_SECONDS = 0.2
+_MOST_LEVELS = 3  # of objects built on one another: the record of the last is put together from all of theirs
 
 
 def open_s3(url: str, endpoint: str | None = None) -> tuple[S3Objects, S3Documents]:
@@ -70,6 +68,8 @@ class S3Objects(Objects):
 
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
+        self._files = S3Files(bucket)
+        self._marks = Marks(bucket)
 
     @property
     def place(self) -> str:
@@ -77,7 +77,7 @@ class S3Objects(Objects):
 
     def has(self, address: str) -> bool:
         """Tell whether an object is there."""
-        return self._bucket.head(_key(address, METADATA)) is not None
+        return self._bucket.head(self._files.key(address, METADATA)) is not None
 
     def addresses(self, hex_prefix: str = "") -> Iterator[str]:
         """Yield addresses in order; what has no ``metadata.json`` is no object."""
@@ -92,11 +92,11 @@ class S3Objects(Objects):
 
     def record(self, address: str) -> Record:
         """Return what is known of an object."""
-        return self._load(address)[0]
+        return load_record(self._files, address)
 
     def content(self, record: Record) -> Content:
-        """Return access to an object's content; nothing is asked of the server yet."""
-        return RangeContent(self._bucket, _key(record.address, record.filename), record)
+        """Return access to an object's content, fetched when it is read."""
+        return load_content(self._files, record)
 
     def intake(self) -> AbstractContextManager[DirectIntake]:
         """Give what takes objects in."""
@@ -106,35 +106,81 @@ class S3Objects(Objects):
         """Give a path for a file that is put afterwards."""
         return temporary_spool()
 
-    def alike(self, record: Record, hints: Sequence[str]) -> list[str]:
-        """Return the hints that are here."""
-        return [address for address in hints if address != record.address and self.has(address)]
-
     def write(self, record: Record, encoded: Encoded | None, alike: Sequence[str] = ()) -> int:
-        """Make an object durable: data, then ``metadata.json``, then a look at both.
+        """Make an object durable: content, then ``metadata.json``, then a look at both.
 
-        What is found already there is made young first, so that no collection takes it away.
+        What is found already there is made young first, so that no collection takes it away. What is written over is
+        written whole.
         """
         address = record.address
-        exists = self.touch(address)
-        if exists and self._is_sound(address):
-            return 0
-        for replace in [exists, *[True] * (_WRITE_TRIES - 1)]:
-            added = self._upload(record, encoded, replace)
-            self._wait_for_removal(address)
-            if self._is_sound(address):
-                return added
-        raise Unavailable(
-            f"{self.place} did not keep {address} as it was put, also when tried again; check the server."
-        )
+        exists, recipe, added, tries = self.touch(address), None, 0, 0
+        agreed = encoded is not None and not exists and record.nbytes >= recipes.LEAST_SAVED_NBYTES
+        if encoded and agreed:
+            recipe = self._form(record, encoded, alike)
+            exists = self.has(address)  # by now
+        while not (exists and self._is_sound(address)):
+            if tries == _WRITE_TRIES:
+                raise Unavailable(
+                    f"{self.place} did not keep {address} as it was put, also when tried again; check the server."
+                )
+            added = self._files.write(record, encoded, None if exists else recipe, over=exists)
+            self._marks.wait_for_removal(address)
+            exists, tries = True, tries + 1
+        if agreed:
+            self._marks.written(address)
+        return added
+
+    def alike(self, record: Record, hints: Sequence[str]) -> list[str]:
+        """Return the hints that are here, and what they take leaves from."""
+        found: dict[str, None] = {}
+        for hint in hints:
+            if self._files.read(hint, METADATA):
+                found |= dict.fromkeys([hint, *sorted(self._sources(hint))])
+        return [address for address in found if address != record.address]
 
     def verify(self, address: str, whole: bool = True) -> Record:
-        """Read an object, or a sample of large data that nobody wrote over, and return its record."""
-        return self._examine(address, whole)
+        """Prove an object's keys to be what was stored, and return its record.
+
+        Args:
+            whole: read everything; otherwise of more than 8 MiB a few leaves, where nobody wrote over the content
+                since it was uploaded.
+        """
+        if not is_address(address):
+            raise Damaged(f"{self.place}/data holds {address}, which is no object; remove it.")
+        record = self.record(address)
+        recipe = load_recipe(self._files, address) if record.filename else None
+        name = self._files.content_name(address, DELTA if recipe else record.filename) if record.filename else METADATA
+        found = self._files.sizes(address)
+        expected = {*records.dump(record), name, *([RECIPE] if recipe else [])}
+        if found.keys() != expected:
+            raise Damaged(f"{address} in {self.place} holds {sorted(found)}, but {sorted(expected)} were stored.")
+        if not record.filename:
+            return record
+        if recipe:
+            recipes.own_slices(record, recipe)
+        content, kept = self.content(record), self._files.kept(address)
+        nbytes, etag = found[name]
+        if not whole and record.nbytes > PART_NBYTES and kept and kept.uploaded == etag:
+            leaves = random.sample(range(len(record.leaf_sizes)), min(_SAMPLED_LEAVES, len(record.leaf_sizes)))
+            with ThreadPoolExecutor(PARTS_AT_ONCE) as pool:
+                list(pool.map(Reader(record, content).verify_leaf, leaves))
+            for source in recipe.sources if recipe else ():
+                self.verify(source, whole=False)
+            return record
+        if isinstance(content, RangeContent) and 0 < nbytes <= PART_NBYTES and not name.endswith(seekable.SUFFIX):
+            content.fetch(0, nbytes)  # all that is read below, in one request
+        reader = Reader(record, content)
+        for number, (_, buffer_nbytes) in enumerate(record.buffers):
+            for at in range(0, buffer_nbytes, _CHECKED_AT_ONCE_NBYTES):
+                reader.read(number, at, min(at + _CHECKED_AT_ONCE_NBYTES, buffer_nbytes))
+        if not reader.framing_is_sound():
+            raise Damaged(f"{name} of {address} is damaged outside its content, in its file format's header.")
+        return record
 
     def needs(self, address: str) -> set[str]:
-        """Return an object's children."""
-        return set(self.record(address).children.values())
+        """Return an object's children and what it takes leaves from."""
+        recipe = load_recipe(self._files, address)
+        return {*self.record(address).children.values(), *(recipe.sources if recipe else ())}
 
     def reachable(self, roots: set[str]) -> set[str]:
         """Return the roots and all they need, by reading the records, a generation at a time."""
@@ -149,23 +195,22 @@ class S3Objects(Objects):
 
     def nbytes_kept(self, address: str) -> int:
         """Return the size of an object's keys."""
-        return sum(found["size"] for found in self._files(address).values())
+        return sum(nbytes for nbytes, _ in self._files.sizes(address).values())
 
     def touch(self, address: str) -> bool:
-        """Make an object young; tell whether it is there."""
-        if not self.has(address):
+        """Make an object young, and what it takes leaves from; tell whether it is there."""
+        if self._files.read(address, METADATA) is None:
             return False
-        self._bucket.put(_touched_key(address), [_now()])
-        self._wait_for_removal(address)
+        for needed in {address}.union(*self._levels(address)):
+            self._marks.touch(needed)
+            self._marks.wait_for_removal(needed)
         return self.has(address)
 
     def touched_at(self, address: str) -> float:
         """Return when an object was written or found, by the writer's clock: the server's counts whole seconds."""
-        if (metadata := self._bucket.get(_key(address, METADATA))) is None:
+        if self._files.read(address, METADATA) is None or not (kept := self._files.kept(address)):
             return 0.0
-        written_at = _time(metadata.attributes.get(_WRITTEN_AT, ""), metadata)
-        touched = self._bucket.get(_touched_key(address))
-        return max(written_at, _time(touched.content.decode("latin-1"), touched)) if touched else written_at
+        return max(kept.written_at, self._marks.touched_at(address))
 
     def remove(self, address: str, unless_touched_since: float | None = None) -> bool:
         """Remove an object, ``metadata.json`` first, under a mark that makes puts of the same object wait.
@@ -173,113 +218,83 @@ class S3Objects(Objects):
         A put makes the object young, then looks for the mark, then at the object: so either the time seen here is the
         new one, or the put sees the mark, or it sees that the object is gone and writes it anew.
         """
-        mark = _removing_key(address)
-        if not self._bucket.create(mark, b""):
-            if self._is_held(mark):
+        with self._marks.removal(address) as ours:
+            if not ours:
                 return False
-            self._bucket.put(mark, [b""])
-        try:
             if unless_touched_since is not None and self.touched_at(address) > unless_touched_since:
                 return False
-            self._bucket.delete(_key(address, METADATA))
-            for name in self._files(address):
-                self._bucket.delete(_key(address, name))
-            self._bucket.delete(_touched_key(address))
+            for name in (METADATA, *self._files.sizes(address)):
+                self._bucket.delete(self._files.key(address, name))
+            self._marks.forget(address)
             return True
-        finally:
-            self._bucket.delete(mark)
 
     def rebuild_index(self) -> None:
         """There is nothing to make anew: the bucket itself is asked each time."""
 
     def sweep(self, older_than_seconds: float) -> None:
-        """Do nothing: a writer that dies leaves nothing behind here."""
+        """Remove what processes that died left behind, nothing younger than an hour."""
+        self._marks.sweep(older_than_seconds)
 
     def file(self, record: Record) -> Path | None:
         """Return None: nothing here is a local file."""
 
-    def _load(self, address: str) -> tuple[Record, str]:
-        """Return an object's record and the ETag its data was uploaded with."""
-        metadata = self._bucket.get(_key(address, METADATA))
-        if metadata is None:
-            raise NotFound(f"{address} is not in the store at {self.place}.")
-        leaves = self._bucket.get(_key(address, records.LEAVES)) if _has_leaves_file(metadata.content) else None
-        record = records.parse(address, metadata.content, leaves.content if leaves else None)
-        return record, metadata.attributes.get(_UPLOADED, "")
+    def _form(self, record: Record, encoded: Encoded, alike: Sequence[str]) -> Recipe | None:
+        """Return how to keep a new object: as the first of its writers chose, since two forms share keys."""
+        recipe = self._plan(record, encoded, alike)
+        wanted = recipe.dump() if recipe else b""
+        agreed = self._marks.agree(record.address, wanted)
+        if agreed == wanted:
+            return recipe
+        if agreed:
+            with suppress(Damaged):
+                theirs = recipes.parse(record.address, agreed)
+                if theirs.framing_nbytes == recipes.framing_nbytes(encoded) and all(map(self._is_kept, theirs.sources)):
+                    return theirs
+            self._marks.insist(record.address, b"")
+        return None
 
-    def _files(self, address: str) -> dict[str, ObjectMeta]:
-        folder = _key(address, "")
-        return {found["path"].removeprefix(folder): found for found in self._bucket.list(folder)}
+    def _plan(self, record: Record, encoded: Encoded, alike: Sequence[str]) -> Recipe | None:
+        """Return a recipe from sound objects only: damage must not spread to what is written now."""
+        leaves = {}
+        for address in self.alike(record, alike):
+            with suppress(Damaged, NotFound):
+                if len(self._levels(address)) < _MOST_LEVELS:
+                    leaves[address] = recipes.own_leaves(self.record(address), load_recipe(self._files, address))
+        framing_nbytes = recipes.framing_nbytes(encoded) if leaves else 0
+        while leaves and (recipe := recipes.plan(record, framing_nbytes, list(leaves), leaves.__getitem__)):
+            unsound = [source for source in recipe.sources if not self._is_kept(source)]
+            if not unsound:
+                return recipe
+            for source in unsound:
+                del leaves[source]
+        return None
 
-    def _examine(self, address: str, whole: bool) -> Record:
-        """Prove an object's keys to be what was stored; of large data a sample will do where nobody wrote over it."""
-        if not is_address(address):
-            raise Damaged(f"{self.place}/data holds {address}, which is no object; remove it.")
-        record, uploaded = self._load(address)
-        found = self._files(address)
-        expected = {*records.dump(record), *filter(None, [record.filename])}
-        if found.keys() != expected:
-            raise Damaged(f"{address} in {self.place} holds {sorted(found)}, but {sorted(expected)} were stored.")
-        if not record.filename:
-            return record
-        data = found[record.filename]
-        content = RangeContent(self._bucket, _key(address, record.filename), record, data["size"])
-        reader = Reader(record, content)
-        untouched = uploaded and data["e_tag"] == uploaded
-        if untouched and not whole and record.nbytes > PART_NBYTES:
-            leaves = random.sample(range(len(record.leaf_sizes)), min(_SAMPLED_LEAVES, len(record.leaf_sizes)))
-            with ThreadPoolExecutor(PARTS_AT_ONCE) as pool:
-                list(pool.map(reader.verify_leaf, leaves))
-            return record
-        if 0 < data["size"] <= PART_NBYTES:
-            content.fetch(0, data["size"])  # all that is read below, in one request
-        for number, (_, nbytes) in enumerate(record.buffers):
-            for at in range(0, nbytes, _CHECKED_AT_ONCE_NBYTES):
-                reader.read(number, at, min(at + _CHECKED_AT_ONCE_NBYTES, nbytes))
-        if not reader.framing_is_sound():
-            raise Damaged(
-                f"{record.filename} of {address} is damaged outside its content, in its file format's header."
-            )
-        return record
+    def _is_kept(self, address: str) -> bool:
+        """Make an object young, and tell whether another may be built on it."""
+        return self.touch(address) and self._is_sound(address)
 
-    def _upload(self, record: Record, encoded: Encoded | None, replace: bool) -> int:
-        """Write an object's keys and return their size; 0 when another writer's ``metadata.json`` was there first."""
-        files = records.dump(record)
-        metadata = files.pop(METADATA)
-        added = len(metadata)
-        for name, content in files.items():
-            self._bucket.put(_key(record.address, name), [content])
-            added += len(content)
-        attributes = {_WRITTEN_AT: _now().decode()}
-        if encoded:
-            pieces = [piece.data if isinstance(piece, Buffer) else piece for piece in encoded.pieces]
-            attributes[_UPLOADED] = self._bucket.put(_key(record.address, encoded.filename), pieces)
-            added += sum(len(piece) for piece in pieces)
-        key = _key(record.address, METADATA)
-        if replace:
-            self._bucket.put(key, [metadata], attributes)
-        elif not self._bucket.create(key, metadata, attributes):
-            return 0
-        return added
+    def _sources(self, address: str) -> set[str]:
+        """Return what an object takes leaves from, nothing where that cannot be read."""
+        with suppress(Damaged):
+            recipe = load_recipe(self._files, address)
+            return set(recipe.sources) if recipe else set()
+        return set()
+
+    def _levels(self, address: str) -> list[set[str]]:
+        """Return what an object takes leaves from, then what those do, and so on."""
+        levels: list[set[str]] = []
+        level = self._sources(address)
+        while level and len(levels) <= _MOST_LEVELS:
+            levels.append(level)
+            level = set().union(*map(self._sources, level))
+        return levels
 
     def _is_sound(self, address: str) -> bool:
         try:
-            self._examine(address, whole=False)
+            self.verify(address, whole=False)
         except (Damaged, NotFound):
             return False
         return True
-
-    def _wait_for_removal(self, address: str) -> None:
-        until = time.monotonic() + _REMOVAL_SECONDS
-        while self._is_held(_removing_key(address)):
-            if time.monotonic() > until:
-                raise Unavailable(f"{address} is being removed from {self.place} all the time; try again later.")
-            time.sleep(_LOOK_AGAIN_SECONDS)
-
-    def _is_held(self, mark: str) -> bool:
-        """Tell whether a process that may still live is removing the object of a mark."""
-        found = self._bucket.head(mark)
-        return found is not None and time.time() - found["last_modified"].timestamp() < _REMOVAL_SECONDS
 
 
 class S3Documents(Documents):
@@ -310,30 +325,3 @@ class S3Documents(Documents):
     def remove(self, key: str) -> None:
         """Remove a document."""
         self._bucket.delete(key)
-
-
-def _key(address: str, name: str) -> str:
-    hexadecimal = address.removeprefix(PREFIX)
-    return f"data/{hexadecimal[:2]}/{hexadecimal}/{name}"
-
-
-def _touched_key(address: str) -> str:
-    return f"touched/{address.removeprefix(PREFIX)}"
-
-
-def _removing_key(address: str) -> str:
-    return f"removing/{address.removeprefix(PREFIX)}"
-
-
-def _has_leaves_file(metadata: bytes) -> bool:
-    """Tell, before parsing, whether a record keeps its leaves apart; a wrong guess only costs a request."""
-    return b'"leaves":"' in metadata
-
-
-def _now() -> bytes:
-    return b"%d" % time.time_ns()
-
-
-def _time(text: str, found: Found) -> float:
-    """Return the time a writer noted; the server's where a copy of the bucket has lost it."""
-    return int(text) / 1e9 if text.isdecimal() else found.at

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import threading
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -20,10 +22,11 @@ from obstore.store import S3Store
 from smalti.errors import NotFound, Refused, SmaltiError, Unavailable
 
 if TYPE_CHECKING:
-    from obstore import ObjectMeta
+    from obstore import GetOptions, ObjectMeta
 
 PART_NBYTES = 8 * 1024 * 1024
 PARTS_AT_ONCE = 8
+_UPLOADS_AT_ONCE = 2  # in parts, each of which keeps some in memory
 _MOST_PARTS = 10_000  # of one upload, by the rules of S3
 _TRIES = 3  # of a creation whose outcome is unknown, each looked into
 _WRITER = "smalti-writer"
@@ -51,6 +54,22 @@ class Found:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What went up: how many bytes, and the server's ETag for them."""
+
+    nbytes: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some bytes of a key, and how many it has in all: none of either where there is no such key."""
+
+    content: memoryview
+    key_nbytes: int
+
+
 class Bucket:
     """Keys below one prefix of one bucket."""
 
@@ -75,6 +94,7 @@ class Bucket:
             raise Refused(
                 f"there are no credentials for {self.place}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
             )
+        self._uploads = threading.BoundedSemaphore(_UPLOADS_AT_ONCE)
         self._store = S3Store(
             self.name,
             prefix=prefix or None,
@@ -125,28 +145,46 @@ class Bucket:
                 return found.attributes.get(_WRITER) == mark
         raise self._sentence("create", key, failure) from None
 
-    def put(self, key: str, pieces: Sequence[Piece], attributes: dict[str, str] | None = None) -> str:
-        """Write a key, whatever is there, and return its ETag; more than one part's worth goes up in parallel."""
-        nbytes = sum(len(piece) for piece in pieces)
-        part_nbytes = max(PART_NBYTES, -(-nbytes // _MOST_PARTS))
+    def put(
+        self, key: str, pieces: Iterable[Piece], attributes: dict[str, str] | None = None, most_nbytes: int = 0
+    ) -> Written:
+        """Write a key, whatever is there; more than one part's worth goes up in parallel, as the pieces come.
+
+        Args:
+            most_nbytes: the pieces have no more; needed where they may be more than 80 GB.
+        """
+        part_nbytes = max(PART_NBYTES, -(-most_nbytes // _MOST_PARTS))
+        nbytes = 0
+
+        def counted() -> Iterator[Piece]:
+            nonlocal nbytes
+            for piece in pieces:
+                nbytes += len(piece)
+                yield from (piece[at : at + part_nbytes] for at in range(0, len(piece), part_nbytes))
+
+        stream = counted()
+        first = []
         with self._failures("write", key):
+            for piece in stream:
+                first.append(piece)
+                if nbytes > part_nbytes:
+                    break
             if nbytes <= part_nbytes:
-                content = b"".join(pieces)
-                reply = obstore.put(self._store, key, content, attributes=attributes, use_multipart=False)
+                reply = obstore.put(self._store, key, b"".join(first), attributes=attributes, use_multipart=False)
             else:
-                parts = (piece[at : at + part_nbytes] for piece in pieces for at in range(0, len(piece), part_nbytes))
-                reply = obstore.put(
-                    self._store,
-                    key,
-                    parts,
-                    attributes=attributes,
-                    use_multipart=True,
-                    chunk_size=part_nbytes,
-                    max_concurrency=PARTS_AT_ONCE,
-                )
+                with self._uploads:
+                    reply = obstore.put(
+                        self._store,
+                        key,
+                        chain(first, stream),
+                        attributes=attributes,
+                        use_multipart=True,
+                        chunk_size=part_nbytes,
+                        max_concurrency=PARTS_AT_ONCE,
+                    )
         # A RADOS gateway does not say it where parts were joined.
         found = None if reply["e_tag"] else self.head(key)
-        return reply["e_tag"] or (found and found["e_tag"]) or ""
+        return Written(nbytes, reply["e_tag"] or (found and found["e_tag"]) or "")
 
     def get(self, key: str) -> Found | None:
         """Return a key's bytes, or None where there is none."""
@@ -160,16 +198,24 @@ class Bucket:
                     raise
                 return None
 
-    def read(self, key: str, start: int, stop: int) -> memoryview:
-        """Return bytes ``start`` to ``stop`` of a key, fewer where it ends before; none where there is no such key."""
+    def read(self, key: str, start: int, stop: int) -> Part:
+        """Return bytes ``start`` to ``stop`` of a key, fewer where it ends before."""
+        return self._read(key, {"range": (start, stop)})
+
+    def read_end(self, key: str, nbytes: int) -> Part:
+        """Return the last bytes of a key, fewer where it has not so many."""
+        return self._read(key, {"range": {"suffix": nbytes}})
+
+    def _read(self, key: str, options: GetOptions) -> Part:
         with self._failures("read", key):
             try:
-                return memoryview(obstore.get_range(self._store, key, start=start, end=stop))
+                reply = obstore.get(self._store, key, options=options)
+                return Part(memoryview(reply.bytes()), reply.meta["size"])
             except FileNotFoundError:
-                return memoryview(b"")
+                return Part(memoryview(b""), 0)
             except BaseError as error:
-                if _status(error) == 416:
-                    return memoryview(b"")
+                if _status(error) == 416 or "NotPartial" in str(error):  # how servers answer where a key is empty
+                    return Part(memoryview(b""), 0)
                 raise
 
     def head(self, key: str) -> ObjectMeta | None:
