@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from smalti.errors import Damaged, NotFound
@@ -10,7 +11,7 @@ from smalti.store import recipe as recipes
 from smalti.store import record as records
 from smalti.store.backend import Content
 from smalti.store.content import StitchedContent
-from smalti.store.recipe import DELTA, RECIPE, Recipe
+from smalti.store.recipe import DELTA, OWN, RECIPE, Leaves, Recipe
 from smalti.store.record import LEAVES, METADATA, Record
 
 _DEEPEST = 8  # recipes name files, not other recipes; repairs may make a few levels
@@ -40,7 +41,7 @@ def load_recipe(files: Files, address: str) -> Recipe | None:
     return None if document is None else recipes.parse(address, document)
 
 
-def load_record(files: Files, address: str, deepest: int = _DEEPEST) -> Record:
+def load_record(files: Files, address: str) -> Record:
     """Return what is known of an object.
 
     Raises:
@@ -52,14 +53,12 @@ def load_record(files: Files, address: str, deepest: int = _DEEPEST) -> Record:
         raise NotFound(f"{address} is not in the store at {files.place}.")
     kept = files.read(address, LEAVES) if records.keeps_leaves_apart(metadata) else None
     if kept is not None and (recipe := load_recipe(files, address)):
-        # A near-duplicate keeps the ids of its own leaves only.
-        sources = [recipes.all_leaves(s.leaf_ids, s.leaf_sizes) for s in _sources(files, address, recipe, deepest)]
-        own = recipes.all_leaves(*records.parse_leaves(address, kept))
-        kept = records.dump_leaves(*recipes.leaf_table(recipe, own, sources))
+        leaves = _Sources(files).leaves(_Kept(recipe, recipes.all_leaves(*records.parse_leaves(address, kept))))
+        kept = records.dump_leaves(leaves.ids.tobytes(), leaves.sizes)
     return records.parse(address, metadata, kept)
 
 
-def load_content(files: Files, record: Record, deepest: int = _DEEPEST) -> Content:
+def load_content(files: Files, record: Record) -> Content:
     """Return access to an object's content.
 
     Raises:
@@ -68,15 +67,111 @@ def load_content(files: Files, record: Record, deepest: int = _DEEPEST) -> Conte
     recipe = load_recipe(files, record.address)
     if recipe is None:
         return files.open(record.address, record.filename, record.buffers)
-    sources = _sources(files, record.address, recipe, deepest)
-    delta = files.open(record.address, DELTA, [(recipe.framing_nbytes, recipe.own_nbytes)])
-    return StitchedContent(recipe, delta, [load_content(files, source, deepest - 1) for source in sources])
+    delta = _open_delta(files, record.address, recipe)
+    pieces = _Sources(files).pieces(recipe, delta, 0, record.nbytes)
+    return StitchedContent(recipe.framing_nbytes, delta, pieces)
 
 
-def _sources(files: Files, address: str, recipe: Recipe, deepest: int) -> list[Record]:
-    if not deepest:
-        raise Damaged(f"{RECIPE} of {address} leads in a circle; put the same value again to repair it.")
-    try:
-        return [load_record(files, source, deepest - 1) for source in recipe.sources]
-    except NotFound as error:
-        raise Damaged(f"{RECIPE} of {address} needs an object that is gone: {error}") from error
+def sources_of(files: Files, record: Record, recipe: Recipe) -> list[str]:
+    """Return the other objects whose files hold some of a near-duplicate's content, or say where it lies."""
+    sources = _Sources(files)
+    sources.pieces(recipe, _open_delta(files, record.address, recipe), 0, record.nbytes)
+    return sorted(sources.seen)
+
+
+def _open_delta(files: Files, address: str, recipe: Recipe) -> Content:
+    return files.open(address, DELTA, [(recipe.framing_nbytes, recipe.own_nbytes)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What the files of one object say of its leaves.
+
+    Attributes:
+        recipe: how it is put together; None where ``leaves`` are all of them, in the order of the content.
+        leaves: of its own file, in the order in which they lie there.
+    """
+
+    recipe: Recipe | None
+    leaves: Leaves
+
+
+class _Sources:
+    """What objects take leaves from, each looked at once.
+
+    An extent names a place in the source's *content*. As a rule that lies in the source's own file, so a recipe never
+    leads further than one step; only where the source was repaired since, in another form, is it followed.
+    """
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self._metadata: dict[str, bytes] = {}
+        self._kept: dict[str, _Kept] = {}
+        self._opened: dict[str, tuple[Recipe | None, Content]] = {}
+
+    @property
+    def seen(self) -> Iterable[str]:
+        """The objects that were opened."""
+        return self._opened.keys()
+
+    def leaves(self, kept: _Kept) -> Leaves:
+        """Return all leaves of a near-duplicate."""
+        assert kept.recipe
+        return recipes.joined(self._leaves(kept, 0, kept.recipe.nbytes, _DEEPEST))
+
+    def pieces(
+        self, recipe: Recipe | None, own: Content, start: int, stop: int, deepest: int = _DEEPEST
+    ) -> list[tuple[Content, int, int]]:
+        """Return in which files the content from ``start`` to ``stop`` lies: file, where in its content, nbytes."""
+        if recipe is None:
+            return [(own, start, stop - start)]
+        found = []
+        for source, first, nbytes in recipe.within(start, stop):
+            if source == OWN:
+                found.append((own, first, nbytes))
+            else:
+                below = self._open(recipe.sources[source], deepest)
+                found += self.pieces(*below, first, first + nbytes, deepest - 1)
+        return found
+
+    def _leaves(self, kept: _Kept, start: int, stop: int, deepest: int) -> Iterator[Leaves]:
+        if kept.recipe is None:
+            yield kept.leaves.within(start, stop)
+            return
+        for source, first, nbytes in kept.recipe.within(start, stop):
+            if source == OWN:
+                yield kept.leaves.within(first, first + nbytes)
+            else:
+                below = self._look(kept.recipe.sources[source], deepest)
+                yield from self._leaves(below, first, first + nbytes, deepest - 1)
+
+    def _look(self, address: str, deepest: int) -> _Kept:
+        self._check_depth(address, deepest)
+        if address not in self._kept:
+            metadata = self._read(address)
+            apart = self._files.read(address, LEAVES) if records.keeps_leaves_apart(metadata) else None
+            recipe = load_recipe(self._files, address) if apart is not None else None
+            leaves = recipes.all_leaves(*records.leaves_of(address, metadata, apart))
+            self._kept[address] = _Kept(recipe, leaves)
+        return self._kept[address]
+
+    def _open(self, address: str, deepest: int) -> tuple[Recipe | None, Content]:
+        self._check_depth(address, deepest)
+        if address not in self._opened:
+            recipe = load_recipe(self._files, address)
+            filename, buffers = records.file_of(address, self._read(address))
+            file = _open_delta(self._files, address, recipe) if recipe else self._files.open(address, filename, buffers)
+            self._opened[address] = recipe, file
+        return self._opened[address]
+
+    def _read(self, address: str) -> bytes:
+        if address not in self._metadata:
+            found = self._files.read(address, METADATA)
+            if found is None:
+                raise Damaged(f"{address}, which others take leaves from, is not in the store at {self._files.place}.")
+            self._metadata[address] = found
+        return self._metadata[address]
+
+    def _check_depth(self, address: str, deepest: int) -> None:
+        if not deepest:
+            raise Damaged(f"{RECIPE} of {address} leads in a circle; put the same value again to repair it.")

@@ -16,7 +16,7 @@ import numpy as np
 from smalti.errors import Damaged
 from smalti.store.backend import Content
 from smalti.store.commit import machine_errors
-from smalti.store.recipe import DELTA, OWN, Recipe, unpack_framing
+from smalti.store.recipe import DELTA, unpack_framing
 from smalti.store.stitch import Piece, map_side_by_side
 from smalti.store.threads import in_parallel
 
@@ -96,13 +96,14 @@ class FileContent:
 class StitchedContent:
     """A near-duplicate: runs of other objects' content and of its own new leaves."""
 
-    def __init__(self, recipe: Recipe, delta: Content, sources: Sequence[Content]) -> None:
+    def __init__(self, framing_nbytes: int, delta: Content, pieces: Sequence[tuple[Content, int, int]]) -> None:
+        """Take the packed framing's size, the file with the new leaves, and where the content lies, in order."""
         self.where = delta.where
-        self.stays = all(content.stays for content in (delta, *sources))
-        self._framing_nbytes = recipe.framing_nbytes
+        self.stays = all(content.stays for content, _, _ in pieces)
+        self._framing_nbytes = framing_nbytes
         self._delta = delta
-        self._pieces = [(delta if e.source == OWN else sources[e.source], e.start) for e in recipe.extents]
-        self._ends = list(accumulate(extent.nbytes for extent in recipe.extents))
+        self._pieces = [(content, start) for content, start, _ in pieces]
+        self._ends = list(accumulate(nbytes for *_, nbytes in pieces))
 
     def read(self, start: int, stop: int) -> memoryview:
         """Return bytes of the content: a view where they lie in one piece, else one fresh copy."""

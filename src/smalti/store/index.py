@@ -94,13 +94,15 @@ class Index:
             row = db.execute("SELECT stamp FROM object WHERE address = ?", (address,)).fetchone()
         return str(row[0]) if row else ""
 
-    def alike(self, leaf_ids: bytes, most: int = 4) -> list[str]:
-        """Return the addresses of the objects that share most hooks with these leaves, best first."""
-        query = """
+    def alike(self, leaf_ids: bytes, most: int = 16) -> list[str]:
+        """Return the addresses of the objects that seem to share most leaves with these, best first."""
+        # A hook stands for sixteen leaves, any other leaf that a small object has remembered for itself.
+        query = f"""
             SELECT address FROM hook JOIN object ON object.id = hook.object
-            WHERE leaf IN (SELECT value FROM json_each(?)) GROUP BY object ORDER BY count(*) DESC, address LIMIT ?
+            WHERE leaf IN (SELECT value FROM json_each(?)) GROUP BY object
+            ORDER BY sum(CASE leaf % {_EVERY} WHEN 0 THEN {_EVERY} ELSE 1 END) DESC, address LIMIT ?
         """
-        with self._cache.transaction() as db:
+        with self._cache.transaction(writing=False) as db:
             return [address for (address,) in db.execute(query, (json.dumps(_some(leaf_ids, _ASKED_LEAVES)), most))]
 
     def clear(self) -> None:

@@ -19,7 +19,7 @@ from smalti.digest import PREFIX, is_address
 from smalti.errors import Damaged, NotFound
 from smalti.store import recipe as recipes
 from smalti.store import record as records
-from smalti.store.assembly import load_content, load_recipe, load_record
+from smalti.store.assembly import load_content, load_recipe, load_record, sources_of
 from smalti.store.backend import Content
 from smalti.store.commit import alone, machine_errors, make_folder, publish_folder, spool, staged_folder, sync
 from smalti.store.content import FileContent
@@ -143,8 +143,9 @@ class LocalObjects:
         if not whole and stamp == self.index.stamp(address):  # nobody has written to it since it was read whole
             if record.filename:
                 Reader(record, self.content(record)).sample(_SAMPLED_LEAVES)
-            for source in recipe.sources if recipe else ():
-                self.verify(source, whole=False)
+            for source in sources_of(self._files, record, recipe) if recipe else ():
+                if self._stamp(source) != self.index.stamp(source):
+                    self.verify(source)
             return record
         if record.filename:
             reader = Reader(record, self.content(record))

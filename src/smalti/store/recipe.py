@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -36,7 +39,7 @@ class Extent:
     nbytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Recipe:
     """How an object's content is put together.
 
@@ -54,6 +57,28 @@ class Recipe:
     def own_nbytes(self) -> int:
         """Bytes of new leaves."""
         return sum(extent.nbytes for extent in self.extents if extent.source == OWN)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of content."""
+        return sum(extent.nbytes for extent in self.extents)
+
+    def within(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+        """Yield what the content from ``start`` to ``stop`` is put together from: source, start there, nbytes.
+
+        Of the new leaves the start is counted from the first of them.
+        """
+        for number in range(bisect_right(self._ends, start), len(self.extents)):
+            extent = self.extents[number]
+            position = self._ends[number] - extent.nbytes
+            if position >= stop:
+                return
+            low, high = max(start, position), min(stop, position + extent.nbytes)
+            yield extent.source, extent.start + low - position, high - low
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        return list(accumulate(extent.nbytes for extent in self.extents))
 
     def dump(self) -> bytes:
         """Return the document that holds this recipe."""
@@ -110,18 +135,11 @@ def own_leaves(record: Record, recipe: Recipe | None) -> Leaves:
     return Leaves(leaves.ids[owner == OWN], leaves.starts[owner == OWN], leaves.sizes[owner == OWN])
 
 
-def leaf_table(recipe: Recipe, own: Leaves, sources: Sequence[Leaves]) -> tuple[bytes, NDArray[np.uint32]]:
-    """Return the ids and sizes of all leaves of a near-duplicate, of which it keeps only its own.
-
-    Args:
-        own: its new leaves, as if they followed one another from 0.
-        sources: all leaves of each source.
-    """
-    parts = [
-        (own if extent.source == OWN else sources[extent.source]).within(extent.start, extent.start + extent.nbytes)
-        for extent in recipe.extents
-    ]
-    return b"".join(part.ids.tobytes() for part in parts), np.concatenate([part.sizes for part in parts])
+def joined(parts: Iterable[Leaves]) -> Leaves:
+    """Return leaves that follow one another from the beginning of the content."""
+    some = list(parts)
+    sizes = np.concatenate([np.zeros(0, np.uint32), *(part.sizes for part in some)])
+    return all_leaves(b"".join(part.ids.tobytes() for part in some), sizes)
 
 
 def plan(record: Record, framing_nbytes: int, alike: list[str], leaves_of: Callable[[str], Leaves]) -> Recipe | None:

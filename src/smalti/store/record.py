@@ -174,6 +174,17 @@ def keeps_leaves_apart(metadata: bytes) -> bool:
     return b'"leaves":"' in metadata
 
 
+def leaves_of(address: str, metadata: bytes, apart: bytes | None) -> tuple[bytes, Sizes]:
+    """Return ids and sizes of the leaves that a record lists; whether they are its own, only its address can prove."""
+    return _leaves_of(address, unseal(metadata, f"{METADATA} of {address}").get("leaves", []), apart)
+
+
+def file_of(address: str, metadata: bytes) -> tuple[str, list[tuple[int, int]]]:
+    """Return the name of an object's ordinary file, and offset and size of each buffer in it."""
+    document = unseal(metadata, f"{METADATA} of {address}")
+    return document.get("file", ""), [(offset, nbytes) for offset, nbytes in document.get("buffers", [])]
+
+
 def _leaves_of(address: str, inline: Any, leaves: bytes | None) -> tuple[bytes, Sizes]:
     if inline == LEAVES:
         if leaves is None:

@@ -171,7 +171,7 @@ def test_a_source_that_is_gone_is_named(store: Store) -> None:
     changed[5] = 0
     ref = store.put(changed)
     folder_of(store, base.digest).rename(Path(store.place) / "gone")
-    with pytest.raises(Damaged, match=f"needs an object that is gone: {base.digest}"):
+    with pytest.raises(Damaged, match=f"{base.digest}, which others take leaves from, is not in the store"):
         store.get(ref)
 
 
