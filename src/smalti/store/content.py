@@ -21,6 +21,7 @@ from smalti.store.stitch import Piece, map_side_by_side
 from smalti.store.threads import in_parallel
 
 _NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO}
+_RESIDENT_NBYTES = 64 * 1024 * 1024
 _COPIED_AT_ONCE_NBYTES = 8 * 1024 * 1024
 
 
@@ -59,6 +60,7 @@ class FileContent:
         self._buffers = buffers
         self._ends = list(accumulate(nbytes for _, nbytes in buffers))
         self._file = map_file(path)
+        self._resident_nbytes = 0
         expected = max((offset + nbytes for offset, nbytes in buffers), default=0)
         if len(self._file) < expected:
             raise Damaged(f"{path} of {what} has {len(self._file)} bytes, at least {expected} were stored.")
@@ -66,6 +68,8 @@ class FileContent:
     def read(self, start: int, stop: int) -> memoryview:
         """Return bytes of the content; a view unless they span two buffers that do not touch."""
         first = bisect_right(self._ends, start)
+        if stop - start < self._buffers[first][1]:
+            self._let_go(stop - start)
         pieces = []
         for number in range(first, len(self._ends)):
             (offset, nbytes), end = self._buffers[number], self._ends[number]
@@ -76,6 +80,14 @@ class FileContent:
         if all(a[1] == b[0] for a, b in pairwise(pieces)):
             return self._file[pieces[0][0] : pieces[-1][1]] if pieces else memoryview(b"")
         return memoryview(b"".join(self._file[a:b] for a, b in pieces))
+
+    def _let_go(self, nbytes: int) -> None:
+        """Keep slice after slice of a large file from filling this process's memory; views on them stay as they are."""
+        self._resident_nbytes += nbytes
+        if self._resident_nbytes > _RESIDENT_NBYTES:
+            self._resident_nbytes = nbytes
+            assert isinstance(self._file.obj, mmap.mmap)
+            self._file.obj.madvise(mmap.MADV_DONTNEED)  # its pages come back from the file when they are used
 
     def place(self, start: int, stop: int) -> Piece | None:
         """Return where in the file some content lies, or None when it is not in one piece."""
