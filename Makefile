@@ -7,7 +7,7 @@ export SMALTI_ROOT := $(CURDIR)
 export DAGSTER_HOME := $(CURDIR)/.dagster
 
 .DEFAULT_GOAL := help
-.PHONY: help run ui test test-s3 bench-store check format lock clean
+.PHONY: help run ui test test-s3 fuzz bench-store bench-arrival check format lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 12
@@ -27,8 +27,14 @@ test-s3: $(VENV)/tested-with ## the store against a real Ceph gateway on loopbac
 	  apt-get install -qq -y --no-install-recommends ceph-mon ceph-osd ceph-mgr radosgw ceph-common; fi
 	SMALTI_TEST_S3=1 $(BIN)/python -m pytest tests/s3
 
+fuzz: $(VENV)/installed ## 10,000 damaged files through the sandbox; nothing that asks may die
+	$(BIN)/python -m tests.fuzz
+
 bench-store: $(VENV)/installed ## the store beside its peers; writes docs/benchmarks/store.md
 	$(BIN)/python -m benchmarks.store
+
+bench-arrival: $(VENV)/installed ## ten thousand files dropped at once; writes docs/benchmarks/arrival.md
+	$(BIN)/python -m benchmarks.arrival
 
 check: $(VENV)/installed ## style, types, imports
 	$(BIN)/ruff format --check .

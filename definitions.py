@@ -12,13 +12,14 @@ from jobs import JOBS, nightly_check, ptycho_checkpoint
 from jobs.console import console
 from resources import local
 from sensors.raw_files import raw_files
+from sensors.raw_objects import raw_objects
 
 defs = dg.Definitions(
     assets=[raw_scan, scan, scan_split, ptycho_checkpoint, reconstruction, ptychodus_product],
     asset_checks=[contract, explains_the_scan, is_sound],
     jobs=JOBS,
     schedules=[nightly_check],
-    sensors=[raw_files],
+    sensors=[raw_files, raw_objects],
     resources=local(),
     loggers={"console": console},
     # A step here is a few milliseconds or a child process of its own: a further process per step only costs.

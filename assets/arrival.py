@@ -1,70 +1,124 @@
 """Recording what arrived: a materialization for each accepted file, a contract check for every judged one."""
 
+from collections.abc import Sequence
 from typing import Any
-from uuid import uuid4
 
 import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData as Target,
 )
 
-from assets.raw import CONTRACT_CHECK, raw_scan, violations_table
+from assets.raw import CONTRACT_CHECK, SCANS, raw_scan, violations_table
 from resources.io_manager import DIGEST
+from smalti.contracts.violation import shown
+from smalti.datasets.ledger import Arrival
+
+_NUMBER = "smalti/arrival"
 
 
-def arrival_of(verdict: dict[str, Any]) -> dg.AssetMaterialization:
+def arrival_of(arrival: Arrival) -> dg.AssetMaterialization:
     """Return the materialization of an accepted file; its data version is the digest of the stored original."""
+    verdict = arrival.verdict
+    twin = verdict.get("same_bytes_as")
     return dg.AssetMaterialization(
         asset_key=raw_scan.key,
-        partition=verdict["key"],
+        partition=arrival.key,
         metadata={
             DIGEST: dg.MetadataValue.text(verdict["digest"]),
-            "file": dg.MetadataValue.text(verdict["file"]),
+            "file": dg.MetadataValue.text(shown(arrival.name)),
             "nbytes": verdict["nbytes"],
             "new_bytes": verdict["new_bytes"],
             "shape": dg.MetadataValue.text(str(tuple(verdict["shape"]))),
             "source": dg.MetadataValue.text(verdict["source"] or "unknown"),
             "licence": dg.MetadataValue.text(verdict["licence"] or "unknown"),
+            **({"same_bytes_as": dg.MetadataValue.text(twin)} if twin else {}),
         },
-        tags={"dagster/data_version": verdict["digest"], "dagster/data_version_is_user_provided": "true"},
+        tags={
+            "dagster/data_version": verdict["digest"],
+            "dagster/data_version_is_user_provided": "true",
+            _NUMBER: str(arrival.number),
+        },
     )
 
 
-def check_of(verdict: dict[str, Any], target: Target | None) -> dg.AssetCheckEvaluation:
+def check_of(arrival: Arrival, target: Target | None) -> dg.AssetCheckEvaluation:
     """Return the contract check of a judged file, its violations as a table, and the arrival it speaks of if any."""
+    verdict = arrival.verdict
+    metadata: dict[str, Any] = {
+        "contract": verdict["contract"],
+        "violations": violations_table(verdict["violations"]),
+        "file": dg.MetadataValue.text(shown(arrival.name)),
+    }
+    if arrival.place:
+        metadata["quarantine"] = dg.MetadataValue.path(arrival.place)
     return dg.AssetCheckEvaluation(
         target_materialization_data=target,
         asset_key=raw_scan.key,
         check_name=CONTRACT_CHECK,
-        passed=verdict["accepted"],
-        partition=verdict["key"],
+        passed=arrival.accepted,
+        partition=arrival.key,
         description=verdict["reason"] or f"accepted under {verdict['contract']}",
-        metadata={"contract": verdict["contract"], "violations": violations_table(verdict["violations"])},
+        metadata=metadata,
     )
 
 
-def record(instance: dg.DagsterInstance, verdicts: list[dict[str, Any]]) -> None:
-    """Record judged files: each arrival without a run, then all checks under one run that was never launched.
+def record(instance: dg.DagsterInstance, arrivals: Sequence[Arrival]) -> None:
+    """Record judged files of one run: each arrival, then all checks under that run, which was never launched.
 
-    Dagster 1.13 keeps a single check evaluation of a partition that belongs to no run and fails on the second, and a
-    file that is mended and dropped again needs a second one.
+    Called again after it was interrupted, it records what is missing. No partition may be there twice: Dagster 1.13
+    keeps one check evaluation of a partition for each run, and only one without any run, while a file that is mended
+    and dropped again needs a second one.
     """
-    run = instance.add_run(dg.DagsterRun(job_name="arrival", run_id=str(uuid4()), status=dg.DagsterRunStatus.SUCCESS))
-    for verdict in verdicts:
-        if verdict["accepted"]:
-            instance.report_runless_asset_event(arrival_of(verdict))
-        check = check_of(verdict, _latest_arrival(instance, verdict["key"]) if verdict["accepted"] else None)
+    (run_id,) = {arrival.run for arrival in arrivals}
+    assert run_id
+    keys = [arrival.key for arrival in arrivals]
+    instance.add_dynamic_partitions(str(SCANS.name), keys)
+    if interrupted := instance.has_run(run_id):
+        there = {tags.get(_NUMBER) for _, tags in _latest(instance, keys).values()}
+    else:
+        instance.add_run(dg.DagsterRun(job_name="arrival", run_id=run_id, status=dg.DagsterRunStatus.SUCCESS))
+    for arrival in arrivals:
+        if arrival.accepted and not (interrupted and str(arrival.number) in there):
+            instance.report_runless_asset_event(arrival_of(arrival))
+    targets = _latest(instance, [arrival.key for arrival in arrivals if arrival.accepted])
+    for arrival in arrivals:
+        check = check_of(arrival, targets[arrival.key][0] if arrival.accepted else None)
         event = dg.DagsterEvent(
             event_type_value=dg.DagsterEventType.ASSET_CHECK_EVALUATION.value,
-            job_name=run.job_name,
+            job_name="arrival",
             event_specific_data=check,
-            message=f"{verdict['file']}: {check.description}",
+            message=f"{shown(arrival.name)}: {check.description}",
         )
-        instance.report_dagster_event(event, run_id=run.run_id)
+        instance.report_dagster_event(event, run_id=run_id)
 
 
-def _latest_arrival(instance: dg.DagsterInstance, key: str) -> Target:
-    """Return what ties a check to the materialization it judged; without it the UI shows the check as missing."""
-    wanted = dg.AssetRecordsFilter(asset_key=raw_scan.key, asset_partitions=[key])
-    record = instance.fetch_materializations(wanted, limit=1).records[0]
-    return Target(storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp)
+def record_gone(instance: dg.DagsterInstance, key: str, filename: str) -> None:
+    """Record that a file is not where it arrived any more; what was stored of it stays."""
+    observation = dg.AssetObservation(
+        asset_key=raw_scan.key,
+        partition=key,
+        description="the file is gone from where it arrived; what was stored of it stays",
+        metadata={"file": dg.MetadataValue.text(shown(filename)), "gone": True},
+    )
+    instance.report_runless_asset_event(observation)
+
+
+def _latest(instance: dg.DagsterInstance, keys: list[str]) -> dict[str, tuple[Target, dict[str, str]]]:
+    """Return of each partition its latest materialization and its tags.
+
+    Without it as its target, the UI shows a check as missing.
+    """
+    found: dict[str, tuple[Target, dict[str, str]]] = {}
+    cursor = None
+    while keys and len(found) < len(keys):
+        wanted = dg.AssetRecordsFilter(asset_key=raw_scan.key, asset_partitions=keys)
+        page = instance.fetch_materializations(wanted, limit=2 * len(keys), cursor=cursor)
+        for record in page.records:
+            materialization = record.asset_materialization
+            if record.partition_key and materialization:
+                target = Target(storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp)
+                found.setdefault(record.partition_key, (target, dict(materialization.tags or {})))
+        cursor = page.cursor
+        if not page.has_more:
+            break
+    return found

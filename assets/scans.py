@@ -17,7 +17,7 @@ from smalti.ptycho.previews import scan_preview
     description="Amplitudes with the beam at the centre, positions in pixels, probe: whatever the raw file held.",
 )
 def scan(context: dg.AssetExecutionContext, store: StoreResource, raw_scan: Ref) -> Scan:
-    value = scan_of(store.open(), raw_scan.digest)
+    value = scan_of(store.open(), raw_scan.digest, context.partition_key)
     metadata = value.metadata
     context.add_output_metadata(
         {

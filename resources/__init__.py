@@ -1,5 +1,7 @@
 """What assets are given: a store, a way to keep values in it, and a way to compute; wired in one place."""
 
+from dagster_aws.s3 import S3Resource
+
 from resources.compute import Compute
 from resources.io_manager import StoreIOManager
 from resources.store import StoreResource
@@ -12,4 +14,5 @@ def local() -> dict[str, object]:
     """One machine: the store is a folder, heavy work runs in child processes."""
     settings = Settings()
     store = StoreResource(place=str(settings.store))
-    return {"io_manager": StoreIOManager(store=store), "store": store, "compute": Compute(store=store)}
+    s3 = S3Resource(endpoint_url=settings.s3_endpoint)
+    return {"io_manager": StoreIOManager(store=store), "store": store, "compute": Compute(store=store), "s3": s3}

@@ -18,8 +18,10 @@ from rich.table import Table
 from resources import local
 from resources.io_manager import DIGEST
 from smalti.contracts import card_path, read_scan
-from smalti.datasets.arrival import scan_key
 from smalti.datasets.cards import card_for
+from smalti.datasets.folder import Folder
+from smalti.datasets.keys import scan_key
+from smalti.datasets.ledger import Ledger
 from smalti.errors import Refused, SmaltiError, Unavailable
 from smalti.settings import Settings
 
@@ -69,23 +71,23 @@ def simulate(raw: Path) -> Path:
 def tick(instance: dg.DagsterInstance, console: Console) -> list[str]:
     """Evaluate the sensor as often as it finds new files and execute what it requests; return the keys judged."""
     from definitions import defs
+    from sensors.arrivals import is_judging, ledger_path
     from sensors.raw_files import raw_files
 
-    cursor_file = Path(instance.root_directory) / "raw_files.cursor.json"
+    cursor_file = Path(instance.root_directory) / "raw_files.cursor"
     cursor = cursor_file.read_text() if cursor_file.is_file() else None
-    judged: list[str] = []
+    ledger, folder = Ledger(ledger_path(instance)), Folder(Settings().raw)
+    before = ledger.last_reported(folder.id)
     while True:
         with dg.build_sensor_context(instance=instance, cursor=cursor, resources=local()) as context:
             found = raw_files(context)
-        if isinstance(found, dg.SkipReason):
-            return judged
-        for request in found.dynamic_partitions_requests or ():
-            instance.add_dynamic_partitions(request.partitions_def_name, request.partition_keys)
-            judged += request.partition_keys
-        for request in found.run_requests or ():
-            _execute(defs, instance, request, console)
-        cursor = found.cursor
-        cursor_file.write_text(cursor or "")
+        if isinstance(found, dg.SensorResult):
+            for request in found.run_requests or ():
+                _execute(defs, instance, request, console)
+            cursor = found.cursor
+            cursor_file.write_text(cursor or "")
+        elif not is_judging(instance, folder):
+            return [arrival.key for arrival in ledger.after(before)]
 
 
 def _execute(defs: dg.Definitions, instance: dg.DagsterInstance, request: dg.RunRequest, console: Console) -> None:
@@ -153,7 +155,6 @@ def main() -> int:
     while time.time() - scan.stat().st_mtime <= 2.5:  # the sensor leaves files alone that may still be growing
         time.sleep(0.2)
     before = _stored_nbytes(settings.store)
-    key = scan_key(scan.name)
     with dg.DagsterInstance.get() as instance:
         try:
             judged = tick(instance, console)
@@ -165,6 +166,7 @@ def main() -> int:
             return 130
         if not judged:
             console.print("nothing new has arrived since the last run")
+        key = _key(instance, scan)
         console.print(summary(instance, key))
     console.print(f"newly stored: {(_stored_nbytes(settings.store) - before) / 1e6:.2f} MB", highlight=False)
     console.print(f"product:      {settings.products / f'{key}.h5'}", highlight=False, soft_wrap=True)
@@ -175,6 +177,12 @@ def main() -> int:
         soft_wrap=True,
     )
     return 0
+
+
+def _key(instance: dg.DagsterInstance, scan: Path) -> str:
+    from sensors.arrivals import ledger_path
+
+    return Ledger(ledger_path(instance)).key_of(scan.name) or scan_key(scan.name)
 
 
 def _stored_nbytes(store: Path) -> int:

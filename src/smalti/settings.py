@@ -14,17 +14,26 @@ class Settings(BaseSettings):
     Attributes:
         root: the folder of data, store and outputs.
         s3_endpoint: URL of an S3 server that is not AWS.
+        raw_url: ``s3://bucket/prefix`` where raw files arrive too, if there is one.
+        contracts: a Python file with contracts of yours; it is run, so name one that you trust.
     """
 
     model_config = SettingsConfigDict(env_prefix="SMALTI_", env_file=".env", extra="ignore", frozen=True)
 
     s3_endpoint: str | None = None
+    raw_url: str | None = None
+    contracts: Path | None = None
     root: Path = Field(default_factory=lambda: find_root(Path.cwd()))
 
     @property
     def raw(self) -> Path:
         """Where raw files arrive."""
         return self.root / "data" / "raw"
+
+    @property
+    def quarantine(self) -> Path:
+        """Where rejected files wait to be mended."""
+        return self.root / "data" / "quarantine"
 
     @property
     def store(self) -> Path:

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from resources import StoreResource
-from sensors.raw_files import raw_files, settled_files
+from sensors.raw_files import raw_files
 from smalti import open_store
 from smalti.datasets.simulators import card_fields, simulate_scan, write_raw_npz
 from smalti.products import validate_product
@@ -205,26 +205,3 @@ def test_a_rejected_file_is_reported_once_and_again_when_it_is_mended(
         assert event.asset_materialization is not None
         assert str(request.run_key) == f"small:{event.asset_materialization.tags['dagster/data_version']}"
         assert [run.job_name for run in instance.get_runs()] == ["arrival", "arrival"]
-
-
-def test_a_file_that_may_still_be_growing_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "scan.npz").write_bytes(b"x")
-    now = (tmp_path / "scan.npz").stat().st_mtime
-    assert not settled_files(tmp_path, {}, now + 1)
-    assert [file.name for file in settled_files(tmp_path, {}, now + 10)] == ["scan.npz"]
-
-
-def test_a_late_file_with_an_earlier_name_and_an_old_date_is_not_missed(tmp_path: Path) -> None:
-    for name in ("b.npz", "a.npz", "b.npz.card.yaml", ".hidden.npz", "c.npz.part"):
-        (tmp_path / name).write_bytes(b"x")
-        os.utime(tmp_path / name, (0, 0))
-    first = settled_files(tmp_path, {"b.npz": [1, 0, 1, 0]}, 100.0)
-    assert [file.name for file in first] == ["a.npz"]
-
-
-def test_a_changed_card_makes_its_file_worth_judging_again(tmp_path: Path) -> None:
-    for name in ("b.npz", "b.npz.card.yaml"):
-        (tmp_path / name).write_bytes(b"x")
-        os.utime(tmp_path / name, (0, 0))
-    assert settled_files(tmp_path, {"b.npz": [1, 0]}, 100.0)
-    assert not settled_files(tmp_path, {"b.npz": [1, 0, 1, 0]}, 100.0)

@@ -6,7 +6,20 @@ import sys
 
 import typer
 
-from smalti.cli import comparing, doctor, fsck, keeping, moving, product, runs, stats, validate, values
+from smalti.cli import (
+    comparing,
+    contracts,
+    doctor,
+    fsck,
+    keeping,
+    moving,
+    product,
+    quarantine,
+    runs,
+    stats,
+    validate,
+    values,
+)
 from smalti.errors import SmaltiError
 
 app = typer.Typer(
@@ -36,8 +49,10 @@ for command in (
     doctor.doctor,
 ):
     app.command()(command)
+app.add_typer(contracts.app, name="contracts")
 app.add_typer(product.app, name="product")
 app.add_typer(runs.app, name="runs")
+app.add_typer(quarantine.app, name="quarantine")
 
 
 def main() -> None:

@@ -89,16 +89,18 @@ def validate(
     as_json: AsJson = False,
 ) -> None:
     """Judge a product, each finding on a line. Exit code 0: sound; 1: an error; 2: usage."""
-    from smalti.products import validate_product
+    from smalti.contracts.sandbox import in_sandbox
+    from smalti.products import Finding
 
     try:
-        found = validate_product(path)
+        answer = in_sandbox("smalti.datasets.verdict:judge_product", path, {"path": str(path)})
     except SmaltiError as error:
         if as_json:
             print_json({"product": str(path), "error": str(error)})
         else:
             typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
+    found = tuple(Finding(**fields) for fields in answer["findings"])
     if as_json:
         print_json(_document(path, found))
     else:

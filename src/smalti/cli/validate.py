@@ -2,77 +2,64 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
-from smalti.cli.options import AsJson, print_json
-from smalti.errors import ContractBroken, SmaltiError
-
-if TYPE_CHECKING:
-    from smalti.codecs.scan import ScanMetadata
-    from smalti.contracts import Outcome, Violation
+from smalti.cli.options import AsJson, print_json, printable
+from smalti.errors import SmaltiError
 
 
 def validate(
     path: Annotated[Path, typer.Argument(help="The data file; a card beside it is <file>.card.yaml.")],
-    contract: Annotated[str, typer.Option(help="The contract it must keep: scan.")] = "scan",
+    contract: Annotated[
+        str | None, typer.Option(help="The contract it must keep; by default scan for arrays, table for a table.")
+    ] = None,
     json_output: AsJson = False,
 ) -> None:
     """Check a data file against its contract: exit 0 accepted, 1 rejected (each violation on a line), 2 usage."""
-    from smalti.contracts import SCAN
-    from smalti.contracts.violation import shown
-
-    if contract != SCAN.name:
-        raise typer.BadParameter(f"{shown(contract)} is no contract; the contracts are {SCAN.name}.")
-    outcome, reason = _judged(path)
+    verdict = _verdict(path, contract)
+    if "usage" in verdict:
+        raise typer.BadParameter(verdict["usage"], param_hint="--contract")
     if json_output:
-        print_json(_document(path, SCAN.id, outcome, reason))
-    elif outcome.scan is None:
-        typer.echo(reason, err=True)
+        named = str(path).encode(errors="backslashreplace").decode()  # a name need not be UTF-8
+        print_json({"path": named, **verdict})
+    elif not verdict["accepted"]:
+        typer.echo(verdict["reason"], err=True)
     else:
-        count, height, width = outcome.scan.diffraction.shape
-        typer.echo(f"{shown(path.name)}: accepted, {SCAN.id}, {count} patterns of {height} x {width}.")
-        for label, sentence in _remarks(outcome.scan.metadata, outcome.violations):
+        typer.echo(f"{printable(path.name)}: accepted, {verdict['contract']}{_extent(verdict['shape'])}.")
+        for label, sentence in _remarks(verdict):
             typer.echo(f"  {label:<10} {sentence}")
-    raise typer.Exit(0 if outcome.scan else 1)
+    raise typer.Exit(0 if verdict["accepted"] else 1)
 
 
-def _judged(path: Path) -> tuple[Outcome, str | None]:
-    """Return the outcome, and in sentences why it is a rejection, if it is one."""
-    from smalti.contracts import Outcome, Violation, examine
-    from smalti.contracts.violation import broken, errors
-    from smalti.datasets.cards import card_for
+def _verdict(path: Path, contract: str | None) -> dict[str, Any]:
+    """Judge the file in the sandbox; what ends the sandbox is a verdict too."""
+    from smalti.contracts.sandbox import in_sandbox
 
     try:
-        outcome = examine(path, card_for(path))
-        refusal = None if outcome.scan else broken(path.name, errors(outcome.violations))
-    except ContractBroken as error:
-        outcome, refusal = Outcome(None, tuple(v for v in error.violations if isinstance(v, Violation))), error
+        return in_sandbox("smalti.datasets.verdict:judge", path, {"path": str(path), "contract": contract})
     except SmaltiError as error:
-        return Outcome(None, ()), str(error)
-    return outcome, str(refusal) if refusal else None
+        from smalti.datasets.verdict import rejection
+
+        return rejection(contract, error)
 
 
-def _remarks(metadata: ScanMetadata, warnings: tuple[Violation, ...]) -> list[tuple[str, str]]:
+def _extent(shape: list[int] | None) -> str:
+    match shape:
+        case [count, height, width]:
+            return f", {count} patterns of {height} x {width}"
+        case [rows, columns]:
+            return f", {rows} rows of {columns} columns"
+        case _:
+            return ""
+
+
+def _remarks(verdict: dict[str, Any]) -> list[tuple[str, str]]:
+    warnings = (violation["message"] for violation in verdict["violations"])
     return [
-        *(("converted", how) for how in metadata.conversions),
-        *(("assumed", assumption) for assumption in metadata.assumptions()),
-        *(("warning", str(warning)) for warning in warnings),
+        *(("converted", how) for how in verdict["conversions"]),
+        *(("assumed", assumption) for assumption in verdict["assumptions"]),
+        *(("warning", message) for message in warnings),
     ]
-
-
-def _document(path: Path, contract: str, outcome: Outcome, reason: str | None) -> dict[str, object]:
-    scan = outcome.scan
-    return {
-        "path": str(path).encode(errors="backslashreplace").decode(),  # a name need not be UTF-8
-        "contract": contract,
-        "accepted": scan is not None,
-        "reason": reason,
-        "shape": list(scan.diffraction.shape) if scan else None,
-        "violations": [{**asdict(v), "message": str(v)} for v in outcome.violations],
-        "conversions": list(scan.metadata.conversions if scan else outcome.conversions),
-        "assumptions": list(scan.metadata.assumptions()) if scan else [],
-    }

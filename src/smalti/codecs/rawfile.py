@@ -17,11 +17,13 @@ class RawFile:
         filename: its name when it arrived, without folders.
         content: its bytes.
         card: the sidecar card that says what the file does not, as JSON; empty when there was none.
+        contract: the contract and version it passed when it was stored, e.g. ``scan/1``.
     """
 
     filename: str
     content: bytes | memoryview
     card: Mapping[str, Json] = field(default_factory=dict)
+    contract: str = ""
 
 
 class RawFileCodec:
@@ -31,7 +33,11 @@ class RawFileCodec:
     python_type = RawFile
 
     def to_tree(self, raw: RawFile) -> Tree:
-        return Tree({"content": raw.content}, {"filename": raw.filename, "card": dict(raw.card)}, self.type_name)
+        attrs: dict[str, Json] = {"filename": raw.filename, "card": dict(raw.card)}
+        if raw.contract:
+            attrs["contract"] = raw.contract
+        return Tree({"content": raw.content}, attrs, self.type_name)
 
     def from_tree(self, tree: Tree) -> RawFile:
-        return RawFile(tree.attrs["filename"], tree.children["content"], tree.attrs["card"])
+        attrs = tree.attrs
+        return RawFile(attrs["filename"], tree.children["content"], attrs["card"], attrs.get("contract", ""))

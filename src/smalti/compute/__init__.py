@@ -2,5 +2,6 @@
 
 from smalti.compute.blas import Blas, prepare_blas
 from smalti.compute.child import run_child
+from smalti.compute.limits import ChildLimits, ChildStopped, extend_limits
 
-__all__ = ["Blas", "prepare_blas", "run_child"]
+__all__ = ["Blas", "ChildLimits", "ChildStopped", "extend_limits", "prepare_blas", "run_child"]

@@ -61,9 +61,10 @@ class PositionsReading(_Part):
 
 
 class ProbeReading(_Part):
-    """Which array is the probe."""
+    """Which array is the probe, and which of its axes counts the modes."""
 
-    key: str
+    key: str | None = None
+    mode_axis: Literal["first", "last"] | None = None
 
 
 class ObjectReading(_Part):

@@ -1,141 +1,73 @@
-"""A contract as data: which arrays there must be, and a check that reports every breach at once."""
+"""A contract on named arrays and their metadata, as data, and a check that reports every breach at once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, SerializeAsAny
+from pydantic import SerializeAsAny, model_validator
 
+from smalti.contracts import printing
+from smalti.contracts.any_contract import AnyContract
+from smalti.contracts.arrays import Array, ArraySpec
+from smalti.contracts.fields import FieldSpec
+from smalti.contracts.parts import arrays_in, parts_of
+from smalti.contracts.rules import Rule
 from smalti.contracts.violation import Violation, shown
 
-Array = NDArray[Any]
-_FAMILIES = {"f": "floating-point", "c": "complex", "i": "integer", "u": "integer"}
 _NAMES_SHOWN = 12
 
 
-class ArraySpec(BaseModel):
-    """What one array must be.
-
-    Attributes:
-        key: its name.
-        meaning: what it holds, in words.
-        shapes: the shapes it may have, as dimension names; a name stands for one length in the whole contract.
-        dtype: its canonical dtype; any width of the same family (float, complex, integer) passes.
-        unit: of its values.
-        aliases: other names it goes by.
-        required: whether the contract is broken without it.
-        minimum: the least value allowed, if there is one.
-        nonzero: whether at least one value must differ from zero.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    key: str
-    meaning: str
-    shapes: tuple[tuple[str, ...], ...]
-    dtype: Literal["float32", "float64", "complex64", "int64"]
-    unit: str
-    aliases: tuple[str, ...] = ()
-    required: bool = True
-    minimum: float | None = None
-    nonzero: bool = False
-
-    @property
-    def family(self) -> str:
-        """The dtype family: ``floating-point``, ``complex`` or ``integer``."""
-        return _FAMILIES[np.dtype(self.dtype).kind]
-
-    def dimensions(self, array: Array) -> dict[str, int] | None:
-        """Return the length of each named dimension, or None when no shape has this rank."""
-        for names in self.shapes:
-            if len(names) == array.ndim:
-                return dict(zip(names, array.shape, strict=True))
-        return None
-
-    def wanted_shape(self) -> str:
-        """Return the shapes in words."""
-        return " or ".join(f"({', '.join(names)})" for names in self.shapes)
-
-    def breaches(self, array: Array) -> Iterator[Violation]:
-        """Judge one array by itself: dtype, rank, emptiness, values."""
-        if _FAMILIES.get(array.dtype.kind) != self.family:
-            yield self._breach("array.dtype", f"dtype {array.dtype}", f"{self.family} values", "convert it")
-            return
-        if self.dimensions(array) is None:
-            shape = f"shape {array.shape}"
-            yield self._breach("array.rank", shape, f"shape {self.wanted_shape()}", "save it with these axes")
-        if array.size == 0:
-            yield self._breach("array.empty", f"shape {array.shape}", "at least one value", "save it with its values")
-            return
-        yield from self._value_breaches(array)
-
-    def _value_breaches(self, array: Array) -> Iterator[Violation]:
-        finite = np.isfinite(array)
-        if not finite.all():
-            found = f"{_count(~finite)} that are NaN or infinite"
-            yield self._breach("array.not_finite", found, "finite values only", "mend or leave out those entries")
-        elif self.minimum is not None and (low := array < self.minimum).any():
-            found = f"{_count(low)} below {self.minimum:g}, the least being {array.min():g}"
-            remedy = "subtract the background so that nothing is lost below it, or clip"
-            yield self._breach("array.below_minimum", found, f"values of at least {self.minimum:g}", remedy)
-        elif self.nonzero and not array.any():
-            yield self._breach("array.all_zero", "nothing but zeros", "a signal", "save the measured values")
-
-    def _breach(self, code: str, found: str, wanted: str, remedy: str) -> Violation:
-        return Violation(code, self.key, found, wanted, remedy)
-
-
-def _count(where: Array) -> str:
-    first = [int(i) for i in np.argwhere(where)[0]]
-    return f"{int(where.sum())} of {where.size} values (first at {first})"
-
-
-class Rule(BaseModel):
-    """A rule across arrays; it is asked only when every array in ``needs`` is there and sound by itself."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    needs: tuple[str, ...]
-
-    def sentence(self) -> str:
-        """Return the rule in words."""
-        raise NotImplementedError
-
-    def breaches(self, arrays: Mapping[str, Array]) -> Iterator[Violation]:
-        """Yield what breaks the rule."""
-        raise NotImplementedError
-
-
-class Contract(BaseModel):
-    """Named arrays and the rules between them.
+class Contract(AnyContract):
+    """Named arrays, metadata, and the rules between them.
 
     ``check`` is ``resolve`` (names) followed by ``judge`` (values); a reader converts in between.
+
+    Attributes:
+        arrays: what each array must be.
+        fields: what each entry of metadata must be.
+        rules: what must hold between them, or deserves a severity of its own.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    version: int
-    summary: str
     arrays: tuple[ArraySpec, ...]
+    fields: tuple[FieldSpec, ...] = ()
     rules: tuple[SerializeAsAny[Rule], ...] = ()
 
-    @property
-    def id(self) -> str:
-        """Name and version, e.g. ``scan/1``."""
-        return f"{self.name}/{self.version}"
-
     def spec(self, key: str) -> ArraySpec:
-        """Return what the contract says of one of its keys."""
-        return next(spec for spec in self.arrays if spec.key == key)
+        """Return what the contract says of the array that goes by ``key``."""
+        return next(own for spec in self.arrays for own in spec.of_each((key,)))
 
-    def check(self, arrays: Mapping[str, Array]) -> tuple[Violation, ...]:
-        """Return every breach, names first; empty when the contract is kept. Nothing is read or changed."""
+    def extended(
+        self,
+        name: str,
+        version: int,
+        summary: str,
+        *,
+        arrays: tuple[ArraySpec, ...] = (),
+        fields: tuple[FieldSpec, ...] = (),
+        rules: tuple[Rule, ...] = (),
+    ) -> Self:
+        """Return a contract that asks for this and more; what has a key that is here already replaces it."""
+        more = {
+            "arrays": tuple({spec.key: spec for spec in (*self.arrays, *arrays)}.values()),
+            "fields": tuple({spec.key: spec for spec in (*self.fields, *fields)}.values()),
+            "rules": (*self.rules, *rules),
+        }
+        return type(self)(**{**dict(self), "name": name, "version": version, "summary": summary, **more})
+
+    def check(self, value: Any) -> tuple[Violation, ...]:
+        """Return every breach, names first; empty when the contract is kept. Nothing is read or changed.
+
+        Args:
+            value: a mapping of names to arrays (and to numbers and text, the metadata), or a value that consists of
+                such parts: a scan, a product, a checkpoint, a tree.
+        """
+        parts = parts_of(value)
+        claimed = {name for spec in self.fields for name in (spec.key, *spec.aliases)}
+        arrays = {name: array for name, array in arrays_in(parts).items() if name not in claimed}
         resolved, violations = self.resolve(arrays)
-        return (*violations, *self.judge(resolved))
+        return (*violations, *self.judge(resolved, parts))
 
     def resolve(
         self, arrays: Mapping[str, Array], named: Mapping[str, str] | None = None
@@ -152,9 +84,11 @@ class Contract(BaseModel):
         used: set[str] = set()
         for spec in self.arrays:
             names = (named[spec.key],) if spec.key in named else (spec.key, *spec.aliases)
-            present = [name for name in names if name in arrays]
+            present = [name for name in names if name in arrays] or spec.matching(arrays)
             used.update(present)
-            if present:
+            if "*" in spec.key and present:
+                resolved.update({name: arrays[name] for name in present})
+            elif present:
                 resolved[spec.key] = arrays[present[0]]
                 violations.extend(_disagreements(spec.key, present, arrays))
             elif spec.required or spec.key in named:
@@ -167,36 +101,72 @@ class Contract(BaseModel):
             )
         return resolved, tuple(violations)
 
-    def judge(self, arrays: Mapping[str, Array]) -> tuple[Violation, ...]:
-        """Return every breach of shape, dtype, range and rule among arrays that bear the contract's keys."""
-        specs = [spec for spec in self.arrays if spec.key in arrays]
+    def judge(self, arrays: Mapping[str, Array], metadata: Mapping[str, Any] | None = None) -> tuple[Violation, ...]:
+        """Return every breach of shape, dtype, range, metadata and rule.
+
+        Args:
+            arrays: under the contract's keys, see ``resolve``.
+            metadata: numbers and text by name.
+        """
+        specs = [own for spec in self.arrays for own in spec.of_each(arrays)]
         alone = {spec.key: tuple(spec.breaches(arrays[spec.key])) for spec in specs}
         between = tuple(_dimension_breaches(specs, arrays))
-        unsound = {key for key, found in alone.items() if found} | {violation.place for violation in between}
+        said = {spec.key: spec.value_in(metadata or {}) for spec in self.fields}
+        fields = {spec.key: tuple(spec.breaches(said[spec.key])) for spec in self.fields}
+        unsound = {key for key, found in (*alone.items(), *fields.items()) if found}
+        unsound |= {violation.place for violation in between}
+        values = {**arrays, **{key: value for key, value in said.items() if value is not None}}
         ruled = (
             violation
             for rule in self.rules
-            if all(key in arrays and key not in unsound for key in rule.needs)
-            for violation in rule.breaches(arrays)
+            if all(key in values and key not in unsound for key in rule.needs)
+            for violation in rule.breaches(values)
         )
-        return (*(violation for found in alone.values() for violation in found), *between, *ruled)
+        found = (violation for breaches in (*alone.values(), *fields.values()) for violation in breaches)
+        return (*found, *between, *ruled)
 
-    def as_markdown(self) -> str:
+    def describe(self) -> str:
         """Return the contract as a Markdown page."""
-        rows = [
-            f"| `{spec.key}` | {spec.wanted_shape()} | {spec.dtype} | {spec.unit} | "
-            f"{'required' if spec.required else 'optional'} | {_meaning(spec)} |"
+        arrays = [
+            (f"`{spec.key}`", spec.wanted_shape(), spec.dtype, spec.unit, _need(spec), _meaning(spec))
             for spec in self.arrays
         ]
-        head = ["| key | shape | dtype | unit | | meaning |", "|---|---|---|---|---|---|"]
-        rules = [f"- {rule.sentence()}" for rule in self.rules]
-        return "\n".join([f"# Contract {self.id}", "", self.summary, "", *head, *rows, "", *rules, ""])
+        fields = [
+            (f"`{spec.key}`", spec.kind, spec.unit, _need(spec), _meaning(spec, _choices(spec))) for spec in self.fields
+        ]
+        rules = [f"{r.sentence()}{' (Only a warning.)' if r.severity == 'warning' else ''}" for r in self.rules]
+        return printing.page(
+            f"Contract {self.id}",
+            self.summary,
+            printing.table(("key", "shape", "dtype", "unit", "", "meaning"), arrays),
+            printing.table(("metadata", "kind", "unit", "", "meaning"), fields),
+            printing.bullets(rules),
+        )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        keys = [*(spec.key for spec in self.arrays), *(spec.key for spec in self.fields)]
+        if twice := sorted({key for key in keys if keys.count(key) > 1}):
+            raise ValueError(f"each key once, and {', '.join(twice)} is there twice")
+        for rule in self.rules:
+            if strange := [key for key in rule.needs if key not in keys]:
+                raise ValueError(f"rules about keys of the contract, and {type(rule).__name__} needs {strange}")
+        return self
 
 
-def _meaning(spec: ArraySpec) -> str:
-    aliases = f" Also known as {', '.join(f'`{alias}`' for alias in spec.aliases)}." if spec.aliases else ""
-    least = f" At least {spec.minimum:g}." if spec.minimum is not None else ""
-    return f"{spec.meaning}{least}{aliases}"
+def _need(spec: ArraySpec | FieldSpec) -> str:
+    if isinstance(spec, FieldSpec) and spec.severity == "warning":
+        return "expected" if spec.required else "optional"
+    return "required" if spec.required else "optional"
+
+
+def _choices(spec: FieldSpec) -> str:
+    return f"One of {', '.join(spec.choices)}." if spec.choices else ""
+
+
+def _meaning(spec: ArraySpec | FieldSpec, more: str = "") -> str:
+    aliases = f"Also known as {printing.code(spec.aliases)}." if spec.aliases else ""
+    return " ".join(part for part in (spec.meaning, spec.range_in_words(), more, aliases) if part)
 
 
 def _missing(key: str, names: tuple[str, ...], arrays: Mapping[str, Array]) -> Violation:

@@ -10,14 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.codecs.scan import Scan, ScanMetadata
+from smalti.codecs.scan import Scan, ScanMetadata, Stated
 from smalti.contracts import evidence
-from smalti.contracts.card import SUFFIX, Card, Reading
+from smalti.contracts.card import SUFFIX, Card, Physics, Reading
 from smalti.contracts.evidence import Evidence, Question
-from smalti.contracts.scan import SCAN
+from smalti.contracts.parts import entries_of
+from smalti.contracts.positions import asked_for_positions, squeezed
+from smalti.contracts.scan import SCAN, ScanContract
 from smalti.contracts.violation import Violation, errors, shown
 
 Array = NDArray[Any]
+_PLANCK_TIMES_LIGHT_eV_m = 1.239841984332003e-6  # CODATA 2018, exact by definition of the SI
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,20 +28,31 @@ class Outcome:
     """What came of reading a file.
 
     Attributes:
-        scan: the scan, or None where an error rejects it.
+        value: a scan, arrays by name or a table, as the contract has it; None where an error rejects the file.
         violations: errors and warnings.
         conversions: what was done to the arrays, in order, in words.
     """
 
-    scan: Scan | None
+    value: Any
     violations: tuple[Violation, ...]
     conversions: tuple[str, ...] = ()
+
+    @property
+    def accepted(self) -> bool:
+        """Whether no error rejects the file."""
+        return self.value is not None
+
+    @property
+    def scan(self) -> Scan | None:
+        """The scan, or None where the file was rejected or its contract is not about scans."""
+        return self.value if isinstance(self.value, Scan) else None
 
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
     """The arrays on their way, under the contract's keys; each step returns a new draft."""
 
+    contract: ScanContract
     arrays: Mapping[str, Array]
     violations: tuple[Violation, ...]
     card: Card | None
@@ -66,25 +80,35 @@ class _Draft:
 
     def sound(self, *keys: str) -> bool:
         """Tell whether these arrays are there and keep their own part of the contract."""
-        return all(key in self.arrays and not any(SCAN.spec(key).breaches(self.arrays[key])) for key in keys)
+        return all(key in self.arrays and not any(self.contract.spec(key).breaches(self.arrays[key])) for key in keys)
 
 
-def conform(arrays: Mapping[str, Array], card: Card | None = None, *, file_name: str = "scan.npz") -> Outcome:
-    """Apply the card, convert legacy forms, and judge the result by the scan contract; pure.
+def conform(
+    arrays: Mapping[str, Array],
+    card: Card | None = None,
+    contract: ScanContract = SCAN,
+    *,
+    file_name: str = "scan.npz",
+) -> Outcome:
+    """Apply the card, convert legacy forms, and judge the result by the contract; pure.
 
     Where a card and the values leave two readings possible, the outcome has a violation that names both.
 
     Args:
         arrays: the file's arrays under the file's names.
         card: what people say about the file, if anything.
+        contract: the scan contract, or one that asks for more.
         file_name: for messages, and for the scan's name where there is no card.
     """
-    resolved, violations = SCAN.resolve(arrays, card.reading.names() if card else None)
-    draft = _Draft(resolved, violations, card, shown(file_name) + SUFFIX, _renamings(arrays, resolved))
+    resolved, violations = contract.resolve(arrays, card.reading.names() if card else None)
+    card_name = shown(file_name) + SUFFIX
+    violations = asked_for_positions(violations, arrays, resolved, card_name)
+    draft = _Draft(contract, resolved, violations, card, card_name, _renamings(arrays, resolved))
     steps: tuple[Callable[[_Draft], _Draft], ...] = (
         _split_positions,
         _drop_singleton_axes,
         _stack_first,
+        _modes_first,
         _cast,
         _to_amplitude,
         _centre_dc,
@@ -92,8 +116,10 @@ def conform(arrays: Mapping[str, Array], card: Card | None = None, *, file_name:
         _number,
     )
     draft = reduce(lambda draft, step: step(draft), steps, draft)
-    violations = (*draft.violations, *SCAN.judge(draft.arrays))
-    scan = None if errors(violations) else _scan(draft, file_name)
+    metadata = _metadata(draft, file_name)
+    said = dict(entries_of(metadata.model_dump(mode="json", exclude_none=True)))
+    violations = (*draft.violations, *contract.judge(draft.arrays, said))
+    scan = None if errors(violations) else _scan(draft, metadata)
     return Outcome(scan, violations, draft.conversions)
 
 
@@ -112,7 +138,7 @@ def _split_positions(draft: _Draft) -> _Draft:
     if positions.order is None or "xcoords" not in draft.arrays:
         return draft
     raw = draft.arrays["xcoords"]
-    table = _squeezed(raw, 2)
+    table = squeezed(raw, 2)
     if table.ndim != 2 or table.shape[1] != 2:
         found, remedy = f"shape {raw.shape}", f"correct reading.positions in {draft.card_name}"
         violation = Violation("positions.columns", shown(str(positions.key)), found, "shape (N, 2)", remedy)
@@ -125,43 +151,48 @@ def _split_positions(draft: _Draft) -> _Draft:
 
 def _drop_singleton_axes(draft: _Draft) -> _Draft:
     for key, array in draft.arrays.items():
-        rank = max(len(names) for names in SCAN.spec(key).shapes)
-        squeezed = _squeezed(array, rank)
-        if squeezed.ndim != array.ndim:
-            how = f"axes of length 1 dropped, {array.shape} to {squeezed.shape}"
-            draft = draft.converted(key, squeezed, how)
+        rank = max((len(names) for names in draft.contract.spec(key).shapes), default=array.ndim)
+        fewer = squeezed(array, rank)
+        if fewer.ndim != array.ndim:
+            how = f"axes of length 1 dropped, {array.shape} to {fewer.shape}"
+            draft = draft.converted(key, fewer, how)
     return draft
-
-
-def _squeezed(array: Array, rank: int) -> Array:
-    """Drop axes of length 1, the leading ones first, until ``array`` has ``rank`` axes or no such axis is left."""
-    surplus = max(array.ndim - rank, 0)
-    singletons = [axis for axis, length in enumerate(array.shape) if length == 1]
-    return np.squeeze(array, tuple(singletons[:surplus]))
 
 
 def _stack_first(draft: _Draft) -> _Draft:
-    """(H, W, N) patterns become (N, H, W), and (H, W, P) modes become (P, H, W)."""
+    """(H, W, N) patterns become (N, H, W), and the patches of the object, which lie as they do, with them."""
     patterns, xcoords = draft.arrays.get("diffraction"), draft.arrays.get("xcoords")
-    if patterns is not None and xcoords is not None and patterns.ndim == 3:
-        seen = evidence.stack_axis_of(patterns.shape, xcoords.size)
-        draft, axis = draft.settled(evidence.STACK_AXIS, draft.reading.diffraction.stack_axis, seen)
-        if axis == "last":
-            patterns = np.moveaxis(patterns, -1, 0)
-            draft = draft.converted("diffraction", patterns, "last axis moved to the front")
-    probe = draft.arrays.get("probeGuess")
-    if patterns is not None and probe is not None and patterns.ndim == probe.ndim == 3:
-        plane = patterns.shape[1:]
-        if probe.shape[:2] == plane != probe.shape[1:]:
-            draft = draft.converted("probeGuess", np.moveaxis(probe, -1, 0), "last axis moved to the front")
+    if patterns is None or xcoords is None or patterns.ndim != 3:
+        return draft
+    seen = evidence.stack_axis_of(patterns.shape, xcoords.size)
+    draft, axis = draft.settled(evidence.STACK_AXIS, draft.reading.diffraction.stack_axis, seen)
+    if axis != "last":
+        return draft
+    alike = [key for key in ("diffraction", "Y") if key in draft.arrays and draft.arrays[key].shape == patterns.shape]
+    for key in alike:
+        draft = draft.converted(key, np.moveaxis(draft.arrays[key], -1, 0), "last axis moved to the front")
     return draft
+
+
+def _modes_first(draft: _Draft) -> _Draft:
+    """(H, W, P) modes become (P, H, W)."""
+    patterns, probe = draft.arrays.get("diffraction"), draft.arrays.get("probeGuess")
+    if patterns is None or probe is None or not patterns.ndim == probe.ndim == 3:
+        return draft
+    stated = draft.reading.probe.mode_axis if draft.reading.probe else None
+    seen = evidence.mode_axis_of(probe.shape, patterns.shape[1:])
+    draft, axis = draft.settled(evidence.MODE_AXIS, stated, seen)
+    if axis != "last":
+        return draft
+    return draft.converted("probeGuess", np.moveaxis(probe, -1, 0), "last axis moved to the front")
 
 
 def _cast(draft: _Draft) -> _Draft:
     """Any width and byte order becomes the canonical one; whole numbers may become floating-point, and back."""
     for key, array in draft.arrays.items():
-        wanted = np.dtype(SCAN.spec(key).dtype)
-        castable = {"f": "fiu", "c": "c", "i": "iuf"}[wanted.kind]
+        spec = draft.contract.spec(key)
+        wanted = array.dtype if spec.dtype == "number" else np.dtype(spec.dtype)
+        castable = {"f": "fiu", "c": "c", "i": "iuf"}.get(wanted.kind, "")
         if array.dtype == wanted or array.dtype.kind not in castable:
             continue
         with np.errstate(over="ignore", invalid="ignore"):  # what becomes infinite, the contract reports
@@ -200,7 +231,7 @@ def _to_pixels(draft: _Draft) -> _Draft:
     draft, unit = draft.settled(evidence.UNIT, draft.reading.positions.unit, seen)
     if unit != "m":
         return draft
-    pixel = draft.card.physics.object_pixel_size_m if draft.card else None
+    pixel = _object_pixel_m(draft)
     if pixel is None:
         remedy = f"write physics.object_pixel_size_m in {draft.card_name}"
         place, wanted = evidence.UNIT.place, "the size of an object pixel"
@@ -211,6 +242,17 @@ def _to_pixels(draft: _Draft) -> _Draft:
     return draft
 
 
+def _object_pixel_m(draft: _Draft) -> Stated | None:
+    """Return the pixel size that the card states, or what its energy, distance and pixel give in the far field."""
+    physics = draft.card.physics if draft.card else Physics()
+    energy, distance = physics.photon_energy_eV, physics.detector_distance_m
+    detector, patterns = physics.detector_pixel_size_m, draft.arrays.get("diffraction")
+    if physics.object_pixel_size_m or not (energy and distance and detector) or patterns is None or patterns.ndim != 3:
+        return physics.object_pixel_size_m
+    size_m = _PLANCK_TIMES_LIGHT_eV_m / energy.value * distance.value / (patterns.shape[-1] * detector.value)
+    return Stated(value=size_m, assumed=any(part.assumed for part in (energy, distance, detector)))
+
+
 def _number(draft: _Draft) -> _Draft:
     """Patterns without numbers get them in order."""
     if "scan_index" not in draft.arrays and draft.sound("diffraction"):
@@ -219,19 +261,24 @@ def _number(draft: _Draft) -> _Draft:
     return draft
 
 
-def _scan(draft: _Draft, file_name: str) -> Scan:
-    arrays = {key: np.ascontiguousarray(array) for key, array in draft.arrays.items()}
-    probe, card = arrays.get("probeGuess"), draft.card
-    role = (card.reading.object.role if card and card.reading.object else "guess") if "objectGuess" in arrays else None
-    left_out = ("Y: patches of the object, checked and left out",) if "Y" in arrays else ()
-    metadata = ScanMetadata(
+def _metadata(draft: _Draft, file_name: str) -> ScanMetadata:
+    card, known = draft.card, draft.arrays
+    role = (card.reading.object.role if card and card.reading.object else "guess") if "objectGuess" in known else None
+    left_out = ("Y: patches of the object, checked and left out",) if "Y" in known else ()
+    more = (f"{key}: checked and left out" for key in known if key not in {spec.key for spec in SCAN.arrays})
+    return ScanMetadata(
         name=card.name if card else shown(file_name).split(".")[0],
         **({field: getattr(card, field) for field in ("title", "source", "version", "licence")} if card else {}),
         **(dict(card.physics) if card else {}),
         object_role=role,
-        conversions=(*draft.conversions, *left_out),
-        contract=SCAN.id,
+        conversions=(*draft.conversions, *left_out, *more),
+        contract=draft.contract.id,
     )
+
+
+def _scan(draft: _Draft, metadata: ScanMetadata) -> Scan:
+    arrays = {key: np.ascontiguousarray(array) for key, array in draft.arrays.items()}
+    probe = arrays.get("probeGuess")
     return Scan(
         diffraction=arrays["diffraction"],
         xcoords=arrays["xcoords"],

@@ -47,6 +47,7 @@ class Question:
 QUANTITY = Question("diffraction.quantity", "diffraction", "reading.diffraction.quantity", ("amplitude", "counts"))
 DC = Question("diffraction.dc", "diffraction", "reading.diffraction.dc", ("centre", "corner"))
 STACK_AXIS = Question("diffraction.stack_axis", "diffraction", "reading.diffraction.stack_axis", ("first", "last"))
+MODE_AXIS = Question("probeGuess.mode_axis", "probeGuess", "reading.probe.mode_axis", ("first", "last"))
 UNIT = Question("positions.unit", "xcoords and ycoords", "reading.positions.unit", ("px", "m"))
 
 
@@ -129,6 +130,15 @@ def stack_axis_of(shape: tuple[int, ...], positions: int) -> Evidence:
     """Tell (N, H, W) from (H, W, N) by which end of ``shape`` is the number of positions."""
     first, last = shape[0] == positions, shape[-1] == positions
     because = f"shape {shape} with {positions} positions"
+    if first and last:
+        return Evidence(None, because)
+    return Evidence("last" if last else "first", because, certain=first or last)
+
+
+def mode_axis_of(shape: tuple[int, ...], plane: tuple[int, ...]) -> Evidence:
+    """Tell (P, H, W) from (H, W, P) by which end of ``shape`` is a plane as large as those of the patterns."""
+    first, last = shape[1:] == plane, shape[:-1] == plane
+    because = f"shape {shape} and patterns of {' x '.join(map(str, plane))}"
     if first and last:
         return Evidence(None, because)
     return Evidence("last" if last else "first", because, certain=first or last)

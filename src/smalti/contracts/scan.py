@@ -6,25 +6,18 @@ Keys and shapes are those of PtychoPINN's raw data files (https://github.com/hoi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
-from smalti.contracts.contract import Array, ArraySpec, Contract, Rule
+from smalti.contracts.arrays import Array, ArraySpec
+from smalti.contracts.contract import Contract
+from smalti.contracts.rules import Rule, Square, Unique
 from smalti.contracts.violation import Violation
 
 
-class Square(Rule):
-    """The last two axes of an array are equally long."""
-
-    def sentence(self) -> str:
-        return f"The planes of {self.needs[0]} are square."
-
-    def breaches(self, arrays: Mapping[str, Array]) -> Iterator[Violation]:
-        key = self.needs[0]
-        *_, height, width = arrays[key].shape
-        if height != width:
-            found = f"planes of {height} x {width}"
-            yield Violation(f"{key}.not_square", key, found, "square planes", "crop or pad them to a square")
+class ScanContract(Contract):
+    """A contract on scans: legacy forms of a file are converted before it is judged, and what comes out is a Scan."""
 
 
 class FootprintInside(Rule):
@@ -39,49 +32,47 @@ class FootprintInside(Rule):
             f"{self.slack_px:g} px; the centre of an n-pixel axis is (n - 1) / 2."
         )
 
-    def breaches(self, arrays: Mapping[str, Array]) -> Iterator[Violation]:
+    def breaches(self, values: Mapping[str, Any]) -> Iterator[Violation]:
         x, y, patterns, canvas = self.needs
-        for key, axis in ((x, -1), (y, -2)):
-            reach = (arrays[patterns].shape[axis] - 1) / 2
-            low, high = float(arrays[key].min()) - reach, float(arrays[key].max()) + reach
-            last = arrays[canvas].shape[axis] - 1
-            if low < -self.slack_px or high > last + self.slack_px:
-                found = f"probes that reach from pixel {low:.1f} to {high:.1f}"
-                wanted = f"0 to {last}, the pixels of {canvas}"
+        columns, rows = _reach(values[x], values[patterns], -1), _reach(values[y], values[patterns], -2)
+        height, width = values[canvas].shape
+        swapped_fits = self._fits(columns, height) and self._fits(rows, width)
+        for key, reach, size in ((x, columns, width), (y, rows, height)):
+            if not self._fits(reach, size):
+                found = f"probes that reach from pixel {reach[0]:.1f} to {reach[1]:.1f}"
+                wanted = f"0 to {size - 1}, the pixels of {canvas}"
                 remedy = f"give positions in pixels from the first pixel of {canvas}, or leave {canvas} out"
-                yield Violation("positions.outside_object", key, found, wanted, remedy)
+                if swapped_fits:
+                    found += f"; with {x} and {y} swapped they would fit, and so they would on a transposed {canvas}"
+                    remedy = f"swap {x} and {y}, or transpose {canvas}, whichever was saved wrong"
+                yield self.breach("positions.outside_object", key, found, wanted, remedy)
+
+    def _fits(self, reach: tuple[float, float], size: int) -> bool:
+        return reach[0] >= -self.slack_px and reach[1] <= size - 1 + self.slack_px
+
+
+def _reach(positions: Array, patterns: Array, axis: int) -> tuple[float, float]:
+    half = (patterns.shape[axis] - 1) / 2
+    return float(positions.min()) - half, float(positions.max()) + half
 
 
 class Moving(Rule):
     """A scan of several positions visits more than one place."""
 
     def sentence(self) -> str:
-        return f"The positions in {' and '.join(self.needs)} are not all equal (warning)."
+        return f"The positions in {' and '.join(self.needs)} are not all equal."
 
-    def breaches(self, arrays: Mapping[str, Array]) -> Iterator[Violation]:
-        coordinates = [arrays[key] for key in self.needs]
-        if coordinates[0].size > 1 and not any(np.ptp(values) > 0 for values in coordinates):
+    def breaches(self, values: Mapping[str, Any]) -> Iterator[Violation]:
+        coordinates = [values[key] for key in self.needs]
+        if coordinates[0].size > 1 and not any(np.ptp(along) > 0 for along in coordinates):
             place, found = " and ".join(self.needs), f"{coordinates[0].size} equal positions"
             remedy = "check that the positions were recorded"
-            yield Violation("positions.degenerate", place, found, "a scan that moves", remedy, "warning")
+            yield self.breach("positions.degenerate", place, found, "a scan that moves", remedy)
 
 
-class Unique(Rule):
-    """No value occurs twice."""
+FOOTPRINT = FootprintInside(needs=("xcoords", "ycoords", "diffraction", "objectGuess"), slack_px=1)
 
-    def sentence(self) -> str:
-        return f"No value of {self.needs[0]} occurs twice (warning)."
-
-    def breaches(self, arrays: Mapping[str, Array]) -> Iterator[Violation]:
-        key = self.needs[0]
-        repeated = arrays[key].size - np.unique(arrays[key]).size
-        if repeated:
-            found = f"{repeated} of {arrays[key].size} values that repeat another"
-            remedy = "number the patterns as they were acquired, or leave it out"
-            yield Violation(f"{key}.repeated", key, found, "a number of its own for each pattern", remedy, "warning")
-
-
-SCAN = Contract(
+SCAN = ScanContract(
     name="scan",
     version=1,
     summary="One ptychography scan in canonical form: N patterns of H x W pixels; +x is increasing column, "
@@ -96,6 +87,7 @@ SCAN = Contract(
             unit="amplitude",
             minimum=0,
             nonzero=True,
+            remedy="subtract the background so that nothing is lost below it, or clip",
         ),
         ArraySpec(
             key="xcoords",
@@ -143,8 +135,12 @@ SCAN = Contract(
     ),
     rules=(
         Square(needs=("diffraction",)),
-        FootprintInside(needs=("xcoords", "ycoords", "diffraction", "objectGuess"), slack_px=1),
-        Moving(needs=("xcoords", "ycoords")),
-        Unique(needs=("scan_index",)),
+        FOOTPRINT,
+        Moving(needs=("xcoords", "ycoords"), severity="warning"),
+        Unique(
+            needs=("scan_index",),
+            severity="warning",
+            remedy="number the patterns as they were acquired, or leave it out",
+        ),
     ),
 )

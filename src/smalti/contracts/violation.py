@@ -8,6 +8,8 @@ from typing import Literal
 
 from smalti.errors import ContractBroken
 
+Severity = Literal["error", "warning"]
+
 _SHOWN_LENGTH = 80
 _SHOWN_VIOLATIONS = 12
 
@@ -18,11 +20,12 @@ class Violation:
 
     Attributes:
         code: stable name of the rule that was broken, e.g. ``dimension.mismatch``; for programs.
-        place: where: an array, a member of the archive, a field of the card, or the file.
+        place: where: an array, a column, a member of the archive, a field of the card, or the file.
         found: what is there, as a noun phrase.
         wanted: what the rule asks for, as a noun phrase.
         remedy: what a person does about it, as a command.
         severity: an ``error`` rejects the input, a ``warning`` accepts it and is shown.
+        index: of the first value in ``place`` that breaks the rule, counted from 0; empty where there is no one value.
 
     >>> print(Violation("array.rank", "xcoords", "shape (5, 3)", "shape (N)", "save one column"))
     xcoords: found shape (5, 3), wanted shape (N); save one column.
@@ -33,7 +36,8 @@ class Violation:
     found: str
     wanted: str
     remedy: str
-    severity: Literal["error", "warning"] = "error"
+    severity: Severity = "error"
+    index: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.place}: found {self.found}, wanted {self.wanted}; {self.remedy}."

@@ -93,13 +93,48 @@ def test_whatever_is_wrong_is_one_plain_sentence(tmp_path: Path, make: Any, says
     assert line.endswith(".")
 
 
-@pytest.mark.parametrize("args", [(), ("a.npz", "b.npz"), ("a.npz", "--contract", "table"), ("--frobnicate", "a.npz")])
+@pytest.mark.parametrize("args", [(), ("a.npz", "b.npz"), ("a.npz", "--contract", "tables"), ("--frobnicate", "a.npz")])
 def test_wrong_usage_is_2(args: tuple[str, ...]) -> None:
     assert run(*args).exit_code == 2
 
 
 def test_an_unknown_contract_names_the_known_ones(tmp_path: Path) -> None:
-    assert "the contracts are scan" in run(tmp_path, "--contract", "table").stderr
+    assert "the contracts are scan, " in " ".join(run(tmp_path, "--contract", "tables").stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("name", "contract", "says"),
+    [
+        ("scan.npz", "table", "scan.npz: the file: found arrays, wanted a table; give a file for the contract table/1"),
+        ("table.csv", "scan", "table.csv: the file: found a table, wanted arrays; give a file for the contract scan/1"),
+        ("table.csv", "product", "table.csv: the file: found a file in the form csv, wanted an HDF5 file"),
+    ],
+)
+def test_a_contract_on_something_else_is_told(
+    tmp_path: Path, good: dict[str, Any], name: str, contract: str, says: str
+) -> None:
+    np.savez(tmp_path / "scan.npz", **good)
+    (tmp_path / "table.csv").write_text("a,b\n1,x\n")
+    result = run(tmp_path / name, "--contract", contract)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(says)
+
+
+def test_a_table_is_judged_as_a_table(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("a,b\n1,x\n2,y\n")
+    result = run(tmp_path / "table.csv")
+    assert (result.exit_code, result.stdout) == (0, "table.csv: accepted, table/1, 2 rows of 2 columns.\n")
+
+
+def test_a_file_that_ends_its_reader_is_rejected_like_any_other(
+    tmp_path: Path, good: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("smalti.contracts.sandbox._MEMORY_NBYTES", 1 << 20)
+    np.savez(tmp_path / "scan.npz", **good)
+    result = run(tmp_path / "scan.npz", "--json")
+    document = json.loads(result.stdout)
+    assert (result.exit_code, document["accepted"]) == (1, False)
+    assert document["violations"][0]["code"] in ("file.too_much_memory", "file.crashed_the_reader")
 
 
 def test_json_says_the_same(tmp_path: Path, good: dict[str, Any]) -> None:

@@ -1,0 +1,185 @@
+"""Many files dropped at once, judged by the real sensor evaluation on a Dagster instance of its own, tick by tick."""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+
+from assets.raw import CONTRACT_CHECK, raw_scan
+from resources import StoreResource
+from sensors.arrivals import is_judging, ledger_path
+from sensors.raw_files import raw_files
+from smalti.contracts.quarantine import Quarantine
+from smalti.datasets.folder import Folder
+from smalti.datasets.ledger import Ledger
+
+LIMIT_S = 60.0  # after which Dagster ends a tick
+_PATTERNS, _SIDE = 6, 16
+
+
+@dataclass(frozen=True)
+class Tick:
+    """One evaluation of the sensor: how long it took, what the process held afterwards, what it asked for."""
+
+    wall_s: float
+    resident_nbytes: int
+    runs_asked: int
+    cursor_nbytes: int
+
+
+@dataclass(frozen=True)
+class Soak:
+    """What came of it; every count is of different files."""
+
+    good: int
+    bad: int
+    ticks: tuple[Tick, ...]
+    judged: int
+    judged_twice: int
+    checks_passed: int
+    checks_failed: int
+    checked_twice: int
+    materialized: int
+    materialized_twice: int
+    runs_asked: int
+    runs_asked_twice: int
+    quarantined: int
+    left_in_raw: int
+    child_peak_nbytes: int
+    ledger_nbytes: int
+
+    @property
+    def wall_s(self) -> float:
+        """All ticks together."""
+        return sum(tick.wall_s for tick in self.ticks)
+
+    @property
+    def faults(self) -> list[str]:
+        """Return what is not as it must be, in words; empty when every file was judged and recorded exactly once."""
+        wanted = {
+            "judged": self.good + self.bad,
+            "judged_twice": 0,
+            "checks_passed": self.good,
+            "checks_failed": self.bad,
+            "checked_twice": 0,
+            "materialized": self.good,
+            "materialized_twice": 0,
+            "runs_asked": self.good,
+            "runs_asked_twice": 0,
+            "quarantined": self.bad,
+            "left_in_raw": self.good,
+        }
+        return [f"{name} is {getattr(self, name)}, not {n}" for name, n in wanted.items() if getattr(self, name) != n]
+
+
+def drop(raw: Path, good: int, bad: int) -> None:
+    """Write tiny scans, each with other bytes; the bad ones, spread among them, are broken in four ways."""
+    raw.mkdir(parents=True)
+    row, column = np.mgrid[:_SIDE, :_SIDE] - _SIDE // 2
+    counts = np.rint(900 * np.exp(-(row**2 + column**2) / 8))
+    patterns = np.sqrt(np.stack([counts + i % 2 for i in range(_PATTERNS)])).astype(np.float32)
+    total = good + bad
+    broken = {round((i + 0.5) * total / bad) for i in range(bad)} if bad else set()
+    for number in range(total):
+        path = raw / f"scan-{number:05}.npz"
+        at = np.arange(_PATTERNS) + number / 8
+        arrays = {"diffraction": patterns, "xcoords": at, "ycoords": at[::-1].copy()}
+        if number in broken:
+            _write_broken(path, arrays, number)
+        else:
+            np.savez(path, **arrays)
+        os.utime(path, (0, 0))
+
+
+def _write_broken(path: Path, arrays: dict[str, np.ndarray], number: int) -> None:
+    match number % 4:
+        case 0:
+            del arrays["xcoords"]
+        case 1:
+            arrays["ycoords"] = arrays["ycoords"][:-1]
+        case 2:
+            arrays["diffraction"] = np.where(arrays["diffraction"] > 29, np.nan, arrays["diffraction"])
+    np.savez(path, **arrays)
+    if number % 4 == 3:
+        path.write_bytes(path.read_bytes()[: -40 - number % 50])
+
+
+def soak(root: Path, instance: dg.DagsterInstance, say: Callable[[str], None] = lambda _: None) -> tuple[Tick, ...]:
+    """Evaluate the sensor until it finds nothing new; ``SMALTI_ROOT`` must be ``root``."""
+    cursor, ticks = None, []
+    resources = {"store": StoreResource(place=str(root / "store"))}
+    while True:
+        start = time.monotonic()
+        with dg.build_sensor_context(instance=instance, cursor=cursor, resources=resources) as context:
+            found = raw_files(context)
+        wall_s = time.monotonic() - start
+        asked = 0
+        if isinstance(found, dg.SensorResult):
+            cursor = found.cursor
+            asked = _note_runs(root, found)
+        elif not is_judging(instance, Folder(root / "data" / "raw")):
+            return tuple(ticks)
+        ticks.append(Tick(wall_s, _resident_nbytes(), asked, len(cursor or "")))
+        say(f"tick {len(ticks)}: {wall_s:.1f} s, cursor {cursor}, {asked} runs asked for")
+
+
+def _note_runs(root: Path, found: dg.SensorResult) -> int:
+    """Keep what was asked for outside of this process's memory, which is measured."""
+    keys = [str(request.run_key) for request in found.run_requests or ()]
+    with (root / "asked").open("a") as file:
+        file.writelines(f"{key}\n" for key in keys)
+    return len(keys)
+
+
+def counted(root: Path, instance: dg.DagsterInstance, good: int, bad: int, ticks: tuple[Tick, ...]) -> Soak:
+    """Count what the ledger, Dagster, the quarantine and the folder hold now."""
+    most = 4 * (good + bad) + 10
+    ledger = Ledger(ledger_path(instance))
+    judged = Counter(arrival.name for arrival in ledger.after(0))
+    key = dg.AssetCheckKey(raw_scan.key, CONTRACT_CHECK)
+    checks = [e.evaluation for e in instance.event_log_storage.get_asset_check_execution_history(key, limit=most)]
+    checked = Counter(check.partition for check in checks if check)
+    materialized: Counter[str | None] = Counter()
+    page = instance.fetch_materializations(raw_scan.key, limit=1000)
+    while page.records:
+        materialized.update(record.partition_key for record in page.records)
+        if not page.has_more:
+            break
+        page = instance.fetch_materializations(raw_scan.key, limit=1000, cursor=page.cursor)
+    asked = Counter((root / "asked").read_text().splitlines())
+    raw = root / "data" / "raw"
+    return Soak(
+        good=good,
+        bad=bad,
+        ticks=ticks,
+        judged=len(judged),
+        judged_twice=_more_than_once(judged),
+        checks_passed=sum(1 for check in checks if check and check.passed),
+        checks_failed=sum(1 for check in checks if check and not check.passed),
+        checked_twice=_more_than_once(checked),
+        materialized=len(materialized),
+        materialized_twice=_more_than_once(materialized),
+        runs_asked=len(asked),
+        runs_asked_twice=_more_than_once(asked),
+        quarantined=len(Quarantine(root / "data" / "quarantine").entries()),
+        left_in_raw=sum(1 for _ in raw.iterdir()),
+        child_peak_nbytes=resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024,
+        ledger_nbytes=ledger.path.stat().st_size,
+    )
+
+
+def _more_than_once(counts: Counter[str] | Counter[str | None]) -> int:
+    return sum(1 for count in counts.values() if count > 1)
+
+
+def _resident_nbytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,58 @@
+"""The contract of a checkpoint: weights by name, the optimizer's state, and where training stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from smalti.contracts.arrays import ArraySpec
+from smalti.contracts.contract import Contract
+from smalti.contracts.fields import FieldSpec
+from smalti.contracts.violation import Violation
+
+
+class CheckpointContract(Contract):
+    """Adds what only names can say: the optimizer keeps its state per weight, so the shapes belong together."""
+
+    def judge(self, arrays: Mapping[str, Any], metadata: Mapping[str, Any] | None = None) -> tuple[Violation, ...]:
+        return (*super().judge(arrays, metadata), *_states_of_other_weights(arrays))
+
+    def describe(self) -> str:
+        sentence = "- `optimizer/<weight>.<state>` has the shape of `model/<weight>`, or is one number."
+        return f"{super().describe()}\n{sentence}\n"
+
+
+def _states_of_other_weights(arrays: Mapping[str, Any]) -> Iterator[Violation]:
+    for name, state in arrays.items():
+        weight = f"model/{name.removeprefix('optimizer/').rpartition('.')[0]}"
+        if name.startswith("optimizer/") and state.ndim and weight in arrays and state.shape != arrays[weight].shape:
+            wanted = f"shape {arrays[weight].shape} as {weight}"
+            remedy = "resume with the optimizer state of this model"
+            yield Violation("optimizer.shape", name, f"shape {state.shape}", wanted, remedy)
+
+
+CHECKPOINT = CheckpointContract(
+    name="checkpoint",
+    version=1,
+    summary="A training state that goes on: `model/*` and `optimizer/*` as named tensors, the configuration, and the "
+    "position. Every weight is finite: one NaN makes every later step NaN.",
+    arrays=(
+        ArraySpec(key="model/*", meaning="A weight.", shapes=(), dtype="number", unit="1"),
+        ArraySpec(
+            key="optimizer/*",
+            meaning="A state of the optimizer, e.g. a moment of a weight.",
+            shapes=(),
+            dtype="number",
+            unit="1",
+            required=False,
+        ),
+    ),
+    fields=(
+        FieldSpec(key="config.model_type", meaning="The module that builds the model.", kind="text"),
+        FieldSpec(key="state.epoch", meaning="Epochs completed.", kind="integer", minimum=0),
+        FieldSpec(key="state.step", meaning="Steps of the epoch completed.", kind="integer", minimum=0),
+        FieldSpec(
+            key="state.seed", meaning="Where every random number comes from.", kind="integer", severity="warning"
+        ),
+    ),
+)

@@ -1,0 +1,117 @@
+"""A foreign file that is being read: its bytes, what it may ask for, and how its failures are told."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import IO
+
+from smalti.compute import extend_limits
+from smalti.contracts.violation import Violation, broken, shown
+from smalti.errors import SmaltiError, Unavailable
+
+# Counts of one byte become float32 amplitude, which is moved and compared beside what was read.
+_MEMORY_PER_BYTE_READ = 12
+_BYTES_READ_PER_CPU_S = 32 << 20
+_ALWAYS_ALLOWED_NBYTES = 64 << 20  # below this an expansion ratio says nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a foreign file may ask for.
+
+    Attributes:
+        file_nbytes: size of the file itself.
+        content_nbytes: everything in it, inflated.
+        expansion: inflated size over stored size; deflate can reach 1032, bzip2 far more.
+        members: arrays in one archive, tensors or columns in one file.
+        objects: groups, datasets and links in one HDF5 file.
+        depth: groups within groups.
+    """
+
+    file_nbytes: int = 16 << 30
+    content_nbytes: int = 16 << 30
+    expansion: int = 500
+    members: int = 64
+    columns: int = 4096
+    objects: int = 4096
+    depth: int = 32
+
+    def allowed(self, stored_nbytes: int) -> int:
+        """Return how much ``stored_nbytes`` may inflate to."""
+        return min(self.content_nbytes, max(_ALWAYS_ALLOWED_NBYTES, self.expansion * stored_nbytes))
+
+
+DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An open foreign file.
+
+    Attributes:
+        file: its content, seekable, at its start.
+        name: the file's, for messages.
+        nbytes: size of the content.
+        stored_nbytes: size of the file, which is less where it was compressed.
+        limits: what it may ask for.
+    """
+
+    file: IO[bytes]
+    name: str
+    nbytes: int
+    stored_nbytes: int
+    limits: Limits
+
+    def holding(self, file: IO[bytes], name: str, nbytes: int) -> Source:
+        """Return the source of what was wrapped in this one."""
+        return replace(self, file=file, name=name, nbytes=nbytes)
+
+    def claim(self, place: str, nbytes: int, remedy: str) -> None:
+        """Say that so much is going to be read, once for each file: refuse it before it is allocated, or make room.
+
+        Raises:
+            ContractBroken: it is more than a file of this size may hold.
+        """
+        self.require(self.expansion_breaches(place, nbytes, self.stored_nbytes, remedy))
+        extend_limits(_MEMORY_PER_BYTE_READ * nbytes, nbytes // _BYTES_READ_PER_CPU_S)
+
+    def expansion_breaches(self, place: str, nbytes: int, stored_nbytes: int, remedy: str) -> Iterator[Violation]:
+        """Yield a violation where ``nbytes`` is more than ``stored_nbytes`` may inflate to."""
+        allowed = self.limits.allowed(stored_nbytes)
+        if nbytes > allowed:
+            found = f"{shown(str(nbytes))} bytes or more out of {stored_nbytes} stored"
+            yield Violation("archive.expansion", place, found, f"at most {allowed} bytes", remedy)
+
+    def require(self, breaches: Iterable[Violation]) -> None:
+        """Raise ContractBroken if there are any."""
+        if found := tuple(breaches):
+            raise broken(self.name, found)
+
+    def refuse(self, code: str, place: str, found: str, wanted: str, remedy: str) -> SmaltiError:
+        """Return the error to raise for one violation."""
+        return broken(self.name, [Violation(code, place, found, wanted, remedy)])
+
+    @contextmanager
+    def mapped(self, place: str, wanted: str) -> Iterator[None]:
+        """Turn whatever a parser raises into the one sentence it means.
+
+        Malformed files make parsers raise at least nine unrelated exceptions, so what is listed is what the
+        *machine* can do wrong; everything else is the file's fault.
+        """
+        try:
+            yield
+        except SmaltiError:
+            raise
+        except MemoryError as error:
+            remedy = "cut it into smaller files, or read it on a larger machine"
+            found = "more than fits in the memory it may take"
+            raise self.refuse("file.too_much_memory", place, found, "what its size declares", remedy) from error
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno not in (None, 0, errno.EINVAL):
+                raise Unavailable(f"{shown(self.name)} could not be read: {error.strerror}; try again.") from error
+            found = f"damage ({type(error).__name__}: {shown(' '.join(str(error).split()))})"
+            remedy = "copy the file again from its source"
+            raise self.refuse("file.damaged", place, found, wanted, remedy) from error
