@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from smalti.cli.options import AsJson, print_json, printable
-from smalti.errors import SmaltiError
+from smalti.cli.options import AsJson, StorePlace, print_json, printable, the_store
+from smalti.errors import Refused, SmaltiError
 
 
 def validate(
@@ -16,10 +17,14 @@ def validate(
     contract: Annotated[
         str | None, typer.Option(help="The contract it must keep; by default scan for arrays, table for a table.")
     ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="REF", help="A stored table; what changed in the columns since is said too.")
+    ] = None,
+    store: StorePlace = None,
     json_output: AsJson = False,
 ) -> None:
     """Check a data file against its contract: exit 0 accepted, 1 rejected (each violation on a line), 2 usage."""
-    verdict = _verdict(path, contract)
+    verdict = _verdict(path, contract, _schema_of(since, store) if since else None)
     if "usage" in verdict:
         raise typer.BadParameter(verdict["usage"], param_hint="--contract")
     if json_output:
@@ -34,12 +39,23 @@ def validate(
     raise typer.Exit(0 if verdict["accepted"] else 1)
 
 
-def _verdict(path: Path, contract: str | None) -> dict[str, Any]:
+def _schema_of(ref: str, store: str | None) -> str:
+    """Return the schema of a stored table as text for the sandbox."""
+    from smalti.codecs import LazyTable
+
+    table = the_store(store).open(ref)
+    if not isinstance(table, LazyTable):
+        raise Refused(f"{ref!r} is no table, so it has no columns to compare; name a stored table after --since.")
+    return base64.b64encode(table.schema.serialize()).decode()
+
+
+def _verdict(path: Path, contract: str | None, schema: str | None) -> dict[str, Any]:
     """Judge the file in the sandbox; what ends the sandbox is a verdict too."""
     from smalti.contracts.sandbox import in_sandbox
 
     try:
-        return in_sandbox("smalti.datasets.verdict:judge", path, {"path": str(path), "contract": contract})
+        request = {"path": str(path), "contract": contract, "accepted_schema": schema}
+        return in_sandbox("smalti.datasets.verdict:judge", path, request)
     except SmaltiError as error:
         from smalti.datasets.verdict import rejection
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +17,8 @@ from smalti.contracts.violation import Violation, broken, errors
 from smalti.errors import ContractBroken, NotFound, SmaltiError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from smalti.contracts.any_contract import AnyContract
 
 Document = dict[str, Any]
@@ -24,6 +27,8 @@ _NOTHING: Document = {"shape": None, "conversions": [], "assumptions": []}
 
 def judge(request: Mapping[str, Any], _report: Callable[[Document], None]) -> Document:
     """Judge ``request["path"]`` by the contract ``request["contract"]``; None: a scan for arrays, else a table.
+
+    A table is also compared with ``request["accepted_schema"]``, base64 of an Arrow schema, where there is one.
 
     A function for :func:`smalti.contracts.sandbox.in_sandbox`.
 
@@ -38,7 +43,7 @@ def judge(request: Mapping[str, Any], _report: Callable[[Document], None]) -> Do
     except SmaltiError as error:
         return {"usage": str(error)}
     try:
-        return _judged(path, contract)
+        return _judged(path, contract, request.get("accepted_schema"))
     except (ContractBroken, NotFound) as error:
         return rejection(contract.id if contract else None, error)
 
@@ -76,7 +81,7 @@ def _require_sound_hdf5(path: Path) -> None:
         hdf5.require_sound(source)
 
 
-def _judged(path: Path, contract: AnyContract | None) -> Document:
+def _judged(path: Path, contract: AnyContract | None, accepted_schema: str | None = None) -> Document:
     from smalti.datasets.cards import card_for
 
     if contract is not None and contract.name == "product":
@@ -98,7 +103,16 @@ def _judged(path: Path, contract: AnyContract | None) -> Document:
         raise broken(path.name, [Violation("file.form", "the file", found, wanted, remedy)])
     if isinstance(contract, ScanContract):
         return _of_scan(path, conform(content, card, file_name=path.name, contract=contract), contract)
-    return _verdict(path, contract, contract.check(content), shape=list(content.shape) if is_table else None)
+    if isinstance(contract, TableContract):
+        violations = contract.check(content, _schema(accepted_schema) if accepted_schema else None)
+        return _verdict(path, contract, violations, shape=list(content.shape))
+    return _verdict(path, contract, contract.check(content))
+
+
+def _schema(encoded: str) -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.ipc.read_schema(pa.BufferReader(base64.b64decode(encoded)))
 
 
 def _of_scan(path: Path, outcome: Outcome, contract: AnyContract) -> Document:

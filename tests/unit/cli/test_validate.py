@@ -12,7 +12,9 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from smalti import open_store
 from smalti.cli.validate import validate
+from smalti.errors import Refused
 
 CARD = "name: mine\nsource: here\nversion: '1'\nlicence: CC0-1.0\n"
 
@@ -178,3 +180,23 @@ def test_json_of_a_file_that_is_not_there_has_the_reason(tmp_path: Path) -> None
     assert result.exit_code == 1
     assert json.loads(result.stdout)["violations"] == []
     assert "there is no file" in json.loads(result.stdout)["reason"]
+
+
+def test_a_table_is_compared_with_the_columns_of_a_stored_one(tmp_path: Path) -> None:
+    import pandas as pd
+
+    first = pd.DataFrame({"x": [1.0, 2.0], "label": ["a", "b"]})
+    store = open_store(tmp_path / "store")
+    store.put(first, name="accepted")
+    store.put(b"bytes", name="opaque")
+    first.to_parquet(tmp_path / "same.parquet")
+    pd.DataFrame({"x": ["1", "2"]}).to_parquet(tmp_path / "other.parquet")
+    since = ("--since", "accepted", "--store", tmp_path / "store")
+    assert run(tmp_path / "same.parquet", *since).exit_code == 0
+    result = run(tmp_path / "other.parquet", *since)
+    assert result.exit_code == 1
+    assert "label: found no such column" in result.stderr
+    assert "wanted double as in the last accepted version" in result.stderr
+    refused = run(tmp_path / "same.parquet", "--since", "opaque", "--store", tmp_path / "store")
+    assert isinstance(refused.exception, Refused)
+    assert "'opaque' is no table" in str(refused.exception)
