@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from smalti.store import recipe as recipes
-from smalti.store import record as records
 from smalti.store.commit import (
     WriteAhead,
     machine_errors,
@@ -20,7 +19,7 @@ from smalti.store.commit import (
     sync_together,
     write_file,
 )
-from smalti.store.recipe import DELTA, RECIPE, Recipe
+from smalti.store.recipe import DELTA, Recipe
 from smalti.store.record import Record, record_of
 from smalti.store.values import Encoded
 
@@ -122,13 +121,11 @@ class LocalIntake:
         ahead: WriteAhead | None = None,
     ) -> None:
         recipe = self._objects.plan(record, encoded, alike) if encoded else None
-        files: dict[str, list[bytes | memoryview]] = {name: [part] for name, part in records.dump(record).items()}
-        if recipe and records.LEAVES in files:
-            own = recipes.own_leaves(record, recipe)
-            files[records.LEAVES] = [records.dump_leaves(own.ids.tobytes(), own.sizes)]
+        small = recipes.small_files(record, recipe)
+        files: dict[str, list[bytes | memoryview]] = {name: [part] for name, part in small.items()}
         nbytes = 0
         if encoded and recipe:
-            files |= {RECIPE: [recipe.dump()], DELTA: recipes.delta(record, encoded, recipe)}
+            files[DELTA] = recipes.delta(record, encoded, recipe)
         elif encoded and encoded.spooled:
             encoded.spooled.chmod(0o444)
             nbytes = encoded.spooled.rename(folder / record.filename).stat().st_size
