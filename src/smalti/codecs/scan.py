@@ -32,6 +32,8 @@ class ScanMetadata(BaseModel):
         object_pixel_size_m: pitch of a (square) object pixel in the reconstruction plane, m;
             far field: wavelength * distance / (H * detector pixel).
         exposure_time_s: exposure per pattern, s.
+        far_field: the detector is in the far field. If not, each pattern is an image of the exit wave after
+            ``detector_distance_m``, on a grid of object pixels.
         object_role: what ``object_guess`` is: a starting point, or the truth of a simulation.
         conversions: what was done to the raw arrays to reach this form, in order, in words.
         contract: the contract and version this scan passed, e.g. ``scan/1``.
@@ -49,6 +51,7 @@ class ScanMetadata(BaseModel):
     detector_pixel_size_m: Stated | None = None
     object_pixel_size_m: Stated | None = None
     exposure_time_s: Stated | None = None
+    far_field: bool = True
     object_role: Literal["guess", "truth"] | None = None
     conversions: tuple[str, ...] = ()
     contract: str = ""
@@ -75,6 +78,8 @@ class Scan:
         object_guess: (M, K) complex64 or None; ``metadata.object_role`` says what it is.
         scan_index: (N,) int64, the number of each pattern as acquired.
         metadata: everything else.
+        bad_pixels: (H, W) bool, laid out as a pattern: True where the detector tells nothing; None when all are good.
+        patches: (N, H, W) complex64, the object under each window, to learn from with a teacher; None when unknown.
     """
 
     diffraction: NDArray[np.float32]
@@ -84,6 +89,8 @@ class Scan:
     object_guess: NDArray[np.complex64] | None
     scan_index: NDArray[np.int64]
     metadata: ScanMetadata
+    bad_pixels: NDArray[np.bool_] | None = None
+    patches: NDArray[np.complex64] | None = None
 
 
 class ScanCodec:
@@ -100,6 +107,8 @@ class ScanCodec:
             "probeGuess": scan.probe_guess,
             "objectGuess": scan.object_guess,
             "scan_index": scan.scan_index,
+            "bad_pixels": scan.bad_pixels,
+            "Y": scan.patches,
         }
         present = {name: value for name, value in children.items() if value is not None}
         return Tree(present, scan.metadata.model_dump(mode="json", exclude_none=True), self.type_name)
@@ -114,4 +123,6 @@ class ScanCodec:
             object_guess=child.get("objectGuess"),
             scan_index=child["scan_index"],
             metadata=ScanMetadata.model_validate(tree.attrs),
+            bad_pixels=child.get("bad_pixels"),
+            patches=child.get("Y"),
         )
