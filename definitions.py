@@ -11,6 +11,7 @@ from assets.splits import scan_split
 from jobs import JOBS, nightly_check, ptycho_checkpoint
 from jobs.console import console
 from resources import local
+from sensors.ingested import ingested_scans
 from sensors.raw_files import raw_files
 from sensors.raw_objects import raw_objects
 
@@ -19,7 +20,7 @@ defs = dg.Definitions(
     asset_checks=[contract, explains_the_scan, is_sound],
     jobs=JOBS,
     schedules=[nightly_check],
-    sensors=[raw_files, raw_objects],
+    sensors=[raw_files, raw_objects, ingested_scans],
     resources=local(),
     loggers={"console": console},
     # A step here is a few milliseconds or a child process of its own: a further process per step only costs.

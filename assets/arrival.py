@@ -1,6 +1,7 @@
 """Recording what arrived: a materialization for each accepted file, a contract check for every judged one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
@@ -14,6 +15,31 @@ from smalti.contracts.violation import shown
 from smalti.datasets.ledger import Arrival
 
 _NUMBER = "smalti/arrival"
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """The latest materialization of one partition: where Dagster keeps it, and its tags."""
+
+    storage_id: int
+    run_id: str
+    timestamp: float
+    tags: Mapping[str, str]
+
+    @property
+    def data_version(self) -> str:
+        """The digest of the value."""
+        return self.tags["dagster/data_version"]
+
+    @property
+    def target(self) -> Target:
+        """What a check says that it speaks of; without it, the UI shows the check as missing."""
+        return Target(storage_id=self.storage_id, run_id=self.run_id, timestamp=self.timestamp)
+
+
+def arrival_tag(arrived: Latest) -> str:
+    """Return what tells this arrival from every other of its partition, also from one of the same bytes."""
+    return f"{arrived.data_version.removeprefix('sha256:')[:32]}-{arrived.tags.get(_NUMBER, '')}"
 
 
 def arrival_of(arrival: Arrival) -> dg.AssetMaterialization:
@@ -74,15 +100,15 @@ def record(instance: dg.DagsterInstance, arrivals: Sequence[Arrival]) -> None:
     keys = [arrival.key for arrival in arrivals]
     instance.add_dynamic_partitions(str(SCANS.name), keys)
     if interrupted := instance.has_run(run_id):
-        there = {tags.get(_NUMBER) for _, tags in _latest(instance, keys).values()}
+        there = {arrived.tags.get(_NUMBER) for arrived in latest(instance, raw_scan.key, keys).values()}
     else:
         instance.add_run(dg.DagsterRun(job_name="arrival", run_id=run_id, status=dg.DagsterRunStatus.SUCCESS))
     for arrival in arrivals:
         if arrival.accepted and not (interrupted and str(arrival.number) in there):
             instance.report_runless_asset_event(arrival_of(arrival))
-    targets = _latest(instance, [arrival.key for arrival in arrivals if arrival.accepted])
+    arrived = latest(instance, raw_scan.key, [arrival.key for arrival in arrivals if arrival.accepted])
     for arrival in arrivals:
-        check = check_of(arrival, targets[arrival.key][0] if arrival.accepted else None)
+        check = check_of(arrival, arrived[arrival.key].target if arrival.accepted else None)
         event = dg.DagsterEvent(
             event_type_value=dg.DagsterEventType.ASSET_CHECK_EVALUATION.value,
             job_name="arrival",
@@ -103,21 +129,17 @@ def record_gone(instance: dg.DagsterInstance, key: str, filename: str) -> None:
     instance.report_runless_asset_event(observation)
 
 
-def _latest(instance: dg.DagsterInstance, keys: list[str]) -> dict[str, tuple[Target, dict[str, str]]]:
-    """Return of each partition its latest materialization and its tags.
-
-    Without it as its target, the UI shows a check as missing.
-    """
-    found: dict[str, tuple[Target, dict[str, str]]] = {}
+def latest(instance: dg.DagsterInstance, asset: dg.AssetKey, keys: Sequence[str]) -> dict[str, Latest]:
+    """Return the latest materialization of each of these partitions that has any."""
+    found: dict[str, Latest] = {}
     cursor = None
     while keys and len(found) < len(keys):
-        wanted = dg.AssetRecordsFilter(asset_key=raw_scan.key, asset_partitions=keys)
+        wanted = dg.AssetRecordsFilter(asset_key=asset, asset_partitions=list(keys))
         page = instance.fetch_materializations(wanted, limit=2 * len(keys), cursor=cursor)
         for record in page.records:
-            materialization = record.asset_materialization
-            if record.partition_key and materialization:
-                target = Target(storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp)
-                found.setdefault(record.partition_key, (target, dict(materialization.tags or {})))
+            if record.partition_key and (materialization := record.asset_materialization):
+                at = Latest(record.storage_id, record.run_id, record.timestamp, materialization.tags or {})
+                found.setdefault(record.partition_key, at)
         cursor = page.cursor
         if not page.has_more:
             break

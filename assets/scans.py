@@ -1,5 +1,7 @@
 """Scans: raw files read by their contract, in canonical form."""
 
+from typing import Any
+
 import dagster as dg
 
 from assets.previews import picture, sentences
@@ -18,15 +20,18 @@ from smalti.ptycho.previews import scan_preview
 )
 def scan(context: dg.AssetExecutionContext, store: StoreResource, raw_scan: Ref) -> Scan:
     value = scan_of(store.open(), raw_scan.digest, context.partition_key)
-    metadata = value.metadata
-    context.add_output_metadata(
-        {
-            "preview": picture(scan_preview(value), "mean diffraction and scan path"),
-            "patterns": len(value.diffraction),
-            "conversions": sentences(metadata.conversions),
-            "assumed": sentences(metadata.assumptions()),
-            "source": dg.MetadataValue.text(metadata.source or "unknown"),
-            "licence": dg.MetadataValue.text(metadata.licence or "unknown"),
-        }
-    )
+    context.add_output_metadata(described(value))
     return value
+
+
+def described(scan: Scan) -> dict[str, Any]:
+    """Return what a person wants to see of a scan."""
+    metadata = scan.metadata
+    return {
+        "preview": picture(scan_preview(scan), "mean diffraction and scan path"),
+        "patterns": len(scan.diffraction),
+        "conversions": sentences(metadata.conversions),
+        "assumed": sentences(metadata.assumptions()),
+        "source": dg.MetadataValue.text(metadata.source or "unknown"),
+        "licence": dg.MetadataValue.text(metadata.licence or "unknown"),
+    }

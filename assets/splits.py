@@ -26,6 +26,16 @@ class SplitConfig(dg.Config):
     description="Position numbers for training and validation.",
 )
 def scan_split(context: dg.AssetExecutionContext, config: SplitConfig, scan: Scan) -> dict[str, Any]:
-    split = split_positions(scan, config.validation_fraction, config.seed)
-    context.add_output_metadata({name: len(split[name]) for name in ("train", "validation")})
+    split = split_of(scan, config)
+    context.add_output_metadata(counted(split))
     return split
+
+
+def split_of(scan: Scan, config: SplitConfig) -> dict[str, Any]:
+    """Return the split that the config asks for."""
+    return split_positions(scan, config.validation_fraction, config.seed)
+
+
+def counted(split: dict[str, Any]) -> dict[str, int]:
+    """Return how many positions each part has."""
+    return {name: len(split[name]) for name in ("train", "validation")}

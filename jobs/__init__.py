@@ -2,16 +2,12 @@
 
 import dagster as dg
 
+from jobs.ingest import ingest
 from jobs.maintenance import maintenance, nightly_check
 from jobs.training import ptycho_checkpoint
 
-__all__ = ["JOBS", "maintenance", "nightly_check", "ptycho_checkpoint", "reconstruct"]
+__all__ = ["JOBS", "ingest", "maintenance", "nightly_check", "ptycho_checkpoint", "reconstruct"]
 
-ingest = dg.define_asset_job(
-    "ingest",
-    selection='key:"scan" or key:"scan_split"',
-    description="Read a raw scan by its contract and split it.",
-)
 train = dg.define_asset_job(
     "train",
     selection='key:"ptycho_checkpoint"',
@@ -19,8 +15,8 @@ train = dg.define_asset_job(
 )
 reconstruct = dg.define_asset_job(
     "reconstruct",
-    selection=dg.AssetSelection.assets("raw_scan").downstream(include_self=False),
-    description="From a raw scan to its Ptychodus product, every step.",
+    selection=dg.AssetSelection.assets("scan_split").downstream(include_self=False),
+    description="From a scan that was ingested to its Ptychodus product, every step.",
 )
 export = dg.define_asset_job(
     "export",

@@ -1,4 +1,4 @@
-"""One tick of a sensor of arrivals: judge, record, and ask for the runs; the same for a folder and for a bucket.
+"""One tick of a sensor of arrivals: judge, record, and ask for a run; the same for a folder and for a bucket.
 
 What was judged is in a ledger beside Dagster's own records, and the cursor is a place in it: of ten thousand names in a
 cursor, a megabyte would be written at every tick.
@@ -11,15 +11,17 @@ from pathlib import Path
 import dagster as dg
 
 from assets.arrival import record, record_gone
+from jobs.ingest import ingest_request
 from smalti.datasets.folder import Source
 from smalti.datasets.judging import Judging, said
-from smalti.datasets.ledger import Arrival, Ledger
+from smalti.datasets.ledger import Ledger
 from smalti.settings import Settings
 from smalti.store.commit import alone
 
 TICK_S = 20.0  # Dagster gives a sensor 60 s
 _RECORDED_AT_ONCE = 50
-_RUNS_ASKED_AT_ONCE = 100
+_ASKED_AT_ONCE = 1000
+_INGESTED_IN_ONE_RUN = 100
 _LOOK_EVERY_S = 0.05
 
 _at_work: dict[tuple[str, str], Judging] = {}  # judging goes on between ticks
@@ -40,7 +42,7 @@ def is_judging(instance: dg.DagsterInstance, source: Source) -> bool:
 def evaluate(
     context: dg.SensorEvaluationContext, source: Source, store: str, seconds: float = TICK_S
 ) -> dg.SensorResult | dg.SkipReason:
-    """Judge what arrives and record it for so many seconds; then ask for runs of what was accepted.
+    """Judge what arrives and record it for so many seconds; then ask for runs that ingest what was accepted.
 
     A file that takes longer goes on being judged, and a later tick records it.
     """
@@ -90,10 +92,10 @@ def _record(instance: dg.DagsterInstance, ledger: Ledger, source: Source) -> int
 def _asked(
     context: dg.SensorEvaluationContext, ledger: Ledger, judging: Judging, source: Source
 ) -> dg.SensorResult | dg.SkipReason:
-    """Return requests for runs of what was accepted since the cursor: never two for the same content."""
+    """Return requests for runs that ingest what was accepted since the cursor, but not a twin with equal bytes."""
     number = _number(context.cursor, ledger)
-    accepted = ledger.accepted_after(number, source.id, _RUNS_ASKED_AT_ONCE)
-    full = len(accepted) == _RUNS_ASKED_AT_ONCE
+    accepted = ledger.accepted_after(number, source.id, _ASKED_AT_ONCE)
+    full = len(accepted) == _ASKED_AT_ONCE
     upto = accepted[-1].number if full else ledger.last_reported(source.id)
     if upto <= number:
         if judging.failure:
@@ -102,20 +104,15 @@ def _asked(
             return dg.SkipReason(f"still judging in {source.id}")
         later = f"; not judged yet: {said(judging.postponed)}" if judging.postponed else ""
         return dg.SkipReason(f"nothing new in {source.id}{later}")
+    new = [arrival for arrival in accepted if "same_bytes_as" not in arrival.verdict]
+    batches = [new[i : i + _INGESTED_IN_ONE_RUN] for i in range(0, len(new), _INGESTED_IN_ONE_RUN)]
     return dg.SensorResult(
         run_requests=[
-            dg.RunRequest(run_key=_run_key(arrival), partition_key=arrival.key)
-            for arrival in accepted
-            if "same_bytes_as" not in arrival.verdict
+            ingest_request([*dict.fromkeys(arrival.key for arrival in batch)], f"{ledger.id}:{batch[-1].number}")
+            for batch in batches
         ],
         cursor=f"{ledger.id}:{upto}",
     )
-
-
-def _run_key(arrival: Arrival) -> str:
-    """The same bytes never start two runs, unless others were under their name in between."""
-    key = f"{arrival.key}:{arrival.verdict['digest']}"
-    return f"{key}:{arrival.earlier}" if arrival.earlier else key
 
 
 def _number(cursor: str | None, ledger: Ledger) -> int:

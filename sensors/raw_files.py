@@ -1,8 +1,8 @@
-"""New files in ``data/raw/``: judged once each, recorded, and what is accepted is reconstructed."""
+"""New files in ``data/raw/``: judged once each, recorded, and what is accepted is ingested."""
 
 import dagster as dg
 
-from jobs import reconstruct
+from jobs import ingest
 from resources import StoreResource
 from sensors.arrivals import evaluate
 from smalti.datasets.folder import Folder
@@ -10,11 +10,11 @@ from smalti.settings import Settings
 
 
 @dg.sensor(
-    target=reconstruct,
+    target=ingest,
     minimum_interval_seconds=10,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Judges every new file in data/raw/ by its contract, moves what is rejected to data/quarantine/, and "
-    "reconstructs what is accepted.",
+    "ingests what is accepted, many in one run.",
 )
 def raw_files(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult | dg.SkipReason:
     folder = Folder(Settings().raw)

@@ -1,4 +1,4 @@
-"""One tick by hand: what the daemon does with the raw-files sensor, once, in this process.
+"""The sensors by hand: what the daemon does with those of arriving scans, until they find nothing, in this process.
 
 python -m sensors.tick                 simulates a scan if there is none, then judges and reconstructs what is new
 python -m sensors.tick --scan FILE     puts FILE (and its card) into data/raw first
@@ -69,37 +69,51 @@ def simulate(raw: Path) -> Path:
 
 
 def tick(instance: dg.DagsterInstance, console: Console) -> list[str]:
-    """Evaluate the sensor as often as it finds new files and execute what it requests; return the keys judged."""
-    from definitions import defs
+    """Evaluate the sensors as long as they find anything and execute what they request; return the keys judged."""
     from sensors.arrivals import is_judging, ledger_path
+    from sensors.ingested import ingested_scans
     from sensors.raw_files import raw_files
 
-    cursor_file = Path(instance.root_directory) / "raw_files.cursor"
-    cursor = cursor_file.read_text() if cursor_file.is_file() else None
     ledger, folder = Ledger(ledger_path(instance)), Folder(Settings().raw)
     before = ledger.last_reported(folder.id)
-    while True:
-        with dg.build_sensor_context(instance=instance, cursor=cursor, resources=local()) as context:
-            found = raw_files(context)
-        if isinstance(found, dg.SensorResult):
-            for request in found.run_requests or ():
-                _execute(defs, instance, request, console)
-            cursor = found.cursor
-            cursor_file.write_text(cursor or "")
-        elif not is_judging(instance, folder):
-            return [arrival.key for arrival in ledger.after(before)]
+    while (
+        _evaluated(raw_files, instance, console)
+        or _evaluated(ingested_scans, instance, console)
+        or is_judging(instance, folder)
+    ):
+        pass
+    return [arrival.key for arrival in ledger.after(before)]
 
 
-def _execute(defs: dg.Definitions, instance: dg.DagsterInstance, request: dg.RunRequest, console: Console) -> None:
-    tags = {RUN_KEY_TAG: str(request.run_key), SENSOR_TAG: "raw_files"}
+def _evaluated(sensor: dg.SensorDefinition, instance: dg.DagsterInstance, console: Console) -> bool:
+    """Evaluate a sensor and execute what it requests, then move its cursor on; tell whether it found anything."""
+    cursor_file = Path(instance.root_directory) / f"{sensor.name}.cursor"
+    cursor = cursor_file.read_text() if cursor_file.is_file() else None
+    with dg.build_sensor_context(instance=instance, cursor=cursor, resources=local()) as context:
+        found = sensor(context)
+    if not isinstance(found, dg.SensorResult):
+        return False
+    for request in found.run_requests or ():
+        _execute(sensor, request, instance, console)
+    cursor_file.write_text(found.cursor or "")
+    return True
+
+
+def _execute(
+    sensor: dg.SensorDefinition, request: dg.RunRequest, instance: dg.DagsterInstance, console: Console
+) -> None:
+    from definitions import defs
+
+    job = request.job_name or sensor.job_name
+    what = request.partition_key or job
+    tags = {RUN_KEY_TAG: str(request.run_key), SENSOR_TAG: sensor.name}
     done = dg.RunsFilter(tags=tags, statuses=[dg.DagsterRunStatus.SUCCESS])
     if instance.get_runs_count(done):
-        console.print(f"{request.partition_key}: reconstructed before from the same bytes", highlight=False)
+        console.print(f"{what}: done before with the same bytes", highlight=False)
         return
     start = time.monotonic()
-    job = defs.resolve_job_def("reconstruct")
-    run = job.execute_in_process(
-        run_config={"loggers": {"console": {}}},
+    run = defs.resolve_job_def(job).execute_in_process(
+        run_config={"loggers": {"console": {}}, **request.run_config},
         instance=instance,
         partition_key=request.partition_key,
         tags=tags,
@@ -111,10 +125,8 @@ def _execute(defs: dg.Definitions, instance: dg.DagsterInstance, request: dg.Run
             cause = cause.cause
         if cause and cause.cls_name == dg.DagsterExecutionInterruptedError.__name__:
             raise KeyboardInterrupt
-        raise Unavailable(
-            f"{request.partition_key} stopped at {event.step_key}: {cause.message.strip() if cause else ''}"
-        )
-    console.print(f"{request.partition_key}: finished in {time.monotonic() - start:.0f} s", highlight=False)
+        raise Unavailable(f"{what} stopped at {event.step_key}: {cause.message.strip() if cause else ''}")
+    console.print(f"{what}: finished in {time.monotonic() - start:.0f} s", highlight=False)
 
 
 def summary(instance: dg.DagsterInstance, key: str) -> Table:

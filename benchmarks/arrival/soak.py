@@ -14,6 +14,7 @@ import dagster as dg
 import numpy as np
 
 from assets.raw import CONTRACT_CHECK, raw_scan
+from jobs.ingest import scans_in
 from resources import StoreResource
 from sensors.arrivals import is_judging, ledger_path
 from sensors.raw_files import raw_files
@@ -32,6 +33,7 @@ class Tick:
     wall_s: float
     resident_nbytes: int
     runs_asked: int
+    scans_asked: int
     cursor_nbytes: int
 
 
@@ -49,12 +51,17 @@ class Soak:
     checked_twice: int
     materialized: int
     materialized_twice: int
-    runs_asked: int
-    runs_asked_twice: int
+    scans_asked: int
+    scans_asked_twice: int
     quarantined: int
     left_in_raw: int
     child_peak_nbytes: int
     ledger_nbytes: int
+
+    @property
+    def runs_asked(self) -> int:
+        """Runs of all ticks; one ingests many scans."""
+        return sum(tick.runs_asked for tick in self.ticks)
 
     @property
     def wall_s(self) -> float:
@@ -72,8 +79,8 @@ class Soak:
             "checked_twice": 0,
             "materialized": self.good,
             "materialized_twice": 0,
-            "runs_asked": self.good,
-            "runs_asked_twice": 0,
+            "scans_asked": self.good,
+            "scans_asked_twice": 0,
             "quarantined": self.bad,
             "left_in_raw": self.good,
         }
@@ -121,19 +128,19 @@ def soak(root: Path, instance: dg.DagsterInstance, say: Callable[[str], None] = 
         with dg.build_sensor_context(instance=instance, cursor=cursor, resources=resources) as context:
             found = raw_files(context)
         wall_s = time.monotonic() - start
-        asked = 0
+        runs, scans = 0, 0
         if isinstance(found, dg.SensorResult):
             cursor = found.cursor
-            asked = _note_runs(root, found)
+            runs, scans = len(found.run_requests or ()), _note_scans(root, found)
         elif not is_judging(instance, Folder(root / "data" / "raw")):
             return tuple(ticks)
-        ticks.append(Tick(wall_s, _resident_nbytes(), asked, len(cursor or "")))
-        say(f"tick {len(ticks)}: {wall_s:.1f} s, cursor {cursor}, {asked} runs asked for")
+        ticks.append(Tick(wall_s, _resident_nbytes(), runs, scans, len(cursor or "")))
+        say(f"tick {len(ticks)}: {wall_s:.1f} s, cursor {cursor}, {runs} runs of {scans} scans asked for")
 
 
-def _note_runs(root: Path, found: dg.SensorResult) -> int:
+def _note_scans(root: Path, found: dg.SensorResult) -> int:
     """Keep what was asked for outside of this process's memory, which is measured."""
-    keys = [str(request.run_key) for request in found.run_requests or ()]
+    keys = scans_in(found.run_requests or ())
     with (root / "asked").open("a") as file:
         file.writelines(f"{key}\n" for key in keys)
     return len(keys)
@@ -167,8 +174,8 @@ def counted(root: Path, instance: dg.DagsterInstance, good: int, bad: int, ticks
         checked_twice=_more_than_once(checked),
         materialized=len(materialized),
         materialized_twice=_more_than_once(materialized),
-        runs_asked=len(asked),
-        runs_asked_twice=_more_than_once(asked),
+        scans_asked=len(asked),
+        scans_asked_twice=_more_than_once(asked),
         quarantined=len(Quarantine(root / "data" / "quarantine").entries()),
         left_in_raw=sum(1 for _ in raw.iterdir()),
         child_peak_nbytes=resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024,

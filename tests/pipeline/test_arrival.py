@@ -19,6 +19,7 @@ import pytest
 
 from assets.raw import CONTRACT_CHECK, raw_scan
 from benchmarks.arrival.soak import counted, drop, soak
+from jobs.ingest import scans_in
 from resources import StoreResource
 from sensors.arrivals import evaluate, is_judging, ledger_path
 from sensors.raw_files import raw_files
@@ -66,7 +67,7 @@ class Place:
                 found = raw_files(context)
             if isinstance(found, dg.SensorResult):
                 self.cursor = found.cursor
-                self.asked += [str(request.partition_key) for request in found.run_requests or ()]
+                self.asked += scans_in(found.run_requests or ())
             if not is_judging(self.instance, Folder(self.raw)):
                 return found
 

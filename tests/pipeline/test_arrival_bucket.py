@@ -13,6 +13,7 @@ import pytest
 from dagster_aws.s3 import S3Resource
 from moto import mock_aws
 
+from jobs.ingest import scans_in
 from resources import StoreResource
 from resources.prefix import Prefix
 from sensors.arrivals import is_judging, ledger_path
@@ -73,7 +74,7 @@ def test_objects_are_judged_once_and_again_when_they_change(
             if isinstance(found, dg.SkipReason):
                 return []
             cursor = found.cursor
-            return [str(request.partition_key) for request in found.run_requests or ()]
+            return scans_in(found.run_requests or ())
 
         asked = tick()
         assert asked[1:] == ["good"]

@@ -88,7 +88,6 @@ class Arrival:
         place: of a rejected file: its folder in quarantine, or the sentence that says why it is not there.
         run: the run under which it is being reported, or None.
         on_its_way: it was rejected, and is not yet in quarantine.
-        earlier: how often this content was judged before under this key.
     """
 
     number: int
@@ -102,23 +101,19 @@ class Arrival:
     place: str
     run: str | None
     on_its_way: bool
-    earlier: int
 
 
 _ARRIVAL = """
-SELECT number, source, name, identity, key, content, accepted, verdict, place, run, unmoved,
-    (SELECT COUNT(*) FROM arrivals e WHERE e.key = a.key AND e.content = a.content AND e.number < a.number)
+SELECT number, source, name, identity, key, content, accepted, verdict, place, run, unmoved
 FROM arrivals a
 """
 
 
 def _arrival(row: Sequence[Any]) -> Arrival:
-    number, source, name, identity, key, content, accepted, verdict, place, run, unmoved, earlier = row
+    number, source, name, identity, key, content, accepted, verdict, place, run, unmoved = row
     told = json.loads(verdict)
     name = os.fsdecode(name)
-    return Arrival(
-        number, source, name, identity, key, content, bool(accepted), told, place, run, bool(unmoved), earlier
-    )
+    return Arrival(number, source, name, identity, key, content, bool(accepted), told, place, run, bool(unmoved))
 
 
 class Ledger:
