@@ -5,6 +5,7 @@ import dagster as dg
 from assets.previews import sentences
 from assets.raw import SCANS
 from smalti import Product, Reconstruction, Scan
+from smalti.contracts import passed
 from smalti.products import product_from_reconstruction, raw_bundle_of, write_product
 from smalti.settings import Settings
 
@@ -16,12 +17,13 @@ from smalti.settings import Settings
     description="Positions, probe, object and losses as Ptychodus HDF5, in `outputs/ptychodus_products/`.",
 )
 def ptychodus_product(context: dg.AssetExecutionContext, scan: Scan, reconstruction: Reconstruction) -> Product:
-    product = product_from_reconstruction(scan, reconstruction, context.partition_key)
+    product = passed(product_from_reconstruction(scan, reconstruction, context.partition_key), context.partition_key)
     path = Settings().products / f"{context.partition_key}.h5"
     write_product(path, product, raw_bundle_of(scan, reconstruction))
     context.add_output_metadata(
         {
             "file": dg.MetadataValue.path(path),
+            "contract": product.contract,
             "comments": sentences(product.metadata.comments.splitlines()),
             "pixel_size_nm": product.metadata.object_pixel_width_m * 1e9,
         }

@@ -22,12 +22,14 @@ class Checkpoint:
         optimizer: state name -> array, as MLX flattens an optimizer; step and learning rate included.
         config: the model's and the run's configuration; ``config["model_type"]`` names the model's module.
         state: position (epoch, step), seed, best metric, history, and what it ran on (versions, BLAS, threads).
+        contract: the contract and version it passed, e.g. ``checkpoint/1``; "" when nobody judged it.
     """
 
     model: Mapping[str, NDArray[Any]]
     optimizer: Mapping[str, NDArray[Any]]
     config: Mapping[str, Json]
     state: Mapping[str, Json]
+    contract: str = ""
 
 
 class CheckpointCodec:
@@ -38,7 +40,9 @@ class CheckpointCodec:
 
     def to_tree(self, checkpoint: Checkpoint) -> Tree:
         weights = {"model": Weights(checkpoint.model), "optimizer": Weights(checkpoint.optimizer)}
-        attrs = {"config": dict(checkpoint.config), "state": dict(checkpoint.state)}
+        attrs: dict[str, Json] = {"config": dict(checkpoint.config), "state": dict(checkpoint.state)}
+        if checkpoint.contract:
+            attrs["contract"] = checkpoint.contract
         return Tree(weights, attrs, self.type_name)
 
     def from_tree(self, tree: Tree) -> Checkpoint:
@@ -47,4 +51,5 @@ class CheckpointCodec:
             optimizer=tree.children["optimizer"].tensors,
             config=tree.attrs["config"],
             state=tree.attrs["state"],
+            contract=tree.attrs.get("contract", ""),
         )

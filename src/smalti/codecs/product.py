@@ -53,6 +53,7 @@ class Product:
         loss_epochs, loss_values: (E,) int64 and float64.
         opr_weights: (N, C) float64 or None.
         metadata: everything else.
+        contract: the contract and version it passed, e.g. ``product/1``; "" when nobody judged it.
     """
 
     probe_position_x_m: NDArray[np.float64]
@@ -65,6 +66,7 @@ class Product:
     loss_values: NDArray[np.float64]
     opr_weights: NDArray[np.float64] | None
     metadata: ProductMetadata
+    contract: str = ""
 
 
 class ProductCodec:
@@ -74,9 +76,13 @@ class ProductCodec:
     python_type = Product
 
     def to_tree(self, product: Product) -> Tree:
-        arrays = {f.name: getattr(product, f.name) for f in fields(product) if f.name != "metadata"}
+        arrays = {f.name: getattr(product, f.name) for f in fields(product) if f.name not in ("metadata", "contract")}
         present = {name: value for name, value in arrays.items() if value is not None}
-        return Tree(present, product.metadata.model_dump(mode="json", exclude_none=True), self.type_name)
+        attrs = product.metadata.model_dump(mode="json", exclude_none=True)
+        return Tree(present, attrs | ({"contract": product.contract} if product.contract else {}), self.type_name)
 
     def from_tree(self, tree: Tree) -> Product:
-        return Product(**{"opr_weights": None, **tree.children}, metadata=ProductMetadata.model_validate(tree.attrs))
+        attrs = dict(tree.attrs)
+        contract = attrs.pop("contract", "")
+        metadata = ProductMetadata.model_validate(attrs)
+        return Product(**{"opr_weights": None, **tree.children}, metadata=metadata, contract=contract)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from smalti.contracts.contract import Contract as Contract
     from smalti.contracts.conversion import Outcome as Outcome
     from smalti.contracts.fields import FieldSpec as FieldSpec
+    from smalti.contracts.passing import passed as passed
     from smalti.contracts.product import PRODUCT as PRODUCT
     from smalti.contracts.reading import conform as conform
     from smalti.contracts.reading import examine as examine
@@ -48,6 +49,7 @@ _HOME = {
     "Contract": "smalti.contracts.contract",
     "Outcome": "smalti.contracts.conversion",
     "FieldSpec": "smalti.contracts.fields",
+    "passed": "smalti.contracts.passing",
     "PRODUCT": "smalti.contracts.product",
     "conform": "smalti.contracts.reading",
     "examine": "smalti.contracts.reading",

@@ -19,6 +19,7 @@ from smalti import canonical
 from smalti.canonical import Json
 from smalti.codecs.checkpoint import Checkpoint
 from smalti.codecs.scan import Scan
+from smalti.contracts import passed
 from smalti.errors import Refused
 from smalti.models.ptychography import TOKENS_PER_SIDE, Network, PtychographyConfig, from_config
 from smalti.ptycho.overlap import Experiment, Indexes, misfit
@@ -158,7 +159,7 @@ def train_stored(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
     last = train_network(
         store.get(request["scan"]), split["train"], split["validation"], settings, resume, report, save
     )
-    ref = store.put(last)
+    ref = store.put(passed(last, "the trained network"))
     return {"digest": ref.digest, "new_bytes": ref.new_bytes}
 
 
