@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
+from dagster._core.storage.tags import PRIORITY_TAG
 
 from assets.arrival import Latest, arrival_tag, latest
 from assets.raw import raw_scan
@@ -58,9 +59,9 @@ def ingest() -> None:
 
 
 def ingest_request(scans: list[str], run_key: str) -> dg.RunRequest:
-    """Return the request of one run that ingests these scans."""
+    """Return the request of one run that ingests these scans, before any reconstruction that waits in the queue."""
     run_config = {"ops": {ingest_scans.name: {"config": {"scans": scans}}}}
-    return dg.RunRequest(run_key=run_key, job_name=ingest.name, run_config=run_config)
+    return dg.RunRequest(run_key=run_key, job_name=ingest.name, run_config=run_config, tags={PRIORITY_TAG: "1"})
 
 
 def scans_in(requests: Iterable[dg.RunRequest]) -> list[str]:
