@@ -12,9 +12,9 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from smalti.contracts import Limits
 from smalti.contracts.card import LARGEST_NBYTES, SUFFIX
 from smalti.contracts.violation import shown
+from smalti.datasets.arrival import refuse_too_large
 from smalti.datasets.folder import is_data
 from smalti.datasets.ledger import Found
 from smalti.errors import NotFound, Refused, Unavailable
@@ -77,6 +77,7 @@ class Prefix:
 
         Raises:
             NotFound: it is gone.
+            ContractBroken: it is larger than any file that is read.
             Unavailable: the server does not let it be read.
         """
         folder.mkdir()
@@ -90,11 +91,9 @@ class Prefix:
     def _copy(self, name: str, path: Path, most: int | None) -> None:
         with self._sentences("read", name):
             reply = self.client.get_object(Bucket=self.bucket, Key=self.prefix + name)
-            largest = Limits().file_nbytes
-            if most is None and reply["ContentLength"] > largest:
-                reply["Body"].close()
-                raise Unavailable(f"{self.id}/{shown(name)} has more than {largest} bytes; cut it into several scans.")
             with reply["Body"] as body, path.open("xb") as file:
+                if most is None:
+                    refuse_too_large(name, reply["ContentLength"])
                 while chunk := body.read(min(_CHUNK_NBYTES, most or _CHUNK_NBYTES)):
                     file.write(chunk)
                     if most and file.tell() >= most:

@@ -16,7 +16,7 @@ from moto import mock_aws
 from jobs.ingest import scans_in
 from resources import StoreResource
 from resources.prefix import Prefix
-from sensors.arrivals import is_judging, ledger_path
+from sensors.arrivals import evaluate, is_judging, ledger_path
 from sensors.raw_objects import raw_objects
 from smalti import open_store
 from smalti.contracts.quarantine import Quarantine
@@ -101,6 +101,31 @@ def test_objects_are_judged_once_and_again_when_they_change(
     assert {key: after.get(key) for key in before if not key.endswith(("good.npz", "bad.npz"))} == {
         key: etag for key, etag in before.items() if not key.endswith(("good.npz", "bad.npz"))
     }
+
+
+def test_an_object_that_nobody_would_read_is_rejected_before_it_is_copied(
+    client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Huge:
+        """Says of every object that it is a terabyte."""
+
+        get_paginator = staticmethod(client.get_paginator)
+
+        def get_object(self, **asked: str) -> dict[str, Any]:
+            return {**client.get_object(**asked), "ContentLength": 2**40}
+
+    monkeypatch.setenv("SMALTI_ROOT", str(tmp_path))
+    put(client, "huge.npz", scan())
+    with dg.instance_for_test() as instance:
+        source = Prefix.at(URL, Huge())
+        with dg.build_sensor_context(instance) as context:
+            evaluate(context, source, str(tmp_path / "store"))
+        (arrival,) = Ledger(ledger_path(instance)).after(0)
+    assert not arrival.accepted
+    assert [violation["code"] for violation in arrival.verdict["violations"]] == ["file.too_large"]
+    (entry,) = Quarantine(tmp_path / "data" / "quarantine").entries()
+    assert entry.file is None
+    assert "cut it into several scans" in entry.report["reason"]
 
 
 def test_a_card_in_the_bucket_comes_with_its_object_and_is_part_of_its_identity(client: Any, tmp_path: Path) -> None:

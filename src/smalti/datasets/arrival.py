@@ -26,7 +26,7 @@ from smalti.products import object_pixel_m
 from smalti.store import Store
 from smalti.store.commit import machine_errors, staged_folder
 
-__all__ = ["admit", "judge_stored", "rejection", "scan_key", "scan_of", "stored_name"]
+__all__ = ["admit", "judge_stored", "refuse_too_large", "rejection", "scan_key", "scan_of", "stored_name"]
 
 _CHUNK_NBYTES = 1 << 20
 _LARGEST_NBYTES = Limits().file_nbytes
@@ -112,10 +112,7 @@ def _copied_aside(path: Path, folder: Path) -> tuple[Path, str]:
     digest = hashlib.sha256()
     with open_regular(path) as source, copy.open("xb") as target:
         before = os.fstat(source.fileno())
-        if before.st_size > _LARGEST_NBYTES:
-            found, remedy = f"{before.st_size} bytes", "cut it into several scans"
-            violation = Violation("file.too_large", "the file", found, f"at most {_LARGEST_NBYTES} bytes", remedy)
-            raise broken(path.name, [violation])
+        refuse_too_large(path.name, before.st_size)
         while target.tell() <= before.st_size and (chunk := source.read(_CHUNK_NBYTES)):
             digest.update(chunk)
             target.write(chunk)
@@ -127,6 +124,17 @@ def _copied_aside(path: Path, folder: Path) -> tuple[Path, str]:
         card_path(copy).write_bytes(written)
         digest.update(hashlib.sha256(written).digest())
     return copy, digest.hexdigest()
+
+
+def refuse_too_large(name: str, nbytes: int) -> None:
+    """Refuse a file that nobody would read, before it is copied.
+
+    Raises:
+        ContractBroken: it is larger than any file that is read.
+    """
+    if nbytes > _LARGEST_NBYTES:
+        wanted, remedy = f"at most {_LARGEST_NBYTES} bytes", "cut it into several scans"
+        raise broken(name, [Violation("file.too_large", "the file", f"{nbytes} bytes", wanted, remedy)])
 
 
 def _verdict(outcome: Outcome) -> Verdict:

@@ -185,7 +185,7 @@ class Judging:
                 self._quarantine.clear(file.key)
             arrival = ledger.judged(self._source.id, file, stamped)
             if arrival and not arrival.accepted:
-                self._quarantined(ledger, arrival, paths[file.name])
+                self._quarantined(ledger, arrival, paths.get(file.name))
 
         with staged_folder(self._quarantine.folder / _FETCHED) as folder:
             paths: dict[str, Path] = {}
@@ -194,6 +194,8 @@ class Judging:
                     paths[file.name] = self._source.fetch(file.name, folder / str(number))
                 except (NotFound, Unavailable) as error:
                     postponed(file, str(error))
+                except ContractBroken as error:
+                    judged(file, rejection(file.key, error))
             places = {"store": self._store, "ledger": str(self._ledger)}
             if ready := [(file, paths[file.name]) for file in batch if file.name in paths]:
                 judge(ready, places, judged, postponed)

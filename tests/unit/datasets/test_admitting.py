@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from smalti import open_store
+from smalti.contracts import SCAN
 from smalti.datasets import arrival
 from smalti.datasets.arrival import admit, scan_of, stored_name
 from smalti.datasets.ledger import Ledger
@@ -49,11 +50,11 @@ def test_an_accepted_file_is_stored_as_it_came_and_known_by_its_key(admitted: Ad
     ((told),) = admitted(path)
     verdict = told["verdict"]
     store = open_store(tmp_path / "store")
-    assert (verdict["accepted"], verdict["shape"], verdict["contract"]) == (True, [6, 16, 16], "scan/1")
+    assert (verdict["accepted"], verdict["shape"], verdict["contract"]) == (True, [6, 16, 16], SCAN.id)
     assert store.resolve("raw_scan/a") == verdict["digest"]
     assert bytes(store.get("raw_scan/a").content) == path.read_bytes()
     assert stored_name(store, "a") == "a.npz"
-    assert store.get("raw_scan/a").contract == "scan/1"
+    assert store.get("raw_scan/a").contract == SCAN.id
     assert stored_name(store, "b") is None
     assert scan_of(store, verdict["digest"]).metadata.name == "a"
     assert scan_of(store, verdict["digest"], "a-123456").metadata.name == "a-123456"
