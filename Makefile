@@ -7,7 +7,7 @@ export SMALTI_ROOT := $(CURDIR)
 export DAGSTER_HOME := $(CURDIR)/.dagster
 
 .DEFAULT_GOAL := help
-.PHONY: help run ui test test-s3 fuzz bench-store bench-arrival check format lock clean
+.PHONY: help run ui test test-s3 test-interop fuzz bench-store bench-arrival check format lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 12
@@ -26,6 +26,9 @@ test-s3: $(VENV)/tested-with ## the store against a real Ceph gateway on loopbac
 	if [ -n "$$missing" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 	  apt-get install -qq -y --no-install-recommends ceph-mon ceph-osd ceph-mgr radosgw ceph-common; fi
 	SMALTI_TEST_S3=1 $(BIN)/python -m pytest tests/s3
+
+test-interop: $(VENV)/ptychodus/installed ## every release of Ptychodus reads our products, and we read theirs
+	SMALTI_TEST_PTYCHODUS=$(VENV)/ptychodus $(BIN)/python -m pytest tests/interop
 
 fuzz: $(VENV)/installed ## 10,000 damaged files through the sandbox; nothing that asks may die
 	$(BIN)/python -m tests.fuzz
@@ -63,6 +66,12 @@ $(VENV)/installed: requirements.txt pyproject.toml
 # Ptychodus itself judges our products in the tests; it is no dependency of ours, so it comes without its own.
 $(VENV)/tested-with: $(VENV)/installed requirements-interop.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-interop.txt
+	@touch $@
+
+$(VENV)/ptychodus/installed: $(VENV)/tested-with requirements-interop-all.txt
+	@for release in $$(grep -v '^#' requirements-interop-all.txt); do folder=$(@D)/$${release#*==}; \
+	  test -d $$folder || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	    --target $$folder $$release || exit 1; done
 	@touch $@
 
 $(DAGSTER_HOME)/dagster.yaml: deploy/local/dagster.yaml

@@ -1,21 +1,23 @@
-"""``smalti product``: NPZ scans to Ptychodus products, and the judgement of a product file."""
+"""``smalti product``: NPZ scans to Ptychodus products and back, and the judgement of a product file."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from smalti.cli.options import AsJson, print_json
+from smalti.cli.options import AsJson, StorePlace, print_json, the_store
 from smalti.errors import SmaltiError
 
 if TYPE_CHECKING:
-    from smalti.products import Finding
+    from smalti.products import Finding, ImportedProduct
 
-app = typer.Typer(no_args_is_help=True, help="Write and judge Ptychodus products.")
+app = typer.Typer(no_args_is_help=True, help="Write, read and judge Ptychodus products.")
 
+ProductPath = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A product file, HDF5 or NPZ.")]
 UNKNOWN = "Unknown when left out."
 
 
@@ -23,7 +25,7 @@ UNKNOWN = "Unknown when left out."
 def export(
     *,
     input_npz: Annotated[Path, typer.Option(help="NPZ file with PtychoPINN's keys.")],
-    output_product: Annotated[Path, typer.Option(help="HDF5 file to write: .h5 or .hdf5.")],
+    output_product: Annotated[Path, typer.Option(help="File to write: .h5, .hdf5 or .npz.")],
     name: Annotated[str, typer.Option(help="The product's name.")] = "",
     comments: Annotated[str, typer.Option(help="What a person should know about it.")] = "",
     detector_distance_m: Annotated[float | None, typer.Option(help=f"{UNKNOWN} So is 0.")] = None,
@@ -52,8 +54,7 @@ def export(
     """Convert an NPZ scan to a product. Exit code 0: written; 2: usage; 3: the scan cannot be converted."""
     from smalti.products import ExportMeta, export_npz
 
-    if output_product.suffix not in (".h5", ".hdf5"):
-        raise typer.BadParameter(f"{output_product} ends in neither .h5 nor .hdf5", param_hint="--output-product")
+    _require_suffix(output_product, "--output-product", ".h5", ".hdf5", ".npz")
     meta = ExportMeta(
         name=name,
         comments=comments,
@@ -73,8 +74,7 @@ def export(
     try:
         found = export_npz(input_npz, output_product, meta, include_diffraction)
     except SmaltiError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(3) from error
+        raise _cannot_be_converted(error) from error
     if as_json:
         print_json(_document(output_product, found))
         return
@@ -83,24 +83,75 @@ def export(
     typer.echo(str(output_product))
 
 
-@app.command()
-def validate(
-    path: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A product file.")],
+@app.command("import")
+def import_(
+    path: ProductPath,
+    output_npz: Annotated[Path | None, typer.Option(help="Write it as an NPZ file with PtychoPINN's keys.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Its name in the store; by default product/ and that of the file.")
+    ] = None,
+    store: StorePlace = None,
     as_json: AsJson = False,
 ) -> None:
-    """Judge a product, each finding on a line. Exit code 0: sound; 1: an error; 2: usage."""
-    from smalti.contracts.sandbox import in_sandbox
-    from smalti.products import Finding
+    """Read a product into the store, or into an NPZ file, or both where both are named.
 
+    The store keeps all of it: the product, and the patterns it carries as NAME/raw_data. What is wrong with it goes to
+    stderr. Exit code 0: read; 2: usage; 3: it cannot be read, or not be told in an NPZ file.
+    """
+    from smalti.products import import_product, write_rawdata_npz
+
+    if output_npz is not None:
+        _require_suffix(output_npz, "--output-npz", ".npz")
+    stored: dict[str, str] = {}
     try:
-        answer = in_sandbox("smalti.datasets.verdict:judge_product", path, {"path": str(path)})
+        found = _judged(path)
+        imported = import_product(path)
+        if output_npz is not None:
+            write_rawdata_npz(output_npz, imported.rawdata())
+        if output_npz is None or store is not None or name is not None:
+            stored = _stored(imported, name or f"product/{path.stem}", store)
+    except SmaltiError as error:
+        raise _cannot_be_converted(error) from error
+    if as_json:
+        npz = str(output_npz) if output_npz else None
+        print_json({**_document(path, found), "npz": npz, "stored": stored})
+        return
+    for finding in found:
+        typer.echo(str(finding), err=True)
+    if output_npz is not None:
+        typer.echo(str(output_npz))
+    for stored_name, digest in stored.items():
+        typer.echo(f"{digest}  {stored_name}")
+
+
+def _stored(imported: ImportedProduct, name: str, place: str | None) -> dict[str, str]:
+    """Put the product, and the patterns it carries, into a store; return name -> digest."""
+    from smalti.contracts import passed
+    from smalti.errors import ContractBroken
+    from smalti.store.values import Tree
+
+    product = imported.product
+    with suppress(ContractBroken):  # what is wrong has been told; it is kept all the same, without the mark
+        product = passed(product, name)
+    store = the_store(place)
+    digests = {name: store.put(product, name).digest}
+    if imported.patterns is not None:
+        children, attrs = imported.patterns.parts()
+        digests[f"{name}/raw_data"] = store.put(Tree(children, attrs), f"{name}/raw_data").digest
+    return digests
+
+
+@app.command()
+def validate(path: ProductPath, as_json: AsJson = False) -> None:
+    """Judge a product, each finding on a line. Exit code 0: sound; 1: an error; 2: usage."""
+    try:
+        found = _judged(path)
     except SmaltiError as error:
         if as_json:
             print_json({"product": str(path), "error": str(error)})
         else:
             typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
-    found = tuple(Finding(**fields) for fields in answer["findings"])
     if as_json:
         print_json(_document(path, found))
     else:
@@ -110,6 +161,24 @@ def validate(
         typer.echo(f"{path}: errors {errors}, warnings {len(found) - errors}")
     if any(finding.severity == "error" for finding in found):
         raise typer.Exit(1)
+
+
+def _judged(path: Path) -> tuple[Finding, ...]:
+    from smalti.contracts.sandbox import in_sandbox
+    from smalti.products import Finding
+
+    answer = in_sandbox("smalti.products.judging:judge_product", path, {"path": str(path)})
+    return tuple(Finding(**fields) for fields in answer["findings"])
+
+
+def _require_suffix(path: Path, option: str, *suffixes: str) -> None:
+    if path.suffix not in suffixes:
+        raise typer.BadParameter(f"{path} does not end in {' or '.join(suffixes)}", param_hint=option)
+
+
+def _cannot_be_converted(error: SmaltiError) -> typer.Exit:
+    typer.echo(str(error), err=True)
+    return typer.Exit(3)
 
 
 def _document(product: Path, found: tuple[Finding, ...]) -> dict[str, object]:

@@ -14,6 +14,8 @@ from smalti.store.values import Tree
 class ProductMetadata(BaseModel):
     """The root attributes of a Ptychodus 1.7 product, under its own names; ``None`` means unknown.
 
+    ``probe_photons_per_s`` is of Ptychodus 0.7, which stated a flux where later releases count photons.
+
     Source: field table of ``ptychodus/api/io.py`` 1.7.0.
     """
 
@@ -24,6 +26,7 @@ class ProductMetadata(BaseModel):
     detector_object_distance_m: float | None = None
     photon_energy_eV: float | None = None
     probe_photon_count: float | None = None
+    probe_photons_per_s: float | None = None
     exposure_time_s: float | None = None
     mass_attenuation_m2_per_kg: float | None = None
     tomography_angle_deg: float | None = None
@@ -52,6 +55,7 @@ class Product:
         object_layer_spacing_m: (L - 1,) float64, m.
         loss_epochs, loss_values: (E,) int64 and float64.
         opr_weights: (N, C) float64 or None.
+        probe_photon_counts: (N,) float64, photons at each position (Ptychodus 1.6 and later), or None.
         metadata: everything else.
         contract: the contract and version it passed, e.g. ``product/1``; "" when nobody judged it.
     """
@@ -66,6 +70,7 @@ class Product:
     loss_values: NDArray[np.float64]
     opr_weights: NDArray[np.float64] | None
     metadata: ProductMetadata
+    probe_photon_counts: NDArray[np.float64] | None = None
     contract: str = ""
 
 

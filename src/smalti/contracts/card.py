@@ -96,15 +96,21 @@ class Reading(_Part):
 
 
 class Physics(_Part):
-    """Physical values, each with its unit in its name; one that is left out is unknown."""
+    """Physical values, each with its unit in its name; one that is left out is unknown.
+
+    ``far_field: false`` says that the detector is so near that each pattern is an image, on the object's pixels.
+    """
 
     photon_energy_eV: Stated | None = None
     detector_distance_m: Stated | None = None
     detector_pixel_size_m: Stated | None = None
     object_pixel_size_m: Stated | None = None
     exposure_time_s: Stated | None = None
+    far_field: bool = True
 
-    @field_validator("*")
+    @field_validator(
+        "photon_energy_eV", "detector_distance_m", "detector_pixel_size_m", "object_pixel_size_m", "exposure_time_s"
+    )
     @classmethod
     def _positive(cls, stated: Stated | None) -> Stated | None:
         if stated is not None and not (math.isfinite(stated.value) and stated.value > 0):
@@ -134,6 +140,12 @@ class Card(_Part):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     reading: Reading = Reading()
     physics: Physics = Physics()
+
+    @model_validator(mode="after")
+    def _dc_in_the_far_field(self) -> Self:
+        if not self.physics.far_field and self.reading.diffraction.dc == "corner":
+            raise ValueError("reading.diffraction.dc: corner only in the far field; an image has no DC to move")
+        return self
 
 
 def card_path(path: Path) -> Path:

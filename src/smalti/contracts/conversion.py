@@ -63,6 +63,10 @@ class _Draft:
     def reading(self) -> Reading:
         return self.card.reading if self.card else Reading()
 
+    @property
+    def physics(self) -> Physics:
+        return self.card.physics if self.card else Physics()
+
     def converted(self, key: str, array: Array, how: str) -> _Draft:
         notes = (*self.conversions, f"{key}: {how}")
         return replace(self, arrays={**self.arrays, key: array}, conversions=notes)
@@ -110,6 +114,7 @@ def conform(
         _stack_first,
         _modes_first,
         _cast,
+        _silence_bad_pixels,
         _to_amplitude,
         _centre_dc,
         _to_pixels,
@@ -188,25 +193,36 @@ def _modes_first(draft: _Draft) -> _Draft:
 
 
 def _cast(draft: _Draft) -> _Draft:
-    """Any width and byte order becomes the canonical one; whole numbers may become floating-point, and back."""
+    """Any width and byte order becomes the canonical one; whole numbers may change their kind, never their value."""
     for key, array in draft.arrays.items():
         spec = draft.contract.spec(key)
         wanted = array.dtype if spec.dtype == "number" else np.dtype(spec.dtype)
-        castable = {"f": "fiu", "c": "c", "i": "iuf"}.get(wanted.kind, "")
+        castable = {"f": "fiu", "c": "c", "i": "iuf", "b": "iuf"}.get(wanted.kind, "")
         if array.dtype == wanted or array.dtype.kind not in castable:
             continue
         with np.errstate(over="ignore", invalid="ignore"):  # what becomes infinite, the contract reports
             cast = array.astype(wanted)
-        if wanted.kind != "i" or np.array_equal(cast, array):
+        if wanted.kind not in "ib" or np.array_equal(cast, array):
             draft = draft.converted(key, cast, f"dtype {array.dtype} to {wanted}")
     return draft
+
+
+def _silence_bad_pixels(draft: _Draft) -> _Draft:
+    """What a detector writes where it measures nothing (-1, its largest number, NaN) becomes 0 before it is judged."""
+    patterns, bad = draft.arrays.get("diffraction"), draft.arrays.get("bad_pixels")
+    if patterns is None or bad is None or patterns.dtype.kind not in "fiu" or patterns.shape[1:] != bad.shape:
+        return draft
+    if not draft.sound("bad_pixels") or bad.all() or not patterns[:, bad].any():
+        return draft
+    silent = np.where(bad, patterns.dtype.type(0), patterns)
+    return draft.converted("diffraction", silent, f"set to 0 at the {int(bad.sum())} bad pixels")
 
 
 def _to_amplitude(draft: _Draft) -> _Draft:
     if not draft.sound("diffraction"):
         return draft
     patterns = draft.arrays["diffraction"]
-    seen = evidence.quantity_of(patterns)
+    seen = evidence.quantity_of(patterns, far_field=draft.physics.far_field)
     draft, quantity = draft.settled(evidence.QUANTITY, draft.reading.diffraction.quantity, seen)
     if quantity != "counts":
         return draft
@@ -214,14 +230,17 @@ def _to_amplitude(draft: _Draft) -> _Draft:
 
 
 def _centre_dc(draft: _Draft) -> _Draft:
-    if not draft.sound("diffraction"):
+    if not draft.sound("diffraction") or not draft.physics.far_field:
         return draft
     patterns = draft.arrays["diffraction"]
     draft, dc = draft.settled(evidence.DC, draft.reading.diffraction.dc, evidence.dc_of(patterns))
     if dc != "corner":
         return draft
-    shifted = np.fft.fftshift(patterns, axes=(-2, -1))
-    return draft.converted("diffraction", shifted, "DC moved from the corner to the centre (fftshift)")
+    for key in ("diffraction", "bad_pixels"):
+        if key in draft.arrays:
+            shifted = np.fft.fftshift(draft.arrays[key], axes=(-2, -1))
+            draft = draft.converted(key, shifted, "DC moved from the corner to the centre (fftshift)")
+    return draft
 
 
 def _to_pixels(draft: _Draft) -> _Draft:
@@ -244,10 +263,11 @@ def _to_pixels(draft: _Draft) -> _Draft:
 
 def _object_pixel_m(draft: _Draft) -> Stated | None:
     """Return the pixel size that the card states, or what its energy, distance and pixel give in the far field."""
-    physics = draft.card.physics if draft.card else Physics()
+    physics = draft.physics
     energy, distance = physics.photon_energy_eV, physics.detector_distance_m
     detector, patterns = physics.detector_pixel_size_m, draft.arrays.get("diffraction")
-    if physics.object_pixel_size_m or not (energy and distance and detector) or patterns is None or patterns.ndim != 3:
+    follows = physics.far_field and patterns is not None and patterns.ndim == 3
+    if physics.object_pixel_size_m or not (follows and patterns is not None and energy and distance and detector):
         return physics.object_pixel_size_m
     size_m = _PLANCK_TIMES_LIGHT_eV_m / energy.value * distance.value / (patterns.shape[-1] * detector.value)
     return Stated(value=size_m, assumed=any(part.assumed for part in (energy, distance, detector)))
@@ -264,14 +284,13 @@ def _number(draft: _Draft) -> _Draft:
 def _metadata(draft: _Draft, file_name: str) -> ScanMetadata:
     card, known = draft.card, draft.arrays
     role = (card.reading.object.role if card and card.reading.object else "guess") if "objectGuess" in known else None
-    left_out = ("Y: patches of the object, checked and left out",) if "Y" in known else ()
     more = (f"{key}: checked and left out" for key in known if key not in {spec.key for spec in SCAN.arrays})
     return ScanMetadata(
         name=card.name if card else shown(file_name).split(".")[0],
         **({field: getattr(card, field) for field in ("title", "source", "version", "licence")} if card else {}),
-        **(dict(card.physics) if card else {}),
+        **dict(draft.physics),
         object_role=role,
-        conversions=(*draft.conversions, *left_out, *more),
+        conversions=(*draft.conversions, *more),
         contract=draft.contract.id,
     )
 
@@ -287,4 +306,6 @@ def _scan(draft: _Draft, metadata: ScanMetadata) -> Scan:
         object_guess=arrays.get("objectGuess"),
         scan_index=arrays["scan_index"],
         metadata=metadata,
+        bad_pixels=arrays.get("bad_pixels"),
+        patches=arrays.get("Y"),
     )

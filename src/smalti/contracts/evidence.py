@@ -72,11 +72,12 @@ def settle(question: Question, stated: str | None, evidence: Evidence, card: str
     return stated or evidence.says or question.readings[0]
 
 
-def quantity_of(patterns: NDArray[Any]) -> Evidence:
+def quantity_of(patterns: NDArray[Any], *, far_field: bool = True) -> Evidence:
     """Tell amplitude from counts in (N, H, W) finite, non-negative floating-point patterns.
 
     Whole numbers are counts and roots of whole numbers are amplitudes for certain; where neither holds,
-    PtychoPINN's limits for a normalised amplitude support one reading or none.
+    PtychoPINN's limits for a normalised amplitude support one reading or none. They are about the far field: an image
+    in the near field divided by the empty beam lies within them too, whether it is an intensity or its root.
     """
     some = _some(patterns)
     largest, mean = float(patterns.max()), float(some.mean(dtype=np.float64))
@@ -92,7 +93,7 @@ def quantity_of(patterns: NDArray[Any]) -> Evidence:
         f"neither values nor squares are whole numbers, the largest is {largest:g}, {peak_to_mean:.3g} times the mean"
     )
     normalised = largest < _LARGEST_NORMALISED and peak_to_mean < _LARGEST_PEAK_TO_MEAN
-    return Evidence("amplitude" if normalised else None, because)
+    return Evidence("amplitude" if normalised and far_field else None, because)
 
 
 def _are_roots(values: NDArray[Any]) -> bool:

@@ -70,18 +70,31 @@ class Moving(Rule):
             yield self.breach("positions.degenerate", place, found, "a scan that moves", remedy)
 
 
+class SomeGood(Rule):
+    """A detector whose every pixel is bad has measured nothing."""
+
+    def sentence(self) -> str:
+        return f"Not every one of {self.needs[0]} is true."
+
+    def breaches(self, values: Mapping[str, Any]) -> Iterator[Violation]:
+        key = self.needs[0]
+        if values[key].all():
+            remedy = "true says bad: turn it around if it was saved the other way, or leave it out"
+            yield self.breach(f"{key}.all_bad", key, "nothing but bad pixels", "a pixel that measures", remedy)
+
+
 FOOTPRINT = FootprintInside(needs=("xcoords", "ycoords", "diffraction", "objectGuess"), slack_px=1)
 
 SCAN = ScanContract(
     name="scan",
-    version=1,
+    version=2,
     summary="One ptychography scan in canonical form: N patterns of H x W pixels; +x is increasing column, "
     "+y increasing row.",
     arrays=(
         ArraySpec(
             key="diffraction",
             aliases=("diff3d",),
-            meaning="Square root of counts, DC at [H//2, W//2].",
+            meaning="Square root of counts, DC at [H//2, W//2]; in the near field, an image.",
             shapes=(("N", "H", "W"),),
             dtype="float32",
             unit="amplitude",
@@ -127,15 +140,24 @@ SCAN = ScanContract(
         ArraySpec(
             key="Y",
             required=False,
-            meaning="Patches of the object, one for each pattern; checked, and not kept.",
+            meaning="Patches of the object, one for each pattern, to learn from with a teacher.",
             shapes=(("N", "H", "W"),),
             dtype="complex64",
+            unit="1",
+        ),
+        ArraySpec(
+            key="bad_pixels",
+            required=False,
+            meaning="True where the detector tells nothing, whatever a pattern holds there.",
+            shapes=(("H", "W"),),
+            dtype="bool",
             unit="1",
         ),
     ),
     rules=(
         Square(needs=("diffraction",)),
         FOOTPRINT,
+        SomeGood(needs=("bad_pixels",)),
         Moving(needs=("xcoords", "ycoords"), severity="warning"),
         Unique(
             needs=("scan_index",),

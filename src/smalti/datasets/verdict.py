@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smalti.contracts.conversion import Outcome, conform
-from smalti.contracts.readers import opened, read_file
+from smalti.contracts.readers import read_file
 from smalti.contracts.regular_file import sha256_of
 from smalti.contracts.scan import SCAN, ScanContract
 from smalti.contracts.table import TABLE, TableContract
@@ -48,19 +48,6 @@ def judge(request: Mapping[str, Any], _report: Callable[[Document], None]) -> Do
         return rejection(contract.id if contract else None, error)
 
 
-def judge_product(request: Mapping[str, Any], _report: Callable[[Document], None]) -> Document:
-    """Judge the Ptychodus product ``request["path"]``; a function for :func:`smalti.contracts.sandbox.in_sandbox`.
-
-    Returns:
-        ``findings``: the fields of each :class:`smalti.products.Finding`.
-    """
-    from smalti.products import validate_product
-
-    path = Path(request["path"])
-    _require_sound_hdf5(path)
-    return {"findings": [asdict(finding) for finding in validate_product(path)]}
-
-
 def rejection(contract: str | None, error: SmaltiError) -> Document:
     """Return the verdict on a file that was refused before a contract was asked, or ended its reader."""
     violations = tuple(v for v in getattr(error, "violations", ()) if isinstance(v, Violation))
@@ -74,20 +61,14 @@ def _named(name: str) -> AnyContract:
     return contract_named(name)
 
 
-def _require_sound_hdf5(path: Path) -> None:
-    from smalti.contracts.readers import hdf5
-
-    with opened(path) as source:
-        hdf5.require_sound(source)
-
-
 def _judged(path: Path, contract: AnyContract | None, accepted_schema: str | None = None) -> Document:
     from smalti.datasets.cards import card_for
 
     if contract is not None and contract.name == "product":
         from smalti.products import read_product
+        from smalti.products.judging import require_sound
 
-        _require_sound_hdf5(path)
+        require_sound(path)
         return _verdict(path, contract, contract.check(read_product(path)))
     content: Any = read_file(path)  # what is refused by its first bytes is not hashed for its card
     card = card_for(path)

@@ -3,21 +3,26 @@
 from smalti.products.compose import object_pixel_m, product_from_reconstruction, raw_bundle_of
 from smalti.products.convert import (
     ExportMeta,
+    ImportedProduct,
     export_npz,
     export_product_from_rawdata,
+    import_product,
     import_product_to_rawdata,
 )
-from smalti.products.hdf5 import RawBundle, read_product, read_raw_bundle, write_product
-from smalti.products.rawdata import RawData
-from smalti.products.validate import Finding, validate_product
+from smalti.products.finding import Finding
+from smalti.products.product_file import RawBundle, read_product, read_raw_bundle, write_product
+from smalti.products.rawdata import RawData, write_rawdata_npz
+from smalti.products.validate import validate_product
 
 __all__ = [
     "ExportMeta",
     "Finding",
+    "ImportedProduct",
     "RawBundle",
     "RawData",
     "export_npz",
     "export_product_from_rawdata",
+    "import_product",
     "import_product_to_rawdata",
     "object_pixel_m",
     "product_from_reconstruction",
@@ -26,4 +31,5 @@ __all__ = [
     "read_raw_bundle",
     "validate_product",
     "write_product",
+    "write_rawdata_npz",
 ]

@@ -10,8 +10,8 @@ from smalti.codecs.reconstruction import Reconstruction
 from smalti.codecs.scan import Scan, ScanMetadata, Stated
 from smalti.errors import Refused
 from smalti.products.frame import far_field_pixel_m, to_metres
-from smalti.products.hdf5 import RawBundle
 from smalti.products.names import NUMBERS
+from smalti.products.product_file import RawBundle
 
 
 def product_from_reconstruction(scan: Scan, reconstruction: Reconstruction, name: str) -> Product:
@@ -60,6 +60,7 @@ def product_from_reconstruction(scan: Scan, reconstruction: Reconstruction, name
                 "object_pixel_height_m": pixel_m,
                 "object_center_x_m": center_x_m,
                 "object_center_y_m": center_y_m,
+                "far_field": scan.metadata.far_field,
             }
         ),
     )
@@ -68,7 +69,14 @@ def product_from_reconstruction(scan: Scan, reconstruction: Reconstruction, name
 def raw_bundle_of(scan: Scan, reconstruction: Reconstruction) -> RawBundle:
     """Return the scan's patterns as the product's ``/raw_data``, positions in the reconstruction's object pixels."""
     indexes = unique_indexes(scan.scan_index, len(scan.scan_index))
-    return RawBundle(scan.diffraction, "amplitude", reconstruction.xcoords, reconstruction.ycoords, indexes)
+    return RawBundle(
+        diffraction=scan.diffraction,
+        unit="amplitude",
+        xcoords=reconstruction.xcoords,
+        ycoords=reconstruction.ycoords,
+        scan_index=indexes,
+        bad_pixels=scan.bad_pixels,
+    )
 
 
 def object_pixel_m(scan: Scan) -> tuple[float, str]:
@@ -86,6 +94,11 @@ def object_pixel_m(scan: Scan) -> tuple[float, str]:
         "detector_pixel_size_m": metadata.detector_pixel_size_m,
     }
     energy, distance, pixel = needed.values()
+    if not metadata.far_field:
+        raise Refused(
+            f"scan {metadata.name} is in the near field and has no object pixel size, which nothing else gives there; "
+            "state object_pixel_size_m in its card."
+        )
     if energy is None or distance is None or pixel is None:
         missing = ", ".join(name for name, stated in needed.items() if stated is None)
         raise Refused(

@@ -13,10 +13,10 @@ from smalti.codecs.product import Product, ProductMetadata
 from smalti.contracts.evidence import quantity_of
 from smalti.errors import Refused
 from smalti.products.compose import unique_indexes, unknown_note
+from smalti.products.finding import Finding
 from smalti.products.frame import to_metres, to_pixels
-from smalti.products.hdf5 import RawBundle, read_product, read_raw_bundle, write_product
+from smalti.products.product_file import RawBundle, read_with_raw, write_product
 from smalti.products.rawdata import RawData, read_rawdata_npz
-from smalti.products.validate import Finding
 
 ASSUMED_OBJECT_PIXEL_M = 5e-8
 
@@ -73,7 +73,8 @@ def export_product_from_rawdata(
     bundle = None
     if include_raw and raw.diff3d is not None:
         unit = _unit(raw.diff3d)
-        bundle = RawBundle(raw.diff3d, unit, raw.xcoords, raw.ycoords, indexes, raw.original_axis_order)
+        order = raw.original_axis_order
+        bundle = RawBundle(raw.diff3d, unit, raw.xcoords, raw.ycoords, indexes, order, raw.bad_pixels)
     return write_product(out_path, product_from_rawdata(raw, meta), bundle)
 
 
@@ -139,30 +140,70 @@ def _unit(patterns: NDArray[Any]) -> str:
     return "counts" if counted else quantity_of(patterns).says or "unknown"
 
 
-def import_product_to_rawdata(in_path: Path) -> RawData:
-    """Read a product as a scan: positions in pixels of its object, patterns where the file carries them.
+@dataclass(frozen=True, eq=False, slots=True)
+class ImportedProduct:
+    """All that a product file holds.
+
+    Attributes:
+        product: what was reconstructed, with its metadata.
+        patterns: what it was reconstructed from, where the file carries it.
+    """
+
+    product: Product
+    patterns: RawBundle | None
+
+    def rawdata(self) -> RawData:
+        """Return it as a scan: positions in pixels of the object.
+
+        Where the file carries patterns, the positions are those that lie with them: they are the pixels themselves,
+        and PtychoPINN writes an object centre that does not lead back to them.
+
+        Raises:
+            Refused: there are several layers or coherent modes, which a scan cannot hold.
+        """
+        product, patterns = self.product, self.patterns
+        layers, coherent = len(product.object), len(product.probe)
+        if layers != 1 or coherent != 1:
+            raise Refused(
+                f"the product has {layers} object layers and {coherent} coherent probe modes, and a scan holds one of "
+                "each; keep it as a product."
+            )
+        probe = product.probe[0]
+        xcoords, ycoords = _pixels(product) if patterns is None else (patterns.xcoords, patterns.ycoords)
+        return RawData(
+            xcoords=xcoords.astype(np.float64),
+            ycoords=ycoords.astype(np.float64),
+            probeGuess=probe[0] if len(probe) == 1 else probe,
+            objectGuess=product.object[0],
+            diff3d=None if patterns is None else patterns.diffraction,
+            scan_index=product.probe_position_indexes if patterns is None else patterns.scan_index,
+            original_axis_order="NHW" if patterns is None else patterns.original_axis_order,
+            bad_pixels=None if patterns is None else patterns.bad_pixels,
+        )
+
+
+def import_product(in_path: Path) -> ImportedProduct:
+    """Read a product file of any Ptychodus from 0.7 on, or of PtychoPINN, with the patterns it carries.
 
     Raises:
         NotFound: there is no such file.
-        Refused: it is no product, or has several layers or coherent modes, which a scan cannot hold.
+        Refused: it is no product, or its parts do not fit.
     """
-    product, bundle = read_product(in_path), read_raw_bundle(in_path)
-    metadata = product.metadata
-    layers, coherent = len(product.object), len(product.probe)
-    if layers != 1 or coherent != 1:
-        raise Refused(
-            f"{in_path} has {layers} object layers and {coherent} coherent probe modes; a scan holds one of each, "
-            "so read it as a product."
-        )
-    height, width = product.object.shape[1:]
-    x_m, y_m = product.probe_position_x_m, product.probe_position_y_m
-    probe = product.probe[0]
-    return RawData(
-        xcoords=to_pixels(x_m, width, metadata.object_pixel_width_m, metadata.object_center_x_m),
-        ycoords=to_pixels(y_m, height, metadata.object_pixel_height_m, metadata.object_center_y_m),
-        probeGuess=probe[0] if len(probe) == 1 else probe,
-        objectGuess=product.object[0],
-        diff3d=None if bundle is None else bundle.diffraction,
-        scan_index=product.probe_position_indexes,
-        original_axis_order="NHW" if bundle is None else bundle.original_axis_order,
+    return ImportedProduct(*read_with_raw(in_path))
+
+
+def import_product_to_rawdata(in_path: Path) -> RawData:
+    """Read a product as a scan; see ``import_product`` and ``ImportedProduct.rawdata``.
+
+    Raises:
+        NotFound, Refused: as those do.
+    """
+    return import_product(in_path).rawdata()
+
+
+def _pixels(product: Product) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    metadata, (height, width) = product.metadata, product.object.shape[1:]
+    return (
+        to_pixels(product.probe_position_x_m, width, metadata.object_pixel_width_m, metadata.object_center_x_m),
+        to_pixels(product.probe_position_y_m, height, metadata.object_pixel_height_m, metadata.object_center_y_m),
     )

@@ -1,7 +1,8 @@
 """Pixels and metres: where a probe stands in the object array, and where that is in the world.
 
-Source: ``ObjectGeometry.map_coordinates_*`` of ptychodus 1.4.0 and later: the object's centre lies at pixel
-(n - 1) / 2 of an n-pixel axis (it lay at n / 2 before), +x is increasing column, +y increasing row.
+Source: ``ObjectGeometry.map_coordinates_*`` of ptychodus 1.6.0 and later: the object's centre lies at pixel
+(n - 1) / 2 of an n-pixel axis, +x is increasing column, +y increasing row. Releases before 1.6 put it at n / 2, and no
+file says which release wrote it: what they reconstructed lies half a pixel from where it is read, as in Ptychodus.
 """
 
 from __future__ import annotations

@@ -1,33 +1,25 @@
-"""A product file as a value: its attributes, datasets and hard links; and that value as an HDF5 file, both ways.
+"""A product file as a value: its attributes, datasets and hard links, whatever form the file has.
 
-Nothing here knows what the names mean. Equal layouts give files of equal bytes.
+Nothing here knows what the names mean.
 """
 
 from __future__ import annotations
 
-import math
-import os
-import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.errors import NotFound, Refused, Unavailable
-
-# What deflate can reach at most (https://zlib.net/zlib_tech.html), and what an object header of 64 kB can hold.
-_LARGEST_RATIO = 1032
-_LARGEST_ATTRIBUTE = 1 << 16
+from smalti.errors import Refused
 
 Attribute = str | bool | int | float | np.generic | NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Dataset:
-    """One array of the file, with its attributes; ``compressed`` writes gzip 4 and shuffle, a chunk a row."""
+    """One array of the file, with its attributes; ``compressed`` asks for a smaller file."""
 
     array: NDArray[Any]
     attrs: Mapping[str, Attribute] = field(default_factory=dict)
@@ -71,114 +63,6 @@ class Layout:
         return float(value.reshape(()))
 
 
-def save_layout(path: Path, layout: Layout) -> None:
-    """Write the file whole or not at all: a temporary file beside it, synced, then renamed over ``path``.
-
-    Raises:
-        Unavailable: the file system did not let the file be written.
-    """
-    import h5py
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-            temporary = Path(folder, path.name)
-            with h5py.File(temporary, "w") as file:
-                _fill(file, layout)
-            _sync(temporary)
-            temporary.replace(path)
-        _sync(path.parent)
-    except OSError as error:
-        raise Unavailable(f"{path} could not be written: {error}; check the folder and its space.") from error
-
-
-def _fill(file: Any, layout: Layout) -> None:
-    _set_attributes(file, layout.attrs)
-    for path, dataset in layout.datasets.items():
-        options: dict[str, Any] = {}
-        if dataset.compressed:
-            rows = (1, *dataset.array.shape[1:])
-            options = {"chunks": rows, "compression": "gzip", "compression_opts": 4, "shuffle": True}
-        # A creation time would make equal files differ.
-        written = file.create_dataset(path, data=_little_endian(dataset.array), track_times=False, **options)
-        _set_attributes(written, dataset.attrs)
-    for name, target in layout.links.items():
-        file[name] = file[target]
-
-
-def _set_attributes(target: Any, attrs: Mapping[str, Attribute]) -> None:
-    for name, value in attrs.items():
-        target.attrs[name] = _little_endian(value) if isinstance(value, np.ndarray) else value
-
-
-def _little_endian(array: NDArray[Any]) -> NDArray[Any]:
-    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def load_layout(path: Path, names: Iterable[str]) -> Layout:
-    """Read the root attributes and those of the named datasets that the file has, wholly into memory.
-
-    Raises:
-        NotFound: there is no such file.
-        Refused: it is no HDF5 file, or a named dataset is no dataset, lies outside the file or cannot be read.
-    """
-    import h5py
-
-    if not path.is_file():
-        raise NotFound(f"there is no file {path}; give the path of an HDF5 product.")
-    try:
-        with h5py.File(path, "r") as file:
-            found = {name: _dataset(file, name, path) for name in names}
-            present = {name: dataset for name, dataset in found.items() if dataset is not None}
-            return Layout(_attributes(file, path), present, source=str(path))
-    except Refused:
-        raise
-    except PermissionError as error:
-        raise Unavailable(f"{path} may not be read: {error}.") from error
-    except (OSError, LookupError, RuntimeError, TypeError, ValueError, MemoryError) as error:
-        raise Refused(f"{path} cannot be read as HDF5: {error}; give a file that is whole.") from error
-
-
-def _dataset(file: Any, name: str, path: Path) -> Dataset | None:
-    """Read one dataset, never from another file: HDF5 follows links and external storage without a word."""
-    import h5py
-
-    parts = name.split("/")
-    for end in range(1, len(parts) + 1):
-        place = "/".join(parts[:end])
-        link = file.get(place, getlink=True)
-        if link is None:
-            return None
-        if not isinstance(link, h5py.HardLink):
-            raise Refused(f"{place} of {path} is a link to another place; copy what it points to into the file.")
-    found = file[name]
-    if not isinstance(found, h5py.Dataset):
-        raise Refused(f"{name} of {path} is no dataset; an array was wanted there.")
-    if found.external or found.is_virtual:
-        raise Refused(f"{name} of {path} keeps its data in another file; copy the data into this one.")
-    if found.dtype.kind not in "iufcb":
-        raise Refused(f"{name} of {path} holds {found.dtype}; numbers were wanted there.")
-    if found.nbytes > _LARGEST_RATIO * path.stat().st_size:
-        raise Refused(f"{name} of {path} claims {found.nbytes} bytes, which a file of that size cannot hold.")
-    return Dataset(np.asarray(found[()]), _attributes(found, path))
-
-
-def _attributes(target: Any, path: Path) -> dict[str, Attribute]:
-    # A damaged shape asks for terabytes, and HDF5 tries.
-    sizes = {name: math.prod(target.attrs.get_id(name).shape or ()) for name in target.attrs}
-    large = [name for name, size in sizes.items() if size > _LARGEST_ATTRIBUTE]
-    if large:
-        raise Refused(f"attribute {large[0]} of {path} claims {sizes[large[0]]} entries; none needs so many.")
-    return {
-        name: value.decode(errors="replace") if isinstance(value, bytes) else value
-        for name, value in target.attrs.items()
-        if isinstance(value, str | bytes | bool | int | float | np.generic | np.ndarray)
-    }
+def little_endian(array: NDArray[Any]) -> NDArray[Any]:
+    """Return the array in C order and little-endian, so that equal arrays are written as equal bytes."""
+    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).reshape(array.shape)

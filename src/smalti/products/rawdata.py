@@ -1,4 +1,4 @@
-"""A scan under PtychoPINN's names, read from its NPZ files."""
+"""A scan under PtychoPINN's names, and its NPZ files."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from smalti.contracts.archive import read_arrays
 from smalti.errors import Refused
+from smalti.products.files import save_layout
+from smalti.products.layout import Dataset, Layout
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -24,6 +26,7 @@ class RawData:
         diff3d: (N, H, W) patterns as recorded, or None when they were left out.
         scan_index: (N,) int64 or None.
         original_axis_order: how ``diff3d`` lay in the file: ``NHW``, ``HNW`` or ``HWN``.
+        bad_pixels: (H, W) bool, True where the detector tells nothing, or None.
     """
 
     xcoords: NDArray[np.float64]
@@ -33,6 +36,28 @@ class RawData:
     diff3d: NDArray[np.generic] | None = None
     scan_index: NDArray[np.int64] | None = None
     original_axis_order: str = "NHW"
+    bad_pixels: NDArray[np.bool_] | None = None
+
+
+def write_rawdata_npz(path: Path, raw: RawData) -> None:
+    """Write a scan under PtychoPINN's keys, whole or not at all; equal scans give equal bytes.
+
+    Raises:
+        Refused: the name of the file does not end in ``.npz``.
+        Unavailable: the file could not be written.
+    """
+    if path.suffix != ".npz":
+        raise Refused(f"{path} would be no NPZ file by its name; let it end in .npz.")
+    arrays = {
+        "diffraction": raw.diff3d,
+        "xcoords": raw.xcoords,
+        "ycoords": raw.ycoords,
+        "probeGuess": raw.probeGuess,
+        "objectGuess": raw.objectGuess,
+        "scan_index": raw.scan_index,
+        "bad_pixels": raw.bad_pixels,
+    }
+    save_layout(path, Layout({}, {key: Dataset(array) for key, array in arrays.items() if array is not None}))
 
 
 def read_rawdata_npz(path: Path, include_diffraction: bool = True) -> RawData:
@@ -62,8 +87,12 @@ def read_rawdata_npz(path: Path, include_diffraction: bool = True) -> RawData:
     scan_index = arrays.get("scan_index")
     if scan_index is not None and (scan_index.shape != (count,) or scan_index.dtype.kind not in "iu"):
         raise Refused(f"{path} has scan_index {scan_index.dtype} {scan_index.shape}; wanted ({count},) integers.")
+    bad = arrays.get("bad_pixels")
+    if bad is not None and (bad.shape != probe.shape[-2:] or not np.isin(bad, (0, 1)).all()):
+        wanted = f"{probe.shape[-2:]} of 0 and 1, where 1 is bad"
+        raise Refused(f"{path} has bad_pixels {bad.dtype} {bad.shape}; wanted {wanted}.")
     diff3d, order = _patterns(arrays, count, probe.shape[-2:], path) if include_diffraction else (None, "NHW")
-    return RawData(xcoords, ycoords, probe, obj, diff3d, scan_index, order)
+    return RawData(xcoords, ycoords, probe, obj, diff3d, scan_index, order, None if bad is None else bad.astype(bool))
 
 
 def _patterns(

@@ -37,7 +37,7 @@ def test_a_contract_is_shown_as_a_page_as_markdown_and_as_json(name: str) -> Non
 def test_the_rules_in_json_say_which_they_are() -> None:
     rules = json.loads(run("show", "scan", "--json").stdout)["rules"]
     assert [rule["rule"] for rule in rules] == [type(rule).__name__ for rule in SCAN.rules]
-    assert [rule["severity"] for rule in rules] == ["error", "error", "warning", "warning"]
+    assert [rule["severity"] for rule in rules] == ["error", "error", "error", "warning", "warning"]
 
 
 def test_a_contract_of_a_file_is_shown(tmp_path: Path) -> None:

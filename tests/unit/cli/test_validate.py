@@ -37,22 +37,22 @@ def good(tmp_path: Path) -> dict[str, Any]:
 
 
 def test_an_accepted_scan_is_described(tmp_path: Path, good: dict[str, Any]) -> None:
-    np.savez(tmp_path / "scan.npz", bad_pixels=np.zeros(3), **good)
+    np.savez(tmp_path / "scan.npz", weather=np.zeros(3), **good)
     result = run(tmp_path / "scan.npz")
     assert result.exit_code == 0
     assert result.stderr == ""
     assert result.stdout.splitlines() == [
-        "scan.npz: accepted, scan/1, 6 patterns of 16 x 16.",
+        "scan.npz: accepted, scan/2, 6 patterns of 16 x 16.",
         "  converted  scan_index: absent, numbered 0 to 5",
-        "  warning    the file: found the arrays bad_pixels, wanted only diffraction, xcoords, ycoords, probeGuess, "
-        "objectGuess, scan_index, Y; nothing reads the others.",
+        "  warning    the file: found the arrays weather, wanted only diffraction, xcoords, ycoords, probeGuess, "
+        "objectGuess, scan_index, Y, bad_pixels; nothing reads the others.",
     ]
 
 
 def test_the_star_is_accepted_with_its_assumptions(star_path: Path) -> None:
     result = run(star_path)
     assert result.exit_code == 0
-    assert "accepted, scan/1, 516 patterns of 128 x 128." in result.stdout
+    assert "accepted, scan/2, 516 patterns of 128 x 128." in result.stdout
     assert result.stdout.count("  assumed    ") == 3
     assert "DC moved from the corner to the centre" in result.stdout
 
@@ -108,8 +108,8 @@ def test_an_unknown_contract_names_the_known_ones(tmp_path: Path) -> None:
     ("name", "contract", "says"),
     [
         ("scan.npz", "table", "scan.npz: the file: found arrays, wanted a table; give a file for the contract table/1"),
-        ("table.csv", "scan", "table.csv: the file: found a table, wanted arrays; give a file for the contract scan/1"),
-        ("table.csv", "product", "table.csv: the file: found a file in the form csv, wanted an HDF5 file"),
+        ("table.csv", "scan", "table.csv: the file: found a table, wanted arrays; give a file for the contract scan/2"),
+        ("table.csv", "product", "table.csv: the file: found a file in the form csv, wanted a product as HDF5 or NPZ"),
     ],
 )
 def test_a_contract_on_something_else_is_told(
@@ -147,7 +147,7 @@ def test_json_says_the_same(tmp_path: Path, good: dict[str, Any]) -> None:
     assert accepted.exit_code == 0
     assert document == {
         "path": str(path),
-        "contract": "scan/1",
+        "contract": "scan/2",
         "accepted": True,
         "reason": None,
         "shape": [6, 16, 16],

@@ -17,7 +17,7 @@ from smalti.datasets.simulators import simulate_scan
 from smalti.errors import Refused
 
 VERSIONS = {
-    "scan/1": "e92557bd6718",
+    "scan/2": "56f7014dbd6e",
     "product/1": "b31f92699e5b",
     "checkpoint/1": "58cef32a5a09",
     "table/1": "8b120a08ac50",

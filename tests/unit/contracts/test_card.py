@@ -42,6 +42,16 @@ def test_a_card_without_directions_leaves_all_to_the_contract() -> None:
 
 
 REFUSED = {
+    "DC of an image": (
+        NEEDED + "reading: {diffraction: {dc: corner}}\nphysics: {far_field: false}\n",
+        "card.value",
+        "corner only in the far field",
+    ),
+    "neither far nor near": (
+        NEEDED + "physics: {far_field: a bit}\n",
+        "card.value",
+        "physics.far_field: found 'a bit', wanted a valid boolean",
+    ),
     "no licence": (
         "name: a\nsource: b\nversion: c\n",
         "card.missing_field",

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from smalti.codecs.scan import Scan
 from smalti.contracts import Card, Outcome, conform
@@ -28,7 +29,7 @@ def test_canonical_keys_need_no_conversion(arrays: Arrays) -> None:
     scan = accepted(outcome)
     assert outcome.violations == ()
     assert scan.metadata.conversions == ()
-    assert (scan.metadata.name, scan.metadata.contract, scan.metadata.object_role) == ("star", "scan/1", "guess")
+    assert (scan.metadata.name, scan.metadata.contract, scan.metadata.object_role) == ("star", "scan/2", "guess")
     assert scan.probe_guess is not None
     assert scan.probe_guess.shape == (1, 16, 16)
     assert [a.dtype for a in (scan.diffraction, scan.xcoords, scan.scan_index)] == ["f4", "f8", "i8"]
@@ -82,7 +83,6 @@ LEGACY: dict[str, tuple[Any, list[str]]] = {
         lambda a: a.update(Y=np.ones((12, 16, 16, 1), "c8")),
         [
             "Y: axes of length 1 dropped, (12, 16, 16, 1) to (12, 16, 16)",
-            "Y: patches of the object, checked and left out",
         ],
     ),
 }
@@ -212,6 +212,98 @@ def test_a_card_that_the_file_contradicts_is_a_violation(
 
 def test_warnings_do_not_reject(arrays: Arrays) -> None:
     arrays["scan_index"][:] = 0
-    outcome = conform({**arrays, "bad_pixels": np.zeros((16, 16), bool)})
+    outcome = conform({**arrays, "dark": np.zeros((16, 16), bool)})
     assert {v.code for v in outcome.violations} == {"scan_index.repeated", "key.unknown"}
     accepted(outcome)
+
+
+@pytest.fixture
+def bad() -> NDArray[np.bool_]:
+    """(16, 16), two bad pixels that no shift maps onto one another."""
+    pixels = np.zeros((16, 16), bool)
+    pixels[3, 9] = pixels[8, 2] = True
+    return pixels
+
+
+@pytest.mark.parametrize("dtype", ["bool", "u1", ">i4", "f8"])
+def test_bad_pixels_are_kept_and_zeros_and_ones_become_truth(arrays: Arrays, bad: Any, dtype: str) -> None:
+    arrays["diffraction"][:, bad] = 0
+    scan = accepted(conform({**arrays, "bad_pixels": bad.astype(dtype)[None]}))
+    assert scan.bad_pixels is not None
+    assert scan.bad_pixels.dtype == bool
+    np.testing.assert_array_equal(scan.bad_pixels, bad)
+    cast = (f"bad_pixels: dtype {np.dtype(dtype)} to bool",) if dtype != "bool" else ()
+    assert scan.metadata.conversions == ("bad_pixels: axes of length 1 dropped, (1, 16, 16) to (16, 16)", *cast)
+    assert accepted(conform(arrays)).bad_pixels is None
+
+
+@pytest.mark.parametrize("junk", [np.nan, np.inf, -1, 65535.0])
+def test_what_a_pattern_holds_at_bad_pixels_tells_nothing(arrays: Arrays, bad: Any, junk: float) -> None:
+    silent = np.where(bad, np.float32(0), arrays["diffraction"])
+    arrays["diffraction"][:, bad] = junk
+    before = arrays["diffraction"].copy()
+    scan = accepted(conform({**arrays, "bad_pixels": bad}))
+    np.testing.assert_array_equal(scan.diffraction, silent)
+    np.testing.assert_array_equal(arrays["diffraction"], before)
+    assert scan.metadata.conversions == ("diffraction: set to 0 at the 2 bad pixels",)
+
+
+def test_bad_pixels_move_with_the_patterns(arrays: Arrays, bad: Any) -> None:
+    centred = accepted(conform({**arrays, "bad_pixels": bad}))
+    moved = {key: np.fft.ifftshift(a, axes=(-2, -1)) for key, a in {**arrays, "bad_pixels": bad}.items() if a.ndim > 1}
+    scan = accepted(conform({**arrays, **moved, "objectGuess": arrays["objectGuess"]}))
+    np.testing.assert_array_equal(scan.diffraction, centred.diffraction)
+    np.testing.assert_array_equal(scan.bad_pixels, bad)
+    assert "bad_pixels: DC moved from the corner to the centre (fftshift)" in scan.metadata.conversions
+
+
+BAD_MASKS = {
+    "every pixel": (np.ones((16, 16), "u1"), "bad_pixels.all_bad", "nothing but bad pixels"),
+    "twos": (np.full((16, 16), 2, "u1"), "array.dtype", "dtype uint8, wanted true or false values"),
+    "halves": (np.full((16, 16), 0.5), "array.dtype", "dtype float64, wanted true or false values"),
+    "other planes": (np.zeros((16, 15), bool), "dimension.mismatch", "W = 15, wanted W = 16 as in diffraction"),
+    "one for each pattern": (np.zeros((12, 16, 16), bool), "array.rank", "wanted shape (H, W)"),
+}
+
+
+@pytest.mark.parametrize(("mask", "code", "says"), BAD_MASKS.values(), ids=BAD_MASKS)
+def test_bad_pixels_that_make_no_sense_are_refused(arrays: Arrays, mask: Any, code: str, says: str) -> None:
+    outcome = conform({**arrays, "bad_pixels": mask})
+    assert outcome.scan is None
+    [violation] = outcome.violations
+    assert violation.code == code
+    assert says in str(violation)
+
+
+@pytest.mark.parametrize("stack", ["first", "last"])
+def test_patches_are_kept_and_move_with_the_patterns(arrays: Arrays, stack: str) -> None:
+    patches = np.random.default_rng(3).normal(size=(12, 16, 16, 2)).view("c16")[..., 0]
+    lying = {"diffraction": arrays["diffraction"], "Y": patches}
+    if stack == "last":
+        lying = {key: np.moveaxis(array, 0, -1) for key, array in lying.items()}
+    scan = accepted(conform({**arrays, **lying}))
+    assert scan.patches is not None
+    assert scan.patches.dtype == np.complex64
+    np.testing.assert_array_equal(scan.patches, patches.astype("c8"))
+    np.testing.assert_array_equal(scan.diffraction, arrays["diffraction"])
+
+
+def test_in_the_near_field_nothing_is_asked_about_dc_and_nothing_moved(arrays: Arrays) -> None:
+    image = np.fft.ifftshift(arrays["diffraction"], axes=(1, 2))
+    scan = accepted(conform({**arrays, "diffraction": image}, card(physics={"far_field": False})))
+    assert not scan.metadata.far_field
+    np.testing.assert_array_equal(scan.diffraction, image)
+    flat = {**arrays, "diffraction": np.full((12, 16, 16), 3, "u2")}
+    assert [v.code for v in conform(flat, card()).violations] == ["diffraction.dc"]
+    assert accepted(conform(flat, card(physics={"far_field": False}))).metadata.conversions[-1].endswith("square root")
+
+
+def test_the_far_field_gives_a_pixel_size_and_the_near_field_does_not(arrays: Arrays) -> None:
+    metres = {key: arrays[key] * 2e-8 for key in ("xcoords", "ycoords")}
+    physics = {"photon_energy_eV": {"value": 8000}, "detector_distance_m": {"value": 2}}
+    physics |= {"detector_pixel_size_m": {"value": 1.239841984332e-6 / 8000 * 2 / (16 * 2e-8)}}
+    reading = {"positions": {"unit": "m"}}
+    far = accepted(conform({**arrays, **metres}, card(reading=reading, physics=physics)))
+    np.testing.assert_allclose(far.xcoords, arrays["xcoords"], rtol=1e-9)
+    near = conform({**arrays, **metres}, card(reading=reading, physics={**physics, "far_field": False}))
+    assert "wanted the size of an object pixel" in str(near.violations[0])

@@ -37,6 +37,7 @@ def test_other_values_are_a_normalised_amplitude_within_the_published_limits(sca
     values[0, 0, 0] = 1
     values = values**200 if scale == "peaked" else values * np.float32(scale)
     assert evidence.quantity_of(values).says == says
+    assert evidence.quantity_of(values, far_field=False).says is None
 
 
 @pytest.mark.parametrize("side", [15, 16])

@@ -13,7 +13,7 @@ from smalti.contracts.quarantine import Quarantine
 from smalti.errors import NotFound, Refused, Unavailable
 
 REPORT: dict[str, Any] = {
-    "contract": "scan/1",
+    "contract": "scan/2",
     "reason": "xcoords: found nothing, wanted one; save it.",
     "violations": [{"severity": "error", "message": "xcoords: found nothing, wanted one; save it."}],
     "judged_at": "2026-01-01T00:00:00.000000+00:00",

@@ -227,6 +227,18 @@ def test_a_card_says_what_moved_and_the_cxi_file_is_accepted(tmp_path: Path) -> 
     assert outcome.scan is not None, outcome.violations
 
 
+@pytest.mark.parametrize("planes", [(), (1,), (12,)])
+def test_a_cxi_mask_says_which_pixels_are_bad(tmp_path: Path, planes: tuple[int, ...]) -> None:
+    path, mask = tmp_path / "scan.cxi", np.zeros((16, 16), "u4")
+    mask[0, :4] = [0x1000, 0x8, 0x1008, 0x80000000]
+    path.write_bytes(cxi(np.ones((12, 3)), ours=False))
+    with h5py.File(path, "a") as file:
+        file["entry_1/instrument_1/detector_1/mask"] = np.broadcast_to(mask, (*planes, 16, 16))
+    bad = read_file(path)["bad_pixels"]
+    assert bad.dtype == bool
+    np.testing.assert_array_equal(np.argwhere(bad), [[0, 1], [0, 2], [0, 3]])
+
+
 def test_bfloat16_is_widened_without_loss(tmp_path: Path) -> None:
     values = np.array([1.0, -2.5, 3e38], "f4")
     data = (values.view("u4") >> 16).astype("<u2").tobytes()

@@ -33,6 +33,7 @@ def product() -> Product:
         loss_epochs=np.arange(5),
         loss_values=np.geomspace(1, 0.1, 5),
         opr_weights=random.normal(size=(9, 2)),
+        probe_photon_counts=random.uniform(1e5, 1e6, 9),
         metadata=ProductMetadata(
             name="Stern α",
             comments="two lines\nof words",

@@ -73,6 +73,23 @@ def test_no_pixel_size_is_refused_with_what_the_card_must_state(scan: Scan, reco
         product_from_reconstruction(bare, reconstruction, "run")
 
 
+def test_the_near_field_needs_a_stated_pixel_and_stays_the_near_field(
+    scan: Scan, reconstruction: Reconstruction
+) -> None:
+    near = replace(scan, metadata=scan.metadata.model_copy(update={"far_field": False}))
+    with pytest.raises(Refused, match="star is in the near field and has no object pixel size"):
+        product_from_reconstruction(near, reconstruction, "run")
+    known = stating(near, object_pixel_size_m=Stated(value=1e-7))
+    assert product_from_reconstruction(known, reconstruction, "run").metadata.far_field is False
+    assert product_from_reconstruction(scan, reconstruction, "run").metadata.far_field is True
+
+
+def test_bad_pixels_travel_with_the_patterns(scan: Scan, reconstruction: Reconstruction) -> None:
+    bad = np.eye(8, dtype=bool)
+    assert raw_bundle_of(scan, reconstruction).bad_pixels is None
+    np.testing.assert_array_equal(raw_bundle_of(replace(scan, bad_pixels=bad), reconstruction).bad_pixels, bad)
+
+
 def test_pattern_numbers_are_kept_when_unique_and_counted_when_not(scan: Scan, reconstruction: Reconstruction) -> None:
     assert product_from_reconstruction(scan, reconstruction, "run").probe_position_indexes.tolist() == [7, 5, 6, 4]
     zeros = replace(scan, scan_index=np.zeros(4, np.int64))

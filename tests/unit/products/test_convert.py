@@ -15,11 +15,14 @@ from smalti.errors import NotFound, Refused
 from smalti.products import (
     ExportMeta,
     export_npz,
+    export_product_from_rawdata,
+    import_product,
     import_product_to_rawdata,
     read_product,
     read_raw_bundle,
     validate_product,
     write_product,
+    write_rawdata_npz,
 )
 
 Arrays = dict[str, Any]
@@ -106,6 +109,14 @@ def test_a_unique_scan_index_is_kept(convert: Callable[..., tuple[Any, Path]], a
     assert read_product(convert()[1]).probe_position_indexes.tolist() == [4, 3, 2, 1, 0]
 
 
+def test_bad_pixels_travel_with_the_patterns(convert: Callable[..., tuple[Any, Path]], arrays: Arrays) -> None:
+    arrays["bad_pixels"] = np.eye(16, dtype="u1")
+    raw = import_product_to_rawdata(convert()[1])
+    assert raw.bad_pixels is not None
+    assert raw.bad_pixels.dtype == bool
+    np.testing.assert_array_equal(raw.bad_pixels, np.eye(16, dtype=bool))
+
+
 def test_patterns_travel_with_their_unit_or_stay_at_home(convert: Callable[..., tuple[Any, Path]]) -> None:
     with h5py.File(convert()[1]) as file:
         assert file["raw_data/diffraction"].attrs["unit"] == "counts"
@@ -151,6 +162,8 @@ def test_patterns_are_not_wanted_when_they_stay_at_home(
         ("xcoords", np.full(5, np.nan), "NaN or infinity"),
         ("xcoords", np.full(5, 5e-6 * 1e9), "object of 70 px"),
         ("scan_index", np.zeros(5), "scan_index float64"),
+        ("bad_pixels", np.full((16, 16), 2), "bad_pixels int64"),
+        ("bad_pixels", np.zeros((5, 16, 16), bool), r"bad_pixels bool \(5, 16, 16\)"),
         ("xcoords", np.array([{}], dtype=object), "pickle"),
     ],
 )
@@ -176,6 +189,33 @@ def test_layers_and_coherent_modes_do_not_fit_a_scan(tmp_path: Path, product: Pr
     write_product(tmp_path / "p.h5", product)
     with pytest.raises(Refused, match="2 object layers and 2 coherent probe modes"):
         import_product_to_rawdata(tmp_path / "p.h5")
+
+
+@pytest.mark.parametrize("include", [True, False])
+def test_raw_data_comes_back_whether_or_not_its_patterns_travelled(
+    convert: Callable[..., tuple[Any, Path]], arrays: Arrays, include: bool
+) -> None:
+    arrays["scan_index"] = np.array([4, 3, 2, 1, 0])
+    _, path = convert(include=include)
+    whole = import_product(path)
+    raw = whole.rawdata()
+    assert (whole.patterns is None) == (raw.diff3d is None) == (not include)
+    np.testing.assert_allclose(raw.ycoords, arrays["ycoords"], atol=1e-10)
+    np.testing.assert_array_equal(raw.scan_index, arrays["scan_index"])
+    export_product_from_rawdata(raw=raw, out_path=path.with_name("again.h5"), meta=KNOWN, include_raw=include)
+    again = read_product(path.with_name("again.h5"))
+    np.testing.assert_allclose(again.probe_position_x_m, whole.product.probe_position_x_m, rtol=1e-12)
+
+
+def test_modes_come_back_as_modes(convert: Callable[..., tuple[Any, Path]], arrays: Arrays, tmp_path: Path) -> None:
+    arrays["probeGuess"] = np.ones((3, 16, 16), np.complex64)
+    raw = import_product_to_rawdata(convert()[1])
+    assert raw.probeGuess.shape == (3, 16, 16)
+    write_rawdata_npz(tmp_path / "back.npz", raw)
+    write_rawdata_npz(tmp_path / "again.npz", raw)
+    assert (tmp_path / "back.npz").read_bytes() == (tmp_path / "again.npz").read_bytes()
+    with pytest.raises(Refused, match=r"back\.h5 would be no NPZ file"):
+        write_rawdata_npz(tmp_path / "back.h5", raw)
 
 
 @pytest.mark.parametrize(

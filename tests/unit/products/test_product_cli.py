@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from smalti import open_store
 from smalti.cli.product import app
-from smalti.products import read_product
+from smalti.codecs.product import Product
+from smalti.products import read_product, validate_product, write_product
 
 
 @pytest.fixture
@@ -109,9 +111,96 @@ def test_validate_accepts_what_export_wrote_and_rejects_what_was_broken(npz: Pat
 
 
 def test_validate_rejects_what_is_no_product(npz: Path) -> None:
-    result = CliRunner().invoke(app, ["validate", str(npz)])
+    scan = CliRunner().invoke(app, ["validate", str(npz)])
+    assert scan.exit_code == 1
+    assert "error: probe_position_x_m is missing; wanted: this dataset [missing]" in scan.stdout
+    array = npz.with_name("array.npy")
+    np.save(array, np.ones(3))
+    result = CliRunner().invoke(app, ["validate", str(array)])
     assert result.exit_code == 1
-    assert "wanted an HDF5 file" in result.stderr
+    assert "found a file in the form npy, wanted a product as HDF5 or NPZ" in result.stderr
+
+
+def imported(product: Path, *flags: str):
+    return CliRunner().invoke(app, ["import", str(product), *flags])
+
+
+@pytest.mark.parametrize("form", [".h5", ".hdf5", ".npz"])
+def test_a_scan_exported_is_imported_as_it_was(npz: Path, form: str) -> None:
+    numbers = ("--object-pixel-size-m", "3e-8", "--object-center-x-m", "1e-3", "--probe-energy-eV", "8000")
+    assert export(npz, *numbers, output=f"p{form}").exit_code == 0
+    result = imported(npz.parent / f"p{form}", "--output-npz", str(npz.parent / "back.npz"))
+    assert (result.exit_code, result.stdout) == (0, f"{npz.parent / 'back.npz'}\n"), result.stderr
+    assert "warning: detector_object_distance_m is 0, which says unknown" in result.stderr
+    with np.load(npz) as before, np.load(npz.parent / "back.npz") as after:
+        assert set(after) == {*before, "scan_index"}
+        for key in before:
+            np.testing.assert_array_equal(after[key], before[key], err_msg=key)
+
+
+@pytest.mark.parametrize("form", [".h5", ".npz"])
+def test_the_store_keeps_all_of_a_product(npz: Path, product: Product, form: str) -> None:
+    path, place = npz.parent / f"p{form}", str(npz.parent / "store")
+    write_product(path, product)
+    result = imported(path, "--store", place, "--json")
+    assert result.exit_code == 0, result.stderr
+    document = json.loads(result.stdout)
+    assert (document["npz"], list(document["stored"]), document["findings"]) == (None, ["product/p"], [])
+    stored = open_store(place).get("product/p")
+    assert stored.metadata == product.metadata
+    assert stored.contract == "product/1"
+    np.testing.assert_array_equal(stored.opr_weights, product.opr_weights)
+    np.testing.assert_array_equal(stored.probe_photon_counts, product.probe_photon_counts)
+    write_product(npz.parent / f"again{form}", stored)
+    assert (npz.parent / f"again{form}").read_bytes() == path.read_bytes()
+
+
+def test_the_store_keeps_the_patterns_beside_the_product(npz: Path) -> None:
+    export(npz)
+    path, place = npz.parent / "out" / "p.h5", str(npz.parent / "store")
+    flags = ("--store", place, "--name", "star", "--output-npz", str(npz.parent / "back.npz"))
+    result = imported(path, *flags)
+    assert [line.split()[-1] for line in result.stdout.splitlines()] == [flags[-1], "star", "star/raw_data"]
+    store = open_store(place)
+    np.testing.assert_array_equal(store.get("star/raw_data")["diffraction"], np.ones((3, 8, 8), np.float32))
+    assert store.open("star/raw_data").attrs == {"unit": "amplitude", "original_axis_order": "NHW"}
+
+
+def test_what_an_npz_cannot_tell_is_refused_and_nothing_is_written(npz: Path, product: Product) -> None:
+    write_product(npz.parent / "p.h5", product)
+    result = imported(npz.parent / "p.h5", "--output-npz", str(npz.parent / "back.npz"))
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert "2 object layers and 2 coherent probe modes, and a scan holds one of each; keep it" in result.stderr
+    assert not (npz.parent / "back.npz").exists()
+    broken = imported(npz, "--output-npz", str(npz.parent / "back.npz"))
+    assert broken.exit_code == 3
+    assert "probe_position_indexes is missing" in broken.stderr
+    assert imported(npz.parent / "p.h5", "--output-npz", "back.txt").exit_code == 2
+    assert imported(npz.parent / "absent.h5").exit_code == 2
+
+
+def test_a_broken_frame_is_told_and_imported_all_the_same(npz: Path) -> None:
+    export(npz)
+    path = npz.parent / "out" / "p.h5"
+    with h5py.File(path, "r+") as file:  # as PtychoPINN leaves it
+        file["object"].attrs["center_x_m"] = file["object"].attrs["center_y_m"] = 0.0
+        file["probe_position_indexes"][:] = 0
+    result = imported(path, "--output-npz", str(npz.parent / "back.npz"), "--store", str(npz.parent / "store"))
+    assert result.exit_code == 0
+    assert open_store(str(npz.parent / "store")).get("product/p").contract == ""
+    assert "error: probe_position_indexes holds 1 different numbers for 3 positions" in result.stderr
+    with np.load(npz.parent / "back.npz") as after:
+        np.testing.assert_allclose(after["xcoords"], [10.0, 14.0, 18.0])
+
+
+def test_an_npz_product_is_judged_like_an_hdf5_one(npz: Path) -> None:
+    export(npz, output="p.npz")
+    path = npz.parent / "p.npz"
+    result = CliRunner().invoke(app, ["validate", str(path), "--json"])
+    assert result.exit_code == 0
+    assert [finding["code"] for finding in json.loads(result.stdout)["findings"]] == [
+        finding.code for finding in validate_product(path)
+    ]
 
 
 def test_the_command_line_loads_no_heavy_library() -> None:

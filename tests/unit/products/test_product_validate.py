@@ -11,8 +11,8 @@ import pytest
 from smalti.codecs.product import Product
 from smalti.errors import Refused
 from smalti.products import RawBundle
-from smalti.products.hdf5 import layout_of
 from smalti.products.layout import Dataset, Layout
+from smalti.products.product_file import layout_of
 from smalti.products.validate import findings
 
 
@@ -39,6 +39,19 @@ def without(name: str) -> Callable[[Layout], Layout]:
         attrs = {key: value for key, value in layout.attrs.items() if key != name}
         datasets: dict[str, Dataset] = {key: value for key, value in layout.datasets.items() if key != name}
         return replace(layout, attrs=attrs, datasets=datasets)
+
+    return apply
+
+
+def at_a_scale_of(factor: float) -> Callable[[Layout], Layout]:
+    """Bring every position nearer to the object's centre."""
+
+    def apply(layout: Layout) -> Layout:
+        for letter in "xy":
+            center_m = layout.number(f"center_{letter}_m", on="object") or 0.0
+            shrink = with_array(f"probe_position_{letter}_m", lambda a, c=center_m: c + factor * (a - c))
+            layout = shrink(layout)
+        return layout
 
     return apply
 
@@ -79,6 +92,17 @@ FAULTS = [
     (with_attr("polarization", "linear"), "warning", "polarization", "polarization"),
     (without("loss_epochs"), "warning", "losses-ignored", "loss_values"),
     (without("opr_weights"), "warning", "opr-attribute", "opr_weights"),
+    (with_array("opr_weights", lambda a: a + 1), "error", "names-disagree", "opr_weights"),
+    (with_array("probe_photon_counts", lambda a: -a), "error", "negative", "probe_photon_counts"),
+    (with_array("probe_photon_counts", lambda a: a[1:]), "error", "lengths", "probe_photon_counts"),
+    (with_array("object_layer_spacing_m", lambda a: a * np.nan), "error", "not-finite", "object_layer_spacing_m"),
+    (with_attr("photon_energy_eV", 8.8), "warning", "implausible", "photon_energy_eV"),
+    (with_attr("photon_energy_eV", 8.8e6), "warning", "implausible", "photon_energy_eV"),
+    (with_attr("detector_object_distance_m", 1.9e3), "warning", "implausible", "detector_object_distance_m"),
+    (with_attr("pixel_width_m", 0.04, "probe"), "warning", "implausible", "probe.pixel_width_m"),
+    (with_attr("pixel_width_m", 4e-14, "object"), "warning", "implausible", "object.pixel_width_m"),
+    (at_a_scale_of(1e-4), "warning", "no-spread", "probe_position_x_m and probe_position_y_m"),
+    (with_array("raw_data/bad_pixels", lambda a: a[1:]), "error", "lengths", "raw_data/bad_pixels"),
     (with_array("raw_data/xcoords", lambda a: a + 0.5), "error", "raw-frame", "raw_data/xcoords"),
     (with_array("raw_data/diffraction", lambda a: a[:-1]), "error", "lengths", "raw_data/diffraction"),
     (with_array("raw_data/diffraction", lambda a: a[0]), "error", "dimensions", "raw_data/diffraction"),
@@ -89,7 +113,8 @@ FAULTS = [
 def layout(product: Product) -> Layout:
     x, y = np.meshgrid([11.5, 21.5, 31.5], [9.5, 19.5, 29.5])
     patterns = np.ones((9, 12, 12), np.uint16)
-    return layout_of(product, RawBundle(patterns, "counts", x.ravel(), y.ravel(), np.arange(9)))
+    bad = np.eye(12, dtype=bool)
+    return layout_of(product, RawBundle(patterns, "counts", x.ravel(), y.ravel(), np.arange(9), bad_pixels=bad))
 
 
 def test_a_sound_layout_has_no_finding(layout: Layout) -> None:

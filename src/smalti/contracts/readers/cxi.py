@@ -29,7 +29,9 @@ _PLACES = {
     "photon_energy_eV": ("instrument_1/source_1/energy", "instrument_1/beam_1/energy"),
     "detector_distance_m": ("instrument_1/detector_1/distance",),
     "detector_pixel_size_m": ("instrument_1/detector_1/x_pixel_size",),
+    "bad_pixels": ("instrument_1/detector_1/mask",),
 }
+_HAS_SIGNAL = 0x1000  # the one bit of a CXI mask that speaks well of a pixel
 # Ptychodus keeps its probe and object as images, and leaves a group of its own beside them.
 _PTYCHODUS = {"probeGuess": ("image_1/data",), "objectGuess": ("image_2/data",)}
 _METRES = {"m": 1.0, "meter": 1.0, "metre": 1.0, "mm": 1e-3, "um": 1e-6, "µm": 1e-6, "micron": 1e-6, "nm": 1e-9}
@@ -67,6 +69,8 @@ def arrays(read: Arrays, found: Survey, source: Source) -> Arrays:
     """
     where = paths(found)
     converted = {name: _in_unit(name, array, where[name], found, source) for name, array in read.items()}
+    if "bad_pixels" in converted:
+        converted["bad_pixels"] = _bad_pixels(converted["bad_pixels"], where["bad_pixels"], source)
     translation = converted.pop("translation", None)
     if translation is None:
         return converted
@@ -76,6 +80,17 @@ def arrays(read: Arrays, found: Survey, source: Source) -> Arrays:
         raise source.refuse("array.rank", place, shape, "shape (N, 3), in m", remedy)
     across = translation[:, :2].astype(np.float64)
     return {**converted, "positions_if_probe_moved": across, "positions_if_sample_moved": -across}
+
+
+def _bad_pixels(mask: NDArray[Any], path: str, source: Source) -> NDArray[Any]:
+    """Return where a mask of bit fields is bad; one mask for each pattern must say the same of all of them."""
+    while mask.ndim > 2 and len(mask) and (mask == mask[0]).all():
+        mask = mask[0]
+    if mask.ndim != 2 or mask.dtype.kind not in "iub":
+        shape, wanted = f"{mask.dtype} of shape {mask.shape}", "one (H, W) bit field for all patterns"
+        remedy = "save the pixels that are bad in any pattern as one mask, or none"
+        raise source.refuse("array.rank", f"dataset {path}", shape, wanted, remedy)
+    return np.asarray((mask != 0) & (mask != _HAS_SIGNAL))
 
 
 def _in_unit(name: str, array: NDArray[Any], path: str, found: Survey, source: Source) -> NDArray[Any]:

@@ -184,5 +184,9 @@ CASES = {
     "CXI without patterns": cxi(lambda entry: entry.pop("instrument_1"), "diffraction"),
     "CXI with a link out": cxi(external_link("data_1/data", "other.h5"), "other.h5"),
     "CXI with a link to nothing": cxi(soft("data_1/data", "/entry_9/data"), "where there is nothing"),
+    "CXI with a mask for each pattern": cxi(
+        dataset("instrument_1/detector_1/mask", np.eye(12).reshape(12, 3, 4).astype("u4")), "one (H, W) bit field"
+    ),
+    "CXI with a mask of fractions": cxi(dataset("instrument_1/detector_1/mask", np.eye(16) / 2), "one (H, W) bit"),
     "CXI with text for energy": cxi(dataset("instrument_1/source_1/energy", "8 keV"), "plain numbers"),
 }  # fmt: skip

@@ -1,12 +1,14 @@
-"""A product written is the product read, the same bytes every time, and old files still open."""
+"""A product written is the product read, in either form the same bytes every time; old HDF5 files still open."""
 
 from __future__ import annotations
 
 import hashlib
 import subprocess
 import sys
+import zipfile
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -16,13 +18,16 @@ from hypothesis import strategies as st
 
 from smalti.codecs.product import Product
 from smalti.errors import NotFound, Refused, Unavailable
-from smalti.products import RawBundle, read_product, read_raw_bundle, validate_product, write_product
+from smalti.products import RawBundle, import_product, read_product, read_raw_bundle, validate_product, write_product
+from smalti.products.files import load_layout, save_layout
 from smalti.products.frame import to_metres, to_pixels
+from smalti.products.layout import Dataset, Layout
+from smalti.products.product_file import layout_of
 
 
 def assert_equal(left: Product, right: Product) -> None:
     assert left.metadata == right.metadata
-    for name in (field.name for field in fields(Product) if field.name != "metadata"):
+    for name in (field.name for field in fields(Product) if field.name not in ("metadata", "contract")):
         ours, theirs = getattr(left, name), getattr(right, name)
         assert (ours is None) == (theirs is None), name
         if ours is not None:
@@ -40,36 +45,52 @@ def bundle_of(product: Product) -> RawBundle:
         ycoords=to_pixels(product.probe_position_y_m, height, pixel_m, metadata.object_center_y_m),
         scan_index=product.probe_position_indexes,
         original_axis_order="HWN",
+        bad_pixels=np.eye(12, dtype=bool),
     )
 
 
-@pytest.mark.parametrize("opr", [True, False])
-def test_a_product_written_is_the_product_read(tmp_path: Path, product: Product, opr: bool) -> None:
-    wanted = product if opr else replace(product, probe=product.probe[:1], opr_weights=None)
-    write_product(tmp_path / "new" / "p.h5", wanted)
-    assert_equal(read_product(tmp_path / "new" / "p.h5"), wanted)
+forms = pytest.mark.parametrize("form", [".h5", ".hdf5", ".npz"])
 
 
-def test_a_sound_product_has_no_finding(tmp_path: Path, product: Product) -> None:
-    assert write_product(tmp_path / "p.h5", product, bundle_of(product)) == ()
-    assert validate_product(tmp_path / "p.h5") == ()
+@forms
+@pytest.mark.parametrize("rich", [True, False])
+def test_a_product_written_is_the_product_read(tmp_path: Path, product: Product, rich: bool, form: str) -> None:
+    plain = replace(product, probe=product.probe[:1], opr_weights=None, probe_photon_counts=None)
+    wanted = product if rich else plain
+    write_product(tmp_path / "new" / f"p{form}", wanted)
+    assert_equal(read_product(tmp_path / "new" / f"p{form}"), wanted)
 
 
-def test_equal_products_are_equal_bytes_in_any_process(tmp_path: Path, product: Product) -> None:
+@forms
+def test_a_sound_product_has_no_finding(tmp_path: Path, product: Product, form: str) -> None:
+    assert write_product(tmp_path / f"p{form}", product, bundle_of(product)) == ()
+    assert validate_product(tmp_path / f"p{form}") == ()
+
+
+@forms
+def test_equal_products_are_equal_bytes_in_any_process(tmp_path: Path, product: Product, form: str) -> None:
     again = replace(product, probe=np.asfortranarray(product.probe), object=product.object.astype(">c8"))
-    write_product(tmp_path / "a.h5", product, bundle_of(product))
-    write_product(tmp_path / "b.h5", again, bundle_of(product))
+    a, b, c = (tmp_path / f"{name}{form}" for name in "abc")
+    write_product(a, product, bundle_of(product))
+    write_product(b, again, bundle_of(product))
     code = (
         "import sys; from pathlib import Path; from smalti.products import *; a, b = map(Path, sys.argv[1:]);"
         "write_product(b, read_product(a), read_raw_bundle(a))"
     )
-    subprocess.run([sys.executable, "-c", code, tmp_path / "a.h5", tmp_path / "c.h5"], check=True)
-    digests = {hashlib.sha256((tmp_path / f"{n}.h5").read_bytes()).hexdigest() for n in "abc"}
-    assert len(digests) == 1
-    with h5py.File(tmp_path / "a.h5") as file:  # a time of writing would make them differ a second later
-        names: list[str] = []
+    subprocess.run([sys.executable, "-c", code, a, c], check=True)
+    assert len({hashlib.sha256(path.read_bytes()).hexdigest() for path in (a, b, c)}) == 1
+    assert times_of_writing(a) <= {0, (1980, 1, 1, 0, 0, 0)}
+
+
+def times_of_writing(path: Path) -> set[Any]:
+    """Return the times that a file states; were there any, equal files would differ a second later."""
+    if path.suffix == ".npz":
+        with zipfile.ZipFile(path) as archive:
+            return {member.date_time for member in archive.infolist()}
+    names: list[str] = []
+    with h5py.File(path) as file:
         file.visit(names.append)
-        assert {h5py.h5g.get_objinfo(file.id, name.encode()).mtime for name in names} == {0}
+        return {h5py.h5g.get_objinfo(file.id, name.encode()).mtime for name in names}
 
 
 def test_the_file_speaks_to_old_and_new_releases(tmp_path: Path, product: Product) -> None:
@@ -83,42 +104,58 @@ def test_the_file_speaks_to_old_and_new_releases(tmp_path: Path, product: Produc
         assert file["object"].ndim == 3
 
 
-def test_opr_weights_too_large_for_an_attribute_are_a_dataset_only(tmp_path: Path, product: Product) -> None:
+def test_opr_weights_too_large_for_a_header_are_an_attribute_too(tmp_path: Path, product: Product) -> None:
     many = 5000
     large = replace(
         product,
         probe_position_x_m=np.full(many, product.metadata.object_center_x_m),
         probe_position_y_m=np.full(many, product.metadata.object_center_y_m),
         probe_position_indexes=np.arange(many),
-        opr_weights=np.ones((many, 2)),
+        opr_weights=np.random.default_rng(0).normal(size=(many, 2)),
+        probe_photon_counts=None,
     )
-    write_product(tmp_path / "p.h5", large)
-    with h5py.File(tmp_path / "p.h5") as file:
-        assert "opr_weights" not in file["probe"].attrs
+    for name in ("p.h5", "again.h5"):
+        write_product(tmp_path / name, large)
+    with h5py.File(tmp_path / "p.h5", "r+") as file:
+        np.testing.assert_array_equal(file["probe"].attrs["opr_weights"], large.opr_weights)
     assert_equal(read_product(tmp_path / "p.h5"), large)
+    assert (tmp_path / "p.h5").read_bytes() == (tmp_path / "again.h5").read_bytes()
+    assert validate_product(tmp_path / "p.h5")[0].code == "no-spread"
 
 
-def test_unknown_is_written_as_zero_and_read_as_unknown(tmp_path: Path, product: Product) -> None:
+@forms
+def test_unknown_is_written_as_zero_and_read_as_unknown(tmp_path: Path, product: Product, form: str) -> None:
     names = ("photon_energy_eV", "detector_object_distance_m", "tomography_angle_deg")
     unknown = replace(product, metadata=product.metadata.model_copy(update=dict.fromkeys(names)))
-    warnings = write_product(tmp_path / "p.h5", unknown)
+    path = tmp_path / f"p{form}"
+    warnings = write_product(path, unknown)
     assert [finding.place for finding in warnings] == ["detector_object_distance_m", "photon_energy_eV"]
-    with h5py.File(tmp_path / "p.h5", "r+") as file:
-        assert [file.attrs[name] for name in names] == [0.0, 0.0, 0.0]
-    assert_equal(read_product(tmp_path / "p.h5"), unknown)
+    assert [load_layout(path, ()).attrs[name] for name in names] == [0.0, 0.0, 0.0]
+    assert_equal(read_product(path), unknown)
 
 
-def test_a_raw_bundle_written_is_the_bundle_read_and_links_cost_nothing(tmp_path: Path, product: Product) -> None:
-    bundle = bundle_of(product)
-    write_product(tmp_path / "p.h5", product, bundle)
-    read = read_raw_bundle(tmp_path / "p.h5")
+@forms
+@pytest.mark.parametrize("bad", [True, False])
+def test_a_raw_bundle_written_is_the_bundle_read(tmp_path: Path, product: Product, form: str, bad: bool) -> None:
+    bundle = bundle_of(product) if bad else replace(bundle_of(product), bad_pixels=None)
+    write_product(tmp_path / f"p{form}", product, bundle)
+    read = read_raw_bundle(tmp_path / f"p{form}")
     assert read is not None
     for field in fields(RawBundle):
         np.testing.assert_array_equal(getattr(read, field.name), getattr(bundle, field.name))
     assert read.diffraction.dtype == np.uint16
+    whole = import_product(tmp_path / f"p{form}")
+    assert whole.patterns is not None
+    np.testing.assert_array_equal(whole.patterns.diffraction, bundle.diffraction)
+    assert_equal(whole.product, product)
+
+
+def test_links_to_the_guesses_cost_nothing(tmp_path: Path, product: Product) -> None:
+    write_product(tmp_path / "p.h5", product, bundle_of(product))
     with h5py.File(tmp_path / "p.h5") as file:
         assert file["raw_data/probeGuess"] == file["probe"]
         assert file["raw_data/objectGuess"] == file["object"]
+        assert (file.attrs["format_id"], file.attrs["format_version"]) == ("ptychodus.product.hdf5", "1.0")
         assert (file.attrs["bundle_version"], file.attrs["contains_raw_data"]) == ("1.0", 1)
         assert file["raw_data/diffraction"].attrs["axis_canonical"] == "NHW"
 
@@ -126,6 +163,19 @@ def test_a_raw_bundle_written_is_the_bundle_read_and_links_cost_nothing(tmp_path
 def test_a_product_without_patterns_has_no_bundle(tmp_path: Path, product: Product) -> None:
     write_product(tmp_path / "p.h5", product)
     assert read_raw_bundle(tmp_path / "p.h5") is None
+
+
+def test_a_name_that_says_no_form_is_refused(tmp_path: Path, product: Product) -> None:
+    with pytest.raises(Refused, match=r"p\.mat would be a product of unknown form; let its name end in \.h5 or"):
+        write_product(tmp_path / "p.mat", product)
+    assert list(tmp_path.iterdir()) == []
+
+
+@forms
+def test_the_content_of_a_file_decides_how_it_is_read(tmp_path: Path, product: Product, form: str) -> None:
+    write_product(tmp_path / f"p{form}", product)
+    renamed = (tmp_path / f"p{form}").rename(tmp_path / "p.product")
+    assert_equal(read_product(renamed), product)
 
 
 def test_a_broken_product_is_not_written(tmp_path: Path, product: Product) -> None:
@@ -157,6 +207,35 @@ def test_ptychopinn_and_1_0_names_are_read(tmp_path: Path, product: Product) -> 
     assert {finding.code for finding in validate_product(path)} == {"old-name", "losses-ignored", "opr-attribute"}
 
 
+@pytest.mark.parametrize("outermost", [[], [0.0], [np.inf]])
+@pytest.mark.parametrize("form", [".h5", ".npz"])
+def test_0_7_names_are_read_and_nothing_of_them_is_lost(
+    tmp_path: Path, product: Product, form: str, outermost: list[float]
+) -> None:
+    metadata = product.metadata.model_copy(
+        update={"probe_photon_count": None, "mass_attenuation_m2_per_kg": None, "tomography_angle_deg": None,
+                "tilt_angle_deg": None, "polarization": None, "probe_photons_per_s": 3e7}
+    )  # fmt: skip
+    wanted = replace(product, metadata=metadata, probe=product.probe[:1], opr_weights=None, probe_photon_counts=None)
+    layout = layout_of(wanted)
+    kept = (
+        "name",
+        "comments",
+        "detector_object_distance_m",
+        "probe_energy_eV",
+        "probe_photons_per_s",
+        "exposure_time_s",
+    )
+    distance = Dataset(np.array([1e-6, *outermost]))
+    datasets = {name: value for name, value in layout.datasets.items() if not name.startswith(("loss", "object_layer"))}
+    datasets["object_layer_distance_m"] = distance
+    save_layout(tmp_path / f"p{form}", Layout({name: layout.attrs[name] for name in kept}, datasets))
+    assert_equal(read_product(tmp_path / f"p{form}"), wanted)
+    write_product(tmp_path / f"today{form}", read_product(tmp_path / f"p{form}"))
+    assert_equal(read_product(tmp_path / f"today{form}"), wanted)
+    assert not [finding for finding in validate_product(tmp_path / f"p{form}") if finding.severity == "error"]
+
+
 def test_flat_arrays_and_missing_options_are_read(tmp_path: Path) -> None:
     path = tmp_path / "p.h5"
     with h5py.File(path, "w") as file:
@@ -186,6 +265,35 @@ def test_what_is_no_product_is_refused_with_its_faults(tmp_path: Path) -> None:
         read_product(tmp_path / "empty.h5")
 
 
+@pytest.mark.parametrize(
+    ("key", "array", "says"),
+    [
+        ("probe", np.array([{}], dtype=object), "pickle"),
+        ("probe", np.array(["text"]), "probe of .* holds <U4; numbers were wanted there"),
+        ("photon_energy_eV", np.array(["text"]), "photon_energy_eV of .* is 'text'; write it as one number"),
+        ("object_center_x_m", np.ones(2), r"object.center_x_m of .* is array\(\[1., 1.\]\)"),
+        ("object", np.ones((1, 40, 44)), "object holds float64; wanted: complex numbers"),
+    ],
+)
+def test_an_archive_that_is_no_product_is_refused(
+    tmp_path: Path, product: Product, key: str, array: Any, says: str
+) -> None:
+    write_product(tmp_path / "p.npz", product)
+    with np.load(tmp_path / "p.npz") as file:
+        arrays = dict(file)
+    np.savez(tmp_path / "p.npz", **{**arrays, key: array})
+    with pytest.raises(Refused, match=says):
+        read_product(tmp_path / "p.npz")
+
+
+def test_numbers_in_arrays_of_one_are_numbers(tmp_path: Path, product: Product) -> None:
+    write_product(tmp_path / "p.npz", product)
+    with np.load(tmp_path / "p.npz") as file:
+        arrays = {name: array.reshape(1) if array.ndim == 0 else array for name, array in file.items()}
+    np.savez(tmp_path / "p.npz", **arrays)
+    assert_equal(read_product(tmp_path / "p.npz"), product)
+
+
 @pytest.mark.parametrize("kind", ["external link", "soft link", "external storage", "virtual", "group"])
 def test_data_from_another_file_is_never_read(tmp_path: Path, product: Product, kind: str) -> None:
     path, secret = tmp_path / "p.h5", tmp_path / "secret.h5"
@@ -209,13 +317,14 @@ def test_data_from_another_file_is_never_read(tmp_path: Path, product: Product, 
         read_product(path)
 
 
-def test_a_file_cut_short_is_refused_wherever_it_is_cut(tmp_path: Path, product: Product) -> None:
-    write_product(tmp_path / "p.h5", product)
-    whole = (tmp_path / "p.h5").read_bytes()
+@pytest.mark.parametrize(("form", "says"), [(".h5", "cannot be read as HDF5"), (".npz", "a whole|cannot be read")])
+def test_a_file_cut_short_is_refused_wherever_it_is_cut(tmp_path: Path, product: Product, form: str, says: str) -> None:
+    write_product(tmp_path / f"p{form}", product)
+    whole = (tmp_path / f"p{form}").read_bytes()
     for length in range(0, len(whole), 509):
-        (tmp_path / "cut.h5").write_bytes(whole[:length])
-        with pytest.raises(Refused, match="cannot be read as HDF5"):
-            read_product(tmp_path / "cut.h5")
+        (tmp_path / "cut").write_bytes(whole[:length])
+        with pytest.raises(Refused, match=says):
+            read_product(tmp_path / "cut")
 
 
 def test_a_dataset_that_claims_more_than_its_file_can_hold_is_refused(tmp_path: Path, product: Product) -> None:
