@@ -16,6 +16,8 @@ class Settings(BaseSettings):
         s3_endpoint: URL of an S3 server that is not AWS.
         raw_url: ``s3://bucket/prefix`` where raw files arrive too, if there is one.
         contracts: a Python file with contracts of yours; it is run, so name one that you trust.
+        disable_memoize: compute what could be read from the store.
+        memoize_key_mode: what a memoized result is found by: dataset, data or full; see ``smalti.memoize``.
     """
 
     model_config = SettingsConfigDict(env_prefix="SMALTI_", env_file=".env", extra="ignore", frozen=True)
@@ -23,6 +25,8 @@ class Settings(BaseSettings):
     s3_endpoint: str | None = None
     raw_url: str | None = None
     contracts: Path | None = None
+    disable_memoize: bool = False
+    memoize_key_mode: str = "data"
     root: Path = Field(default_factory=lambda: find_root(Path.cwd()))
 
     @property
@@ -41,9 +45,14 @@ class Settings(BaseSettings):
         return self.root / "store"
 
     @property
+    def outputs(self) -> Path:
+        """Where the pictures, figures and logs of each scan are written."""
+        return self.root / "outputs"
+
+    @property
     def products(self) -> Path:
         """Where Ptychodus products are written."""
-        return self.root / "outputs" / "ptychodus_products"
+        return self.outputs / "ptychodus_products"
 
 
 def find_root(start: Path) -> Path:

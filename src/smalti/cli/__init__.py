@@ -7,6 +7,7 @@ import sys
 import typer
 
 from smalti.cli import (
+    clean,
     comparing,
     contracts,
     doctor,
@@ -42,6 +43,7 @@ for command in (
     keeping.unpin,
     keeping.forget,
     keeping.gc,
+    clean.clean,
     fsck.fsck,
     moving.push,
     moving.pull,

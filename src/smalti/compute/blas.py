@@ -78,7 +78,7 @@ def prepare_blas() -> Blas:
         pass  # not installed: the wheel is next
     try:
         wheel = _find_wheel()
-        return _load("openblas", wheel.version, str(_renamed(wheel, _cache_folder())))
+        return _load("openblas", wheel.version, str(_renamed(wheel, cache_folder())))
     except (SmaltiError, OSError) as error:
         return _reference(str(error).rstrip("."))
 
@@ -115,7 +115,8 @@ def _find_wheel() -> _Wheel:
     raise NotFound("there is neither a system OpenBLAS nor the scipy-openblas32 package")
 
 
-def _cache_folder() -> Path:
+def cache_folder() -> Path:
+    """Return where prepared libraries are kept; they are made again when they are missing."""
     default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "smalti"
     return Path(os.environ.get("SMALTI_CACHE") or default) / "blas"
 

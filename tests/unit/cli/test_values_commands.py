@@ -23,6 +23,7 @@ COMMANDS = [
     "forget",
     "gc",
     "fsck",
+    "clean",
     "push",
     "pull",
     "verify",

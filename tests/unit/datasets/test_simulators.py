@@ -1,11 +1,22 @@
 """Laws of simulated scans: one seed, one scan, and counts that follow Poisson."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from smalti.codecs.scan import Scan
 from smalti.contracts.card import Card
-from smalti.datasets.simulators import card_fields, simulate_scan, write_raw_npz
+from smalti.datasets.simulators import (
+    card_fields,
+    interior,
+    patches_of,
+    probe_of,
+    simulate_near_field,
+    simulate_scan,
+    simulate_star,
+    write_raw_npz,
+)
 from smalti.errors import Refused
 
 
@@ -106,3 +117,70 @@ def test_the_card_is_a_valid_card_and_says_that_the_object_is_the_truth(scan: Sc
     assert card.reading.object is not None
     assert card.reading.object.role == "truth"
     assert card.physics.detector_distance_m == scan.metadata.detector_distance_m
+
+
+def test_a_star_of_the_benchmark_has_its_figures() -> None:
+    star = simulate_star("star")
+    rows, cols = interior()
+    assert star.diffraction.shape == (529, 64, 64)
+    assert (rows.stop - rows.start, cols.stop - cols.start) == (126, 126)
+    assert rows.start <= star.ycoords.max() - 126
+    inside = star.object_guess[rows, cols]
+    assert 0.8 < np.ptp(np.angle(inside)) <= 0.9
+    assert (np.abs(inside) > 0.5499).all()
+    assert (np.abs(inside) < 1.0001).all()
+
+
+def test_whole_pixels_leave_nothing_to_shift() -> None:
+    star = simulate_star("star", positions_per_side=4, window=32, whole_pixels=True)
+    assert np.array_equal(star.xcoords % 1, np.full(16, 0.5))
+
+
+@pytest.mark.parametrize("simulate", [simulate_star, simulate_near_field])
+def test_a_scan_is_explained_by_its_own_object_and_probe(simulate) -> None:
+    few, many = (simulate("s", positions_per_side=3, window=32, photons_per_pattern=n) for n in (1e4, 1e8))
+    assert _r_factor(few) > 3 * _r_factor(many)
+    assert _r_factor(many) < 0.02
+    wrong = replace(many, probe_guess=probe_of(32, defocus=2)[None] * 1e4)
+    assert _r_factor(wrong) > 3 * _r_factor(many)
+
+
+def _r_factor(scan: Scan) -> float:
+    """Say how far the patterns are from what the guesses predict, by a forward model of its own."""
+    difference, known = 0.0, scan.metadata
+    for amplitude, x, y, patch in zip(scan.diffraction, scan.xcoords, scan.ycoords, patches_of(scan), strict=True):
+        h, w = amplitude.shape
+        top, left = y - (h - 1) / 2, x - (w - 1) / 2
+        fy, fx = np.fft.fftfreq(h)[:, None], np.fft.fftfreq(w)
+        ramp = np.exp(-2j * np.pi * (fy * (top - round(top)) + fx * (left - round(left))))
+        wave = np.fft.ifft2(np.fft.fft2(scan.probe_guess[0]) * ramp) * patch
+        if known.far_field:
+            found = np.fft.fftshift(np.fft.fft2(wave)) / np.sqrt(h * w)
+        else:  # Fresnel: the paraxial limit of the angular spectrum
+            wavelength_m = 1.23984198e-6 / known.photon_energy_eV.value
+            paraxial = np.pi * wavelength_m * known.detector_distance_m.value * (fx**2 + fy**2)
+            found = np.fft.ifft2(np.fft.fft2(wave) * np.exp(-1j * paraxial / known.object_pixel_size_m.value**2))
+        difference += np.abs(np.abs(found) - amplitude).sum()
+    return difference / scan.diffraction.sum()
+
+
+def test_patches_are_the_object_under_each_window() -> None:
+    star = simulate_star("star", positions_per_side=3, window=16, whole_pixels=True)
+    patches = patches_of(star)
+    assert patches.shape == (9, 16, 16)
+    row, col = round(star.ycoords[5] - 7.5), round(star.xcoords[5] - 7.5)
+    assert np.array_equal(patches[5], star.object_guess[row : row + 16, col : col + 16])
+
+
+def test_only_a_known_object_has_patches() -> None:
+    star = simulate_star("blind", positions_per_side=3, window=16)
+    with pytest.raises(Refused, match="the scan blind does not bring its true object"):
+        patches_of(replace(star, object_guess=None))
+
+
+def test_a_probe_out_of_focus_is_wider_and_holds_as_much_light() -> None:
+    sharp, blurred = (np.abs(probe_of(64, defocus=d)) ** 2 for d in (1.0, 1.4))
+    assert sharp.sum() == pytest.approx(1, rel=1e-5)
+    assert blurred.sum() == pytest.approx(1, rel=1e-5)
+    axis = np.arange(64) - 63 / 2
+    assert (blurred.sum(axis=0) * axis**2).sum() > 1.5 * (sharp.sum(axis=0) * axis**2).sum()
