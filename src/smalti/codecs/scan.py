@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from smalti.store.values import Tree
+
+if TYPE_CHECKING:
+    from smalti.store import Store
+
+_LARGE = ("diffraction", "Y")
 
 
 class Stated(BaseModel):
@@ -126,3 +131,15 @@ class ScanCodec:
             bad_pixels=child.get("bad_pixels"),
             patches=child.get("Y"),
         )
+
+
+def open_scan(store: Store, reference: str) -> Scan:
+    """Return a stored scan whose patterns and patches are read only where they are indexed.
+
+    Raises:
+        NotFound: nothing in the store answers to the reference.
+    """
+    tree = store.open(reference)
+    small = {name: np.asarray(child) for name, child in tree.children.items() if name not in _LARGE}
+    large = {name: child for name, child in tree.children.items() if name in _LARGE}
+    return ScanCodec().from_tree(Tree({**small, **large}, tree.attrs))

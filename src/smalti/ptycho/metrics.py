@@ -1,4 +1,4 @@
-"""How good a reconstruction is: R-factor against the patterns; PSNR, SSIM and FRC against another object.
+"""How good a reconstruction is: R-factor against the patterns; PSNR and SSIM against another object, gauge removed.
 
 Nothing here uses the solver's forward model: a mistake there must not vouch for itself.
 """
@@ -7,59 +7,154 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-Area = tuple[slice, slice]
-Complex = NDArray[np.complex64] | NDArray[np.complex128]
+from smalti.codecs.scan import Scan
+from smalti.errors import Refused
+from smalti.ptycho.gauge import Area, Complex, align
+
 Float = NDArray[np.float32] | NDArray[np.float64]
 
-PATTERNS_AT_ONCE = 32
-HALF_BIT_SNR = 0.2071
+PLANCK_eV_m = 1.239841984e-6  # CODATA 2018: Planck constant times speed of light
+BLOCK_PIXELS = 2**20  # of exit waves at once, all modes counted
 SSIM_WINDOW_PIXELS = 11
 
 
+class Patterns(Protocol):
+    """Patterns (N, H, W) of which a slice can be read: a numpy array or a LazyArray."""
+
+    def __getitem__(self, some: slice, /) -> NDArray[np.float32]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class NearField:
+    """Free space between the sample and a detector on the object's own pixel grid; all in m."""
+
+    wavelength_m: float
+    distance_m: float
+    pixel_size_m: float
+
+    @classmethod
+    def of(cls, scan: Scan) -> NearField | None:
+        """Return what a near-field scan states, None for the far field.
+
+        Raises:
+            Refused: the scan is in the near field and does not state energy, distance and object pixel.
+        """
+        metadata = scan.metadata
+        if metadata.far_field:
+            return None
+        needed = {
+            "photon_energy_eV": metadata.photon_energy_eV,
+            "detector_distance_m": metadata.detector_distance_m,
+            "object_pixel_size_m": metadata.object_pixel_size_m,
+        }
+        energy, distance, pixel = needed.values()
+        if energy is None or distance is None or pixel is None:
+            missing = " and ".join(name for name, stated in needed.items() if stated is None)
+            raise Refused(f"scan {metadata.name} is in the near field without {missing}; state it in its card.")
+        return cls(PLANCK_eV_m / energy.value, distance.value, pixel.value)
+
+    def transfer(self, shape: tuple[int, int]) -> NDArray[np.complex128]:
+        """Return the (H, W) factor of each plane wave, DC at [0, 0]; evanescent waves do not arrive.
+
+        The phase of the straight beam is left out: no intensity depends on it.
+
+        Source: J. W. Goodman, Introduction to Fourier Optics, 3rd ed. (2005), section 3.10, angular spectrum.
+        """
+        down, right = (np.fft.fftfreq(n, self.pixel_size_m) * self.wavelength_m for n in shape)
+        sine_squared = np.add.outer(down**2, right**2)
+        cosine = np.sqrt(np.maximum(1 - sine_squared, 0))
+        # cosine - 1 in a form that keeps its digits at small angles
+        phase = -2 * math.pi * self.distance_m / self.wavelength_m * sine_squared / (1 + cosine)
+        return np.where(sine_squared < 1, np.exp(1j * phase), 0)
+
+
+def known_pixel_m(scan: Scan) -> float | None:
+    """Return the object pixel of a scan in m, as stated or as the far field implies it; None where neither is."""
+    from smalti.products import object_pixel_m
+
+    with suppress(Refused):
+        return object_pixel_m(scan)[0]
+    return None
+
+
 def r_factor(
-    diffraction: NDArray[np.float32],
+    diffraction: Patterns,
     object: Complex,
     probe: Complex,
     xcoords: NDArray[np.float64],
     ycoords: NDArray[np.float64],
+    *,
+    bad_pixels: NDArray[np.bool_] | None = None,
+    near_field: NearField | None = None,
 ) -> float:
-    """Return sum(abs(A - D)) / sum(D) over all pixels of all patterns; 0 is perfect, 1 no better than nothing.
+    """Return sum(abs(A - D)) / sum(D) over the good pixels of all patterns; 0 is perfect, 1 no better than nothing.
+
+    Blocks of patterns are read one after another, so that a scan larger than memory can be judged.
 
     Args:
-        diffraction: (N, H, W) measured amplitude D, DC at [H//2, W//2].
+        diffraction: (N, H, W) measured amplitude D; far field: DC at [H//2, W//2].
         object: (M, K) complex.
         probe: (P, H, W) complex modes in the orthonormal convention.
         xcoords, ycoords: (N,) probe centres in pixels of ``object``.
+        bad_pixels: (H, W) True where the detector tells nothing.
+        near_field: the space behind the sample; None for the far field.
+
+    Raises:
+        Refused: a window is not wholly on the object, or no good pixel saw any light.
+
+    Source: the R-factor of crystallography, on amplitudes: W. C. Hamilton, Acta Cryst. 18, 502 (1965).
     """
+    good = slice(None) if bad_pixels is None else ~bad_pixels
     difference = total = 0.0
-    for some, amplitude in _amplitudes(object, probe, xcoords, ycoords):
-        measured = diffraction[some]
-        difference += float(np.abs(amplitude - measured).sum(dtype=np.float64))
+    for some, amplitude in _amplitudes(object, probe, xcoords, ycoords, near_field):
+        measured = diffraction[some][:, good]
+        difference += float(np.abs(amplitude[:, good] - measured).sum(dtype=np.float64))
         total += float(measured.sum(dtype=np.float64))
+    if not total:
+        raise Refused("every good pixel of the patterns is 0, so no R-factor can be told; give patterns with light.")
     return difference / total
 
 
 def _amplitudes(
-    object: Complex, probe: Complex, xcoords: NDArray[np.float64], ycoords: NDArray[np.float64]
-) -> Iterator[tuple[slice, Float]]:
-    """Yield the modelled amplitudes, DC centred, for one slice of the patterns after another."""
+    object: Complex,
+    probe: Complex,
+    xcoords: NDArray[np.float64],
+    ycoords: NDArray[np.float64],
+    near_field: NearField | None = None,
+) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Yield the modelled amplitudes as a detector shows them, for one slice of the patterns after another."""
     height, width = probe.shape[-2:]
     top, left = ycoords - (height - 1) / 2, xcoords - (width - 1) / 2
     rows, cols = np.rint(top).astype(int), np.rint(left).astype(int)
-    windows = np.lib.stride_tricks.sliding_window_view(object, (height, width))
-    spectrum = np.fft.fft2(probe)
-    for start in range(0, len(xcoords), PATTERNS_AT_ONCE):
-        some = slice(start, start + PATTERNS_AT_ONCE)
+    last_row, last_col = np.array(object.shape) - (height, width)
+    if rows.min() < 0 or cols.min() < 0 or rows.max() > last_row or cols.max() > last_col:
+        raise Refused(
+            f"some of the {len(rows)} windows of {height} x {width} pixels leave the object of {object.shape}; "
+            "give positions in pixels of this object."
+        )
+    windows = np.lib.stride_tricks.sliding_window_view(np.asarray(object, np.complex64), (height, width))
+    spectrum = np.fft.fft2(np.asarray(probe, np.complex64))
+    transfer = None if near_field is None else near_field.transfer((height, width)).astype(np.complex64)
+    at_once = max(1, BLOCK_PIXELS // probe.size)
+    for start in range(0, len(xcoords), at_once):
+        some = slice(start, start + at_once)
         ramp_y = np.exp(-2j * math.pi * np.multiply.outer((top - rows)[some], np.fft.fftfreq(height)))
         ramp_x = np.exp(-2j * math.pi * np.multiply.outer((left - cols)[some], np.fft.fftfreq(width)))
-        shifted = np.fft.ifft2(spectrum * ramp_y[:, None, :, None] * ramp_x[:, None, None, :])  # (B, P, H, W)
-        exit_wave = windows[rows[some], cols[some]][:, None] * shifted
-        intensity = (np.abs(np.fft.fft2(exit_wave)) ** 2).sum(axis=1) / (height * width)
-        yield some, np.sqrt(np.fft.fftshift(intensity, axes=(-2, -1)))
+        ramps = ramp_y.astype(np.complex64)[:, None, :, None] * ramp_x.astype(np.complex64)[:, None, None, :]
+        wave = np.fft.fft2(windows[rows[some], cols[some]][:, None] * np.fft.ifft2(spectrum * ramps))  # (B, P, H, W)
+        if transfer is None:
+            intensity = (wave.real**2 + wave.imag**2).sum(axis=1) / (height * width)
+            yield some, np.sqrt(np.fft.fftshift(intensity, axes=(-2, -1)))
+        else:
+            wave = np.fft.ifft2(wave * transfer)
+            yield some, np.sqrt((wave.real**2 + wave.imag**2).sum(axis=1))
 
 
 def scanned_area(xcoords: NDArray[np.float64], ycoords: NDArray[np.float64]) -> Area:
@@ -70,72 +165,15 @@ def scanned_area(xcoords: NDArray[np.float64], ycoords: NDArray[np.float64]) -> 
     )
 
 
-def align(estimate: Complex, reference: Complex, area: Area) -> NDArray[np.complex128]:
-    """Return ``estimate`` in the gauge of ``reference``: what diffraction cannot tell is removed.
-
-    That is a sub-pixel shift, a linear phase ramp and a complex scale, all found inside ``area``; the pixels
-    around it only feed the shift.
-
-    Args:
-        estimate, reference: (M, K) complex, equal shapes.
-        area: where both are trusted.
-
-    Returns:
-        The aligned estimate inside ``area``, to be compared with ``reference[area]``.
-
-    Source: M. Guizar-Sicairos, S. T. Thurman, J. R. Fienup, Opt. Lett. 33, 156 (2008), for the shift.
-    """
-    from skimage.registration import phase_cross_correlation
-
-    wanted = np.asarray(reference[area], dtype=np.complex128)
-    moved = _remove_ramp(np.asarray(estimate, dtype=np.complex128), wanted, area)
-    taper = np.multiply.outer(np.hanning(wanted.shape[0] + 2), np.hanning(wanted.shape[1] + 2))[1:-1, 1:-1]
-    for _ in range(2):  # the shift is found better once the ramp is gone, and the other way round
-        scale = _best_scale(moved[area], wanted)
-        shift, _, _ = phase_cross_correlation(  # type: ignore[no-untyped-call]
-            (wanted - wanted.mean()) * taper,
-            (moved[area] * scale - wanted.mean()) * taper,
-            upsample_factor=200,
-            normalization=None,
-        )
-        moved = _remove_ramp(_shift(moved, *shift), wanted, area)
-    return np.asarray(moved[area] * _best_scale(moved[area], wanted), dtype=np.complex128)
-
-
-def _shift(image: NDArray[np.complex128], down: float, right: float) -> NDArray[np.complex128]:
-    ramp_y = np.exp(-2j * math.pi * down * np.fft.fftfreq(image.shape[0]))
-    ramp_x = np.exp(-2j * math.pi * right * np.fft.fftfreq(image.shape[1]))
-    return np.asarray(np.fft.ifft2(np.fft.fft2(image) * np.multiply.outer(ramp_y, ramp_x)))
-
-
-def _best_scale(estimate: Complex, wanted: Complex) -> complex:
-    """Return the complex factor that brings ``estimate`` nearest to ``wanted`` in least squares."""
-    return complex(np.vdot(estimate, wanted) / np.vdot(estimate, estimate))
-
-
-def _remove_ramp(
-    estimate: NDArray[np.complex128], wanted: NDArray[np.complex128], area: Area
-) -> NDArray[np.complex128]:
-    """Return the whole ``estimate`` without the linear phase ramp it has against ``wanted`` inside ``area``."""
-    y, x = np.mgrid[: estimate.shape[0], : estimate.shape[1]]
-    for _ in range(3):
-        against = estimate[area] * wanted.conj()
-        slope_y = np.angle((against[1:] * against[:-1].conj()).sum())
-        slope_x = np.angle((against[:, 1:] * against[:, :-1].conj()).sum())
-        estimate = estimate * np.exp(-1j * (slope_y * y + slope_x * x))
-    # Neighbours only see the slope between them; a plane through the whole area finishes the work.
-    against = estimate[area] * wanted.conj()
-    against = against / np.exp(1j * np.angle(against.sum()))
-    weight = np.abs(against).ravel()
-    plane = np.stack([y[area].ravel(), x[area].ravel(), np.ones(weight.size)], axis=1)
-    slope_y, slope_x, _ = np.linalg.lstsq(plane * weight[:, None], np.angle(against).ravel() * weight, rcond=None)[0]
-    return np.asarray(estimate * np.exp(-1j * (slope_y * y + slope_x * x)), dtype=np.complex128)
-
-
 def psnr(estimate: Float, reference: Float) -> float:
-    """Return the peak signal-to-noise ratio in dB; the peak is the range of ``reference``, max minus min."""
+    """Return the peak signal-to-noise ratio in dB, infinite for equal images.
+
+    The peak is the range of ``reference``, max minus min.
+
+    Source: Q. Huynh-Thu, M. Ghanbari, Electron. Lett. 44, 800 (2008), on what it is good for.
+    """
     mean_square = float(np.mean((estimate - reference) ** 2))
-    return 10 * math.log10(float(np.ptp(reference)) ** 2 / mean_square)
+    return 10 * math.log10(float(np.ptp(reference)) ** 2 / mean_square) if mean_square else math.inf
 
 
 def ssim(estimate: Float, reference: Float) -> float:
@@ -179,37 +217,3 @@ def compare(estimate: Complex, truth: Complex, area: Area) -> dict[str, float]:
             figures[f"{name}_psnr_dB"] = psnr(found, known)
             figures[f"{name}_ssim"] = ssim(found, known)
     return figures
-
-
-def fourier_ring_correlation(
-    first: Complex, second: Complex
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return (frequency, correlation, half-bit threshold) of two aligned square images, ring by ring.
-
-    Frequencies are fractions of Nyquist; the images are tapered by a Hann window first.
-
-    Source: M. van Heel, M. Schatz, J. Struct. Biol. 151, 250 (2005).
-    """
-    side = first.shape[0]
-    taper = np.multiply.outer(np.hanning(side), np.hanning(side))
-    a, b = np.fft.fft2(first * taper), np.fft.fft2(second * taper)
-    index = np.fft.fftfreq(side, 1 / side)
-    ring = np.rint(np.hypot(index[:, None], index[None, :])).astype(int).ravel()
-    rings = side // 2 + 1
-
-    def ring_sum(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(np.bincount(ring, values.ravel())[:rings], dtype=np.float64)
-
-    power = np.sqrt(ring_sum(np.abs(a) ** 2) * ring_sum(np.abs(b) ** 2))
-    correlation = ring_sum((a * b.conj()).real) / np.maximum(power, np.finfo(float).tiny)
-    root_n = np.sqrt(np.bincount(ring)[:rings])
-    signal = 2 * math.sqrt(HALF_BIT_SNR) / root_n
-    threshold = (HALF_BIT_SNR + signal + 1 / root_n) / (HALF_BIT_SNR + 1 + signal)
-    return np.arange(rings) / (side / 2), correlation, threshold
-
-
-def resolution(first: Complex, second: Complex) -> float:
-    """Return the first frequency, as a fraction of Nyquist, where the FRC falls below half a bit; 1 if none."""
-    frequency, correlation, threshold = fourier_ring_correlation(first, second)
-    below = np.flatnonzero(correlation[2:] < threshold[2:])
-    return float(frequency[below[0] + 2]) if below.size else 1.0

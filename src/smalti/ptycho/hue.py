@@ -1,0 +1,50 @@
+"""Complex values as colours: phase as hue, amplitude as lightness, both as the eye sees them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# The brightest ring of equal lightness and chroma whose colours a screen has, whatever their hue.
+LIGHTNESS = 0.75
+CHROMA = 0.125
+
+_LMS_FROM_OKLAB = np.array(
+    [[1, 0.3963377774, 0.2158037573], [1, -0.1055613458, -0.0638541728], [1, -0.0894841775, -1.2914855480]]
+)
+_RGB_FROM_LMS = np.array(
+    [
+        [4.0767416621, -3.3077115913, 0.2309699292],
+        [-1.2684380046, 2.6097574011, -0.3413193965],
+        [-0.0041960863, -0.7034186147, 1.7076147010],
+    ]
+)
+
+
+def coloured(wave: NDArray[np.complexfloating[Any, Any]], brightest: float) -> NDArray[np.float64]:
+    """Return (..., 3) sRGB from 0 to 1 of a complex array: 0 is black, amplitudes from ``brightest`` on are brightest.
+
+    Equal amplitudes look equally light at any phase, which the hues of HSV do not.
+
+    Source: B. Ottosson, "A perceptual color space for image processing" (2020), for Oklab and its matrices;
+    IEC 61966-2-1 for the gamma of sRGB.
+    """
+    share = np.minimum(np.abs(wave) / (brightest or 1.0), 1)
+    angle = np.angle(wave)
+    oklab = np.stack([LIGHTNESS * share, CHROMA * share * np.cos(angle), CHROMA * share * np.sin(angle)], axis=-1)
+    linear = (oklab @ _LMS_FROM_OKLAB.T) ** 3 @ _RGB_FROM_LMS.T
+    linear = np.clip(linear, 0, 1)
+    return np.asarray(np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055))
+
+
+def wheel(side: int) -> NDArray[np.float64]:
+    """Return the (side, side, 4) key to ``coloured``: amplitude from the centre outwards, phase 0 to the right.
+
+    Phases grow counter-clockwise when the first row is at the top; what is outside of the disc is transparent.
+    """
+    across = np.linspace(-1, 1, side)
+    plane = across + 1j * across[::-1, None]
+    alpha = np.clip((1 - np.abs(plane)) * side / 2, 0, 1)  # one pixel of soft edge
+    return np.concatenate([coloured(plane, 1.0), alpha[..., None]], axis=-1)
