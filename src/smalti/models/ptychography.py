@@ -1,9 +1,10 @@
-"""The ptychography network: what one pattern says of the object in, the patch of object that made it out.
+"""The ptychography network: what patterns say of an object in, the patches of object that made them out.
 
 The idea, a network that learns through the physics and never sees a finished image, is PtychoPINN's: O. Hoidn,
-A. A. Mishra, A. Mehta, Sci Rep 13, 22789 (2023). The body is an MLP-Mixer (I. Tolstikhin et al., arXiv 2105.01601)
-where they have convolutions: a matmul is the one layer that is fast on every device. It is shown not the pattern but
-what a solver's first look makes of it: see ``smalti.ptycho.overlap.first_update``.
+A. A. Mishra, A. Mehta, Sci Rep 13, 22789 (2023). It looks several times, as a solver does: each look is shown how the
+patterns would change the object that the looks before agreed on (``smalti.ptycho.exposures.update``), and corrects it.
+Such an unrolled iteration is K. Gregor, Y. LeCun, ICML 2010. The body of a look is an MLP-Mixer (I. Tolstikhin et al.,
+arXiv 2105.01601): a matmul is the one layer that is fast on every device.
 """
 
 from __future__ import annotations
@@ -28,15 +29,17 @@ class PtychographyConfig:
 
     Attributes:
         window: side of the patch of object it sees and writes, pixels; a multiple of 8.
-        channels: width of a token.
-        shared_blocks: mixer blocks before amplitude and phase part.
-        head_blocks: mixer blocks of each of the two.
+        gridsize: it sees gridsize**2 neighbouring patterns at once.
+        looks: how often it looks.
+        channels: width of a token, for each unit of the gridsize.
+        blocks: mixer blocks of a look.
     """
 
     window: int
+    gridsize: int = 1
+    looks: int = 3
     channels: int = 32
-    shared_blocks: int = 2
-    head_blocks: int = 1
+    blocks: int = 3
     model_type: str = "ptychography"
 
     def __post_init__(self) -> None:
@@ -45,11 +48,19 @@ class PtychographyConfig:
                 f"a patch of {self.window} pixels does not divide into {TOKENS_PER_SIDE} x {TOKENS_PER_SIDE} tokens; "
                 f"give a multiple of {TOKENS_PER_SIDE}."
             )
+        for name in ("gridsize", "looks", "channels", "blocks"):
+            if getattr(self, name) < 1:
+                raise Refused(f"{name} of the network is {getattr(self, name)}; give at least 1.")
 
     @property
-    def token_pixels(self) -> int:
-        """Pixels in the square that makes one token."""
-        return (self.window // TOKENS_PER_SIDE) ** 2
+    def group(self) -> int:
+        """Patterns it sees at once."""
+        return self.gridsize**2
+
+    @property
+    def token_values(self) -> int:
+        """Numbers in a token: real and imaginary parts of one square of pixels in each patch of a group."""
+        return 2 * self.group * (self.window // TOKENS_PER_SIDE) ** 2
 
 
 def from_config(config: Mapping[str, Json]) -> Network:
@@ -68,41 +79,44 @@ def from_config(config: Mapping[str, Json]) -> Network:
 
 
 class Network(nn.Module):
-    """(B, W, W) complex64 first update of the empty object -> (B, W, W) complex64 object patch.
-
-    What it learns is a factor on the updated object; an untrained network changes nothing.
-    """
+    """The looks, one after another, each with weights of its own."""
 
     def __init__(self, config: PtychographyConfig) -> None:
         super().__init__()
         self.config = config
-        self.embed = nn.Linear(2 * config.token_pixels, config.channels)
-        self.blocks = [Mixer(config.channels) for _ in range(config.shared_blocks)]
-        self.amplitude, self.phase = Head(config), Head(config)
-
-    def __call__(self, update: mx.array) -> mx.array:
-        real, imaginary = space_to_depth(mx.real(update)), space_to_depth(mx.imag(update))
-        tokens = self.embed(mx.concatenate([real, imaginary], axis=-1))  # (B, 64, channels)
-        for block in self.blocks:
-            tokens = block(tokens)
-        return (1 + update) * transmission(self.amplitude(tokens), self.phase(tokens))
+        self.looks = [Look(config) for _ in range(config.looks)]
 
 
-class Head(nn.Module):
-    """Mixer blocks, then one linear layer that writes each token's square of pixels; zero before training."""
+class Look(nn.Module):
+    """Patches of object and the update of each -> better patches; untrained, it takes the updates as they are."""
 
     def __init__(self, config: PtychographyConfig) -> None:
         super().__init__()
-        self.blocks = [Mixer(config.channels) for _ in range(config.head_blocks)]
-        self.norm = nn.LayerNorm(config.channels)
-        self.pixels = nn.Linear(config.channels, config.token_pixels)
+        self.window, self.group = config.window, config.group
+        width = config.channels * config.gridsize
+        self.embed = nn.Linear(config.token_values, width)
+        self.place = nn.Linear(2 * config.group, width, bias=False)
+        self.blocks = [Mixer(width) for _ in range(config.blocks)]
+        self.norm = nn.LayerNorm(width)
+        self.pixels = nn.Linear(width, config.token_values)
         self.pixels.weight = mx.zeros_like(self.pixels.weight)
         self.pixels.bias = mx.zeros_like(self.pixels.bias)
+        self.gain = mx.array(1.0)
 
-    def __call__(self, tokens: mx.array) -> mx.array:  # (B, 64, channels) -> (B, W, W)
+    def __call__(self, patches: mx.array, updates: mx.array, positions: mx.array) -> mx.array:
+        """Return (B, W, W) complex64 patches.
+
+        Args:
+            patches, updates: (B, W, W) complex64; the members of a group follow each other.
+            positions: (B, 2) float32, in pixels; only where a pattern lies in its group counts.
+        """
+        places = positions.reshape(-1, self.group, 2)
+        offsets = (places - places.mean(axis=1, keepdims=True)) / patches.shape[-1]
+        tokens = self.embed(space_to_depth(updates, self.group)) + self.place(offsets.flatten(1))[:, None]
         for block in self.blocks:
             tokens = block(tokens)
-        return depth_to_space(self.pixels(self.norm(tokens)))
+        correction = depth_to_space(self.pixels(self.norm(tokens)), self.group)
+        return patches + self.gain * updates + correction
 
 
 class Mixer(nn.Module):
@@ -116,30 +130,23 @@ class Mixer(nn.Module):
             nn.Linear(channels, 2 * channels), nn.ReLU(), nn.Linear(2 * channels, channels)
         )
 
-    def __call__(self, tokens: mx.array) -> mx.array:  # (B, 64, channels)
+    def __call__(self, tokens: mx.array) -> mx.array:  # (G, 64, channels)
         tokens = tokens + self.across_tokens(self.token_norm(tokens).swapaxes(1, 2)).swapaxes(1, 2)
         mixed: mx.array = tokens + self.across_channels(self.channel_norm(tokens))
         return mixed
 
 
-def transmission(a: mx.array, t: mx.array) -> mx.array:
-    """Return the complex object of amplitude 2 sigmoid(a), in (0, 2), and phase 2 atan(t), in (-pi, pi).
-
-    exp(2i atan(t)) = (1 + it)^2 / (1 + t^2) needs no sine or cosine, which are slow on a CPU.
-    """
-    scale = 2 * mx.sigmoid(a) / (1 + t * t)
-    return scale * (1 - t * t) + 1j * (2 * scale * t)
-
-
-def space_to_depth(image: mx.array) -> mx.array:
-    """(B, W, W) -> (B, 64, (W/8)^2): each token is one square of pixels."""
-    batch, side = image.shape[0], image.shape[-1] // TOKENS_PER_SIDE
-    squares = image.reshape(batch, TOKENS_PER_SIDE, side, TOKENS_PER_SIDE, side).swapaxes(2, 3)
-    return squares.reshape(batch, TOKENS, side * side)
+def space_to_depth(patches: mx.array, group: int) -> mx.array:
+    """(B, W, W) complex64 -> (B / group, 64, 2 * group * (W / 8)**2) float32: a token is one square in each patch."""
+    side = patches.shape[-1] // TOKENS_PER_SIDE
+    parts = mx.stack([mx.real(patches), mx.imag(patches)], axis=1)
+    squares = parts.reshape(-1, 2 * group, TOKENS_PER_SIDE, side, TOKENS_PER_SIDE, side).transpose(0, 2, 4, 1, 3, 5)
+    return squares.reshape(-1, TOKENS, 2 * group * side**2)
 
 
-def depth_to_space(tokens: mx.array) -> mx.array:
-    """(B, 64, (W/8)^2) -> (B, W, W): the inverse of ``space_to_depth``."""
-    batch, side = tokens.shape[0], math.isqrt(tokens.shape[-1])
-    squares = tokens.reshape(batch, TOKENS_PER_SIDE, TOKENS_PER_SIDE, side, side).swapaxes(2, 3)
-    return squares.reshape(batch, TOKENS_PER_SIDE * side, TOKENS_PER_SIDE * side)
+def depth_to_space(tokens: mx.array, group: int) -> mx.array:
+    """(G, 64, 2 * group * (W / 8)**2) float32 -> (G * group, W, W) complex64: the inverse of ``space_to_depth``."""
+    side = math.isqrt(tokens.shape[-1] // (2 * group))
+    squares = tokens.reshape(-1, TOKENS_PER_SIDE, TOKENS_PER_SIDE, 2 * group, side, side).transpose(0, 3, 1, 4, 2, 5)
+    parts = squares.reshape(-1, 2, TOKENS_PER_SIDE * side, TOKENS_PER_SIDE * side)
+    return parts[:, 0] + 1j * parts[:, 1]
