@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from smalti.datasets.simulators import simulate_scan
+from smalti.datasets.simulators import simulate_near_field, simulate_scan
 from smalti.errors import Refused
 from smalti.ptycho.probe import initial_probe, mean_intensity, pupil_support
 
@@ -53,3 +53,48 @@ def test_the_support_holds_the_true_pupil_and_leaves_the_dark_out(scan) -> None:
 def test_a_scan_without_light_is_refused(scan) -> None:
     with pytest.raises(Refused, match="every pixel of the scan probe is 0"):
         initial_probe(replace(scan, diffraction=np.zeros_like(scan.diffraction)))
+
+
+@pytest.mark.parametrize("pixel", [0, np.nan, np.inf])
+def test_a_guess_without_light_is_refused(scan, pixel) -> None:
+    with pytest.raises(Refused, match="probe guess of the scan probe has an energy of"):
+        initial_probe(replace(scan, probe_guess=np.full_like(scan.probe_guess, pixel)))
+
+
+def test_the_mean_is_that_of_all_patterns_and_reads_slices_only(scan) -> None:
+    class Slices:
+        shape = (150, 32, 32)
+
+        def __getitem__(self, some):
+            assert isinstance(some, slice)
+            return np.resize(scan.diffraction, self.shape)[some]
+
+    expected = (np.resize(scan.diffraction, Slices.shape).astype(np.float64) ** 2).mean(axis=0)
+    assert np.allclose(mean_intensity(replace(scan, diffraction=Slices())), expected, rtol=1e-12)
+
+
+def test_bad_pixels_get_what_is_beside_them(scan) -> None:
+    bad = np.zeros((32, 32), dtype=bool)
+    bad[16, 14] = bad[3:5, 7] = True
+    broken = scan.diffraction.copy()
+    broken[:, bad] = 1e6
+    mean = mean_intensity(replace(scan, diffraction=broken, bad_pixels=bad))
+    good = mean_intensity(scan)
+    assert np.array_equal(mean[~bad], good[~bad])
+    assert mean[16, 14] in (good[15, 14], good[17, 14], good[16, 13], good[16, 15])
+    assert pupil_support(replace(scan, diffraction=broken, bad_pixels=bad)).sum() == pupil_support(scan).sum()
+    with pytest.raises(Refused, match="every pixel of the scan probe is 0"):
+        mean_intensity(replace(scan, bad_pixels=np.ones_like(bad)))
+
+
+def test_a_known_mean_is_not_computed_again(scan) -> None:
+    unreadable = replace(scan, diffraction=None)
+    mean = mean_intensity(scan)
+    assert initial_probe(unreadable, mean).tobytes() == initial_probe(scan).tobytes()
+    assert np.array_equal(pupil_support(unreadable, mean), pupil_support(scan))
+
+
+def test_in_the_near_field_any_pupil_is_allowed_and_the_mean_image_is_the_beam() -> None:
+    scan = replace(simulate_near_field("near", positions_per_side=4, window=32), probe_guess=None)
+    assert pupil_support(scan).all()
+    assert np.allclose(np.abs(initial_probe(scan)[0]) ** 2, mean_intensity(scan), rtol=1e-5)
