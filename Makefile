@@ -7,7 +7,7 @@ export SMALTI_ROOT := $(CURDIR)
 export DAGSTER_HOME := $(CURDIR)/.dagster
 
 .DEFAULT_GOAL := help
-.PHONY: help run ui test test-s3 test-interop fuzz bench-store bench-arrival check format lock clean
+.PHONY: help run ui test test-s3 test-interop fuzz bench-store bench-arrival bench-ptycho check format lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 12
@@ -38,6 +38,9 @@ bench-store: $(VENV)/installed ## the store beside its peers; writes docs/benchm
 
 bench-arrival: $(VENV)/installed ## ten thousand files dropped at once; writes docs/benchmarks/arrival.md
 	$(BIN)/python -m benchmarks.arrival
+
+bench-ptycho: $(VENV)/installed ## solver and network beside what they are measured by; writes docs/benchmarks/ptychography.md
+	$(BIN)/python -m benchmarks.ptychography $(if $(PEERS_VENV),--peers-venv "$(PEERS_VENV)")
 
 check: $(VENV)/installed ## style, types, imports
 	$(BIN)/ruff format --check .

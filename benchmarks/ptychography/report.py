@@ -1,0 +1,81 @@
+"""The report in Markdown, from what the cases left behind: what was to be reached, and beside whom."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.ptychography.cases import Line
+
+VERDICTS = {True: "reached", False: "**falls short**", None: ""}
+
+SIMULATED = """\
+**Simulated** is the Siemens star of `smalti.datasets.simulators.simulate_star`, seed 0: a phase object of 0.9 rad \
+with texture and an amplitude from 0.55 to 1 that is unlike it, 529 positions at fractions of a pixel, patterns of \
+64 x 64 with 1e6 photons in the probe and Poisson noise. Judged are the inner 126 x 126 pixels, after complex scale, \
+linear phase ramp and sub-pixel shift are removed; the peak of the PSNR is the range of the truth there."""
+
+MEASURED = """\
+**Measured** is tike's Siemens star (Advanced Photon Source, Velociprobe), 516 patterns of 128 x 128. The R-factor is \
+that of `smalti.ptycho.metrics`, which shares no code with the solver, for everybody, at the best of 25 offsets of \
+all positions. With one mode both solvers make the squares of amplitude differences small; with several ours takes \
+the loss `absolute`, which makes small what the R-factor adds up, and is the better by it for that."""
+
+COSTS = """\
+Each case runs in a process of its own, with one thread per library and fixed seeds. CPU seconds are user and system \
+time of that whole process, seconds its wall time: imports and reading the scan included. Kernels that mlx \
+compiled before are found again unless the line says otherwise."""
+
+PEERS = """\
+pty-chi runs in the environment that `--peers-venv` names: a virtual environment with a CPU build of torch, then \
+`pip install --no-deps ptychi`, then `pip install h5py matplotlib pandas pydantic scikit-image scikit-learn scipy \
+tqdm`. (A plain `pip install ptychi` brings torchvision, and with that a CUDA build of torch. pty-chi imports one \
+class of torchvision, which nothing here uses, and `ptychi_lsqml.py` stands in for it.)"""
+
+
+def machine() -> str:
+    """Return, in a phrase, what was measured on: nothing that names the machine or a place on it."""
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in ("mlx", "numpy", "scikit-image")]
+    return (
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+        f"{', '.join(versions)}"
+    )
+
+
+def markdown(results: Mapping[str, Mapping[str, Any]], missing: Sequence[str]) -> str:
+    """Return the whole page.
+
+    Args:
+        results: case -> ``machine``, ``load`` (processes running when it ended) and ``lines``, the fields of ``Line``.
+        missing: cases that were not measured.
+    """
+    lines = [Line(**line) for result in results.values() for line in result["lines"]]
+    rows = [f"| {line.case} | {line.to_reach} | {line.measured} | {VERDICTS[line.reached]} |" for line in lines]
+    parts = [
+        "# Ptychography: what is reached, and beside whom",
+        "Written by `make bench-ptycho` (`python -m benchmarks.ptychography --help` lists what can be chosen); "
+        "no figure on this page is typed by hand.",
+        SIMULATED,
+        MEASURED,
+        COSTS,
+        "\n".join(["| case | to reach | measured | |", "|---|---|---|---|", *rows]),
+        _machines(results),
+        PEERS,
+        *([f"Not measured: {', '.join(missing)}."] if missing else []),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _machines(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return what the cases were measured on, those together that share it, and how busy that was."""
+    alike: dict[str, dict[str, float]] = {}
+    for case, result in results.items():
+        alike.setdefault(result["machine"], {})[case] = result["load"]
+    return "\n".join(
+        f"- {', '.join(f'`{case}`' for case in loads)}: {machine}; {min(loads.values()):.1f} to "
+        f"{max(loads.values()):.1f} processes running when a case ended."
+        for machine, loads in alike.items()
+    )
