@@ -5,7 +5,7 @@ import dagster as dg
 from assets.checks import contract, explains_the_scan, is_sound
 from assets.products import ptychodus_product
 from assets.raw import raw_scan
-from assets.reconstructions import reconstruction
+from assets.reconstructions import reconstruction, resolution
 from assets.scans import scan
 from assets.splits import scan_split
 from jobs import JOBS, nightly_check, ptycho_checkpoint
@@ -16,7 +16,7 @@ from sensors.raw_files import raw_files
 from sensors.raw_objects import raw_objects
 
 defs = dg.Definitions(
-    assets=[raw_scan, scan, scan_split, ptycho_checkpoint, reconstruction, ptychodus_product],
+    assets=[raw_scan, scan, scan_split, ptycho_checkpoint, reconstruction, resolution, ptychodus_product],
     asset_checks=[contract, explains_the_scan, is_sound],
     jobs=JOBS,
     schedules=[nightly_check],

@@ -1,34 +1,51 @@
-"""Reconstructions: the object and probe that explain a scan."""
+"""Reconstructions: the object and probe that explain a scan, and how far they can be trusted."""
 
-from contextlib import suppress
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
 from assets.previews import picture
 from assets.raw import SCANS
 from resources import Compute, StoreResource
-from smalti import Reconstruction, Ref
+from smalti import Reconstruction, Ref, Store
+from smalti.codecs.scan import open_scan
 from smalti.errors import Refused
-from smalti.products import object_pixel_m
-from smalti.ptycho.previews import loss_preview, reconstruction_preview
+from smalti.ptycho.frc import FrcResult
+from smalti.ptycho.metrics import known_pixel_m
+from smalti.ptycho.outputs import logged, write_outputs
+from smalti.ptycho.previews import frc_preview, loss_preview, probe_preview, reconstruction_preview
+from smalti.settings import Settings
 
 
 class ReconstructionConfig(dg.Config):
-    """Attributes:
-    epochs: passes over all patterns; the solver's own default when left out.
+    """What is left out is the solver's own default; ``smalti.ptycho.settings`` has the rest.
+
+    Attributes:
+    epochs: passes over all patterns.
     seed: decides their order.
+    loss: amplitude, absolute or poisson.
+    probe_modes: waves that add in intensity, as in a partly coherent beam.
+    refine_positions_from: the first epoch that moves positions; none when left out.
+    search_probe: try probes first; for scans without a probe guess when left out.
     """
 
     epochs: int | None = None
     seed: int = 0
+    loss: str | None = None
+    probe_modes: int | None = None
+    refine_positions_from: int | None = None
+    search_probe: bool | None = None
 
 
 @dg.asset(
     partitions_def=SCANS,
     group_name="ptychography",
     kinds={"mlx"},
-    description="Object and probe by automatic differentiation through the far field, from the network's guess.",
+    description="Object and probe by gradient descent through the forward model, from the network's guess. Pictures, "
+    "figures and the log are in `outputs/<scan>/`.",
 )
 def reconstruction(
     context: dg.AssetExecutionContext,
@@ -38,23 +55,72 @@ def reconstruction(
     scan: Ref,
     ptycho_checkpoint: Ref,
 ) -> Ref:
+    lines: list[str] = []
     answer = compute.run(
         context.log,
         "smalti.ptycho.solver:solve_stored",
+        lines=lines,
         scan=scan.digest,
         checkpoint=ptycho_checkpoint.digest,
         settings=config.model_dump(exclude_none=True),
     )
     values = store.open()
     made: Reconstruction = values.get(answer["digest"])
-    pixel_m = None  # a scan of unknown pixel size is drawn without a scale bar
-    with suppress(Refused):
-        pixel_m, _ = object_pixel_m(values.get(scan))
+    pixel_m = known_pixel_m(open_scan(values, scan.digest))
     context.add_output_metadata(
         {
             "preview": picture(reconstruction_preview(made, pixel_m), "object and probe"),
+            "probe": picture(probe_preview(made.probe, pixel_m), "probe modes"),
             "loss": picture(loss_preview(made.loss), "loss by epoch"),
+            "outputs": _written(context, values, {"scan": scan.digest, "reconstruction": answer["digest"]}, lines),
             **made.metrics,
         }
     )
     return replace(values.ref(answer["digest"]), new_bytes=answer["new_bytes"])
+
+
+@dg.asset(
+    partitions_def=SCANS,
+    group_name="ptychography",
+    kinds={"mlx"},
+    description="Up to which frequency two reconstructions agree, one from the even and one from the odd patterns: "
+    "their Fourier ring correlation. A scan too small for rings has none.",
+    output_required=False,
+)
+def resolution(
+    context: dg.AssetExecutionContext, store: StoreResource, compute: Compute, scan: Ref, reconstruction: Ref
+) -> Iterator[dg.Output[Ref]]:
+    values, lines = store.open(), list[str]()
+    settings = values.get(reconstruction).config["settings"]
+    request = {"scan": scan.digest, "settings": settings}
+    try:
+        answer = compute.run(context.log, "smalti.ptycho.halves:halves_stored", lines=lines, **request)
+    except Refused as error:
+        context.log.warning(str(error))
+        return
+    frc = FrcResult.from_stored(values.get(answer["digest"]))
+    digests = {"scan": scan.digest, "reconstruction": reconstruction.digest, "resolution": answer["digest"]}
+    metadata = {
+        "curve": picture(frc_preview(frc), "Fourier ring correlation of the halves"),
+        "outputs": _written(context, values, digests, lines, frc),
+        **frc.figures(),
+    }
+    yield dg.Output(replace(values.ref(answer["digest"]), new_bytes=answer["new_bytes"]), metadata=metadata)
+
+
+def _written(
+    context: dg.AssetExecutionContext,
+    values: Store,
+    digests: dict[str, str],
+    lines: list[str],
+    frc: FrcResult | None = None,
+) -> dg.MetadataValue[Any]:
+    """Write what people look at; a folder that is not ours to replace is left alone, and that is said."""
+    folder, scan = Settings().outputs, open_scan(values, digests["scan"])
+    try:
+        before = logged(folder, scan) if frc else []
+        made: Path = write_outputs(folder, scan, values.get(digests["reconstruction"]), frc, [*before, *lines], digests)
+    except Refused as error:
+        context.log.warning(str(error))
+        return dg.MetadataValue.text(str(error))
+    return dg.MetadataValue.path(made)

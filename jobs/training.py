@@ -15,17 +15,27 @@ from smalti.ptycho.previews import loss_preview
 
 class TrainingConfig(dg.Config):
     """Attributes:
-    epochs: passes over the training positions; the trainer's own default when left out.
+    epochs: passes over the training positions; few, because the solver goes on from what the network says.
     seed: decides weights and order.
+    gridsize: the network sees gridsize**2 neighbouring patterns at once.
+    supervised: it learns from the patches that come with the scan, not from the patterns.
     """
 
-    epochs: int | None = None
+    epochs: int = 25
     seed: int = 0
+    gridsize: int = 1
+    supervised: bool = False
 
 
 @dg.op(description="Settle what is trained, so that the run's log and the checkpoint agree.")
 def training_request(config: TrainingConfig, scan: Ref, split: Ref) -> dict[str, Any]:
-    return {"scan": scan.digest, "split": split.digest, "settings": config.model_dump(exclude_none=True)}
+    network = {"gridsize", "supervised"}
+    return {
+        "scan": scan.digest,
+        "split": split.digest,
+        "settings": config.model_dump(exclude=network),
+        "network": config.model_dump(include=network),
+    }
 
 
 @dg.op(description="Train in a child process; nothing else ever imports mlx.", tags={"dagster/compute_kind": "mlx"})

@@ -16,15 +16,24 @@ class Compute(dg.ConfigurableResource):
 
     store: dg.ResourceDependency[StoreResource]
 
-    def run(self, log: dg.DagsterLogManager, function: str, **request: Any) -> dict[str, Any]:
-        """Return what ``function`` answers to the request; the store's place is added to it."""
+    def run(
+        self, log: dg.DagsterLogManager, function: str, *, lines: list[str] | None = None, **request: Any
+    ) -> dict[str, Any]:
+        """Return what ``function`` answers to the request; the store's place is added to it.
+
+        Args:
+            lines: is given every line of progress; the log gets one in a while.
+        """
         last = 0.0
 
         def report(progress: dict[str, Any]) -> None:
             nonlocal last
+            line = ", ".join(f"{key} {_short(value)}" for key, value in progress.items() if value is not None)
+            if lines is not None:
+                lines.append(line)
             if time.monotonic() - last > _SECONDS_BETWEEN_LINES:
                 last = time.monotonic()
-                log.info(", ".join(f"{key} {_short(value)}" for key, value in progress.items() if value is not None))
+                log.info(line)
 
         return run_child(function, {"store": self.store.place, **request}, report)
 

@@ -132,7 +132,15 @@ def _execute(
 def summary(instance: dg.DagsterInstance, key: str) -> Table:
     """Return what there is of one scan: each asset, its digest, and what the step that made it added."""
     table = Table("asset", "digest", "size", "added", "of note", title=key, title_justify="left")
-    for name in ("raw_scan", "scan", "scan_split", "ptycho_checkpoint", "reconstruction", "ptychodus_product"):
+    for name in (
+        "raw_scan",
+        "scan",
+        "scan_split",
+        "ptycho_checkpoint",
+        "reconstruction",
+        "resolution",
+        "ptychodus_product",
+    ):
         wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(name), asset_partitions=[key])
         records = instance.fetch_materializations(wanted, limit=1).records
         if not records or not records[0].asset_materialization:
@@ -140,7 +148,12 @@ def summary(instance: dg.DagsterInstance, key: str) -> Table:
         metadata = {k: v.value for k, v in records[0].asset_materialization.metadata.items()}
         notes = [
             f"{label} {metadata[field]:.4g}"
-            for field, label in (("r_factor", "R"), ("phase_psnr_dB", "phase PSNR dB"), ("phase_ssim", "SSIM"))
+            for field, label in (
+                ("r_factor", "R"),
+                ("phase_psnr_dB", "phase PSNR dB"),
+                ("phase_ssim", "SSIM"),
+                ("frc_phase_half_bit", "FRC half-bit"),
+            )
             if field in metadata
         ]
         sizes = [f"{int(str(metadata[field])) / 1e6:.2f} MB" for field in ("nbytes", "new_bytes")]
