@@ -18,9 +18,9 @@ from smalti.contracts.parts import entries_of
 from smalti.contracts.positions import asked_for_positions, squeezed
 from smalti.contracts.scan import SCAN, ScanContract
 from smalti.contracts.violation import Violation, errors, shown
+from smalti.optics import far_field_pixel_m
 
 Array = NDArray[Any]
-_PLANCK_TIMES_LIGHT_eV_m = 1.239841984332003e-6  # CODATA 2018, exact by definition of the SI
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +269,7 @@ def _object_pixel_m(draft: _Draft) -> Stated | None:
     follows = physics.far_field and patterns is not None and patterns.ndim == 3
     if physics.object_pixel_size_m or not (follows and patterns is not None and energy and distance and detector):
         return physics.object_pixel_size_m
-    size_m = _PLANCK_TIMES_LIGHT_eV_m / energy.value * distance.value / (patterns.shape[-1] * detector.value)
+    size_m = far_field_pixel_m(energy.value, distance.value, detector.value, patterns.shape[-1])
     return Stated(value=size_m, assumed=any(part.assumed for part in (energy, distance, detector)))
 
 

@@ -9,7 +9,8 @@ from smalti.codecs.product import Product, ProductMetadata
 from smalti.codecs.reconstruction import Reconstruction
 from smalti.codecs.scan import Scan, ScanMetadata, Stated
 from smalti.errors import Refused
-from smalti.products.frame import far_field_pixel_m, to_metres
+from smalti.optics import far_field_pixel_m
+from smalti.products.frame import to_metres
 from smalti.products.names import NUMBERS
 from smalti.products.product_file import RawBundle
 

@@ -10,9 +10,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-# h * c in eV m (CODATA 2018, exact by definition of the SI).
-_PLANCK_TIMES_LIGHT_eV_m = 1.239841984332003e-6
-
 
 def to_metres(pixels: NDArray[np.float64], size: int, pixel_m: float, center_m: float) -> NDArray[np.float64]:
     """Return world coordinates in m of positions in pixels of an axis of ``size`` pixels; 0 is the first's centre.
@@ -26,11 +23,3 @@ def to_metres(pixels: NDArray[np.float64], size: int, pixel_m: float, center_m: 
 def to_pixels(metres: NDArray[np.float64], size: int, pixel_m: float, center_m: float) -> NDArray[np.float64]:
     """Return positions in pixels of an axis of ``size`` pixels: the inverse of ``to_metres``."""
     return (metres - center_m) / pixel_m + (size - 1) / 2
-
-
-def far_field_pixel_m(
-    photon_energy_eV: float, detector_distance_m: float, detector_pixel_m: float, detector_size: int
-) -> float:
-    """Return the object pixel in m that a far-field pattern of ``detector_size`` pixels samples: λz / (N p)."""
-    wavelength_m = _PLANCK_TIMES_LIGHT_eV_m / photon_energy_eV
-    return wavelength_m * detector_distance_m / (detector_size * detector_pixel_m)

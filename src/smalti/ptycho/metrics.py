@@ -9,26 +9,20 @@ import math
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smalti.codecs.scan import Scan
 from smalti.errors import Refused
+from smalti.optics import wavelength_m
 from smalti.ptycho.gauge import Area, Complex, align
+from smalti.ptycho.patterns import Patterns
 
 Float = NDArray[np.float32] | NDArray[np.float64]
 
-PLANCK_eV_m = 1.239841984e-6  # CODATA 2018: Planck constant times speed of light
 BLOCK_PIXELS = 2**20  # of exit waves at once, all modes counted
 SSIM_WINDOW_PIXELS = 11
-
-
-class Patterns(Protocol):
-    """Patterns (N, H, W) of which a slice can be read: a numpy array or a LazyArray."""
-
-    def __getitem__(self, some: slice, /) -> NDArray[np.float32]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +52,7 @@ class NearField:
         if energy is None or distance is None or pixel is None:
             missing = " and ".join(name for name, stated in needed.items() if stated is None)
             raise Refused(f"scan {metadata.name} is in the near field without {missing}; state it in its card.")
-        return cls(PLANCK_eV_m / energy.value, distance.value, pixel.value)
+        return cls(wavelength_m(energy.value), distance.value, pixel.value)
 
     def transfer(self, shape: tuple[int, int]) -> NDArray[np.complex128]:
         """Return the (H, W) factor of each plane wave, DC at [0, 0]; evanescent waves do not arrive.

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from smalti.codecs.scan import Scan, ScanMetadata, Stated
 from smalti.datasets.simulators.optics import Wave, shifted
 from smalti.errors import Refused
+from smalti.optics import wavelength_m
 
 T = TypeVar("T", np.complex64, np.complex128)
 
@@ -21,7 +22,7 @@ STEP = 0.09  # of the window: neighbours overlap by about three quarters of the 
 JITTER = 0.3  # of the step, either way
 
 PHOTON_ENERGY_eV = 8800.0
-WAVELENGTH_m = 1.23984198e-6 / PHOTON_ENERGY_eV
+WAVELENGTH_m = wavelength_m(PHOTON_ENERGY_eV)
 FAR_DETECTOR_DISTANCE_m = 2.0
 FAR_DETECTOR_PIXEL_SIZE_m = 75e-6
 
