@@ -1,5 +1,7 @@
 """The main job as a person runs it: a raw scan in, a Ptychodus product out, and bad input refused in a sentence."""
 
+import csv
+import json
 import os
 import shutil
 import subprocess
@@ -18,9 +20,10 @@ from sensors.raw_files import raw_files
 from smalti import open_store
 from smalti.datasets.simulators import card_fields, simulate_scan, write_raw_npz
 from smalti.products import validate_product
+from smalti.ptycho.outputs import FILES
 
 PROJECT = Path(__file__).parents[2]
-ASSETS = ["raw_scan", "scan", "scan_split", "ptycho_checkpoint", "reconstruction", "ptychodus_product"]
+ASSETS = ["raw_scan", "scan", "scan_split", "ptycho_checkpoint", "reconstruction", "resolution", "ptychodus_product"]
 MakeRun = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -70,6 +73,22 @@ def test_a_raw_scan_becomes_a_sound_product(home: Path, first_run: subprocess.Co
     assert {f"{asset}/small" for asset in ASSETS} <= {named.name for named in store.names()}
     assert store.get("reconstruction/small").metrics["r_factor"] < 0.3
     assert store.fsck().clean
+
+
+def test_what_people_look_at_is_in_a_folder_of_the_scan(
+    home: Path, first_run: subprocess.CompletedProcess[str]
+) -> None:
+    folder, store = home / "outputs" / "small", open_store(home / "store")
+    assert {path.name for path in folder.iterdir()} == FILES
+    with (folder / "metrics.csv").open() as file:
+        metrics = {row["metric"]: float(row["value"]) for row in csv.DictReader(file)}
+    assert metrics["r_factor"] == store.get("reconstruction/small").metrics["r_factor"]
+    assert 0 < metrics["frc_phase_half_bit"] <= 1
+    params = json.loads((folder / "params.json").read_text())
+    assert params["digests"]["resolution"] == store.resolve("resolution/small")
+    log = (folder / "logs" / "debug.log").read_text()
+    assert "epoch 60, epochs 60, loss" in log
+    assert "half 2, epoch 60" in log
 
 
 def test_the_product_shares_its_arrays_with_the_reconstruction(

@@ -57,5 +57,5 @@ def test_every_shipped_card_is_valid_and_bound_to_bytes() -> None:
     assert all(
         stated["assumed"] and "nothing in the file supports it" in stated["note"]
         for card in shipped_cards()
-        for stated in card.physics.model_dump(exclude_none=True).values()
+        for stated in card.physics.model_dump(exclude_none=True, exclude={"far_field"}).values()
     )
