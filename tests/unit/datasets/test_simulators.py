@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from smalti.codecs.scan import Scan
+from smalti.contracts import read_scan
 from smalti.contracts.card import Card
 from smalti.datasets.simulators import (
     card_fields,
@@ -117,6 +118,19 @@ def test_the_card_is_a_valid_card_and_says_that_the_object_is_the_truth(scan: Sc
     assert card.reading.object is not None
     assert card.reading.object.role == "truth"
     assert card.physics.detector_distance_m == scan.metadata.detector_distance_m
+
+
+def test_a_near_field_scan_with_bad_pixels_and_patches_comes_back_from_its_raw_file(tmp_path) -> None:
+    near = simulate_near_field("near", positions_per_side=4, window=32)
+    bad = np.zeros((32, 32), dtype=bool)
+    bad[3, 5] = True
+    scan = replace(near, diffraction=np.where(bad, 0, near.diffraction), bad_pixels=bad, patches=patches_of(near))
+    write_raw_npz(scan, tmp_path / "near.npz")
+    back = read_scan(tmp_path / "near.npz", Card.model_validate(card_fields(scan)))
+    assert not back.metadata.far_field
+    assert back.metadata.object_pixel_size_m == near.metadata.object_pixel_size_m
+    for name in ("diffraction", "bad_pixels", "patches", "probe_guess", "xcoords"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(scan, name))
 
 
 def test_a_star_of_the_benchmark_has_its_figures() -> None:

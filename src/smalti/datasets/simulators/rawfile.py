@@ -27,6 +27,8 @@ def write_raw_npz(scan: Scan, path: str | Path) -> None:
         "xcoords": scan.xcoords,
         "ycoords": scan.ycoords,
         "scan_index": scan.scan_index,
+        "bad_pixels": scan.bad_pixels,
+        "Y": scan.patches,
     }
     path = Path(path)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".partial", delete=False) as file:
@@ -50,5 +52,8 @@ def card_fields(scan: Scan) -> dict[str, Any]:
             "positions": {"xcoords": "xcoords", "ycoords": "ycoords", "unit": "px"},
             "object": {"role": fields.get("object_role", "guess")},
         },
-        "physics": {key: stated for key, stated in fields.items() if isinstance(stated, dict)},
+        "physics": {
+            "far_field": scan.metadata.far_field,
+            **{key: stated for key, stated in fields.items() if isinstance(stated, dict)},
+        },
     }
