@@ -21,21 +21,21 @@ from smalti.settings import Settings
 
 
 class ReconstructionConfig(dg.Config):
-    """What is left out is the solver's own default; ``smalti.ptycho.settings`` has the rest.
+    """Loss and modes are what measured scans want, see docs/ptychography.md; the rest is the solver's own default.
 
     Attributes:
     epochs: passes over all patterns.
     seed: decides their order.
     loss: amplitude, absolute or poisson.
-    probe_modes: waves that add in intensity, as in a partly coherent beam.
+    probe_modes: waves that add in intensity, as in a partly coherent beam; more where the probe guess has more.
     refine_positions_from: the first epoch that moves positions; none when left out.
     search_probe: try probes first; for scans without a probe guess when left out.
     """
 
     epochs: int | None = None
     seed: int = 0
-    loss: str | None = None
-    probe_modes: int | None = None
+    loss: str = "absolute"
+    probe_modes: int = 3
     refine_positions_from: int | None = None
     search_probe: bool | None = None
 
@@ -55,18 +55,20 @@ def reconstruction(
     scan: Ref,
     ptycho_checkpoint: Ref,
 ) -> Ref:
-    lines: list[str] = []
+    values, lines = store.open(), list[str]()
+    opened = open_scan(values, scan.digest)
+    guessed = 0 if opened.probe_guess is None else len(opened.probe_guess)
+    settings = config.model_dump(exclude_none=True) | {"probe_modes": max(config.probe_modes, guessed)}
     answer = compute.run(
         context.log,
         "smalti.ptycho.solver:solve_stored",
         lines=lines,
         scan=scan.digest,
         checkpoint=ptycho_checkpoint.digest,
-        settings=config.model_dump(exclude_none=True),
+        settings=settings,
     )
-    values = store.open()
     made: Reconstruction = values.get(answer["digest"])
-    pixel_m = known_pixel_m(open_scan(values, scan.digest))
+    pixel_m = known_pixel_m(opened)
     context.add_output_metadata(
         {
             "preview": picture(reconstruction_preview(made, pixel_m), "object and probe"),

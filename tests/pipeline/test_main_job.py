@@ -131,6 +131,19 @@ def test_a_second_run_stores_nothing_and_says_so(
     assert sorted((home / "store").rglob("*")) == before
 
 
+def test_a_scan_too_small_for_rings_still_becomes_a_product(
+    home: Path, make_run: MakeRun, tmp_path: Path, first_run: subprocess.CompletedProcess[str]
+) -> None:
+    scan = simulate_scan("tiny", positions_per_side=4, window=32)
+    write_raw_npz(scan, tmp_path / "tiny.npz")
+    (tmp_path / "tiny.npz.card.yaml").write_text(yaml.safe_dump(card_fields(scan)))
+    done = make_run(tmp_path / "tiny.npz")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "rings take at least 16 a side; give a scan of more positions" in done.stdout
+    assert (home / "outputs" / "ptychodus_products" / "tiny.h5").is_file()
+    assert "resolution/tiny" not in {named.name for named in open_store(home / "store").names()}
+
+
 def missing_key(arrays: dict[str, np.ndarray]) -> None:
     del arrays["xcoords"]
 
