@@ -19,7 +19,7 @@ from resources import StoreResource
 from resources.io_manager import value_metadata
 from smalti import Store
 from smalti.datasets.arrival import scan_of
-from smalti.errors import SmaltiError
+from smalti.errors import Refused
 
 ARRIVAL = "smalti/arrival_of"  # two materializations that one arrival led to share it
 
@@ -32,7 +32,10 @@ class IngestConfig(dg.Config):
     scans: list[str]
 
 
-@dg.op(description="Read each raw scan by its contract and split it.")
+@dg.op(
+    description="Read each raw scan by its contract and split it.",
+    retry_policy=dg.RetryPolicy(max_retries=3, delay=5.0, backoff=dg.Backoff.EXPONENTIAL),
+)
 def ingest_scans(
     context: dg.OpExecutionContext, config: IngestConfig, store: StoreResource
 ) -> Iterator[dg.AssetMaterialization | dg.Output[None]]:
@@ -45,12 +48,13 @@ def ingest_scans(
         try:
             yield from _ingested(context, values, key, arrived[key])
             context.log.info(f"{number} of {len(config.scans)}: {key}")
-        except SmaltiError as error:
+        except Refused as error:  # the scan's fault; where it is the machine's, all is tried again
             refused.append(f"{key}: {error}")
             context.log.error(refused[-1])
     yield dg.Output(None)
     if refused:
-        raise dg.Failure(f"{len(refused)} of {len(config.scans)} scans failed:\n" + "\n".join(refused))
+        told = f"{len(refused)} of {len(config.scans)} scans failed:\n" + "\n".join(refused)
+        raise dg.Failure(told, allow_retries=False)
 
 
 @dg.job(description="Read raw scans by their contract and split them, many in one run.")

@@ -23,8 +23,9 @@ from resources import StoreIOManager, StoreResource
 from sensors.arrivals import is_judging
 from sensors.ingested import ingested_scans
 from sensors.raw_files import raw_files
-from smalti import open_store
+from smalti import Store, open_store
 from smalti.datasets.folder import Folder
+from smalti.errors import Unavailable
 
 
 class Place:
@@ -134,6 +135,23 @@ def test_a_scan_that_fails_is_named_and_keeps_no_other_back(place: Place) -> Non
     assert "one-position: a scan of 1 position cannot be split" in said
     assert "never-arrived: no raw scan of this key has arrived" in said
     assert set(latest(place.instance, scan_split.key, ["one-position", "sound"])) == {"sound"}
+
+
+def test_a_store_that_is_away_for_a_moment_is_asked_again(place: Place) -> None:
+    asked: list[str] = []
+
+    class Away(StoreResource):
+        def open(self) -> Store:
+            asked.append(self.place)
+            if len(asked) == 1:
+                raise Unavailable("the disk is away.")
+            return super().open()
+
+    place.arrive("a")
+    place.store = Away(place=place.store.place)
+    assert place.ingest("a").success
+    assert len(asked) > 1
+    assert set(latest(place.instance, scan_split.key, ["a"])) == {"a"}
 
 
 def test_every_arrival_is_reconstructed_once_however_often_it_is_ingested(place: Place) -> None:
