@@ -36,7 +36,7 @@ def scan_keys(filename: str) -> Iterator[str]:
     plain = re.sub(r"\.{2,}", ".", plain)[:_LONGEST_PLAIN].rstrip(".")
     if plain and plain == stem:
         yield plain
-    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
     for digits in _MARK_DIGITS:
         yield f"{plain}-{digest[:digits]}" if plain else digest[:digits]
 

@@ -59,6 +59,11 @@ def test_a_key_depends_on_nothing_but_the_name(filename: str) -> None:
     assert len(set(scan_keys(filename))) == len(list(scan_keys(filename)))
 
 
+def test_half_a_surrogate_pair_and_a_byte_that_is_no_text_have_keys_of_their_own() -> None:
+    names = ["\ud800", "\udc80", os.fsdecode(b"\xff")]
+    assert len({scan_key(name) for name in names}) == 3
+
+
 @pytest.mark.parametrize(
     ("filename", "key"),
     [
