@@ -68,21 +68,18 @@ def simulate(raw: Path) -> Path:
     return target
 
 
-def tick(instance: dg.DagsterInstance, console: Console) -> list[str]:
-    """Evaluate the sensors as long as they find anything and execute what they request; return the keys judged."""
-    from sensors.arrivals import is_judging, ledger_path
+def tick(instance: dg.DagsterInstance, console: Console) -> bool:
+    """Evaluate the sensors as long as they find anything and execute what they request; tell whether they did."""
+    from sensors.arrivals import is_judging
     from sensors.ingested import ingested_scans
     from sensors.raw_files import raw_files
 
-    ledger, folder = Ledger(ledger_path(instance)), Folder(Settings().raw)
-    before = ledger.last_reported(folder.id)
-    while (
-        _evaluated(raw_files, instance, console)
-        or _evaluated(ingested_scans, instance, console)
-        or is_judging(instance, folder)
-    ):
-        pass
-    return [arrival.key for arrival in ledger.after(before)]
+    folder, anything = Folder(Settings().raw), False
+    while True:
+        if _evaluated(raw_files, instance, console) or _evaluated(ingested_scans, instance, console):
+            anything = True
+        elif not is_judging(instance, folder):
+            return anything
 
 
 def _evaluated(sensor: dg.SensorDefinition, instance: dg.DagsterInstance, console: Console) -> bool:
@@ -182,14 +179,14 @@ def main() -> int:
     before = _stored_nbytes(settings.store)
     with dg.DagsterInstance.get() as instance:
         try:
-            judged = tick(instance, console)
+            anything = tick(instance, console)
         except SmaltiError as error:
             print(error, file=sys.stderr)
             return 1
         except KeyboardInterrupt:
             print("interrupted; what was finished is stored, and the same command goes on from there", file=sys.stderr)
             return 130
-        if not judged:
+        if not anything:
             console.print("nothing new has arrived since the last run")
         key = _key(instance, scan)
         console.print(summary(instance, key))
