@@ -113,9 +113,10 @@ def under_strace(tmp_path: Path) -> Callable[[Act, Sequence[str]], Outcome]:
 
     def run(act: Act, options: Sequence[str]) -> Outcome:
         process = Child(act)
+        slept = _asleep(process.pid)
         command = ["strace", "-f", "-qq", "-y", "-o", str(trace), *options, "-p", str(process.pid)]
         tracer = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        if not _attached(process.pid, tracer):
+        if not _attached(process.pid, tracer, slept):
             process.kill()
             process.finish()
             assert tracer.stderr
@@ -128,13 +129,30 @@ def under_strace(tmp_path: Path) -> Callable[[Act, Sequence[str]], Outcome]:
     return run
 
 
-def _attached(pid: int, tracer: subprocess.Popen[str]) -> bool:
-    status = Path(f"/proc/{pid}/status")
+def _asleep(pid: int) -> int:
+    """Wait until a process sleeps, and return how often it has gone to sleep so far."""
+    while (status := _status(pid))["State"] != "S (sleeping)":
+        time.sleep(0.001)
+    return int(status["voluntary_ctxt_switches"])
+
+
+def _attached(pid: int, tracer: subprocess.Popen[str], slept: int) -> bool:
+    """Wait until strace sees the calls of a sleeping process; False if it ends before.
+
+    A process has a tracer before it is stopped for the first time, and what it calls in between is not seen. It sleeps
+    once in that stop, and for a second time only when it goes on being watched.
+    """
     while tracer.poll() is None:
-        if "TracerPid:\t0\n" not in status.read_text():
+        status = _status(pid)
+        if status["TracerPid"] != "0" and int(status["voluntary_ctxt_switches"]) >= slept + 2:
             return True
         time.sleep(0.001)
     return False
+
+
+def _status(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
 
 
 @pytest.fixture
