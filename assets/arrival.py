@@ -12,7 +12,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 from assets.raw import CONTRACT_CHECK, SCANS, raw_scan, violations_table
 from resources.io_manager import DIGEST
 from smalti.contracts.violation import shown
-from smalti.datasets.ledger import Arrival
+from smalti.ingest.ledger import Arrival
 
 _NUMBER = "smalti/arrival"
 

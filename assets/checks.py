@@ -7,7 +7,7 @@ from assets.raw import CONTRACT_CHECK, SCANS, raw_scan, violations_table
 from assets.reconstructions import reconstruction
 from resources import StoreResource
 from smalti import Product, Reconstruction, Ref
-from smalti.datasets.arrival import judge_stored
+from smalti.ingest.admit import judge_stored
 from smalti.products import validate_product
 from smalti.settings import Settings
 

@@ -13,10 +13,10 @@ from resources import Compute, StoreResource
 from smalti import Reconstruction, Ref, Store
 from smalti.codecs.scan import open_scan
 from smalti.errors import Refused
-from smalti.ptycho.frc import FrcResult
-from smalti.ptycho.metrics import known_pixel_m
-from smalti.ptycho.outputs import logged, write_outputs
-from smalti.ptycho.previews import frc_preview, loss_preview, probe_preview, reconstruction_preview
+from smalti.ptycho.evaluate.frc import FrcResult
+from smalti.ptycho.evaluate.metrics import known_pixel_m
+from smalti.ptycho.report.outputs import logged, write_outputs
+from smalti.ptycho.report.previews import frc_preview, loss_preview, probe_preview, reconstruction_preview
 from smalti.settings import Settings
 
 
@@ -61,7 +61,7 @@ def reconstruction(
     settings = config.model_dump(exclude_none=True) | {"probe_modes": max(config.probe_modes, guessed)}
     answer = compute.run(
         context.log,
-        "smalti.ptycho.solver:solve_stored",
+        "smalti.ptycho.solve.solver:solve_stored",
         lines=lines,
         scan=scan.digest,
         checkpoint=ptycho_checkpoint.digest,
@@ -96,7 +96,7 @@ def resolution(
     settings = values.get(reconstruction).config["settings"]
     request = {"scan": scan.digest, "settings": settings}
     try:
-        answer = compute.run(context.log, "smalti.ptycho.halves:halves_stored", lines=lines, **request)
+        answer = compute.run(context.log, "smalti.ptycho.evaluate.split_halves:halves_stored", lines=lines, **request)
     except Refused as error:
         context.log.warning(str(error))
         return

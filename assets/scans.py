@@ -8,8 +8,8 @@ from assets.previews import picture, sentences
 from assets.raw import SCANS
 from resources import StoreResource
 from smalti import Ref, Scan
-from smalti.datasets.arrival import scan_of
-from smalti.ptycho.previews import scan_preview
+from smalti.ingest.admit import scan_of
+from smalti.ptycho.report.previews import scan_preview
 
 
 @dg.asset(

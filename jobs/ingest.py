@@ -18,8 +18,8 @@ from assets.splits import SplitConfig, counted, scan_split, split_of
 from resources import StoreResource
 from resources.io_manager import value_metadata
 from smalti import Store
-from smalti.datasets.arrival import scan_of
 from smalti.errors import Refused
+from smalti.ingest.admit import scan_of
 
 ARRIVAL = "smalti/arrival_of"  # two materializations that one arrival led to share it
 

@@ -10,7 +10,7 @@ from assets.checkpoints import ptycho_checkpoint as checkpoint_asset
 from assets.previews import picture
 from resources import Compute, StoreResource
 from smalti import Checkpoint, Ref
-from smalti.ptycho.previews import loss_preview
+from smalti.ptycho.report.previews import loss_preview
 
 
 class TrainingConfig(dg.Config):
@@ -40,7 +40,7 @@ def training_request(config: TrainingConfig, scan: Ref, split: Ref) -> dict[str,
 
 @dg.op(description="Train in a child process; nothing else ever imports mlx.", tags={"dagster/compute_kind": "mlx"})
 def train_network(context: dg.OpExecutionContext, compute: Compute, request: dict[str, Any]) -> dict[str, Any]:
-    return compute.run(context.log, "smalti.ptycho.network:train_stored", **request)
+    return compute.run(context.log, "smalti.ptycho.network.train:train_stored", **request)
 
 
 @dg.op(description="Show how the training went and hand the checkpoint over.")

@@ -12,12 +12,12 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from smalti.contracts.card import LARGEST_NBYTES, SUFFIX
 from smalti.contracts.violation import shown
-from smalti.datasets.arrival import refuse_too_large
-from smalti.datasets.folder import is_data
-from smalti.datasets.ledger import Found
 from smalti.errors import NotFound, Refused, Unavailable
+from smalti.ingest.admit import refuse_too_large
+from smalti.ingest.ledger import Found
+from smalti.ingest.source import is_data
+from smalti.scans.card import LARGEST_NBYTES, SUFFIX
 
 _URL = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*))?")
 _CHUNK_NBYTES = 1 << 20

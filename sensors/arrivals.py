@@ -12,9 +12,9 @@ import dagster as dg
 
 from assets.arrival import record, record_gone
 from jobs.ingest import ingest_request
-from smalti.datasets.folder import Source
-from smalti.datasets.judging import Judging, said
-from smalti.datasets.ledger import Ledger
+from smalti.ingest.ledger import Ledger
+from smalti.ingest.source import Source
+from smalti.ingest.worker import Judging, said
 from smalti.settings import Settings
 from smalti.store.commit import alone
 

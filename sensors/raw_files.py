@@ -5,7 +5,7 @@ import dagster as dg
 from jobs import ingest
 from resources import StoreResource
 from sensors.arrivals import evaluate
-from smalti.datasets.folder import Folder
+from smalti.ingest.source import Folder
 from smalti.settings import Settings
 
 

@@ -17,12 +17,12 @@ from rich.table import Table
 
 from resources import local
 from resources.io_manager import DIGEST
-from smalti.contracts import card_path, read_scan
-from smalti.datasets.cards import card_for
-from smalti.datasets.folder import Folder
-from smalti.datasets.keys import scan_key
-from smalti.datasets.ledger import Ledger
 from smalti.errors import Refused, SmaltiError, Unavailable
+from smalti.ingest.keys import scan_key
+from smalti.ingest.ledger import Ledger
+from smalti.ingest.source import Folder
+from smalti.scans import card_path, read_scan
+from smalti.scans.shipped import card_for
 from smalti.settings import Settings
 
 SIMULATED = "photographs"  # the scan that is simulated when none is given
@@ -58,13 +58,13 @@ def simulate(raw: Path) -> Path:
     """Simulate the scan of two photographs into the raw folder, unless it is there."""
     import yaml
 
-    from smalti.datasets import simulators
+    from smalti import simulation
 
     target = raw / f"{SIMULATED}.npz"
     if not target.exists():
-        scan = simulators.simulate_scan(SIMULATED)
-        card_path(target).write_text(yaml.safe_dump(simulators.card_fields(scan), sort_keys=False, allow_unicode=True))
-        simulators.write_raw_npz(scan, target)
+        scan = simulation.simulate_scan(SIMULATED)
+        card_path(target).write_text(yaml.safe_dump(simulation.card_fields(scan), sort_keys=False, allow_unicode=True))
+        simulation.write_raw_npz(scan, target)
     return target
 
 

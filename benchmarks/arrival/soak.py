@@ -18,9 +18,9 @@ from jobs.ingest import scans_in
 from resources import StoreResource
 from sensors.arrivals import is_judging, ledger_path
 from sensors.raw_files import raw_files
-from smalti.contracts.quarantine import Quarantine
-from smalti.datasets.folder import Folder
-from smalti.datasets.ledger import Ledger
+from smalti.ingest.ledger import Ledger
+from smalti.ingest.quarantine import Quarantine
+from smalti.ingest.source import Folder
 
 LIMIT_S = 60.0  # after which Dagster ends a tick
 _PATTERNS, _SIDE = 6, 16

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from smalti import Reconstruction, Scan
-from smalti.datasets.simulators import interior
-from smalti.ptycho import metrics, previews
+from smalti.ptycho.evaluate import metrics
 from smalti.ptycho.geometry import place
-from smalti.ptycho.probe import initial_probe
+from smalti.ptycho.optics.probe import initial_probe
+from smalti.ptycho.report import previews
+from smalti.simulation import interior
 
 PADDING_px = 12  # of everybody's canvas
 OFFSETS_px = (-1.0, -0.5, 0.0, 0.5, 1.0)  # conventions of where a window's centre is differ by so much

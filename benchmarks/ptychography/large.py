@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from smalti import Store, Tree, open_store
 from smalti.codecs.scan import ScanMetadata
-from smalti.datasets.simulators.optics import probe_of
+from smalti.simulation.optics import probe_of
 
 STEP_px = 9.0
 JITTER_px = 3.0
@@ -33,7 +33,7 @@ SETTINGS = {"epochs": 1, "batch": 64}
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ValidationResult:
     """What one epoch took.
 
     Attributes:
@@ -51,13 +51,13 @@ class Outcome:
     r_factor: float
 
 
-def measure(patterns: int = 20_000, window: int = 128, folder: Path | None = None) -> Outcome:
+def measure(patterns: int = 20_000, window: int = 128, folder: Path | None = None) -> ValidationResult:
     """Return what one epoch over a new scan takes in a process of its own."""
     with tempfile.TemporaryDirectory(dir=folder) as place:
         digest = put_scan(open_store(place), patterns, window)
         command = [sys.executable, "-m", "benchmarks.ptychography.large", place, digest]
         told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    return Outcome(patterns, window, patterns * window**2 * 4, **json.loads(told))
+    return ValidationResult(patterns, window, patterns * window**2 * 4, **json.loads(told))
 
 
 def put_scan(store: Store, patterns: int, window: int) -> str:
@@ -100,7 +100,7 @@ def _solve(place: str, digest: str) -> dict[str, Any]:
     from smalti.compute import prepare_blas
 
     prepare_blas()
-    from smalti.ptycho.solver import solve_stored
+    from smalti.ptycho.solve.solver import solve_stored
 
     told: list[dict[str, Any]] = []
     answer = solve_stored({"store": place, "scan": digest, "settings": SETTINGS}, told.append)

@@ -25,9 +25,9 @@ from smalti.compute.blas import prepare_blas
 prepare_blas()  # before mlx is imported below
 
 from smalti.datasets.splits import split_positions  # noqa: E402
-from smalti.ptycho.halves import frc_of_halves  # noqa: E402
-from smalti.ptycho.network import predict_object, train_network  # noqa: E402
-from smalti.ptycho.solver import SolverSettings, solve  # noqa: E402
+from smalti.ptycho.evaluate.split_halves import frc_of_halves  # noqa: E402
+from smalti.ptycho.network.train import predict_object, train_network  # noqa: E402
+from smalti.ptycho.solve.solver import SolverSettings, solve  # noqa: E402
 from smalti.training import TrainingSettings  # noqa: E402
 
 Made = tuple[Reconstruction, dict[str, Any]]

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from smalti import Scan
-from smalti.datasets.simulators import probe_of, simulate_star
 from smalti.errors import NotFound
+from smalti.simulation import probe_of, simulate_star
 
 WRONG_DEFOCUS = 1.15
 MEASURED_FILE = "siemens-star-small.npz.bz2"
@@ -37,8 +37,8 @@ def measured() -> Scan:
     Raises:
         NotFound: its file is not where ``SMALTI_TEST_DATA`` says.
     """
-    from smalti.contracts import read_scan
-    from smalti.datasets.cards import card_for
+    from smalti.scans import read_scan
+    from smalti.scans.shipped import card_for
 
     path = Path(os.environ.get("SMALTI_TEST_DATA", _SHARED)) / MEASURED_FILE
     if not path.is_file():

@@ -31,7 +31,7 @@ _ANYBODY = ctypes.c_ulong(-1)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ValidationResult:
     """Attributes:
     said: the lines the act acknowledged, in order.
     ended: exit status; negative, the signal that killed it.
@@ -65,7 +65,7 @@ class Child:
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
 
-    def finish(self, seconds: float = 60) -> Outcome:
+    def finish(self, seconds: float = 60) -> ValidationResult:
         """Wait for its end; whoever hangs is killed and fails the test."""
         said = b""
         deadline = time.monotonic() + seconds
@@ -81,7 +81,7 @@ class Child:
         self._ours.close()
         os.close(self._gate)
         _, status = os.waitpid(self.pid, 0)
-        return Outcome(said.decode().splitlines(), os.waitstatus_to_exitcode(status))
+        return ValidationResult(said.decode().splitlines(), os.waitstatus_to_exitcode(status))
 
 
 def _be_the_child(act: Act, ours: socket.socket, gate: int) -> None:
@@ -105,13 +105,13 @@ def child() -> Callable[[Act], Child]:
 
 
 @pytest.fixture
-def under_strace(tmp_path: Path) -> Callable[[Act, Sequence[str]], Outcome]:
+def under_strace(tmp_path: Path) -> Callable[[Act, Sequence[str]], ValidationResult]:
     """Run an act in a process under strace with the given options."""
     if not shutil.which("strace"):
         pytest.skip("strace is not installed; on Debian: apt-get install strace")
     trace = tmp_path / "trace"
 
-    def run(act: Act, options: Sequence[str]) -> Outcome:
+    def run(act: Act, options: Sequence[str]) -> ValidationResult:
         process = Child(act)
         slept = _asleep(process.pid)
         command = ["strace", "-f", "-qq", "-y", "-o", str(trace), *options, "-p", str(process.pid)]
@@ -124,7 +124,7 @@ def under_strace(tmp_path: Path) -> Callable[[Act, Sequence[str]], Outcome]:
         process.release()
         outcome = process.finish()
         tracer.communicate(timeout=60)
-        return Outcome(outcome.said, outcome.ended, trace.read_text(errors="replace"))
+        return ValidationResult(outcome.said, outcome.ended, trace.read_text(errors="replace"))
 
     return run
 

@@ -20,7 +20,7 @@ import pyarrow
 from pyarrow import csv, parquet
 
 from tests.sandboxed.judging import Answer, judged
-from tests.unit.contracts.hostile.making import npz, sound
+from tests.unit.formats.hostile.making import npz, sound
 
 BATCH = 250
 MOST_S = 5.0

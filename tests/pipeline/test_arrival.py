@@ -24,9 +24,9 @@ from resources import StoreResource
 from sensors.arrivals import evaluate, is_judging, ledger_path
 from sensors.raw_files import raw_files
 from smalti import open_store
-from smalti.contracts.quarantine import Quarantine
-from smalti.datasets.folder import Folder
-from smalti.datasets.ledger import Ledger
+from smalti.ingest.ledger import Ledger
+from smalti.ingest.quarantine import Quarantine
+from smalti.ingest.source import Folder
 
 PROJECT = Path(__file__).parents[2]
 

@@ -19,9 +19,9 @@ from resources.prefix import Prefix
 from sensors.arrivals import evaluate, is_judging, ledger_path
 from sensors.raw_objects import raw_objects
 from smalti import open_store
-from smalti.contracts.quarantine import Quarantine
-from smalti.datasets.ledger import Ledger
 from smalti.errors import NotFound, Refused, Unavailable
+from smalti.ingest.ledger import Ledger
+from smalti.ingest.quarantine import Quarantine
 
 URL = "s3://incoming/beamline/7"
 

@@ -24,8 +24,8 @@ from sensors.arrivals import is_judging
 from sensors.ingested import ingested_scans
 from sensors.raw_files import raw_files
 from smalti import Store, open_store
-from smalti.datasets.folder import Folder
 from smalti.errors import Unavailable
+from smalti.ingest.source import Folder
 
 
 class Place:

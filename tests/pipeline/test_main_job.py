@@ -18,9 +18,9 @@ from jobs.ingest import scans_in
 from resources import StoreResource
 from sensors.raw_files import raw_files
 from smalti import open_store
-from smalti.datasets.simulators import card_fields, simulate_scan, write_raw_npz
 from smalti.products import validate_product
-from smalti.ptycho.outputs import FILES
+from smalti.ptycho.report.outputs import FILES
+from smalti.simulation import card_fields, simulate_scan, write_raw_npz
 
 PROJECT = Path(__file__).parents[2]
 ASSETS = ["raw_scan", "scan", "scan_split", "ptycho_checkpoint", "reconstruction", "resolution", "ptychodus_product"]

@@ -10,7 +10,7 @@ from typing import Any
 from unittest import mock
 
 from smalti.compute import ChildStopped, run_child
-from smalti.contracts.sandbox import limits_for
+from smalti.ingest.sandbox import limits_for
 
 _CHILD = Path(__file__).parent / "child"
 _NBYTES_FOR_CPU = 64 << 20  # many files need more time than one

@@ -15,8 +15,8 @@ from benchmarks.ptychography.report import markdown
 from benchmarks.ptychography.rpie import rpie
 from benchmarks.ptychography.running import run
 from smalti import Reconstruction, Scan, open_store
-from smalti.datasets.simulators import simulate_star
 from smalti.errors import Unavailable
+from smalti.simulation import simulate_star
 
 
 @pytest.fixture(scope="module")

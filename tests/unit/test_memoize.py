@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smalti import Store, open_store
-from smalti.datasets.simulators import simulate_star
 from smalti.errors import Refused
 from smalti.memoize import FOLDER, Forgotten, forget_all, memoize, remembering
 from smalti.settings import Settings
+from smalti.simulation import simulate_star
 
 CALLS: list[tuple] = []
 

@@ -64,7 +64,7 @@ def clean(
 
 def simulated_scans(store: Store) -> set[str]:
     """Return the names of the scans in a store that were simulated, and are not also those of measured ones."""
-    from smalti.datasets.simulators import SOURCE
+    from smalti.simulation import SOURCE
 
     found: dict[bool, set[str]] = {True: set(), False: set()}
     for version in store.names():
@@ -77,8 +77,8 @@ def simulated_scans(store: Store) -> set[str]:
 
 def _outputs(folder: Path, scans: Iterable[str]) -> Iterator[Path]:
     """Yield the files that these scans left below ``folder``, and no other file that a person put beside them."""
-    from smalti.datasets.keys import scan_key
-    from smalti.ptycho.outputs import FILES
+    from smalti.ingest.keys import scan_key
+    from smalti.ptycho.report.outputs import FILES
 
     for key in map(scan_key, scans):
         for path in (folder / "ptychodus_products" / f"{key}.h5", *(folder / key / name for name in sorted(FILES))):

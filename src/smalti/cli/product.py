@@ -164,7 +164,7 @@ def validate(path: ProductPath, as_json: AsJson = False) -> None:
 
 
 def _judged(path: Path) -> tuple[Finding, ...]:
-    from smalti.contracts.sandbox import in_sandbox
+    from smalti.ingest.sandbox import in_sandbox
     from smalti.products import Finding
 
     answer = in_sandbox("smalti.products.judging:judge_product", path, {"path": str(path)})

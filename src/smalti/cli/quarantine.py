@@ -9,7 +9,7 @@ import typer
 from smalti.cli.options import AsJson, print_json, printable
 
 if TYPE_CHECKING:
-    from smalti.contracts.quarantine import Entry, Quarantine
+    from smalti.ingest.quarantine import Entry, Quarantine
 
 app = typer.Typer(no_args_is_help=True, help="Files that were rejected, and why; nothing is ever deleted.")
 
@@ -76,7 +76,7 @@ def retry(
 
 
 def _quarantine() -> Quarantine:
-    from smalti.contracts.quarantine import Quarantine
+    from smalti.ingest.quarantine import Quarantine
     from smalti.settings import Settings
 
     return Quarantine(Settings().quarantine)

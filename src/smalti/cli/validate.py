@@ -51,15 +51,15 @@ def _schema_of(ref: str, store: str | None) -> str:
 
 def _verdict(path: Path, contract: str | None, schema: str | None) -> dict[str, Any]:
     """Judge the file in the sandbox; what ends the sandbox is a verdict too."""
-    from smalti.contracts.sandbox import in_sandbox
+    from smalti.ingest.sandbox import in_sandbox
 
     try:
         request = {"path": str(path), "contract": contract, "accepted_schema": schema}
-        return in_sandbox("smalti.datasets.verdict:judge", path, request)
+        return in_sandbox("smalti.ingest.validate:validate_request", path, request)
     except SmaltiError as error:
-        from smalti.datasets.verdict import rejection
+        from smalti.ingest.validate import document, refused
 
-        return rejection(contract, error)
+        return document(refused(error, contract or ""), path.name)
 
 
 def _extent(shape: list[int] | None) -> str:

@@ -125,7 +125,7 @@ def _described(record: Record) -> dict[str, Any]:
 def _value(path: Path, opaque: bool) -> Any:
     import mmap
 
-    from smalti.contracts import read_arrays
+    from smalti.formats import read_arrays
 
     if not path.is_file():
         raise NotFound(f"{path} is not a file; name one to store.")

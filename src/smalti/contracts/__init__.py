@@ -1,4 +1,4 @@
-"""What arrives, and what it must be: contracts as data, cards beside files, and reading a scan by both."""
+"""What must hold, as data: contracts on scans, tables, products and checkpoints, and what breaks them."""
 
 from __future__ import annotations
 
@@ -7,31 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from smalti.contracts.any_contract import AnyContract as AnyContract
-    from smalti.contracts.archive import Limits as Limits
     from smalti.contracts.arrays import ArraySpec as ArraySpec
-    from smalti.contracts.card import Card as Card
-    from smalti.contracts.card import card_path as card_path
-    from smalti.contracts.card import read_card as read_card
-    from smalti.contracts.checkpoint import CHECKPOINT as CHECKPOINT
+    from smalti.contracts.builtin.checkpoint import CHECKPOINT as CHECKPOINT
+    from smalti.contracts.builtin.product import PRODUCT as PRODUCT
+    from smalti.contracts.builtin.scan import SCAN as SCAN
+    from smalti.contracts.builtin.scan import ScanContract as ScanContract
     from smalti.contracts.columns import ColumnSpec as ColumnSpec
     from smalti.contracts.contract import Contract as Contract
-    from smalti.contracts.conversion import Outcome as Outcome
     from smalti.contracts.fields import FieldSpec as FieldSpec
     from smalti.contracts.passing import passed as passed
-    from smalti.contracts.product import PRODUCT as PRODUCT
-    from smalti.contracts.reading import conform as conform
-    from smalti.contracts.reading import examine as examine
-    from smalti.contracts.reading import read_arrays as read_arrays
-    from smalti.contracts.reading import read_scan as read_scan
     from smalti.contracts.registry import contract_named as contract_named
     from smalti.contracts.registry import contracts as contracts
+    from smalti.contracts.result import ValidationResult as ValidationResult
     from smalti.contracts.rules import Monotonic as Monotonic
     from smalti.contracts.rules import Rule as Rule
     from smalti.contracts.rules import Square as Square
     from smalti.contracts.rules import Unique as Unique
     from smalti.contracts.rules import Within as Within
-    from smalti.contracts.scan import SCAN as SCAN
-    from smalti.contracts.scan import ScanContract as ScanContract
     from smalti.contracts.table import TABLE as TABLE
     from smalti.contracts.table import TableContract as TableContract
     from smalti.contracts.violation import Violation as Violation
@@ -39,34 +31,26 @@ if TYPE_CHECKING:
 # Where each name lives; imported when first used, so that one reader in a fresh process loads little.
 _HOME = {
     "AnyContract": "smalti.contracts.any_contract",
-    "Limits": "smalti.contracts.archive",
     "ArraySpec": "smalti.contracts.arrays",
-    "Card": "smalti.contracts.card",
-    "card_path": "smalti.contracts.card",
-    "read_card": "smalti.contracts.card",
-    "CHECKPOINT": "smalti.contracts.checkpoint",
+    "CHECKPOINT": "smalti.contracts.builtin.checkpoint",
     "ColumnSpec": "smalti.contracts.columns",
     "Contract": "smalti.contracts.contract",
-    "Outcome": "smalti.contracts.conversion",
     "FieldSpec": "smalti.contracts.fields",
-    "passed": "smalti.contracts.passing",
-    "PRODUCT": "smalti.contracts.product",
-    "conform": "smalti.contracts.reading",
-    "examine": "smalti.contracts.reading",
-    "read_arrays": "smalti.contracts.reading",
-    "read_scan": "smalti.contracts.reading",
-    "contract_named": "smalti.contracts.registry",
-    "contracts": "smalti.contracts.registry",
     "Monotonic": "smalti.contracts.rules",
+    "PRODUCT": "smalti.contracts.builtin.product",
     "Rule": "smalti.contracts.rules",
+    "SCAN": "smalti.contracts.builtin.scan",
+    "ScanContract": "smalti.contracts.builtin.scan",
     "Square": "smalti.contracts.rules",
-    "Unique": "smalti.contracts.rules",
-    "Within": "smalti.contracts.rules",
-    "SCAN": "smalti.contracts.scan",
-    "ScanContract": "smalti.contracts.scan",
     "TABLE": "smalti.contracts.table",
     "TableContract": "smalti.contracts.table",
+    "Unique": "smalti.contracts.rules",
+    "ValidationResult": "smalti.contracts.result",
     "Violation": "smalti.contracts.violation",
+    "Within": "smalti.contracts.rules",
+    "contract_named": "smalti.contracts.registry",
+    "contracts": "smalti.contracts.registry",
+    "passed": "smalti.contracts.passing",
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from pydantic import SerializeAsAny, model_validator
 
-from smalti.contracts import printing
+from smalti.contracts import markdown
 from smalti.contracts.any_contract import AnyContract
 from smalti.contracts.arrays import Array, ArraySpec
 from smalti.contracts.fields import FieldSpec
@@ -135,12 +135,12 @@ class Contract(AnyContract):
             (f"`{spec.key}`", spec.kind, spec.unit, _need(spec), _meaning(spec, _choices(spec))) for spec in self.fields
         ]
         rules = [f"{r.sentence()}{' (Only a warning.)' if r.severity == 'warning' else ''}" for r in self.rules]
-        return printing.page(
+        return markdown.page(
             f"Contract {self.id}",
             self.summary,
-            printing.table(("key", "shape", "dtype", "unit", "", "meaning"), arrays),
-            printing.table(("metadata", "kind", "unit", "", "meaning"), fields),
-            printing.bullets(rules),
+            markdown.table(("key", "shape", "dtype", "unit", "", "meaning"), arrays),
+            markdown.table(("metadata", "kind", "unit", "", "meaning"), fields),
+            markdown.bullets(rules),
         )
 
     @model_validator(mode="after")
@@ -165,7 +165,7 @@ def _choices(spec: FieldSpec) -> str:
 
 
 def _meaning(spec: ArraySpec | FieldSpec, more: str = "") -> str:
-    aliases = f"Also known as {printing.code(spec.aliases)}." if spec.aliases else ""
+    aliases = f"Also known as {markdown.code(spec.aliases)}." if spec.aliases else ""
     return " ".join(part for part in (spec.meaning, spec.range_in_words(), more, aliases) if part)
 
 

@@ -8,8 +8,8 @@ from typing import TypeVar
 from smalti.codecs.checkpoint import Checkpoint
 from smalti.codecs.product import Product
 from smalti.contracts.any_contract import AnyContract
-from smalti.contracts.checkpoint import CHECKPOINT
-from smalti.contracts.product import PRODUCT
+from smalti.contracts.builtin.checkpoint import CHECKPOINT
+from smalti.contracts.builtin.product import PRODUCT
 from smalti.contracts.violation import broken, errors
 
 T = TypeVar("T", Product, Checkpoint)

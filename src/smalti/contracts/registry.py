@@ -9,11 +9,11 @@ from pathlib import Path
 from types import ModuleType
 
 from smalti.contracts.any_contract import AnyContract
-from smalti.contracts.checkpoint import CHECKPOINT
-from smalti.contracts.product import PRODUCT
-from smalti.contracts.scan import SCAN
+from smalti.contracts.builtin.checkpoint import CHECKPOINT
+from smalti.contracts.builtin.product import PRODUCT
+from smalti.contracts.builtin.scan import SCAN
+from smalti.contracts.builtin.titanic import TITANIC_TEST, TITANIC_TRAIN
 from smalti.contracts.table import TABLE
-from smalti.contracts.titanic import TITANIC_TEST, TITANIC_TRAIN
 from smalti.contracts.violation import shown
 from smalti.errors import NotFound, Refused
 from smalti.settings import Settings

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import model_validator
 
-from smalti.contracts import printing
+from smalti.contracts import markdown
 from smalti.contracts.any_contract import AnyContract
 from smalti.contracts.arrow_types import family_of
 from smalti.contracts.columns import ColumnSpec
@@ -150,11 +150,11 @@ class TableContract(AnyContract):
         most = f" and at most {self.maximum_rows}" if self.maximum_rows is not None else ""
         only = " (Only a warning.)" if self.rows == "warning" else ""
         others = {"error": "refused", "warning": "a warning", "welcome": "welcome"}[self.others]
-        return printing.page(
+        return markdown.page(
             f"Contract {self.id}",
             self.summary,
-            printing.table(("column", "type", "unit", "", "meaning"), columns),
-            printing.bullets(
+            markdown.table(("column", "type", "unit", "", "meaning"), columns),
+            markdown.bullets(
                 (f"At least {self.minimum_rows} rows{most}.{only}", f"Columns that are not listed are {others}.")
             ),
         )
@@ -210,7 +210,7 @@ def _nameless(names: list[str]) -> Iterator[Violation]:
 
 
 def _also(spec: ColumnSpec) -> str:
-    return f"Also known as {printing.code(spec.aliases)}." if spec.aliases else ""
+    return f"Also known as {markdown.code(spec.aliases)}." if spec.aliases else ""
 
 
 def _columns(names: list[str]) -> str:

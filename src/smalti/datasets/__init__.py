@@ -1,1 +1,1 @@
-"""What is known about data and where it comes from: cards, splits, simulated scans, arrivals."""
+"""What is known about data and where it comes from: splits and downloads."""

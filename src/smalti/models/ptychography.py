@@ -2,9 +2,9 @@
 
 The idea, a network that learns through the physics and never sees a finished image, is PtychoPINN's: O. Hoidn,
 A. A. Mishra, A. Mehta, Sci Rep 13, 22789 (2023). It looks several times, as a solver does: each look is shown how the
-patterns would change the object that the looks before agreed on (``smalti.ptycho.exposures.update``), and corrects it.
-Such an unrolled iteration is K. Gregor, Y. LeCun, ICML 2010. The body of a look is an MLP-Mixer (I. Tolstikhin et al.,
-arXiv 2105.01601): a matmul is the one layer that is fast on every device.
+patterns would change the object that the looks before agreed on (``smalti.ptycho.network.exposures.update``), and
+corrects it. Such an unrolled iteration is K. Gregor, Y. LeCun, ICML 2010. The body of a look is an
+MLP-Mixer (I. Tolstikhin et al., arXiv 2105.01601): a matmul is the one layer that is fast on every device.
 """
 
 from __future__ import annotations

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.codecs.product import Product, ProductMetadata
-from smalti.contracts.evidence import quantity_of
 from smalti.errors import Refused
 from smalti.products.compose import unique_indexes, unknown_note
 from smalti.products.finding import Finding
 from smalti.products.frame import to_metres, to_pixels
 from smalti.products.product_file import RawBundle, read_with_raw, write_product
 from smalti.products.rawdata import RawData, read_rawdata_npz
+from smalti.scans.inference import quantity_of
 
 ASSUMED_OBJECT_PIXEL_M = 5e-8
 

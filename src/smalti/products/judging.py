@@ -7,13 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from smalti.contracts.readers import opened
-from smalti.contracts.readers.form import recognise
+from smalti.formats import opened
+from smalti.formats.sniff import recognise
 from smalti.products.validate import validate_product
 
 
 def judge_product(request: Mapping[str, Any], _report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    """Judge the product ``request["path"]``; a function for :func:`smalti.contracts.sandbox.in_sandbox`.
+    """Judge the product ``request["path"]``; a function for :func:`smalti.ingest.sandbox.in_sandbox`.
 
     Returns:
         ``findings``: the fields of each :class:`smalti.products.Finding`.
@@ -33,7 +33,7 @@ def require_sound(path: Path) -> None:
     with opened(path) as source:
         form = recognise(source)
         if form == "hdf5":
-            from smalti.contracts.readers import hdf5
+            from smalti.formats import hdf5
 
             hdf5.require_sound(source)
         elif form != "zip":  # what is in an archive is judged when it is read

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.contracts.archive import read_arrays
 from smalti.errors import Refused
+from smalti.formats import read_arrays
 from smalti.products.layout import Attribute, Dataset, Layout, little_endian
 from smalti.products.names import ATTRIBUTES
 
@@ -50,7 +50,7 @@ def read_npz(path: Path, names: Iterable[str]) -> Layout:
     """Read the attributes and those of the named datasets that the archive has.
 
     Raises:
-        ContractBroken: it is damaged or hostile, as ``smalti.contracts.archive.read_arrays`` says.
+        ContractBroken: it is damaged or hostile, as ``smalti.formats.read_arrays`` says.
         Refused: a named dataset does not hold numbers.
     """
     arrays = read_arrays(path)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.contracts.archive import read_arrays
 from smalti.errors import Refused
+from smalti.formats import read_arrays
 from smalti.products.files import save_layout
 from smalti.products.layout import Dataset, Layout
 
@@ -64,7 +64,7 @@ def read_rawdata_npz(path: Path, include_diffraction: bool = True) -> RawData:
     """Read a scan from an NPZ file with PtychoPINN's keys (``diffraction``, or the older ``diff3d``).
 
     Raises:
-        NotFound, ContractBroken, Unavailable: as ``smalti.contracts.archive.read_arrays``; a pickle is never read.
+        NotFound, ContractBroken, Unavailable: as ``smalti.formats.read_arrays``; a pickle is never read.
         Refused: a key is missing or an array does not fit the others; the message names key and file.
     """
     arrays = read_arrays(path)

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 import mlx.core as mx
 import numpy as np
 
-from smalti.ptycho.losses import Loss
-from smalti.ptycho.propagation import LONE, Propagation
+from smalti.ptycho.optics.propagation import LONE, Propagation
+from smalti.ptycho.solve.losses import Loss
 
 
 @dataclass(frozen=True, eq=False, slots=True)

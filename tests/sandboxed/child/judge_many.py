@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from smalti.datasets.verdict import judge
+from smalti.ingest.validate import validate_request
 
 
 def judge_many(request: Mapping[str, Any], report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
@@ -14,6 +14,6 @@ def judge_many(request: Mapping[str, Any], report: Callable[[dict[str, Any]], No
     for number, path in enumerate(request["paths"]):
         report({"begun": number})
         begin = time.monotonic()
-        verdict = judge({"path": path, "contract": None}, report)
+        verdict = validate_request({"path": path, "contract": None}, report)
         report({"verdict": verdict, "seconds": time.monotonic() - begin})
     return {}

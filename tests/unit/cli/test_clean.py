@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from smalti import Store, open_store
 from smalti.cli import app
-from smalti.datasets.simulators import simulate_star
 from smalti.memoize import remembering
+from smalti.simulation import simulate_star
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from smalti.cli.quarantine import app
-from smalti.contracts.quarantine import Quarantine
 from smalti.errors import NotFound, Refused
+from smalti.ingest.quarantine import Quarantine
 
 REASON = "xcoords: found nothing, wanted one; save it.\nycoords: found nothing, wanted one; save it."
 

@@ -131,7 +131,7 @@ def test_a_table_is_judged_as_a_table(tmp_path: Path) -> None:
 def test_a_file_that_ends_its_reader_is_rejected_like_any_other(
     tmp_path: Path, good: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("smalti.contracts.sandbox._MEMORY_NBYTES", 1 << 20)
+    monkeypatch.setattr("smalti.ingest.sandbox._MEMORY_NBYTES", 1 << 20)
     np.savez(tmp_path / "scan.npz", **good)
     result = run(tmp_path / "scan.npz", "--json")
     document = json.loads(result.stdout)

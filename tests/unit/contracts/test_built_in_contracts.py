@@ -13,8 +13,8 @@ from smalti.codecs import BFloat16, Checkpoint, Product, ProductMetadata
 from smalti.contracts import CHECKPOINT, PRODUCT, SCAN
 from smalti.contracts.registry import OURS
 from smalti.contracts.violation import errors
-from smalti.datasets.simulators import simulate_scan
 from smalti.errors import Refused
+from smalti.simulation import simulate_scan
 
 VERSIONS = {
     "scan/2": "56f7014dbd6e",

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from smalti.contracts import SCAN, AnyContract, contract_named
-from smalti.contracts.reading import judged
+from smalti.contracts.builtin.titanic import TITANIC_TRAIN
 from smalti.contracts.registry import contracts_in
-from smalti.contracts.titanic import TITANIC_TRAIN
+from smalti.ingest.validate import validate_content
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "contracts.md").read_text()
@@ -31,8 +31,8 @@ def test_the_page_shows_what_the_contract_says(contract: AnyContract) -> None:
 
 
 def test_every_code_is_on_the_page() -> None:
-    modules = (ROOT / "src" / "smalti" / "contracts").glob("*.py")
-    text = "".join(module.read_text() for module in modules)
+    rooms = [ROOT / "src" / "smalti" / room for room in ("contracts", "scans")]
+    text = "".join(module.read_text() for room in rooms for module in room.rglob("*.py"))
     codes = set(re.findall(r'(?:Violation|breach|Question)\(\s*"([a-zA-Z]+\.[a-z_]+)"', text))
     codes |= {f"<key>.{rule}" for rule in re.findall(r'breach\(f"{key}\.([a-z_]+)"', text)}
     assert len(codes) > 30
@@ -43,7 +43,7 @@ def test_the_example_scan_contract_converts_and_asks_for_more(beamline: Path) ->
     contract = contract_named(f"{beamline}:BEAMLINE")
     row, col = np.mgrid[:16, :16] - 8
     counts = np.stack([np.rint(9 * np.exp(-(row**2 + col**2) / 8)) for _ in range(6)]).astype("u2")
-    outcome = judged({"diff3d": counts, "xcoords": np.arange(6.0), "ycoords": np.arange(6.0)}, contract)
+    outcome = validate_content({"diff3d": counts, "xcoords": np.arange(6.0), "ycoords": np.arange(6.0)}, contract)
     assert [v.code for v in outcome.violations] == ["field.missing", "beamline.photons"]
     assert "- A pattern has 10000 photons on average." in contract.describe()
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from smalti.contracts import PRODUCT, SCAN, ScanContract, contract_named, contracts
-from smalti.contracts.reading import judged
 from smalti.contracts.registry import OURS
 from smalti.errors import NotFound, Refused
+from smalti.ingest.validate import validate_content
 
 YOURS = """
 from __future__ import annotations
@@ -73,7 +73,7 @@ def test_a_derived_scan_contract_converts_and_then_asks_for_more(yours: Path) ->
     assert isinstance(mine, ScanContract)
     row, col = np.mgrid[:16, :16] - 8
     counts = np.stack([np.rint((9 + i) * np.exp(-(row**2 + col**2) / 8)) for i in range(6)]).astype("u2")
-    outcome = judged({"diff3d": counts, "xcoords": np.arange(6.0), "ycoords": np.arange(6.0)}, mine)
+    outcome = validate_content({"diff3d": counts, "xcoords": np.arange(6.0), "ycoords": np.arange(6.0)}, mine)
     assert [v.code for v in outcome.violations] == ["field.missing", "photons"]
     assert "diffraction: counts to amplitude by the square root" in outcome.conversions
 
@@ -120,5 +120,5 @@ def test_a_name_that_is_taken_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_of_another_kind_is_a_violation() -> None:
-    [violation] = judged({"a": np.ones(3)}, contract_named("table")).violations
-    assert str(violation).startswith("the file: found 1 named arrays, wanted a table, as table/1 asks for")
+    [violation] = validate_content({"a": np.ones(3)}, contract_named("table")).violations
+    assert str(violation).startswith("the file: found arrays, wanted a table; give a file for the contract table/1")

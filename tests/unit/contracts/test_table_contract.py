@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from smalti.contracts import TABLE, ColumnSpec, TableContract, Violation
-from smalti.contracts.readers import read_file
-from smalti.contracts.titanic import TITANIC_TEST, TITANIC_TRAIN
+from smalti.contracts.builtin.titanic import TITANIC_TEST, TITANIC_TRAIN
 from smalti.errors import Refused
+from smalti.formats import read_file
 from smalti.testing.tables import arrow_arrays, arrow_tables, frames
 
 

@@ -1,0 +1,1 @@
+"""Files from the network: downloads that are checked, resumed and unpacked safely."""

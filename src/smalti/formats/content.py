@@ -1,0 +1,51 @@
+"""What a reader found in a foreign file: arrays, physical values it states, and what was left unread and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+
+from smalti.contracts.violation import Violation
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A physical value that the file states.
+
+    Attributes:
+        value: in the unit that its name ends in.
+        place: where in the file it stands, for messages.
+    """
+
+    value: float
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A member of a file that was not read: its name, and why as a clause."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a file of arrays holds.
+
+    Attributes:
+        arrays: by the name they have for a scan, else by the name they have in the file.
+        physics: field of :class:`smalti.codecs.scan.ScanMetadata` -> what the file says of it.
+        skipped: members that nobody asked for and that were not read.
+        conversions: what the reader did to the arrays, in words.
+        violations: what the reader noticed and the contract cannot, e.g. patterns that were never written.
+    """
+
+    arrays: Mapping[str, NDArray[Any]]
+    physics: Mapping[str, Statement] = field(default_factory=dict)
+    skipped: tuple[Skipped, ...] = ()
+    conversions: tuple[str, ...] = ()
+    violations: tuple[Violation, ...] = ()

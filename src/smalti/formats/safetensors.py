@@ -1,0 +1,98 @@
+"""Tensors out of a safetensors file; its table must be plain, and its offsets must tile the data.
+
+Format: https://huggingface.co/docs/safetensors, section Format.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.contracts.violation import shown
+from smalti.formats.content import Content
+from smalti.formats.source import Source
+
+_WANTED = "a whole safetensors file"
+_REMEDY = "write it again with safetensors.numpy.save_file"
+_LARGEST_TABLE_NBYTES = 8 << 20
+_LENGTH_NBYTES = 8
+_DTYPES = {
+    "BOOL": "?", "U8": "u1", "I8": "i1", "U16": "<u2", "I16": "<i2", "U32": "<u4", "I32": "<i4", "U64": "<u8",
+    "I64": "<i8", "F16": "<f2", "F32": "<f4", "F64": "<f8", "C64": "<c8", "BF16": "<u2",
+}  # fmt: skip
+
+
+def read(source: Source, _wanted: Collection[str] | None = None) -> Content:
+    """Return every tensor; bfloat16 becomes float32, which holds it exactly."""
+    with source.mapped("the file", _WANTED):
+        length = int.from_bytes(source.file.read(_LENGTH_NBYTES), "little")
+        if length > min(_LARGEST_TABLE_NBYTES, source.nbytes - _LENGTH_NBYTES):
+            found, wanted = f"a table of {length} bytes", f"at most {_LARGEST_TABLE_NBYTES} and what the file holds"
+            raise source.refuse("file.damaged", "the file", found, wanted, "copy the file again from its source")
+        table = json.loads(source.file.read(length), object_pairs_hook=_unique, parse_constant=_no_constant)
+        if not isinstance(table, dict):
+            raise ValueError("its table is no mapping")
+        table.pop("__metadata__", None)
+        if len(table) > source.limits.columns:
+            found, wanted = f"{len(table)} tensors", f"at most {source.limits.columns}"
+            raise source.refuse("archive.members", "the file", found, wanted, "split it into several files")
+        nbytes = source.nbytes - _LENGTH_NBYTES - length
+        spans = {name: _span(name, said, source) for name, said in table.items()}
+        _require_tiling(spans, nbytes, source)
+        source.claim("the file", nbytes, _REMEDY)
+        data = np.frombuffer(source.file.read(nbytes), np.uint8)
+        return Content({name: _tensor(table[name], data[start:end]) for name, (start, end) in spans.items()})
+
+
+def _span(name: str, said: Any, source: Source) -> tuple[int, int]:
+    """Return where one tensor's data are; its dtype and shape must account for every byte."""
+    place = f"tensor {shown(name)}"
+    if not isinstance(said, dict) or said.keys() != {"dtype", "shape", "data_offsets"}:
+        raise source.refuse("file.damaged", place, "another entry", "dtype, shape and data_offsets", _REMEDY)
+    if said["dtype"] not in _DTYPES:
+        found = f"dtype {shown(str(said['dtype']))}"
+        raise source.refuse("member.dtype", place, found, f"one of {', '.join(_DTYPES)}", "convert it to F32")
+    shape, offsets = said["shape"], said["data_offsets"]
+    whole = [*shape, *offsets] if isinstance(shape, list) and isinstance(offsets, list) else [-1]
+    if len(offsets) != 2 or not all(type(n) is int and n >= 0 for n in whole):
+        raise source.refuse("file.damaged", place, "numbers that are no sizes", "whole numbers from 0", _REMEDY)
+    declared = math.prod(shape) * np.dtype(_DTYPES[said["dtype"]]).itemsize
+    if declared != offsets[1] - offsets[0]:
+        found = f"{offsets[1] - offsets[0]} bytes of data"
+        wanted = f"{shown(str(declared))} bytes, as its dtype and shape say"
+        raise source.refuse("member.size", place, found, wanted, "copy the file again from its source")
+    return offsets[0], offsets[1]
+
+
+def _require_tiling(spans: dict[str, tuple[int, int]], nbytes: int, source: Source) -> None:
+    reached = 0
+    for start, end in sorted(spans.values()):
+        if start != reached:
+            found = f"tensors that {'overlap' if start < reached else 'leave a hole'} at byte {start}"
+            raise source.refuse("archive.overlap", "the file", found, "tensors one after the other", _REMEDY)
+        reached = end
+    if reached != nbytes:
+        found, wanted = f"{nbytes} bytes of data", f"{reached}, as its table says"
+        raise source.refuse("member.size", "the file", found, wanted, "copy the file again from its source")
+
+
+def _tensor(said: dict[str, Any], data: NDArray[np.uint8]) -> NDArray[Any]:
+    flat = data.view(_DTYPES[said["dtype"]])
+    if said["dtype"] == "BF16":
+        flat = (flat.astype(np.uint32) << 16).view(np.float32)
+    return flat.reshape(said["shape"])
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise ValueError("a name is given twice in its table")
+    return dict(pairs)
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} in its table")

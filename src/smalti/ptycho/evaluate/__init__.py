@@ -1,0 +1,1 @@
+"""How good a reconstruction is: against the patterns, against another object, against itself."""

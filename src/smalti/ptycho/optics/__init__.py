@@ -1,0 +1,1 @@
+"""Light on its way: probe, aperture, modes, propagation to the detector."""

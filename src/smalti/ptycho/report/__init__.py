@@ -1,0 +1,1 @@
+"""Pictures and folders for people to look at."""

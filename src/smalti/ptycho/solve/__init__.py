@@ -1,0 +1,1 @@
+"""The solver: settings, first state, optimizer, and the loop over a scan."""

@@ -1,0 +1,243 @@
+"""The card beside a file: where the data comes from, how to read what it does not say, and its physics."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from smalti.codecs.scan import Stated
+from smalti.contracts.violation import Violation, broken, shown
+from smalti.formats.regular_file import open_regular
+
+SUFFIX = ".card.yaml"
+LARGEST_NBYTES = 64 * 1024
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DiffractionReading(_Part):
+    """How to read the patterns.
+
+    Attributes:
+        key: name of the array.
+        quantity: what a value is: detector counts (intensity), or their square root.
+        dc: where the undiffracted beam is: at the centre, or at pixel [0, 0] and around the corners.
+        stack_axis: which axis counts the patterns.
+    """
+
+    key: str | None = None
+    quantity: Literal["amplitude", "counts"] | None = None
+    dc: Literal["centre", "corner"] | None = None
+    stack_axis: Literal["first", "last"] | None = None
+
+
+class PositionsReading(_Part):
+    """How to read the positions: either ``xcoords`` and ``ycoords``, or one (N, 2) array ``key`` with its ``order``."""
+
+    xcoords: str | None = None
+    ycoords: str | None = None
+    key: str | None = None
+    order: tuple[Literal["x", "y"], Literal["x", "y"]] | None = None
+    unit: Literal["px", "m"] | None = None
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if (self.key is None) != (self.order is None):
+            raise ValueError("key and order together, e.g. key: scan, order: [y, x]")
+        if self.order and self.order[0] == self.order[1]:
+            raise ValueError("order: [x, y] or [y, x]")
+        if (self.xcoords is None) != (self.ycoords is None):
+            raise ValueError("xcoords and ycoords together")
+        if self.key is not None and self.xcoords is not None:
+            raise ValueError("either xcoords and ycoords, or key and order")
+        return self
+
+
+class ProbeReading(_Part):
+    """Which array is the probe, and which of its axes counts the modes."""
+
+    key: str | None = None
+    mode_axis: Literal["first", "last"] | None = None
+
+
+class ObjectReading(_Part):
+    """Which array is the object, and whether it is a starting point or the truth of a simulation."""
+
+    key: str = "objectGuess"
+    role: Literal["guess", "truth"] = "guess"
+
+
+class Reading(_Part):
+    """How to read what the file does not say; what is left out, the contract's keys and the values decide."""
+
+    diffraction: DiffractionReading = DiffractionReading()
+    positions: PositionsReading = PositionsReading()
+    probe: ProbeReading | None = None
+    object: ObjectReading | None = None
+
+    def names(self) -> dict[str, str]:
+        """Return contract key -> name in the file, for each array that the card names."""
+        positions = self.positions
+        named = {
+            "diffraction": self.diffraction.key,
+            "xcoords": positions.key or positions.xcoords,
+            "ycoords": positions.key or positions.ycoords,
+            "probeGuess": self.probe.key if self.probe else None,
+            "objectGuess": self.object.key if self.object else None,
+        }
+        return {key: name for key, name in named.items() if name is not None}
+
+
+class Physics(_Part):
+    """Physical values, each with its unit in its name; one that is left out is unknown.
+
+    ``far_field: false`` says that the detector is so near that each pattern is an image, on the object's pixels.
+    """
+
+    photon_energy_eV: Stated | None = None
+    detector_distance_m: Stated | None = None
+    detector_pixel_size_m: Stated | None = None
+    object_pixel_size_m: Stated | None = None
+    exposure_time_s: Stated | None = None
+    far_field: bool = True
+
+    @field_validator(
+        "photon_energy_eV", "detector_distance_m", "detector_pixel_size_m", "object_pixel_size_m", "exposure_time_s"
+    )
+    @classmethod
+    def _positive(cls, stated: Stated | None) -> Stated | None:
+        if stated is not None and not (math.isfinite(stated.value) and stated.value > 0):
+            raise ValueError("a positive number as value")
+        return stated
+
+
+class Card(_Part):
+    """What people say about one data file.
+
+    Attributes:
+        name: short name of the dataset.
+        title: one line for people.
+        source: where it comes from: a URL, an instrument, a person.
+        version: which edition of it this is.
+        licence: under what terms it may be used.
+        sha256: of the file itself; when given, the file must match.
+        reading: how to read what the file does not say.
+        physics: energies, distances and sizes that the file does not hold.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+    title: str = ""
+    source: Annotated[str, Field(pattern=r"\S")]
+    version: Annotated[str, Field(pattern=r"\S")]
+    licence: Annotated[str, Field(pattern=r"\S")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    reading: Reading = Reading()
+    physics: Physics = Physics()
+
+    @model_validator(mode="after")
+    def _dc_in_the_far_field(self) -> Self:
+        if not self.physics.far_field and self.reading.diffraction.dc == "corner":
+            raise ValueError("reading.diffraction.dc: corner only in the far field; an image has no DC to move")
+        return self
+
+
+def card_path(path: Path) -> Path:
+    """Return where the card of a data file lies: ``scan.npz`` has ``scan.npz.card.yaml`` beside it."""
+    return path.with_name(path.name + SUFFIX)
+
+
+def read_card(path: Path) -> Card:
+    """Read one card.
+
+    Raises:
+        NotFound: there is no such file.
+        ContractBroken: it is too large, not plain YAML, or a field is unknown, missing or wrong; each is named.
+    """
+    with open_regular(path) as file:
+        data = file.read(LARGEST_NBYTES + 1)
+    return parse_card(data, path.name)
+
+
+def parse_card(data: bytes, source: str) -> Card:
+    """Return the card in ``data``; ``source`` is its file name for messages. Raises as ``read_card`` does."""
+    if len(data) > LARGEST_NBYTES:
+        found, wanted = "a longer text", f"at most {LARGEST_NBYTES} bytes"
+        remedy = "keep only the fields of a card"
+        raise broken(source, [Violation("card.too_large", "the card", found, wanted, remedy)])
+    try:
+        content = yaml.load(data, Loader=_PlainLoader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        found = f"text that YAML cannot read ({shown(' '.join(str(error).split()))})"
+        remedy = "write `field: value` lines"
+        raise broken(source, [Violation("card.not_yaml", "the card", found, "plain YAML", remedy)]) from error
+    if not isinstance(content, dict):
+        found = f"a {type(content).__name__}"
+        wanted = f"a mapping with the fields {_fields(Card)}"
+        raise broken(source, [Violation("card.not_yaml", "the card", found, wanted, "write `field: value` lines")])
+    try:
+        return Card.model_validate(content)
+    except ValidationError as error:
+        raise broken(source, _breaches(error)) from error
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Safe YAML without aliases, which multiply, and without repeated keys, which hide one another."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases are not allowed in a card")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        mapping = super().construct_mapping(node, deep)
+        if len(mapping) != len(node.value):
+            raise yaml.YAMLError(f"a field is given twice near line {node.start_mark.line + 1}")
+        return mapping
+
+
+def _breaches(error: ValidationError) -> Iterator[Violation]:
+    for detail in error.errors(include_url=False):
+        place = ".".join(shown(str(part)) for part in detail["loc"]) or "the card"
+        found = shown(repr(detail["input"]))
+        match detail["type"]:
+            case "extra_forbidden":
+                known = _fields(_model_at(detail["loc"][:-1]))
+                remedy = "correct its name or remove it"
+                yield Violation("card.unknown_field", place, "an unknown field", f"one of {known}", remedy)
+            case "missing":
+                remedy = "write it in the card"
+                yield Violation("card.missing_field", place, "nothing", "this required field", remedy)
+            case "literal_error":
+                wanted = detail["ctx"]["expected"]
+                yield Violation("card.value", place, found, wanted, "write one of these")
+            case "string_type":
+                yield Violation("card.value", place, found, "text", 'put it in quotes, e.g. "1.10"')
+            case "model_type":
+                wanted = f"a mapping with the fields {_fields(_model_at(detail['loc']))}"
+                yield Violation("card.value", place, found, wanted, "write `field: value` lines under it")
+            case "string_pattern_mismatch":
+                wanted = f"text that matches {detail['ctx']['pattern']}"
+                yield Violation("card.value", place, found, wanted, "correct it in the card")
+            case _:
+                wanted = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+                yield Violation("card.value", place, found, wanted, "correct it in the card")
+
+
+def _model_at(location: tuple[int | str, ...]) -> type[BaseModel]:
+    model: type[BaseModel] = Card
+    for part in location:
+        annotation = model.model_fields[str(part)].annotation
+        choices = (annotation, *getattr(annotation, "__args__", ()))
+        model = next(c for c in choices if isinstance(c, type) and issubclass(c, BaseModel))
+    return model
+
+
+def _fields(model: type[BaseModel]) -> str:
+    return ", ".join(model.model_fields)

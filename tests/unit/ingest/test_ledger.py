@@ -1,0 +1,179 @@
+"""The ledger of arrivals: nothing is judged twice, nothing is missed, nothing is told twice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from smalti.errors import Unavailable
+from smalti.ingest import ledger as ledgers
+from smalti.ingest.ledger import Found, Ledger, Waiting
+
+RAW = "data/raw"
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    opened = Ledger(tmp_path / "arrivals.sqlite")
+    yield opened
+    opened.close()
+
+
+def found(name: str, identity: str = "1", *, settled: bool = True) -> Found:
+    return Found(name, identity, 10, settled)
+
+
+def look(ledger: Ledger, *files: Found) -> list[Waiting]:
+    return ledger.look(RAW, files, lambda key: None, 100)
+
+
+def verdict(content: str = "c", *, accepted: bool = True) -> dict[str, Any]:
+    return {"content": content, "accepted": accepted, "contract": "scan/1", "key": "k"}
+
+
+def test_a_file_is_judged_until_it_is_judged_and_then_not_again(ledger: Ledger) -> None:
+    (waiting,) = look(ledger, found("a.npz"))
+    assert look(ledger, found("a.npz")) == [waiting]
+    arrival = ledger.judged(RAW, waiting, verdict())
+    assert arrival
+    assert (arrival.number, arrival.key, arrival.accepted) == (1, "a", True)
+    assert look(ledger, found("a.npz")) == []
+
+
+def test_a_late_file_with_an_earlier_name_is_not_missed(ledger: Ledger) -> None:
+    for waiting in look(ledger, found("b.npz")):
+        ledger.judged(RAW, waiting, verdict())
+    assert [w.name for w in look(ledger, found("a.npz"), found("b.npz"))] == ["a.npz"]
+
+
+def test_a_changed_file_is_judged_again_and_a_touched_one_is_not_new(ledger: Ledger) -> None:
+    (waiting,) = look(ledger, found("a.npz"))
+    ledger.judged(RAW, waiting, verdict("one"))
+    (touched,) = look(ledger, found("a.npz", "2"))
+    assert ledger.judged(RAW, touched, verdict("one")) is None
+    (changed,) = look(ledger, found("a.npz", "3"))
+    again = ledger.judged(RAW, changed, verdict("two"))
+    assert again
+    assert again.number == 2
+
+
+def test_a_file_whose_clock_is_ahead_settles_when_it_was_seen_unchanged_for_a_while(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not look(ledger, found("a.npz", settled=False))
+    later = time.time() + 10
+    monkeypatch.setattr(ledgers.time, "time", lambda: later)
+    assert not look(ledger, found("a.npz", "grown", settled=False))
+    monkeypatch.setattr(ledgers.time, "time", lambda: later + 3)
+    assert look(ledger, found("a.npz", "grown", settled=False))
+
+
+def test_a_file_that_vanishes_is_told_of_once_and_comes_back_in_silence(ledger: Ledger) -> None:
+    (waiting,) = look(ledger, found("a.npz"))
+    ledger.judged(RAW, waiting, verdict())
+    assert look(ledger) == []
+    assert ledger.gone(RAW, 10) == [("a.npz", "a")]
+    ledger.told_gone(RAW, ["a.npz"])
+    assert look(ledger) == []
+    assert ledger.gone(RAW, 10) == []
+    assert look(ledger, found("a.npz")) == []
+    assert look(ledger) == []
+    assert ledger.gone(RAW, 10) == [("a.npz", "a")]
+
+
+def test_a_file_in_quarantine_is_not_gone_and_is_judged_when_it_is_back(ledger: Ledger) -> None:
+    (waiting,) = look(ledger, found("a.npz"))
+    arrival = ledger.judged(RAW, waiting, verdict(accepted=False))
+    assert arrival
+    assert ledger.unmoved(RAW) == [arrival]
+    assert arrival.on_its_way
+    assert ledger.claim(RAW, 10) == []  # nobody hears of it before it is where the report says
+    ledger.moved(arrival, "quarantine/a", quarantined=True)
+    assert look(ledger) == []
+    assert ledger.gone(RAW, 10) == []
+    (back,) = look(ledger, found("a.npz"))
+    assert back.again
+    assert ledger.judged(RAW, back, verdict(accepted=False))
+
+
+def test_what_was_claimed_is_claimed_again_until_it_is_reported(ledger: Ledger) -> None:
+    for waiting in look(ledger, found("a.npz"), found("b.npz"), found("c.npz")):
+        ledger.judged(RAW, waiting, verdict(waiting.name))
+    first = ledger.claim(RAW, 2)
+    assert [arrival.name for arrival in first] == ["a.npz", "b.npz"]
+    assert ledger.claim(RAW, 2) == first
+    assert ledger.accepted_after(0, RAW, 10) == []
+    ledger.reported(first)
+    assert [arrival.name for arrival in ledger.claim(RAW, 2)] == ["c.npz"]
+    assert [arrival.name for arrival in ledger.accepted_after(0, RAW, 10)] == ["a.npz", "b.npz"]
+    assert ledger.last_reported(RAW) == 2
+
+
+def test_one_claim_has_no_key_twice(ledger: Ledger) -> None:
+    (waiting,) = look(ledger, found("a.npz"))
+    ledger.judged(RAW, waiting, verdict("one"))
+    (waiting,) = look(ledger, found("a.npz", "2"))
+    ledger.judged(RAW, waiting, verdict("two"))
+    assert [arrival.number for arrival in ledger.claim(RAW, 10)] == [1]
+
+
+def test_names_that_are_no_text_and_names_that_differ_by_case_are_kept_apart(ledger: Ledger) -> None:
+    names = ["scan.npz", "Scan.npz", "scan.npz.bz2", "\udcff.npz", "b\n.npz"]
+    waiting = look(ledger, *map(found, names))
+    assert sorted(w.name for w in waiting) == sorted(names)
+    assert len({w.key.casefold() for w in waiting}) == len(names)
+    assert [w.key for w in look(ledger, *map(found, names))] == [w.key for w in waiting]
+    for file in waiting:
+        arrival = ledger.judged(RAW, file, verdict(file.name.encode("utf-8", "replace").hex()))
+        assert arrival
+        assert arrival.name == file.name
+
+
+def test_a_key_that_the_store_knows_for_another_file_is_not_given_again(ledger: Ledger) -> None:
+    (waiting,) = ledger.look(RAW, [found("scan.npz.gz")], {"scan": "scan.npz"}.get, 10)
+    assert waiting.key.startswith("scan-")
+    (waiting,) = ledger.look(RAW, [found("scan.npz")], {"scan": "scan.npz"}.get, 10)
+    assert waiting.key == "scan"
+
+
+def test_a_ledger_goes_on_where_it_ended(tmp_path: Path) -> None:
+    first = Ledger(tmp_path / "l.sqlite")
+    (waiting,) = look(first, found("a.npz"))
+    first.judged(RAW, waiting, verdict())
+    second = Ledger(tmp_path / "l.sqlite")
+    assert second.id == first.id
+    assert look(second, found("a.npz")) == []
+    assert second.first_with("c", "scan/1") == first.after(0)[0]
+    assert second.first_with("c", "scan/2") is None
+
+
+def test_a_file_that_is_no_ledger_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "l.sqlite").write_text("something else, and rather long, so that it cannot be a header at all" * 20)
+    with pytest.raises(Unavailable, match="ledger of arrivals"):
+        Ledger(tmp_path / "l.sqlite")
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from("123")), max_size=4), max_size=8))
+def test_whatever_comes_and_goes_each_version_seen_is_judged_exactly_once(
+    tmp_path_factory: pytest.TempPathFactory, looks: list[list[tuple[str, str]]]
+) -> None:
+    ledger = Ledger(tmp_path_factory.mktemp("ledger") / "l.sqlite")
+    seen = []
+    last: dict[str, str] = {}
+    for shown in looks:
+        files = dict(shown)
+        for waiting in look(ledger, *(found(name, version) for name, version in files.items())):
+            ledger.judged(RAW, waiting, verdict(waiting.name + waiting.identity))
+        for name, version in sorted(files.items()):
+            if last.get(name) != version:
+                seen.append((name, version))
+            last[name] = version
+    assert [(arrival.name, arrival.identity) for arrival in ledger.after(0)] == seen
+    ledger.close()
