@@ -48,8 +48,8 @@ def validate_scan(
         require_described(path, card)
         content = read_file(path, limits, names_for(contract, card))
     except ContractBroken as error:
-        found = tuple(v for v in error.violations if isinstance(v, Violation))
-        return ValidationResult(None, found, refusal=str(error))
+        violations = tuple(v for v in error.violations if isinstance(v, Violation))
+        return ValidationResult(None, violations, refusal=str(error))
     if not isinstance(content, Content):
         found = f"a table of {content.num_rows} rows and {content.num_columns} columns"
         remedy = "give a file of arrays, or name the contract of the table"
