@@ -22,7 +22,6 @@ def contract_check(kind: Kind) -> dg.AssetChecksDefinition:
         name=CONTRACT_CHECK,
         blocking=True,
         partitions_def=RAW[kind.name].partitions_def,
-        additional_ins={"raw": dg.AssetIn(key=RAW[kind.name].key)},
         description=f"The file keeps the contract {kind.contract_id}. It is validated when it arrives; here, again.",
     )
     def contract(ingest: Ingest, raw: Ref) -> dg.AssetCheckResult:

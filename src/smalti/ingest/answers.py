@@ -78,12 +78,28 @@ def _is_violation(value: Any) -> bool:
     return texts and value["severity"] in ("error", "warning") and _all(_is_count)(value["index"])
 
 
+def _holds(**keys: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: (
+        isinstance(value, dict)
+        and value.keys() == keys.keys()
+        and all(holds(value[key]) for key, holds in keys.items())
+    )
+
+
+def _is_row(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_text, value.values()))
+
+
+_IS_TABLE = _holds(columns=_all(_holds(name=_is_text, type=_is_text)), rows=_is_count, first=_all(_is_row))
+_ARE_ARRAYS = _holds(arrays=_all(_holds(name=_is_text, dtype=_is_text, shape=_all(_is_count))))
 _FIELDS: dict[str, Callable[[Any], bool]] = {
+    "kind": _is_text_or_none,
     "contract": _is_text_or_none,
     "accepted": lambda value: isinstance(value, bool),
     "reason": _is_text_or_none,
     "violations": _all(_is_violation),
     "shape": lambda value: value is None or _all(_is_count)(value),
+    "contents": lambda value: value is None or _IS_TABLE(value) or _ARE_ARRAYS(value),
     "conversions": _all(_is_text),
     "assumptions": _all(_is_text),
 }

@@ -71,7 +71,7 @@ class Kind:
 
 
 def _is_product(outline: Outline) -> bool:
-    return outline.names >= _PRODUCT_NAMES
+    return outline.form in ("zip", "hdf5") and outline.names >= _PRODUCT_NAMES
 
 
 def _is_weights(outline: Outline) -> bool:

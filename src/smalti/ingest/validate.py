@@ -80,7 +80,7 @@ def validate_file(
             if contract is None:
                 chosen = _kind_of(Outline(file.form, file.names()), card, path)
                 if isinstance(chosen, Violation):
-                    return ValidationResult(None, (chosen,), kind=claimed_kind(path.name).name)
+                    return _of_no_kind(chosen, path)
                 kind, contract = chosen, chosen.contract
             if contract is None:
                 return _kept_as_bytes(kind, ())
@@ -184,7 +184,13 @@ def _refused_or_bytes(
         chosen = _kind_of(Outline(None), card, path)
         if isinstance(chosen, Kind) and chosen.contract is None and (stated or violations[0].code == "file.unknown"):
             return _kept_as_bytes(chosen, () if stated else violations)
-    return refused(error, contract.id if contract else "", kind.name if kind else claimed_kind(path.name).name)
+    kind = kind or claimed_kind(path.name)
+    return refused(error, contract.id if contract else kind.contract_id, kind.name)
+
+
+def _of_no_kind(violation: Violation, path: Path) -> ValidationResult:
+    kind = claimed_kind(path.name)
+    return ValidationResult(None, (violation,), contract=kind.contract_id, kind=kind.name)
 
 
 def _kept_as_bytes(kind: Kind | None, unknown: Sequence[Violation]) -> ValidationResult:
