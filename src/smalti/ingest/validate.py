@@ -79,7 +79,8 @@ def validate_file(
             product = read_product(path)
             return _result(product, contract.check(product), contract)
         card = card or card_for(path)
-        wanted = names_for(contract, card) if isinstance(contract, ScanContract) else None
+        asking = SCAN if contract is None else contract
+        wanted = names_for(asking, card) if isinstance(asking, ScanContract) else None
         content = read_file(path, limits, wanted)
         require_described(path, card)
     except ContractBroken as error:
