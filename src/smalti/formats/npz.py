@@ -82,9 +82,7 @@ def _offered(archive: zipfile.ZipFile, member: zipfile.ZipInfo, source: Source) 
         with source.mapped(place, WANTED), archive.open(member) as opened:
             shape, dtype = declared(opened)
         if not may_hold_positions(shape, dtype):
-            return (
-                f"{'pickled Python objects' if dtype.hasobject else shown(str(dtype))} of shape {shape}, and {_UNASKED}"
-            )
+            return f"{'pickled Python objects' if dtype.hasobject else shown(str(dtype))} of shape {shown(str(shape))}, and {_UNASKED}"
         return _array(archive, member, source)
     except ContractBroken as error:
         return "; ".join(v.found for v in error.violations if isinstance(v, Violation))
