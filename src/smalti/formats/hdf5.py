@@ -56,7 +56,6 @@ def read(source: Source, wanted: Collection[str] | None = None) -> Content:
     Without, everything is read that holds numbers, and what cannot be read refuses the file. Text is left out: it is
     metadata.
     """
-    require_closed(source)
     with _surveyed(source) as found:
         named = [name.strip("/") for name in wanted or () if "/" in name.strip("/")]
         named = [path for path in named if found.has(path)]
@@ -81,6 +80,14 @@ def read(source: Source, wanted: Collection[str] | None = None) -> Content:
         )
 
 
+def names(source: Source) -> list[str]:
+    """Return the path of every dataset in the file."""
+    with _surveyed(source) as found:
+        listed = found.paths()
+    source.file.seek(0)
+    return listed
+
+
 def require_sound(source: Source, wanted: Collection[str] | None = None) -> None:
     """Validate the file as ``read`` does, and make room for what is asked for, but read none of its arrays.
 
@@ -94,7 +101,6 @@ def require_sound(source: Source, wanted: Collection[str] | None = None) -> None
     if (form := recognise(source)) != "hdf5":
         found_there, remedy = f"a file in the form {form}", "give an HDF5 file"
         raise source.refuse("file.format", "the file", found_there, "an HDF5 file", remedy)
-    require_closed(source)
     with _surveyed(source) as found:
         source.require(found.faults().values())
         paths = [path for path in found.paths() if not is_text(found.dataset(path))]
@@ -105,6 +111,7 @@ def require_sound(source: Source, wanted: Collection[str] | None = None) -> None
 
 @contextmanager
 def _surveyed(source: Source) -> Iterator[Survey]:
+    require_closed(source)
     with source.mapped("the file", WANTED), h5py.File(source.file, "r") as file:
         yield survey(file, source)
 

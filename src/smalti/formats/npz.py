@@ -82,7 +82,8 @@ def _offered(archive: zipfile.ZipFile, member: zipfile.ZipInfo, source: Source) 
         with source.mapped(place, WANTED), archive.open(member) as opened:
             shape, dtype = declared(opened)
         if not may_hold_positions(shape, dtype):
-            return f"{'pickled Python objects' if dtype.hasobject else shown(str(dtype))} of shape {shown(str(shape))}, and {_UNASKED}"
+            kind = "pickled Python objects" if dtype.hasobject else shown(str(dtype))
+            return f"{kind} of shape {shown(str(shape))}, and {_UNASKED}"
         return _array(archive, member, source)
     except ContractBroken as error:
         return "; ".join(v.found for v in error.violations if isinstance(v, Violation))
@@ -94,6 +95,14 @@ def _key(member: zipfile.ZipInfo) -> str:
 
 def _is_array(name: str) -> bool:
     return name.endswith(".npy") and name != ".npy"
+
+
+def names(source: Source) -> list[str]:
+    """Return the names of the arrays in the archive."""
+    with opened_zip(source) as archive:
+        listed = [_key(m) for m in archive.infolist() if _is_array(m.filename) and not is_left_by_system(m)]
+    source.file.seek(0)
+    return listed
 
 
 @contextmanager

@@ -34,30 +34,44 @@ def read(source: Source, wanted: Collection[str] | None = None) -> Content:
     is skipped, whatever its dtype. Without, every tensor is read.
     """
     with source.mapped("the file", _WANTED):
-        length = int.from_bytes(source.file.read(_LENGTH_NBYTES), "little")
-        if length > min(_LARGEST_TABLE_NBYTES, source.nbytes - _LENGTH_NBYTES):
-            found, wanted = f"a table of {length} bytes", f"at most {_LARGEST_TABLE_NBYTES} and what the file holds"
-            raise source.refuse("file.damaged", "the file", found, wanted, "copy the file again from its source")
-        table = json.loads(source.file.read(length), object_pairs_hook=_unique, parse_constant=_no_constant)
-        if not isinstance(table, dict):
-            raise ValueError("its table is no mapping")
-        table.pop("__metadata__", None)
-        if len(table) > source.limits.columns:
-            found, wanted = f"{len(table)} tensors", f"at most {source.limits.columns}"
-            raise source.refuse("archive.members", "the file", found, wanted, "split it into several files")
-        nbytes = source.nbytes - _LENGTH_NBYTES - length
+        table = _table(source)
+        begin = source.file.tell()
         asked = [name for name in table if wanted is None or name in wanted]
         spans = {name: _span(name, said, source, known=name in asked) for name, said in table.items()}
-        _require_tiling(spans, nbytes, source)
+        _require_tiling(spans, source.nbytes - begin, source)
         read = [name for name in table if name in asked or _is_offered(table[name])]
         source.claim("the file", sum(spans[name][1] - spans[name][0] for name in read), _REMEDY)
         arrays = {}
         for name in read:
             start, end = spans[name]
-            source.file.seek(_LENGTH_NBYTES + length + start)
+            source.file.seek(begin + start)
             arrays[name] = _tensor(table[name], np.frombuffer(source.file.read(end - start), np.uint8))
         skipped = (Skipped(name, _why(said)) for name, said in table.items() if name not in arrays)
         return Content(arrays, skipped=tuple(skipped))
+
+
+def names(source: Source) -> list[str]:
+    """Return the names of the tensors in the file."""
+    with source.mapped("the file", _WANTED):
+        listed = list(_table(source))
+    source.file.seek(0)
+    return listed
+
+
+def _table(source: Source) -> dict[str, Any]:
+    """Return the table at the head of the file: what is said of each tensor."""
+    length = int.from_bytes(source.file.read(_LENGTH_NBYTES), "little")
+    if length > min(_LARGEST_TABLE_NBYTES, source.nbytes - _LENGTH_NBYTES):
+        found, wanted = f"a table of {length} bytes", f"at most {_LARGEST_TABLE_NBYTES} and what the file holds"
+        raise source.refuse("file.damaged", "the file", found, wanted, "copy the file again from its source")
+    table = json.loads(source.file.read(length), object_pairs_hook=_unique, parse_constant=_no_constant)
+    if not isinstance(table, dict):
+        raise ValueError("its table is no mapping")
+    table.pop("__metadata__", None)
+    if len(table) > source.limits.columns:
+        found, wanted = f"{len(table)} tensors", f"at most {source.limits.columns}"
+        raise source.refuse("archive.members", "the file", found, wanted, "split it into several files")
+    return table
 
 
 def _is_offered(said: dict[str, Any]) -> bool:

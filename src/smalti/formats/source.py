@@ -18,7 +18,7 @@ _BYTES_READ_PER_CPU_S = 32 << 20
 # Below these an expansion ratio says nothing. 64 MiB is what inflating may write before it is known where it ends.
 # Where headers declare every size first, photon counts that are nearly all zeros are as dense as a bomb (deflate
 # reaches 700 of its 1032 on them), so that only size tells them apart: 1 GiB is the smallest part of a machine that
-# reconstructs scans, 1000 patterns of 512 x 512 in 32 bits, and below what any file of 2 MiB may hold anyway.
+# reconstructs scans, 1000 patterns of 512 x 512 in 32 bits, and below what any file of 2.1 MB may hold anyway.
 _ALWAYS_ALLOWED_NBYTES, _ALWAYS_ALLOWED_DECLARED_NBYTES = 64 << 20, 1 << 30
 
 
@@ -49,8 +49,17 @@ class Limits:
         always = _ALWAYS_ALLOWED_DECLARED_NBYTES if declared else _ALWAYS_ALLOWED_NBYTES
         return min(self.content_nbytes, max(always, self.expansion * stored_nbytes))
 
+    def claimable(self, stored_nbytes: int) -> tuple[int, int]:
+        """Return how much memory, and CPU time in s, reading ``stored_nbytes`` may claim at most."""
+        return _room_for(self.allowed(stored_nbytes, declared=True))
+
 
 DEFAULT_LIMITS = Limits()
+
+
+def _room_for(nbytes: int) -> tuple[int, int]:
+    """Return what memory, and CPU time in s, it takes to read so much."""
+    return _MEMORY_PER_BYTE_READ * nbytes, nbytes // _BYTES_READ_PER_CPU_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +91,7 @@ class Source:
             ContractBroken: it is more than a file of this size may hold.
         """
         self.require(self.expansion_breaches(place, nbytes, self.stored_nbytes, remedy, declared=declared))
-        extend_limits(_MEMORY_PER_BYTE_READ * nbytes, nbytes // _BYTES_READ_PER_CPU_S)
+        extend_limits(*_room_for(nbytes))
 
     def expansion_breaches(
         self, place: str, nbytes: int, stored_nbytes: int, remedy: str, *, declared: bool = False

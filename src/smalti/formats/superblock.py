@@ -14,7 +14,7 @@ from smalti.formats.source import Source
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _LARGEST_USER_BLOCK_NBYTES = 1 << 20
 _WRITING, _WRITING_SWMR = 0x1, 0x4
-_FIRST_VERSION_WITH_FLAGS = 3
+_VERSION_WITH_FLAGS = 3
 
 
 def require_closed(source: Source) -> None:
@@ -39,7 +39,7 @@ def _flags(source: Source) -> int:
         source.file.seek(at)
         head = source.file.read(12)
         if head.startswith(SIGNATURE):
-            return head[11] if len(head) == 12 and head[8] >= _FIRST_VERSION_WITH_FLAGS else 0
+            return head[11] if len(head) == 12 and head[8] == _VERSION_WITH_FLAGS else 0
         at = 2 * at or 512
     return 0
 
