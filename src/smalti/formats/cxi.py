@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import h5py
 
@@ -138,8 +139,8 @@ def _layout(found: Survey, entry: str, patterns: list[str], named: Collection[st
         if path := _first(found, forms(entry, place)):
             arrays[name] = path
     detectors = list(detector_groups(found, entry))
-    home = found.place(patterns[0]).rpartition("/")[0] if patterns and found.has(patterns[0]) else ""
-    detector = home if home in detectors else next(iter(detectors), "")
+    detector = next((at for at in detectors if len(_distinct(found, [*patterns[:1], f"{at}/data"])) == 1), "")
+    detector = detector or next(iter(detectors), "")
     masks = _distinct(found, [f"{detector}/{name}" for name in _MASKS if _is_there(found, f"{detector}/{name}")])
     translations = [path for place in _TRANSLATIONS for path in forms(entry, place)]
     return Layout(entry, detector, arrays, tuple(masks), _first(found, translations), ours)
@@ -192,10 +193,10 @@ def _first(found: Survey, paths: Collection[str]) -> str | None:
 
 def _distinct(found: Survey, paths: Collection[str]) -> list[str]:
     """Return the paths without those that lead to the same dataset as an earlier one."""
-    places: dict[str, str] = {}
+    once: dict[Any, str] = {}
     for path in paths:
-        places.setdefault(found.place(path) if found.has(path) else path, path)
-    return list(places.values())
+        once.setdefault(found.dataset(path).id if found.has(path) else path, path)
+    return list(once.values())
 
 
 def forms(entry: str, place: str) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import h5py
@@ -44,6 +44,10 @@ class _Plan:
     offered: dict[str, str] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
 
+    def without(self, paths: Collection[str]) -> _Plan:
+        """Return the plan without these offers."""
+        return replace(self, offered={name: path for name, path in self.offered.items() if path not in paths})
+
 
 def read(source: Source, wanted: Collection[str] | None = None) -> Content:
     """Return the arrays of the file under the names they have for a scan.
@@ -66,15 +70,16 @@ def read(source: Source, wanted: Collection[str] | None = None) -> Content:
         source.claim("the file", _total_nbytes(found, paths), REMEDY, declared=True)
         stated = experiment(found, layout) if layout else Experiment({}, (), ())
         moved = _motion(found, layout, named, source) if layout else Motion({})
-        arrays, notes = _read(found, plan, source)
-        masks = [(path, arrays.pop(path)) for path in layout.masks] if layout else []
+        arrays, notes = _read(found, plan.without(moved.used), source)
+        masks = [(path, arrays[path]) for path in layout.masks] if layout else []
+        arrays = {name: array for name, array in arrays.items() if name not in dict(masks) or name in (wanted or ())}
         if masks:
             arrays[_MASK] = _bad_pixels(masks, source)
-        used = {found.place(path) for path in (*paths, *stated.used, *moved.used)}
+        used = {found.dataset(path).id for path in (*paths, *stated.used, *moved.used) if found.has(path)}
         return Content(
             {**arrays, **moved.arrays},
             stated.physics,
-            tuple(Skipped(path, why) for path, why in plan.skipped.items() if found.place(path) not in used),
+            tuple(Skipped(path, why) for path, why in plan.skipped.items() if not _is_in(found, path, used)),
             (*notes, *moved.conversions),
             (*stated.violations, *moved.violations),
         )
@@ -118,33 +123,36 @@ def _surveyed(source: Source) -> Iterator[Survey]:
 
 def _plan(found: Survey, layout: Layout | None, wanted: Collection[str] | None) -> _Plan:
     """Decide what is read, by names and headers alone."""
-    plan = _Plan()
+    plan = _Plan(skipped={path: fault.found for path, fault in found.faults().items()})
+    plain = _plain(found)
+    numbers = {name: path for name, path in plain.items() if not is_text(found.dataset(path))}
     if layout is not None:
-        plan.asked.update(layout.arrays)
-        plan.asked.update({path: path for path in layout.masks})
-    for name in wanted or ():
+        plan.asked.update({**layout.arrays, **{path: path for path in layout.masks}})
+    for name in sorted(set(wanted or ()) - plain.keys()):  # sets come in another order in every process
         path = name.strip("/")
         if found.fault(path) or (found.has(path) and not is_text(found.dataset(path))):
             plan.asked.setdefault(name, path)
-    everything = wanted is None and (layout is None or not layout.is_scan)
+    if wanted is not None:
+        chosen = {name: path for name, path in numbers.items() if name in wanted}
+    else:
+        chosen = {} if layout is not None and layout.is_scan else {**{path: path for path in plan.skipped}, **numbers}
+    plan.asked.update({name: path for name, path in chosen.items() if name not in plan.asked})
     room = found.source.limits.members - len(plan.asked)
-    offers = layout is None or layout.translation is None
-    for path, fault in found.faults().items():
-        if everything:
-            plan.asked[path] = path
-        plan.skipped[path] = fault.found
-    for name, path in _plain(found).items():
-        dataset = found.dataset(path)
-        if is_text(dataset):
+    offers = wanted is not None and (layout is None or layout.translation is None)
+    for name, path in plain.items():
+        if name not in numbers:
             plan.skipped[path] = "text"
-        elif everything or (wanted is not None and name in wanted):
-            plan.asked.setdefault(name, path)
-        elif wanted is not None and offers and room > 0 and _offered(dataset, path, found.source):
+        elif name in chosen:
+            continue
+        elif offers and len(plan.offered) < room and _offered(found.dataset(path), path, found.source):
             plan.offered[name] = path
-            room -= 1
         else:
-            plan.skipped[path] = _why(dataset)
+            plan.skipped[path] = _why(found.dataset(path))
     return plan
+
+
+def _is_in(found: Survey, path: str, datasets: Collection[h5py.h5d.DatasetID]) -> bool:
+    return found.has(path) and found.dataset(path).id in datasets
 
 
 def _plain(found: Survey) -> dict[str, str]:

@@ -258,6 +258,7 @@ def test_positions_follow_a_chain_of_translations(tmp_path: Path) -> None:
     for start in ("transformations/", "/entry/sample/transformations/"):
         moved = read(tmp_path / "a.nxs", lambda f, s=start: axes(f, *chain, start=s)).arrays
         np.testing.assert_allclose(moved["positions_if_probe_moved"], WHERE[:, :2] - [5e-3, 0], atol=1e-15)
+        assert moved.keys() == {"diffraction", "positions_if_probe_moved", "positions_if_sample_moved"}
         assert list(moved)[-1] == "positions_if_sample_moved"
 
 
@@ -391,6 +392,26 @@ def test_names_in_two_entries_leave_what_either_states_unused(tmp_path: Path) ->
     assert content.physics == {}
 
 
+def test_the_detector_is_the_one_whose_patterns_are_linked(tmp_path: Path) -> None:
+    """As nexusformat writes it: NXdata has a hard link to the data of one of the detectors."""
+
+    def fill(file: h5py.File) -> None:
+        detectors(file)
+        nx(file, "scan", "NXentry").attrs["default"] = "data"
+        nx(file, "scan/data", "NXdata").attrs["signal"] = "data"
+        file["scan/data/data"] = file["scan/instrument/merlin/data"]
+        for i, name in enumerate(("eiger", "merlin")):
+            put(file, f"scan/instrument/{name}/distance", 1.0 + i, "m")
+
+    content = read(tmp_path / "a.nxs", fill)
+    np.testing.assert_array_equal(content.arrays["diffraction"], COUNTS + 1)
+    assert content.physics["detector_distance_m"].value == 2.0
+    assert {skipped.name for skipped in content.skipped} == {
+        "scan/instrument/eiger/data",
+        "scan/instrument/eiger/distance",
+    }
+
+
 @pytest.mark.parametrize("link", [h5py.SoftLink("/entry_1"), None])
 def test_two_names_of_one_entry_are_one_entry(tmp_path: Path, link: Any) -> None:
     def fill(file: h5py.File) -> None:
@@ -429,6 +450,14 @@ def test_every_bit_of_a_nexus_mask_is_bad_and_masks_are_joined(tmp_path: Path, n
     wanted = {(0, 0), (0, 1), (0, 2), (0, 3)} | ({(1, 0)} if len(names) > 1 else set())
     values[1, 0] = 0
     assert {tuple(at) for at in np.argwhere(bad)} == wanted
+
+
+def test_a_mask_that_the_card_names_is_handed_over_as_it_is_too(tmp_path: Path) -> None:
+    mask = np.zeros((16, 16), "u4")
+    mask[0, 0] = 0x1000
+    content = read(tmp_path / "a.cxi", lambda f: (cxi(f), put(f, f"{DETECTOR}/mask", mask)), f"{DETECTOR}/mask")
+    np.testing.assert_array_equal(content.arrays[f"{DETECTOR}/mask"], mask)
+    assert not content.arrays["bad_pixels"].any()
 
 
 @pytest.mark.parametrize("place", ["elsewhere/x", "entry_1/motors/x"])
