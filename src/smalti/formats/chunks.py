@@ -47,7 +47,7 @@ def absent_breaches(dataset: h5py.Dataset, place: str) -> Iterator[Violation]:
         wanted = f"{nbytes} bytes, as its shape {shown(str(dataset.shape))} says"
         code = "hdf5.never_written" if never else "member.size"
         yield Violation(code, place, f"{stored} bytes of data{never}", wanted, _AGAIN)
-    elif dataset.chunks and nbytes:
+    elif dataset.chunks and nbytes and dataset.id.get_num_chunks() != math.prod(_grid(dataset)):
         written = _written(dataset)
         if not written.all():
             found = f"{int(written.sum())} of {written.size} chunks written: {_absent_in_words(dataset, written)}"
@@ -83,5 +83,7 @@ def _absent_in_words(dataset: h5py.Dataset, written: NDArray[np.bool_]) -> str:
     ranges = [(start * step, min(end * step, length) - 1) for start, end in edges.reshape(-1, 2)]
     words = [f"{first} to {last}" if last > first else str(first) for first, last in ranges[:_RANGES_SHOWN]]
     more = f" and {len(ranges) - _RANGES_SHOWN} more ranges" if len(ranges) > _RANGES_SHOWN else ""
-    things = "patterns" if dataset.ndim >= 3 else "rows" if dataset.ndim == 2 else "values"
-    return f"{'' if whole else 'parts of '}{things} {', '.join(words)}{more} were never written"
+    thing = "pattern" if dataset.ndim >= 3 else "row" if dataset.ndim == 2 else "value"
+    one = len(ranges) == 1 and ranges[0][0] == ranges[0][1]
+    parts = "" if whole else "a part of " if one else "parts of "
+    return f"{parts}{thing}{'' if one else 's'} {', '.join(words)}{more} {'was' if one else 'were'} never written"

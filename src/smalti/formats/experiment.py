@@ -95,7 +95,7 @@ def _candidates(found: Survey, layout: Layout) -> Iterator[tuple[str, tuple[str,
 
 def _statement(found: Survey, path: str, name: str, quantity: Quantity) -> Statement | Violation | None:
     """Return the value, a warning that says why it is not used, or None where it is about something else."""
-    values = nexus.numbers(found, path)
+    values = nexus.finite_numbers(found, path)
     if isinstance(values, Violation):
         return _not_used(values)
     factor = nexus.unit_factor(found.dataset(path), path, quantity)

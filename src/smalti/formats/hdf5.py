@@ -69,7 +69,7 @@ def read(source: Source, wanted: Collection[str] | None = None) -> Content:
         paths = (*plan.asked.values(), *plan.offered.values(), *filter(found.has, _translations(layout)))
         source.claim("the file", _total_nbytes(found, paths), REMEDY, declared=True)
         stated = experiment(found, layout) if layout else Experiment({}, (), ())
-        moved = _motion(found, layout, named, source) if layout else Motion({})
+        moved = _motion(found, layout, source) if layout and not _knows_positions(found, plan, wanted) else Motion({})
         arrays, notes = _read(found, plan.without(moved.used), source)
         masks = [(path, arrays[path]) for path in layout.masks] if layout else []
         arrays = {name: array for name, array in arrays.items() if name not in dict(masks) or name in (wanted or ())}
@@ -208,16 +208,22 @@ def _total_nbytes(found: Survey, paths: Iterable[str]) -> int:
     return sum(nbytes_of(dataset) for dataset in once.values())
 
 
-def _motion(found: Survey, layout: Layout, named: Collection[str], source: Source) -> Motion:
-    """Return the positions; a translation that cannot be read refuses the file, unless the card names others."""
+def _motion(found: Survey, layout: Layout, source: Source) -> Motion:
+    """Return the positions; a translation that is there and cannot be read refuses the file."""
     moved = motion(found, layout)
-    if isinstance(moved, Motion):
-        return moved
-    for path in named:
-        dtype = dtype_of(found.dataset(path))
-        if dtype is not None and may_hold_positions(matlab.shape_of(found.dataset(path)), dtype):
-            return Motion({})
-    raise source.broken(moved)
+    if isinstance(moved, Violation):
+        raise source.broken(moved)
+    return moved
+
+
+def _knows_positions(found: Survey, plan: _Plan, wanted: Collection[str] | None) -> bool:
+    """Tell whether positions are asked for by names of their own, so that no translation is."""
+    if wanted is None or any(name.startswith("positions_if_") for name in wanted):
+        return False
+    datasets = {name: found.dataset(path) for name, path in plan.asked.items() if "/" in name.strip("/")}
+    kinds = [(matlab.shape_of(dataset), dtype_of(dataset)) for dataset in datasets.values()]
+    named = any(dtype is not None and may_hold_positions(shape, dtype) for shape, dtype in kinds)
+    return named or {"xcoords", "ycoords"} <= plan.asked.keys()
 
 
 def _translations(layout: Layout | None) -> tuple[str, ...]:

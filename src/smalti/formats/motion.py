@@ -85,7 +85,7 @@ def _basis(found: Survey, layout: Layout) -> tuple[tuple[Vectors, Vectors] | Non
     """Return the directions in space of increasing columns and of increasing rows, as vectors of length 1."""
     path = f"{layout.detector}/{_BASIS}"
     if layout.detector and found.has(path):
-        values = nexus.numbers(found, path)
+        values = nexus.finite_numbers(found, path)
         if not isinstance(values, Violation) and values.shape in ((3, 2), (2, 3)):
             row, column = (nexus.unit_vector(v) for v in (values.T if values.shape == (3, 2) else values))
             if row is not None and column is not None and _is_plane(column, row):
@@ -146,7 +146,7 @@ def _by_axes(found: Survey, chain: tuple[str, ...]) -> Vectors | Violation | Non
 def _axis(found: Survey, path: str) -> Vectors | Violation:
     """Return the translation by one axis, (N, 3) or (1, 3) in metres."""
     dataset = found.dataset(path)
-    kind, values = nexus.text(dataset, "transformation_type"), nexus.numbers(found, path)
+    kind, values = nexus.text(dataset, "transformation_type"), nexus.finite_numbers(found, path)
     if isinstance(values, Violation):
         return _unknown(path, values.found, values.wanted)
     if kind == "rotation" and not values.any():

@@ -75,7 +75,7 @@ def unit_factor(dataset: h5py.Dataset, path: str, quantity: Quantity) -> tuple[f
 
 
 def numbers(found: Survey, path: str, largest_nbytes: int = _LARGEST_NBYTES) -> NDArray[np.float64] | Violation:
-    """Return the finite real numbers of a small dataset, or why it does not hold such."""
+    """Return the real numbers of a small dataset, or why it does not hold such."""
     if fault := found.fault(path):
         return fault
     dataset, place = found.dataset(path), f"dataset {shown(path)}"
@@ -85,7 +85,13 @@ def numbers(found: Survey, path: str, largest_nbytes: int = _LARGEST_NBYTES) -> 
     if dtype is None or dtype.kind not in "iuf" or dataset.size * dtype.itemsize > largest_nbytes:
         found_there = f"{dtype} of shape {dataset.shape}"
         return Violation("member.dtype", place, found_there, "real numbers, not many", "correct it")
-    values = values_of(dataset, place, found.source)[0].astype(np.float64)
-    if not (values.size and np.isfinite(values).all()):
-        return Violation("member.values", place, "no finite numbers", "finite numbers", "correct it")
-    return values
+    return values_of(dataset, place, found.source)[0].astype(np.float64)
+
+
+def finite_numbers(found: Survey, path: str) -> NDArray[np.float64] | Violation:
+    """Return the real numbers of a small dataset, one or more and all finite, or why it does not hold such."""
+    values = numbers(found, path)
+    if isinstance(values, Violation) or (values.size and np.isfinite(values).all()):
+        return values
+    place, found_there = f"dataset {shown(path)}", "no values" if not values.size else "values that are not finite"
+    return Violation("member.values", place, found_there, "finite numbers", "correct it")

@@ -122,7 +122,7 @@ def test_a_square_pixel_in_float32_is_one_size(tmp_path: Path) -> None:
         (f"{SOURCE}/energy", 8000.0, None, "physics.implausible", "8000 J (no unit is given)"),
         (f"{SOURCE}/energy", "8 keV", None, "member.dtype", "plain numbers"),
         (f"{SOURCE}/energy", 8.0, "quanta", "hdf5.unit", "the unit 'quanta'"),
-        (f"{SOURCE}/energy", np.nan, "eV", "member.values", "no finite numbers"),
+        (f"{SOURCE}/energy", np.nan, "eV", "member.values", "values that are not finite"),
         (f"{SOURCE}/energy", [7000.0, 8000.0], "eV", "physics.not_one_value", "from 7000 to 8000 eV"),
         (f"{SOURCE}/wavelength", 0.0, None, "physics.implausible", "0 m"),
         (f"{DETECTOR}/distance", -1.0, "m", "physics.implausible", "-1 m"),
@@ -472,3 +472,12 @@ def test_a_translation_that_cannot_be_read_matters_only_where_the_card_names_no_
         read(tmp_path / "a.cxi", fill)
     content = read(tmp_path / "a.cxi", fill, place)
     assert set(content.arrays) == {place, "diffraction"}
+    assert not content.conversions
+
+
+def test_a_translation_that_is_not_finite_is_for_the_contract_to_say(tmp_path: Path) -> None:
+    def fill(file: h5py.File) -> None:
+        cxi(file)["data_1/translation"][3, 0] = np.nan
+
+    moved = read(tmp_path / "a.cxi", fill).arrays["positions_if_probe_moved"]
+    assert np.argwhere(np.isnan(moved)).tolist() == [[3, 0]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -53,7 +54,7 @@ def test_patterns_that_were_never_written_are_named(
         assert (read_arrays(tmp_path / "scan.h5")["diffraction"] == 1).all()
         return
     violation = refusal(tmp_path / "scan.h5")
-    said, _, named = violation.found.removesuffix(" were never written").partition(": patterns ")
+    said, named = re.fullmatch(r"(.*): patterns? (.*) (?:were|was) never written", violation.found).groups()
     assert (violation.code, violation.place) == ("hdf5.never_written", "dataset diffraction")
     assert said == f"{len(written)} of {len(chunks)} chunks written"
     if "more ranges" not in named:
@@ -71,6 +72,11 @@ def test_a_pattern_of_which_a_part_is_absent_is_named_too(tmp_path: Path) -> Non
     with h5py.File(tmp_path / "scan.h5", "w") as file:
         file.create_dataset("diffraction", (4, 8, 8), "u2", chunks=(1, 4, 8))[:, :4] = 1
     assert "4 of 8 chunks written: parts of patterns 0 to 3 were" in str(refusal(tmp_path / "scan.h5"))
+
+
+def test_one_pattern_is_told_in_the_singular(tmp_path: Path) -> None:
+    stack(tmp_path / "scan.h5", list(range(11)))
+    assert refusal(tmp_path / "scan.h5").found == "11 of 12 chunks written: pattern 11 was never written"
 
 
 def test_many_ranges_are_counted(tmp_path: Path) -> None:
