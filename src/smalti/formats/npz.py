@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import stat
-import struct
 import unicodedata
 import zipfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from typing import IO, Any, cast
 
 from smalti.contracts.violation import Violation, shown
 from smalti.formats.content import Content
@@ -17,7 +16,6 @@ from smalti.formats.source import Source
 
 WANTED = "a whole .npz archive"
 _ENCRYPTED = 0x1
-_END, _END_NBYTES, _LONGEST_COMMENT = b"PK\x05\x06", 22, 0xFFFF
 _LARGEST_ENTRY_NBYTES = 1024
 _LONGEST_NAME = 255
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -39,29 +37,41 @@ def read(source: Source, _wanted: Collection[str] | None = None) -> Content:
 
 
 @contextmanager
-def opened_zip(source: Source) -> Iterator[zipfile.ZipFile]:
-    """Open a zip whose table of contents is no longer than its members may make it."""
-    with source.mapped("the file", WANTED):
-        source.require(_table_breaches(source))
-        with zipfile.ZipFile(source.file) as archive:
-            yield archive
+def opened_zip(source: Source, wanted: str = WANTED, remedy: str = _REMEDY) -> Iterator[zipfile.ZipFile]:
+    """Open a zip whose table of contents is no longer than its members may make it.
+
+    Args:
+        source: the file.
+        wanted: what a damaged one should have been, for the message.
+        remedy: what to do about one whose table is too long, for the message.
+    """
+    bounded = _BoundedTable(source, remedy)
+    with source.mapped("the file", wanted):
+        archive = zipfile.ZipFile(cast(IO[bytes], bounded))
+    bounded.is_open = True
+    with archive:
+        yield archive
 
 
-def _table_breaches(source: Source) -> Iterator[Violation]:
-    """Judge the length of the table, which would be parsed whole: its end record has it."""
-    source.file.seek(max(0, source.nbytes - _END_NBYTES - _LONGEST_COMMENT))
-    tail = source.file.read(_END_NBYTES + _LONGEST_COMMENT)
-    source.file.seek(0, os.SEEK_SET)
-    at = tail.rfind(_END)
-    if 0 <= at <= len(tail) - _END_NBYTES:
-        [nbytes] = struct.unpack_from("<L", tail, at + 12)
-        most = _LARGEST_ENTRY_NBYTES * source.limits.members
-        if most < nbytes <= source.nbytes:
-            found, wanted = (
-                f"a table of contents of {nbytes} bytes",
-                f"at most {most}, for {source.limits.members} members",
-            )
-            yield Violation("archive.members", "the archive", found, wanted, _REMEDY)
+class _BoundedTable:
+    """A zip of which, until it ``is_open``, nothing longer is read than a table of contents may be."""
+
+    def __init__(self, source: Source, remedy: str) -> None:
+        self.is_open = False
+        self._source = source
+        self._remedy = remedy
+
+    def read(self, nbytes: int = -1) -> bytes:
+        """Read as the file does; zipfile reads the table at once, and the end of the file with -1."""
+        most = _LARGEST_ENTRY_NBYTES * self._source.limits.members
+        if not self.is_open and nbytes > most:
+            found = f"a table of contents of {nbytes} bytes"
+            members = f"at most {most}, for {self._source.limits.members} members"
+            raise self._source.refuse("archive.members", "the archive", found, members, self._remedy)
+        return self._source.file.read(nbytes)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source.file, name)
 
 
 def member_fault(member: zipfile.ZipInfo) -> str | None:
@@ -75,10 +85,15 @@ def member_fault(member: zipfile.ZipInfo) -> str | None:
         "a name with control characters": not name.isprintable(),
         "a folder": member.is_dir(),
         "a symbolic link": stat.S_ISLNK(member.external_attr >> 16),
-        "an encrypted member": bool(member.flag_bits & _ENCRYPTED),
-        f"compression method {member.compress_type}": member.compress_type not in _METHODS,
     }
-    return next((fault for fault, there in faults.items() if there), None)
+    return next((fault for fault, there in faults.items() if there), None) or unreadable(member)
+
+
+def unreadable(member: zipfile.ZipInfo) -> str | None:
+    """Say why the content of one entry is not read: it is encrypted, or packed by an unusual method."""
+    if member.flag_bits & _ENCRYPTED:
+        return "an encrypted member"
+    return None if member.compress_type in _METHODS else f"compression method {member.compress_type}"
 
 
 def _directory_breaches(members: list[zipfile.ZipInfo], source: Source) -> Iterator[Violation]:
@@ -101,7 +116,12 @@ def _directory_breaches(members: list[zipfile.ZipInfo], source: Source) -> Itera
         if fault:
             yield Violation("archive.member", place, fault, "a plain .npy array, stored or deflated", _REMEDY)
         yield from source.expansion_breaches(place, member.file_size, member.compress_size, _REMEDY)
+    yield from overlap_breaches(members, source, _REMEDY)
+
+
+def overlap_breaches(members: Collection[zipfile.ZipInfo], source: Source, remedy: str) -> Iterator[Violation]:
+    """Yield a violation where the members of an archive are together longer than the archive."""
     stored = sum(member.compress_size for member in members)
     if stored > source.nbytes:
         found, wanted = f"members of {stored} bytes that overlap", f"at most the {source.nbytes} bytes of the archive"
-        yield Violation("archive.overlap", "the archive", found, wanted, _REMEDY)
+        yield Violation("archive.overlap", "the archive", found, wanted, remedy)
