@@ -155,7 +155,7 @@ class CheckedNetwork(httpcore.NetworkBackend):
         except UnicodeError as error:  # a label that is empty or longer than 63 characters
             raise Refused(f"the URL {printable(self._url)} has a host that cannot be one; correct it.") from error
         except OSError as error:
-            raise httpcore.ConnectError(str(error)) from error
+            raise httpcore.ConnectError(error) from error
         for address in found:
             if not may_reach(ip_address(address), by_name=self._by_name):
                 raise Refused(

@@ -178,6 +178,16 @@ def test_one_private_address_refuses_the_host_before_anything_is_connected_to(an
         network.connect_tcp("example.org", 443)
 
 
+def test_a_name_that_nobody_knows_is_told_as_the_system_tells_it() -> None:
+    def resolve(*_: Any, **__: Any) -> list[tuple[Any, ...]]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    network = CheckedNetwork(checked_url("https://example.org/"), [], time.monotonic() + 1, resolve)
+    with pytest.raises(httpcore.ConnectError) as caught:
+        network.connect_tcp("example.org", 443)
+    assert caught.value.args[0].strerror == "Name or service not known"
+
+
 def test_a_name_is_asked_for_once_and_a_checked_address_is_connected_to() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         here = server.getsockname()
