@@ -83,14 +83,15 @@ def member_fault(member: zipfile.ZipInfo) -> str | None:
         or ":" in name,
         f"a name of {len(name)} characters": len(name) > _LONGEST_NAME,
         "a name with control characters": not name.isprintable(),
-        "a folder": member.is_dir(),
         "a symbolic link": stat.S_ISLNK(member.external_attr >> 16),
     }
-    return next((fault for fault, there in faults.items() if there), None) or unreadable(member)
+    return next((fault for fault, there in faults.items() if there), None) or closed_fault(member)
 
 
-def unreadable(member: zipfile.ZipInfo) -> str | None:
-    """Say why the content of one entry is not read: it is encrypted, or packed by an unusual method."""
+def closed_fault(member: zipfile.ZipInfo) -> str | None:
+    """Say why nothing can be read out of a member."""
+    if member.is_dir():
+        return "a folder"
     if member.flag_bits & _ENCRYPTED:
         return "an encrypted member"
     return None if member.compress_type in _METHODS else f"compression method {member.compress_type}"

@@ -16,7 +16,7 @@ from functools import partial
 from typing import IO, Any, Self, cast
 
 from smalti.contracts.violation import shown
-from smalti.formats.npz import opened_zip, overlap_breaches, unreadable
+from smalti.formats.npz import closed_fault, opened_zip, overlap_breaches
 from smalti.formats.source import Source
 
 WANTED = "a whole zip or tar"
@@ -75,11 +75,11 @@ def _zip_members(source: Source) -> Iterator[Member]:
                 raise source.refuse("archive.name", place, "a name with a NUL in it", "a plain name", REMEDY)
             if kind not in _KINDS:
                 raise source.refuse("archive.kind", place, "a device, pipe or socket", _ONLY, REMEDY)
-            if fault := unreadable(info):
-                raise source.refuse("archive.member", place, fault, "a stored or deflated member", REMEDY)
             if info.is_dir():
                 yield Member(info.filename)
                 continue
+            if fault := closed_fault(info):
+                raise source.refuse("archive.member", place, fault, "a stored or deflated member", REMEDY)
             with archive.open(info) as content:
                 if kind == stat.S_IFLNK:
                     yield Member(info.filename, link=content.read(_LONGEST_LINK_NBYTES).decode())

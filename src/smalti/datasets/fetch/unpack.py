@@ -61,7 +61,7 @@ def unpack(
         if os.path.lexists(folder) and not (folder.is_dir() and not any(folder.iterdir())):
             raise there
         nbytes = os.fstat(file.fileno()).st_size
-        limits = Limits(content_nbytes=most_nbytes, expansion=most_ratio, members=most_files)
+        limits = Limits(content_nbytes=most_nbytes, expansion=most_ratio, members=most_files, objects=most_files)
         source = Source(file, archive.name, nbytes, nbytes, limits)
         with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder.parent) as staging:
             tree = _Tree(Path(staging) / "whole", source)
