@@ -6,7 +6,7 @@ import hashlib
 import mmap
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,12 +16,11 @@ from smalti.codecs.rawfile import RawFile
 from smalti.codecs.scan import Scan
 from smalti.contracts import SCAN, ValidationResult, Violation
 from smalti.contracts.violation import broken, errors
-from smalti.errors import ContractBroken, Damaged, NotFound, Refused, SmaltiError, Unavailable
+from smalti.errors import ContractBroken, Damaged, NotFound, SmaltiError, Unavailable
 from smalti.formats import Limits
 from smalti.formats.regular_file import open_regular
 from smalti.ingest.keys import same_name, scan_key
 from smalti.ingest.ledger import Ledger
-from smalti.products import object_pixel_m
 from smalti.scans import card_path, validate_scan
 from smalti.scans.card import LARGEST_NBYTES, Card
 from smalti.scans.shipped import card_for
@@ -140,23 +139,13 @@ def refuse_too_large(name: str, nbytes: int) -> None:
 
 
 def _verdict(outcome: ValidationResult) -> Verdict:
-    violations = (*outcome.violations, *(_unfit_for_a_product(outcome.value) if outcome.value else ()))
+    violations = outcome.violations
     return {
         "contract": SCAN.id,
         "accepted": outcome.value is not None,
         "reason": "\n".join(str(violation) for violation in errors(violations)),
         "violations": [{**asdict(violation), "message": str(violation)} for violation in violations],
     }
-
-
-def _unfit_for_a_product(scan: Scan) -> Iterator[Violation]:
-    """A scan without physics can be reconstructed, but a person should hear now that no product will come of it."""
-    try:
-        object_pixel_m(scan)
-    except Refused:
-        found, wanted = "no object pixel size", "physics in the card that give one, for the product's metres"
-        remedy = "state object_pixel_size_m, or photon_energy_eV, detector_distance_m and detector_pixel_size_m"
-        yield Violation("physics.pixel_size", "the scan", found, wanted, remedy, severity="warning")
 
 
 def _kept(store: Store, copy: Path, card: Card | None, scan: Scan, key: str) -> Verdict:
