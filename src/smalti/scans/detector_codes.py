@@ -87,7 +87,7 @@ def find_codes(patterns: NDArray[Any], known_bad: Pixels, stated: str | None, ca
             violations.append(_asked(doubtful, code.words, card))
         some = (count > 0) & ~always & ~bad
         if code.value > 0 and some.any() and _is_largest(patterns, code, bad):
-            violations.append(_saturated(patterns, some, code))
+            violations.append(_saturated(patterns, some, count, code))
     missing = _count(patterns, None) if patterns.dtype.kind == "f" else np.zeros(bad.shape, np.intp)
     always = (missing >= max(1, _NEARLY_ALWAYS * len(patterns))) & ~bad
     if always.any() and stated == "bad":
@@ -188,16 +188,16 @@ def _asked(pixels: Pixels, held: str, card: str, code: str = "diffraction.codes"
     return Violation(code, "diffraction", found, wanted, remedy)
 
 
-def _saturated(patterns: NDArray[Any], pixels: Pixels, code: Code) -> Violation:
-    where = [
-        (n, *at) for n in range(len(patterns)) if (at_code := code.at(patterns[n]) & pixels).any()
-        for at in np.argwhere(at_code).tolist()
-    ]  # fmt: skip
-    first = tuple(int(i) for i in where[0])
-    held = f"the largest number that {patterns.dtype} holds" if patterns.dtype.kind != "f" else "a code of detectors"
-    found = f"{len(where)} of {patterns.size} values (first at {list(first)}) of {code.words}, {held}"
-    remedy = f"mark pixel {list(first[1:])} in bad_pixels if it is hot, or leave those patterns out"
-    return Violation("diffraction.saturated", "diffraction", found, "counts below it", remedy, "warning", first)
+def _saturated(patterns: NDArray[Any], pixels: Pixels, count: NDArray[np.intp], code: Code) -> Violation:
+    number = next(n for n, pattern in enumerate(patterns) if (code.at(pattern) & pixels).any())
+    row, column = np.argwhere(code.at(patterns[number]) & pixels)[0].tolist()
+    of_type = patterns.dtype.kind != "f" and code.value == np.iinfo(patterns.dtype).max
+    held = f"the largest number that {patterns.dtype} holds" if of_type else "a code of detectors"
+    times = int(count[pixels].sum())
+    found = f"{times} of {patterns.size} values (first at {[number, row, column]}) of {code.words}, {held}"
+    remedy = f"mark pixel {[row, column]} in bad_pixels if it is hot, or leave those patterns out"
+    index = (number, row, column)
+    return Violation("diffraction.saturated", "diffraction", found, "counts below it", remedy, "warning", index)
 
 
 def _hot(patterns: NDArray[Any], bad: Pixels) -> Iterator[Violation]:

@@ -94,8 +94,7 @@ def quantity_of(patterns: NDArray[Any], *, far_field: bool = True) -> Inference:
     if _are_roots(some):
         because = "the square of every value is a whole number and the values are not"
         return Inference("amplitude", because, "certain")
-    largest = float(np.median(some.max(axis=(1, 2))))
-    mean = float(np.median(some.mean(axis=(1, 2), dtype=np.float64)))
+    largest, mean = _typical(some.max(axis=(1, 2))), _typical(some.mean(axis=(1, 2), dtype=np.float64))
     peak_to_mean = largest / mean if mean else float("inf")
     because = (
         f"neither values nor squares are whole numbers, and the largest of a typical pattern is {largest:g}, "
@@ -103,6 +102,11 @@ def quantity_of(patterns: NDArray[Any], *, far_field: bool = True) -> Inference:
     )
     normalised = largest < _LARGEST_NORMALISED and peak_to_mean < _LARGEST_PEAK_TO_MEAN
     return Inference("amplitude" if normalised and far_field else None, because)
+
+
+def _typical(of_each: NDArray[Any]) -> float:
+    """Return the median of one number for each pattern, empty patterns left out."""
+    return float(np.median(of_each[of_each > 0])) if of_each.any() else 0.0
 
 
 def _are_roots(values: NDArray[Any]) -> bool:

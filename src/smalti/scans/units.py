@@ -18,7 +18,8 @@ PLACE = "xcoords and ycoords"
 
 _FEWEST_POSITIONS = 4  # with fewer, a span or a step says little
 _SMALLEST_SPAN_PX, _SMALLEST_SPAN_OF_FEW_PX = 1.0, 1e-2
-_SMALLEST_PITCH_PX = 0.1
+_SMALLEST_PITCH_PX = 0.25
+_LIKELY_STEPS = (1 / 200, 1 / 2)  # of the window; beyond them a scan is unusual, but possible
 _NEIGHBOURS_LOOKED_AT = 64
 _OBJECT_PIXELS_M = (1e-11, 2e-6)  # from the finest of electrons to magnified near fields
 _USUAL_STEP_M = 1e-7
@@ -70,13 +71,25 @@ def implausible(pixels: Spread, window: int) -> str:
     return ""
 
 
+def unusual(pixels: Spread, window: int) -> str:
+    """Return what is unusual about positions in object pixels that are plausible, or nothing."""
+    if pixels.count < _FEWEST_POSITIONS or not pixels.span:
+        return ""
+    if pixels.pitch < _LIKELY_STEPS[0] * window:
+        return f"windows {window} pixels wide would overlap by more than 99 %"
+    if pixels.step > _LIKELY_STEPS[1] * window:
+        return f"windows {window} pixels wide would overlap by less than half"
+    return ""
+
+
 def resolve_unit(
     spread: Spread, stated: PositionUnit | None, window: int, pixel_m: float | None, card: str
 ) -> tuple[PositionUnit | None, Violation | None]:
     """Return the unit to take, if there is one, and what a person should hear about it.
 
-    Without a word in the card positions are pixels, unless they cannot be; then it is asked, and the units that give a
-    plausible scan are named. The card's unit is taken, with a warning where it gives an implausible scan.
+    Without a word in the card positions are pixels, with a warning where that makes an unusual scan, unless they cannot
+    be; then it is asked, and the units that give a plausible scan are named. The card's unit is taken, with a warning
+    where it gives an implausible scan.
 
     Args:
         spread: of the positions as they are.
@@ -88,14 +101,18 @@ def resolve_unit(
     scale: float | None = 1.0
     if stated not in (None, "px"):
         scale = METRES[stated] / pixel_m if pixel_m else None
-    wrong = implausible(spread.times(scale), window) if scale is not None else ""
-    if not wrong:
-        return stated or "px", None
     read_as = stated or "px"
+    wrong = implausible(spread.times(scale), window) if scale is not None else ""
+    doubtful = unusual(spread.times(scale), window) if scale is not None and not wrong and stated is None else ""
+    if not (wrong or doubtful):
+        return read_as, None
     others = [unit for unit in _plausible(spread, window, pixel_m) if unit != read_as]
     described = f"{spread.count} positions that span {spread.span:.3g}, {spread.step:.2g} from one to the next"
     fitting = ", ".join(_described(unit, spread, pixel_m) for unit in others)
-    found = f"{described}: in {read_as}, {wrong}" + (f"; plausible is {fitting}" if fitting else "")
+    found = f"{described}: in {read_as}, {wrong or doubtful}" + (f"; plausible is {fitting}" if fitting else "")
+    if doubtful:
+        remedy = f"they are taken as pixels; write reading.positions.unit in {card}, px if that is right"
+        return "px", Violation("positions.unit", PLACE, found, "a usual scan", remedy, "warning")
     readings = [*others, read_as]
     choice = f"{readings[0]} (or {', '.join(readings[1:])})" if readings[1:] else readings[0]
     remedy = f"write reading.positions.unit: {choice} in {card}"

@@ -47,8 +47,8 @@ def test_an_accepted_scan_is_described(tmp_path: Path, good: dict[str, Any]) -> 
         "  warning    the file: found the arrays weather, wanted only diffraction, xcoords, ycoords, probeGuess, "
         "objectGuess, scan_index, Y, bad_pixels; nothing reads the others.",
         "  warning    the scan: found no object pixel size, wanted physics in the card that give one, for the "
-        "product's metres; state object_pixel_size_m, or photon_energy_eV, detector_distance_m and detector_pixel_size_m in "
-        "scan.npz.card.yaml.",
+        "product's metres; state object_pixel_size_m, or photon_energy_eV, detector_distance_m and "
+        "detector_pixel_size_m in scan.npz.card.yaml.",
     ]
 
 

@@ -45,9 +45,13 @@ def test_every_unit_of_length_gives_the_same_pixels(image: Arrays, unit: str) ->
 
 
 @given(st.integers(2, 20), st.floats(0.3, 30), st.sampled_from([32, 64, 256]))
-def test_steps_of_a_scan_in_pixels_are_never_doubted(per_side: int, step: float, window: int) -> None:
+def test_a_scan_that_can_be_in_pixels_is_never_refused(per_side: int, step: float, window: int) -> None:
     spread = spread_of(*raster(per_side, max(step, 1.2 / (per_side - 1))))
-    assert resolve_unit(spread, None, window, None, "a.card.yaml") == ("px", None)
+    unit, warning = resolve_unit(spread, None, window, None, "a.card.yaml")
+    assert unit == "px"
+    assert (warning is not None) == (spread.pitch < window / 200 or spread.step > window / 2)
+    assert warning is None or warning.severity == "warning"
+    assert resolve_unit(spread, "px", window, None, "a.card.yaml") == ("px", None)
 
 
 @given(st.integers(2, 20), st.floats(1.1, 20), st.floats(1e-9, 2e-7), st.sampled_from(["m", "mm", "um", "nm"]))
