@@ -17,7 +17,7 @@ from smalti.errors import Refused
 from smalti.simulation import simulate_scan
 
 VERSIONS = {
-    "scan/2": "56f7014dbd6e",
+    "scan/3": "c6ca13b50c04",
     "product/1": "b31f92699e5b",
     "checkpoint/1": "58cef32a5a09",
     "table/1": "8b120a08ac50",

@@ -82,7 +82,7 @@ def test_a_derived_scan_contract_converts_and_then_asks_for_more(yours: Path) ->
     ("name", "says"),
     [
         ("scam", r"scam is no contract; the contracts are scan, product, checkpoint, table, titanic-train"),
-        ("scan/9", r"contract scan is at version 2 here, not 9"),
+        ("scan/9", r"contract scan is at version 3 here, not 9"),
         ("{}:NONE", r"NONE is no contract in .*yours.py; the contracts in .*yours.py are beamline-scan, log\."),
         ("nowhere.py:A", r"nowhere.py cannot be read: No such file"),
         ("x\x1b[1m", r"x\\x1b\[1m is no contract"),
