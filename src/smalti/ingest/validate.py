@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from smalti.codecs.scan import Scan
 from smalti.contracts.builtin.scan import SCAN, ScanContract
 from smalti.contracts.result import ValidationResult
-from smalti.contracts.table import TABLE, TableContract
+from smalti.contracts.tables.table import TABLE, TableContract
 from smalti.contracts.violation import Violation, broken, errors
 from smalti.errors import ContractBroken, NotFound, SmaltiError
 from smalti.formats import DEFAULT_LIMITS, Content, Limits, read_file
