@@ -10,17 +10,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smalti.contracts.violation import Violation, broken
-from smalti.formats.content import Content, Skipped, Statement
+from smalti.formats.content import Content, Skipped, Statement, TableContent
 from smalti.formats.decompress import unwrapped
 from smalti.formats.regular_file import open_regular
 from smalti.formats.sniff import Form
 from smalti.formats.source import DEFAULT_LIMITS, Limits, Source
 
 if TYPE_CHECKING:
-    import pyarrow
     from numpy.typing import NDArray
 
-__all__ = ["DEFAULT_LIMITS", "Content", "Limits", "Skipped", "Statement", "opened", "read_arrays", "read_file"]
+__all__ = [
+    "DEFAULT_LIMITS",
+    "Content",
+    "Limits",
+    "Skipped",
+    "Statement",
+    "TableContent",
+    "opened",
+    "read_arrays",
+    "read_file",
+]
 
 # Imported when a file of that form is there, so that reading an .npz does not wait for HDF5 and Arrow.
 _READERS: dict[Form, str] = {
@@ -39,7 +48,7 @@ _READERS: dict[Form, str] = {
 
 def read_file(
     path: Path, limits: Limits = DEFAULT_LIMITS, wanted: Collection[str] | None = None
-) -> Content | pyarrow.Table:
+) -> Content | TableContent:
     """Return what a file holds: arrays by name, or a table; content decides what it is, then the name.
 
     Nothing is allocated that was not declared, checked against ``limits`` and against the size of the file;
@@ -56,8 +65,8 @@ def read_file(
     """
     with opened(path, limits) as source, unwrapped(source) as (content, form):
         reader = import_module(f"{__name__}.{_READERS[form]}")
-        arrays_or_table: Content | pyarrow.Table = reader.read(content, wanted)
-        return arrays_or_table
+        content_or_table: Content | TableContent = reader.read(content, wanted)
+        return content_or_table
 
 
 def read_arrays(path: Path, limits: Limits = DEFAULT_LIMITS) -> dict[str, NDArray[Any]]:
@@ -68,7 +77,7 @@ def read_arrays(path: Path, limits: Limits = DEFAULT_LIMITS) -> dict[str, NDArra
     """
     content = read_file(path, limits)
     if not isinstance(content, Content):
-        found = f"a table of {content.num_rows} rows and {content.num_columns} columns"
+        found = f"a table of {content.table.num_rows} rows and {content.table.num_columns} columns"
         remedy = "name the contract of the table, or give a file of arrays"
         raise broken(path.name, [Violation("file.form", "the file", found, "arrays", remedy)])
     return dict(content.arrays)

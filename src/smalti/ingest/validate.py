@@ -14,7 +14,7 @@ from smalti.contracts.result import ValidationResult
 from smalti.contracts.tables.table import TABLE, TableContract
 from smalti.contracts.violation import Violation, broken, errors
 from smalti.errors import ContractBroken, NotFound, SmaltiError
-from smalti.formats import DEFAULT_LIMITS, Content, Limits, read_file
+from smalti.formats import DEFAULT_LIMITS, Content, Limits, TableContent, read_file
 from smalti.scans.card import Card
 from smalti.scans.conversion import conform
 from smalti.scans.read import names_for, require_described
@@ -98,7 +98,7 @@ def validate_content(
     """Validate what a reader found in a file; pure.
 
     Args:
-        content: a reader's content, arrays by name, or a pyarrow Table.
+        content: what a reader returned, arrays by name, or a pyarrow Table.
         contract: by default scan for arrays, table for a table.
         card: what people say about the file, if anything.
         file_name: for messages, and for the name of a scan without a card.
@@ -115,7 +115,9 @@ def validate_content(
     if isinstance(contract, ScanContract):
         return replace(conform(content, card, contract, file_name=file_name), contract=contract.id)
     if isinstance(contract, TableContract):
-        return _result(content, contract.check(content, _schema(accepted_schema)), contract)
+        read = content if isinstance(content, TableContent) else TableContent(content)
+        violations = (*read.violations, *contract.check(read.table, _schema(accepted_schema)))
+        return replace(_result(read.table, violations, contract), conversions=read.conversions)
     return _result(content.arrays, contract.check(content.arrays), contract)
 
 

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from smalti.contracts import TABLE, ColumnSpec, TableContract, Violation
 from smalti.contracts.builtin.titanic import TITANIC_TEST, TITANIC_TRAIN
 from smalti.errors import Refused
-from smalti.formats import read_file
+from smalti.formats import TableContent, read_file
 from smalti.testing.tables import arrow_arrays, arrow_tables, frames
 
 
@@ -145,7 +145,10 @@ def test_the_titanic_tables_keep_their_contracts(
     path = star_path.with_name(f"titanic_{name}.csv")
     if not path.is_file():
         pytest.skip(f"{path.name} is not beside the measured scan")
-    table = read_file(path)
+    read = read_file(path)
+    assert isinstance(read, TableContent)
+    assert read.violations == ()
+    table = read.table
     assert contract.check(table) == ()
     assert contract.check(pd.read_csv(path)) == ()
     [violation] = contract.check(table.slice(1))
