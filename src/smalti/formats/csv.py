@@ -223,6 +223,12 @@ def _refusal(source: Source, error: pyarrow.ArrowInvalid) -> Exception:
             except UnicodeDecodeError as foreign:
                 found = _foreign_byte(line[foreign.start])
                 return source.refuse("table.encoding", f"line {number}", found, "text in UTF-8", "save it as UTF-8")
+    if "straddling" in said:
+        found, remedy = (
+            f"a row longer than {_BLOCK_NBYTES} bytes",
+            "keep long texts in files, and their names in the table",
+        )
+        return source.refuse("table.text", "the table", found, "shorter rows", remedy)
     remedy = "mend that place, or export the table again"
     return source.refuse("table.text", "the table", f"text that cannot be read ({shown(said)})", _WANTED, remedy)
 

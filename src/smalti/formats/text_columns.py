@@ -98,13 +98,11 @@ def _kept(name: str, text: pa.ChunkedArray, sample: pa.ChunkedArray) -> Typed:
 
 def _why_text(present: pa.ChunkedArray) -> tuple[int, str, str]:
     """Return why a column of numbers stays text: the first row that tells, what it is, and what to do, if anything."""
+    others = pc.invert(_is_number(present))
+    few = pc.sum(others).as_py() or 0
     longest = pc.equal(pc.binary_length(present), pc.max(pc.binary_length(present)))
     reasons = (
-        (
-            pc.invert(_is_number(present)),
-            "numbers but for one",
-            "correct that value, or leave it if the column is text",
-        ),
+        (others, f"numbers but for {few} of {len(present)} rows", "correct them, or leave it if the column is text"),
         (
             pc.invert(pc.match_substring_regex(present, _NUMBER)),
             "numbers with decimal commas or separated thousands",

@@ -64,6 +64,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "row after empty lines": ("a,b\n\n1,2\n3\n", "row 1: found 1 field (3)"),
     "semicolons": ("a;b\n1;2\n", "or write sep=; as its first line"),
     "unknown sep": ("sep=xy\na,b\n1,2\n", "line 1: found sep=xy"),
+    "row of 13 MB": ("a,b\n1," + "x" * (13 << 20) + "\n", "found a row longer than 4194304 bytes"),
     "numbers for names": ("1,2\n3,4\n", "line 1: found numbers (1, 2)"),
 }  # fmt: skip
 
@@ -111,7 +112,7 @@ WARNED: dict[str, tuple[str, str, str]] = {
     "empty line in one column": ("a\n1\n\n2\n", "table.empty_line", "line 3: found 1 empty line"),
     "line ends of three kinds": ("a,b\r\n1,2\n3,4\r5,6\n", "table.line_ends", "found 1 carriage return alone"),
     "marker in text": ("a,b\nx,NA\ny,z\n", "table.missing_marker", "the table: found the texts NA in the columns b"),
-    "footer": ("a,b\n" + "1,2\n" * 20 + "Total,40\n", "table.number_as_text", "found numbers but for one ('Total')"),
+    "footer": ("a,b\n" + "1,2\n" * 20 + "Total,40\n", "table.number_as_text", "numbers but for 1 of 21 rows"),
 }  # fmt: skip
 
 

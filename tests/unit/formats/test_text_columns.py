@@ -55,7 +55,7 @@ TEXT: dict[str, tuple[tuple[str, ...], str]] = {
     "thousands": (("1,234,567.5", "2"), "numbers with decimal commas or separated thousands ('1,234,567.5')"),
     "thousands with points": (("1.234,5", "2"), "numbers with decimal commas or separated thousands ('1.234,5')"),
     "thousands with spaces": (("1 234", "2"), "numbers with decimal commas or separated thousands ('1 234')"),
-    "one that is no number": (("1",) * 10 + ("1O",), "numbers but for one ('1O')"),
+    "one that is no number": (("1",) * 10 + ("1O",), "numbers but for 1 of 11 rows ('1O')"),
     "hexadecimal": (("0x10", "a"), ""),
     "booleans and numbers": (("true", "1"), ""),
     "addresses": (("192.168.1.1", "10.0.0.1"), ""),
