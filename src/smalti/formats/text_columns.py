@@ -7,6 +7,7 @@ has zeros in front (``007``), would be rounded to another whole number, or is be
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -51,9 +52,9 @@ def typed(name: str, text: pa.ChunkedArray) -> Typed:
     In a column of any type but text, empty fields and MARKERS are missing values, and spaces around values mean
     nothing. A column of text is kept to the byte.
     """
-    sample = _ends_of(text)
-    for convert in _CONVERSIONS:
-        if convert(_present(sample)) is None:
+    sample = _present(_ends_of(text))
+    for convert in _conversions_of(sample):
+        if convert(sample) is None:
             continue
         values = convert(text)
         if values is None:
@@ -85,7 +86,7 @@ def _converted(name: str, text: pa.ChunkedArray, values: pa.ChunkedArray) -> Typ
 
 def _kept(name: str, text: pa.ChunkedArray, sample: pa.ChunkedArray) -> Typed:
     markers = tuple(sorted(pc.unique(text.filter(pc.is_in(text, pa.array(MARKERS)))).to_pylist()))
-    if _share_of_numbers(_present(sample)) < _MOSTLY / 2 or _share_of_numbers(present := _present(text)) < _MOSTLY:
+    if _share_of_numbers(sample) < _MOSTLY / 2 or _share_of_numbers(present := _present(text)) < _MOSTLY:
         return Typed(text, markers=markers)
     row, what, remedy = _why_text(present)
     value, place = shown(repr(text[row].as_py())), f"column {shown(name)}"
@@ -169,15 +170,30 @@ def _any(rows: pa.ChunkedArray) -> bool:
 
 
 Conversion = Callable[[pa.ChunkedArray], "pa.ChunkedArray | None"]
-_CONVERSIONS: tuple[Conversion, ...] = (
+_NUMBERS: tuple[Conversion, ...] = (
     partial(_whole_numbers, kind=pa.int64()),
     partial(_whole_numbers, kind=pa.uint64()),
-    _booleans,
+    _floats,
+)
+_MOMENTS: tuple[Conversion, ...] = (
     partial(_cast, kind=pa.date32()),
     _times,
     partial(_cast, kind=pa.timestamp("s")),
     partial(_cast, kind=pa.timestamp("ns")),
     partial(_cast, kind=pa.timestamp("s", "UTC")),
     partial(_cast, kind=pa.timestamp("ns", "UTC")),
-    _floats,
 )
+# How a value begins, and what it can be; a column is what every value of it can be.
+_BEGINNINGS = {
+    r"[0-9]{4}-|[0-9]{2}:": _MOMENTS,
+    r"[+-]?(\.?[0-9]|inf)": _NUMBERS,
+    r"true$|false$": (_booleans,),
+}
+
+
+def _conversions_of(sample: pa.ChunkedArray) -> tuple[Conversion, ...]:
+    present = sample.drop_null()
+    if not len(present):
+        return (*_NUMBERS, *_MOMENTS, _booleans)
+    first = present[0].as_py()
+    return next((each for begin, each in _BEGINNINGS.items() if re.match(begin, first, re.IGNORECASE)), ())
