@@ -14,7 +14,7 @@ from smalti.contracts.builtin.checkpoint import CHECKPOINT, WEIGHTS
 from smalti.contracts.builtin.product import PRODUCT
 from smalti.contracts.builtin.scan import SCAN
 from smalti.contracts.builtin.titanic import TITANIC_TEST, TITANIC_TRAIN
-from smalti.contracts.table import TABLE
+from smalti.contracts.tables.table import TABLE
 from smalti.contracts.violation import shown
 from smalti.errors import NotFound, Refused
 from smalti.settings import Settings

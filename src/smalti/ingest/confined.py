@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from smalti.contracts.registry import contract_named
-from smalti.contracts.table import TableContract
+from smalti.contracts.tables.table import TableContract
 from smalti.errors import NotFound, SmaltiError
 from smalti.ingest import handover
 from smalti.ingest.validate import Document, document, refused, validate_file
 
 _HDF5 = ("smalti.formats.hdf5", "smalti.formats.cxi")
-_TABLES = ("pandas", "pandera.pandas", "pandera.errors", "smalti.contracts.failures")
+_TABLES = ("pandas", "pandera.pandas", "pandera.errors", "smalti.contracts.tables.failures")
 _SUFFIXES = {
     **dict.fromkeys((".h5", ".hdf5", ".hdf", ".cxi", ".nxs", ".mat"), _HDF5),
     **dict.fromkeys((".csv", ".tsv"), ("smalti.formats.csv", *_TABLES)),

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from smalti.codecs.scan import Scan
 from smalti.contracts.builtin.scan import SCAN, ScanContract
 from smalti.contracts.result import ValidationResult
-from smalti.contracts.table import TABLE, TableContract
+from smalti.contracts.tables.table import TABLE, TableContract
 from smalti.contracts.violation import Violation, broken, errors, shown
 from smalti.errors import ContractBroken, NotFound, SmaltiError
-from smalti.formats import DEFAULT_LIMITS, Content, Limits, open_file
+from smalti.formats import DEFAULT_LIMITS, Content, Limits, TableContent, open_file
 from smalti.ingest.kinds import FILE_KIND, Kind, Outline, claimed_kind, kinds, recognise_kind
 from smalti.scans.card import Card, card_path
 from smalti.scans.conversion import conform
@@ -106,7 +106,7 @@ def validate_content(
     """Validate what a reader found in a file; pure.
 
     Args:
-        content: a reader's content, arrays by name, or a pyarrow Table.
+        content: what a reader returned, arrays by name, or a pyarrow Table.
         contract: by default scan for arrays, table for a table.
         card: what people say about the file, if anything.
         file_name: for messages, and for the name of a scan without a card.
@@ -123,7 +123,9 @@ def validate_content(
     if isinstance(contract, ScanContract):
         return replace(conform(content, card, contract, file_name=file_name), contract=contract.id)
     if isinstance(contract, TableContract):
-        return _result(content, contract.check(content, _schema(accepted_schema)), contract)
+        read = content if isinstance(content, TableContent) else TableContent(content)
+        violations = (*read.violations, *contract.check(read.table, _schema(accepted_schema)))
+        return replace(_result(read.table, violations, contract), conversions=read.conversions)
     return _result(content.arrays, contract.check(content.arrays), contract)
 
 

@@ -55,7 +55,7 @@ def validate_scan(
         violations = tuple(v for v in error.violations if isinstance(v, Violation))
         return ValidationResult(None, violations, refusal=str(error))
     if not isinstance(content, Content):
-        found = f"a table of {content.num_rows} rows and {content.num_columns} columns"
+        found = f"a table of {content.table.num_rows} rows and {content.table.num_columns} columns"
         remedy = "give a file of arrays, or name the contract of the table"
         violation = Violation("file.form", "the file", found, f"named arrays, as {contract.id} asks for", remedy)
         return ValidationResult(None, (violation,))

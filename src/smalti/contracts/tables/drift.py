@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from smalti.contracts.arrow_types import family_of
+from smalti.contracts.tables.columns import family_of
 from smalti.contracts.violation import Severity, Violation, shown
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""A contract on tables, as data: presence and types are judged on the Arrow schema, values by pandera."""
+"""A contract on tables, as data: presence and types are validated on the Arrow schema, values by pandera."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from pydantic import model_validator
 
 from smalti.contracts import markdown
 from smalti.contracts.any_contract import AnyContract
-from smalti.contracts.arrow_types import family_of
-from smalti.contracts.columns import ColumnSpec
-from smalti.contracts.drift import drifts
-from smalti.contracts.failures import failures_in, reason_of
+from smalti.contracts.tables.columns import ColumnSpec
+from smalti.contracts.tables.drift import drifts
+from smalti.contracts.tables.failures import failures_in, reason_of
 from smalti.contracts.violation import Severity, Violation, shown
 from smalti.errors import Refused
 
-if TYPE_CHECKING:  # all three take long to import: only those who judge a table pay
+if TYPE_CHECKING:  # all three take long to import: only those who validate a table pay
     import pandas as pd
     import pandera.pandas as pandera
     import pyarrow as pa
@@ -100,20 +99,14 @@ class TableContract(AnyContract):
         return pa.table(resolved), tuple(violations)
 
     def _type_breaches(self, table: pa.Table) -> Iterator[Violation]:
-        for spec in self._present(table):
-            kind = table.schema.field(spec.key).type
-            if not spec.accepts(table.column(spec.key)):
-                remedy = f"save it as {spec.type}"
-                yield Violation("column.type", spec.key, shown(f"values of type {kind}"), spec.type, remedy)
-            elif spec.type == "text" and family_of(kind) == "integer":
-                remedy = "put it in quotes, or give the column a type, if zeros at the front matter"
-                yield Violation("column.type", spec.key, f"whole numbers ({kind})", "text", remedy, "warning")
+        breaches = (spec.type_breach(table.column(spec.key)) for spec in self._present(table))
+        return (breach for breach in breaches if breach)
 
     def _present(self, table: pa.Table) -> Iterator[ColumnSpec]:
         return (spec for spec in self.columns if spec.key in table.column_names)
 
     def _value_breaches(self, table: pa.Table, unsound: set[str]) -> Iterator[Violation]:
-        """Have pandera judge the columns that are there and of the right type."""
+        """Have pandera validate the columns that are there and of the right type."""
         from pandera.errors import SchemaErrors
 
         sound = [spec for spec in self._present(table) if spec.key not in unsound]
@@ -194,7 +187,7 @@ def _frame(table: pa.Table, specs: list[ColumnSpec]) -> pd.DataFrame:
 
     if not specs:
         return pd.DataFrame(index=range(table.num_rows))
-    plain = {spec.key: spec.as_judged(table.column(spec.key)) for spec in specs}
+    plain = {spec.key: spec.as_validated(table.column(spec.key)) for spec in specs}
     frame: pd.DataFrame = pa.table(plain).to_pandas(types_mapper=pd.ArrowDtype)
     return frame
 
