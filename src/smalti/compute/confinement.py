@@ -104,6 +104,7 @@ def _see_only(readable: Sequence[str], writable: str) -> None:
     rules.allow(os.devnull, rules=FSAccess.READ_FILE | FSAccess.WRITE_FILE)
     rules.allow(writable, rules=FSAccess.READ_FILE | FSAccess.READ_DIR | make)
     rules.apply()
+    os.close(rules._fd)  # which the package leaves open
 
 
 @cache
