@@ -98,7 +98,7 @@ def _see_only(readable: Sequence[str], writable: str) -> None:
     rules.allow(*folders, rules=FSAccess.READ_FILE | FSAccess.READ_DIR)
     rules.allow(*files, rules=FSAccess.READ_FILE)
     for place in readable:
-        with suppress(OSError):
+        with suppress(OSError, ValueError):  # there is no such file
             if stat.S_ISREG(os.lstat(place).st_mode):
                 rules.allow(place, rules=FSAccess.READ_FILE)
     rules.allow(os.devnull, rules=FSAccess.READ_FILE | FSAccess.WRITE_FILE)

@@ -243,3 +243,12 @@ def say(request: Request) -> dict[str, Any]:
     """Answer this document, whatever it is."""
     answer: dict[str, Any] = request["answer"]
     return answer
+
+
+def obey(request: Request) -> dict[str, Any]:
+    """Do what the file says, in place of its validation: ``do``, a function of this module, and what it is given."""
+    order = json.loads(Path(request["path"]).read_text())
+    for name, text in order.get("leave", {}).items():
+        Path(request["handover"], name).write_text(text)
+    found: dict[str, Any] = globals()[order["do"]]({"folder": str(Path.cwd()), **request, **order})
+    return found
