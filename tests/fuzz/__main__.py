@@ -7,11 +7,15 @@ every one of them, and get a result for each.
 from __future__ import annotations
 
 import io
+import os
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 
 import h5py
@@ -19,7 +23,8 @@ import numpy as np
 import pyarrow
 from pyarrow import csv, parquet
 
-from tests.sandboxed.judging import Answer, judged
+from smalti.ingest.sandbox import Sandbox
+from tests.sandboxed.judging import Answer, answer
 from tests.unit.formats.hostile.making import npz, sound
 
 BATCH = 250
@@ -124,25 +129,32 @@ def main(count: int, seed: int) -> int:
     rng, begin = np.random.default_rng(seed), time.monotonic()
     counts: dict[str, Counter[str]] = {name: Counter() for name in GOOD}
     slowest = 0.0
-    for first in range(0, count, BATCH):
-        with tempfile.TemporaryDirectory() as folder:
+    with ExitStack() as stack:
+        workers = [stack.enter_context(Sandbox()) for _ in range(os.cpu_count() or 1)]
+        pool = stack.enter_context(ThreadPoolExecutor(len(workers)))
+        for first in range(0, count, BATCH):
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
             paths = []
             for number in range(first, min(first + BATCH, count)):
                 name = list(GOOD)[number % len(GOOD)]
                 paths.append(Path(folder) / f"{number}-{name}")
                 paths[-1].write_bytes(mutant(GOOD[name], rng))
-            for path, answer in zip(paths, judged(paths), strict=True):
-                counts[path.name.partition("-")[2]][what := outcome(answer)] += 1
-                slowest = max(slowest, answer.seconds)
+            shares = [paths[start :: len(workers)] for start in range(len(workers))]
+            answers = pool.map(
+                lambda pair: [answer(pair[0], path) for path in pair[1]], zip(workers, shares, strict=True)
+            )
+            for path, found in zip(chain(*shares), chain(*answers), strict=True):
+                counts[path.name.partition("-")[2]][what := outcome(found)] += 1
+                slowest = max(slowest, found.seconds)
                 if what not in ("accepted", "refused"):
                     kept = Path(tempfile.gettempdir()) / f"smalti-fuzz-{seed}-{path.name}"
                     kept.write_bytes(path.read_bytes())
-                    print(f"{kept}: {what}")
-    for name, found in counts.items():
-        print(f"{name:<14} {', '.join(f'{what} {number}' for what, number in sorted(found.items()))}")
+                    print(f"{kept}: {what}: {found.document['reason']}")
+    for name, outcomes in counts.items():
+        print(f"{name:<14} {', '.join(f'{what} {number}' for what, number in sorted(outcomes.items()))}")
     took = time.monotonic() - begin
     print(f"{count} mutants, seed {seed}, {took:.0f} s, the slowest {slowest:.2f} s; the process that asked is alive.")
-    return int(any(found["BAD ANSWER"] or found["TOO SLOW"] for found in counts.values()))
+    return int(any(outcomes["BAD ANSWER"] or outcomes["TOO SLOW"] for outcomes in counts.values()))
 
 
 if __name__ == "__main__":

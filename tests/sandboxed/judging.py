@@ -23,10 +23,11 @@ class Answer:
 def judged(paths: Sequence[Path]) -> list[Answer]:
     """Return the answer on each file, in order."""
     with Sandbox() as sandbox:
-        return [_answer(sandbox, path) for path in paths]
+        return [answer(sandbox, path) for path in paths]
 
 
-def _answer(sandbox: Sandbox, path: Path) -> Answer:
+def answer(sandbox: Sandbox, path: Path) -> Answer:
+    """Return the answer on one file."""
     begin = time.monotonic()
     result = sandbox.validate(path, keep=True)
     return Answer(result.document, result.value is not None, time.monotonic() - begin)
