@@ -164,10 +164,11 @@ def validate(path: ProductPath, as_json: AsJson = False) -> None:
 
 
 def _judged(path: Path) -> tuple[Finding, ...]:
-    from smalti.ingest.sandbox import in_sandbox
+    from smalti.ingest.sandbox import Sandbox
     from smalti.products import Finding
 
-    answer = in_sandbox("smalti.products.judging:judge_product", path, {"path": str(path)})
+    with Sandbox() as sandbox:
+        answer = sandbox.call("smalti.products.judging:judge_product", path, {"path": str(path.absolute())})
     return tuple(Finding(**fields) for fields in answer["findings"])
 
 

@@ -63,7 +63,7 @@ class Sandbox:
     def __init__(self, folder: Path | None = None) -> None:
         """Args: folder: where what is handed over lies for a moment; by default the folder for temporary files."""
         self._parent = folder
-        self._folder: Path | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._server: ForkServer | None = None
         self._numbers = count()
 
@@ -78,7 +78,7 @@ class Sandbox:
         if self._server:
             self._server.close()
         if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.cleanup()
         self._server = self._folder = None
 
     def validate(
@@ -116,8 +116,8 @@ class Sandbox:
                 given = {**request, "handover": str(folder) if keep else None}
                 found = checked_document(self._result(_VALIDATE, path, given, folder, trusted, _PREPARE))
                 value = _handed_over(folder) if keep and found.get("accepted") else None
-            except NoAnswer:
-                found, value = document(refused(_nonsense(path), contract or ""), path.name), None
+            except NoAnswer as error:
+                found, value = document(refused(_failed(path, error), contract or ""), path.name), None
             except (Unavailable, Damaged):
                 raise
             except SmaltiError as error:
@@ -137,7 +137,7 @@ class Sandbox:
             try:
                 return self._result(function, path, request, folder)
             except NoAnswer as error:
-                raise _nonsense(path) from error
+                raise _failed(path, error) from error
 
     def _result(
         self,
@@ -173,8 +173,8 @@ class Sandbox:
 
     def _place(self) -> Path:
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="smalti-sandbox-", dir=self._parent)).absolute()
-        return self._folder
+            self._folder = tempfile.TemporaryDirectory("", "smalti-sandbox-", self._parent, ignore_cleanup_errors=True)
+        return Path(self._folder.name).absolute()
 
     @contextmanager
     def _scratch(self) -> Iterator[Path]:
@@ -234,11 +234,11 @@ def _handed_over(folder: Path) -> Any:
     try:
         return handover.read(folder)
     except Refused as error:
-        raise NoAnswer(str(error)) from error
+        raise NoAnswer("handed over what is no value") from error
 
 
-def _nonsense(path: Path) -> ContractBroken:
-    return _refused(path, "crash", "the process that read it gave no answer that makes sense")
+def _failed(path: Path, error: NoAnswer) -> ContractBroken:
+    return _refused(path, "crash", f"the process that read it {error}")
 
 
 def _stopped(path: Path, outcome: Outcome, limits: ChildLimits) -> ContractBroken:

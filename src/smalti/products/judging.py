@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ from smalti.formats.sniff import recognise
 from smalti.products.validate import validate_product
 
 
-def judge_product(request: Mapping[str, Any], _report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    """Judge the product ``request["path"]``; a function for :func:`smalti.ingest.sandbox.in_sandbox`.
+def judge_product(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Judge the product ``request["path"]``; a function for :func:`smalti.ingest.sandbox.Sandbox.call`.
 
     Returns:
         ``findings``: the fields of each :class:`smalti.products.Finding`.
