@@ -1,8 +1,10 @@
-"""A Ptychodus product in memory, and the tree it is stored as."""
+"""A Ptychodus product in memory, the patterns it was made from, and the tree it is stored as."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,21 +45,52 @@ class ProductMetadata(BaseModel):
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class RawBundle:
+    """The patterns a product was made from, as they travel in its ``/raw_data`` group.
+
+    Attributes:
+        diffraction: (N, H, W), any real dtype.
+        unit: what ``diffraction`` holds, e.g. ``counts`` or ``amplitude``.
+        xcoords, ycoords: (N,) float64, probe centre in pixels of the product's object array.
+        scan_index: (N,) int64, the number of each pattern.
+        original_axis_order: ``NHW``, ``HNW`` or ``HWN``: the axes before they were brought to (N, H, W).
+        bad_pixels: (H, W) bool, True where the detector tells nothing, or None.
+    """
+
+    diffraction: NDArray[np.generic]
+    unit: str
+    xcoords: NDArray[np.float64]
+    ycoords: NDArray[np.float64]
+    scan_index: NDArray[np.int64]
+    original_axis_order: str = "NHW"
+    bad_pixels: NDArray[np.bool_] | None = None
+
+    def tree(self) -> Tree:
+        """Return it as the tree it is stored as."""
+        names = ("diffraction", "xcoords", "ycoords", "scan_index", "bad_pixels")
+        arrays = {name: getattr(self, name) for name in names}
+        attrs = {"unit": self.unit, "original_axis_order": self.original_axis_order}
+        return Tree({name: array for name, array in arrays.items() if array is not None}, attrs)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Product:
     """What Ptychodus calls a product: positions, probe, object and loss history in metres.
 
     Attributes:
-        probe_position_x_m, probe_position_y_m: (N,) float64, probe centre, m; the object's pixel
-            (x, y) lies at ``object_center + (index - (size - 1) / 2) * pixel``.
-        probe_position_indexes: (N,) int64, unique: the number of the pattern taken at each position.
+        probe_position_x_m, probe_position_y_m: (N,) float64, probe centre, m; ``to_pixels`` says which pixel of the
+            object that is.
+        probe_position_indexes: (N,) int64, the number of the pattern taken at each position; Ptychodus averages
+            positions that share one.
         probe: (C, I, H, W) complex, C coherent (OPR) and I incoherent modes.
         object: (L, M, K) complex, L layers.
         object_layer_spacing_m: (L - 1,) float64, m.
         loss_epochs, loss_values: (E,) int64 and float64.
         opr_weights: (N, C) float64 or None.
         probe_photon_counts: (N,) float64, photons at each position (Ptychodus 1.6 and later), or None.
+        patterns: what it was made from, where a file carries it, or None.
         metadata: everything else.
-        contract: the contract and version it passed, e.g. ``product/1``; "" when nobody judged it.
+        contract: the contract and version it passed, e.g. ``product/2``; "" when it was not validated.
     """
 
     probe_position_x_m: NDArray[np.float64]
@@ -71,23 +104,50 @@ class Product:
     opr_weights: NDArray[np.float64] | None
     metadata: ProductMetadata
     probe_photon_counts: NDArray[np.float64] | None = None
+    patterns: RawBundle | None = None
     contract: str = ""
 
 
+def to_metres(pixels: NDArray[np.float64], size: int, pixel_m: float, center_m: float) -> NDArray[np.float64]:
+    """Return world coordinates in m of positions in pixels of an axis of ``size`` pixels; 0 is the first's centre.
+
+    The object's centre lies at pixel (n - 1) / 2 of an n-pixel axis, +x is increasing column, +y increasing row.
+    Releases of Ptychodus before 1.6 put it at n / 2, and no file says which release wrote it: what they reconstructed
+    lies half a pixel from where it is read, as in Ptychodus.
+
+    Source: ``ObjectGeometry.map_coordinates_*`` of ptychodus 1.6.0 and later.
+
+    >>> to_metres(np.array([0.0, 9.5]), size=20, pixel_m=2.0, center_m=100.0)
+    array([ 81., 100.])
+    """
+    return center_m + (pixels - (size - 1) / 2) * pixel_m
+
+
+def to_pixels(metres: NDArray[np.float64], size: int, pixel_m: float, center_m: float) -> NDArray[np.float64]:
+    """Return positions in pixels of an axis of ``size`` pixels: the inverse of ``to_metres``."""
+    return (metres - center_m) / pixel_m + (size - 1) / 2
+
+
 class ProductCodec:
-    """Product <-> tree; the children keep Ptychodus' dataset names."""
+    """Product <-> tree; the children keep Ptychodus' dataset names, the patterns are the tree ``raw_data``."""
 
     type_name = "product"
     python_type = Product
 
     def to_tree(self, product: Product) -> Tree:
-        arrays = {f.name: getattr(product, f.name) for f in fields(product) if f.name not in ("metadata", "contract")}
-        present = {name: value for name, value in arrays.items() if value is not None}
+        others = ("metadata", "contract", "patterns")
+        arrays = {f.name: getattr(product, f.name) for f in fields(product) if f.name not in others}
+        present: dict[str, Any] = {name: value for name, value in arrays.items() if value is not None}
+        if product.patterns is not None:
+            present["raw_data"] = product.patterns.tree()
         attrs = product.metadata.model_dump(mode="json", exclude_none=True)
         return Tree(present, attrs | ({"contract": product.contract} if product.contract else {}), self.type_name)
 
     def from_tree(self, tree: Tree) -> Product:
-        attrs = dict(tree.attrs)
-        contract = attrs.pop("contract", "")
+        attrs, children = dict(tree.attrs), dict(tree.children)
+        contract, raw = attrs.pop("contract", ""), children.pop("raw_data", None)
+        if isinstance(raw, Tree):
+            raw = {**raw.children, **raw.attrs}
+        patterns = RawBundle(**raw) if isinstance(raw, Mapping) else None
         metadata = ProductMetadata.model_validate(attrs)
-        return Product(**{"opr_weights": None, **tree.children}, metadata=metadata, contract=contract)
+        return Product(**{"opr_weights": None, **children}, metadata=metadata, patterns=patterns, contract=contract)

@@ -10,7 +10,7 @@ from types import ModuleType
 
 from smalti.contracts.any_contract import AnyContract
 from smalti.contracts.builtin.checkpoint import CHECKPOINT
-from smalti.contracts.builtin.product import PRODUCT
+from smalti.contracts.builtin.product import PRODUCT, READABLE_PRODUCT
 from smalti.contracts.builtin.scan import SCAN
 from smalti.contracts.builtin.titanic import TITANIC_TEST, TITANIC_TRAIN
 from smalti.contracts.table import TABLE
@@ -18,7 +18,7 @@ from smalti.contracts.violation import shown
 from smalti.errors import NotFound, Refused
 from smalti.settings import Settings
 
-OURS: tuple[AnyContract, ...] = (SCAN, PRODUCT, CHECKPOINT, TABLE, TITANIC_TRAIN, TITANIC_TEST)
+OURS: tuple[AnyContract, ...] = (SCAN, PRODUCT, READABLE_PRODUCT, CHECKPOINT, TABLE, TITANIC_TRAIN, TITANIC_TEST)
 
 
 def contracts(file: Path | None = None) -> tuple[AnyContract, ...]:

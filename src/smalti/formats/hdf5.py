@@ -139,3 +139,22 @@ def _chunk_breaches(dataset: h5py.Dataset, place: str, source: Source) -> Iterat
 
 def _nbytes(dataset: h5py.Dataset) -> int:
     return math.prod(dataset.shape or ()) * int(dataset.dtype.itemsize)
+
+
+def read_datasets(datasets: Mapping[str, h5py.Dataset], source: Source) -> dict[str, NDArray[Any]]:
+    """Return the arrays of datasets of an open file, by the same names; nothing else in the file is looked at.
+
+    Raises:
+        ContractBroken: one is damaged or hostile, or they are more than a file of this size may hold.
+    """
+    source.require(
+        breach
+        for name, dataset in datasets.items()
+        for breach in _dataset_breaches(dataset, f"dataset {shown(name)}", source)
+    )
+    source.claim("the file", sum(_nbytes(dataset) for dataset in datasets.values()), _REMEDY)
+    arrays = {}
+    for name, dataset in datasets.items():
+        with source.mapped(f"dataset {shown(name)}", _WANTED):
+            arrays[name] = np.asarray(dataset[()])
+    return arrays

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smalti.codecs.scan import Scan
+from smalti.contracts.builtin.product import ProductContract
 from smalti.contracts.builtin.scan import SCAN, ScanContract
 from smalti.contracts.result import ValidationResult
 from smalti.contracts.table import TABLE, TableContract
@@ -71,13 +72,10 @@ def validate_file(
         Unavailable: the machine cannot read it.
     """
     try:
-        if contract is not None and contract.name == "product":
-            from smalti.products import read_product
-            from smalti.products.judging import require_sound
+        if isinstance(contract, ProductContract):
+            from smalti.products import validate_product
 
-            require_sound(path)
-            product = read_product(path)
-            return _result(product, contract.check(product), contract)
+            return validate_product(path, contract, limits)
         card = card or card_for(path)
         wanted = names_for(contract, card) if isinstance(contract, ScanContract) else None
         content = read_file(path, limits, wanted)
