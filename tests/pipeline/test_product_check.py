@@ -1,4 +1,4 @@
-"""The check on a product looks at the file that the asset wrote, and stops what comes after a file that is not sound."""
+"""The check on a product looks at the file that the asset wrote, and fails when that file is not sound."""
 
 from __future__ import annotations
 

@@ -16,22 +16,25 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from smalti.errors import Refused, Unavailable
+from smalti.contracts.violation import Violation
+from smalti.errors import ContractBroken, Refused, Unavailable
 from smalti.formats import DEFAULT_LIMITS, Limits, opened
 from smalti.formats.decompress import unwrapped
 from smalti.formats.source import Source
-from smalti.products.layout import ATTRIBUTES, ROOT_ATTRIBUTES, Attribute, Dataset, Layout, little_endian
+from smalti.products.layout import ATTRIBUTES, ESSENTIAL, ROOT_ATTRIBUTES, Attribute, Dataset, Layout, little_endian
 
 # An object header of HDF5 1.6 ends at 64 kB; since 1.8 (2008) a larger attribute may lie outside of it.
 _LARGEST_IN_A_HEADER_NBYTES = 60_000
 _OUTSIDE_THE_HEADER = ("v108", "v108")
 # The first moment a zip can state; a time of writing would make equal files differ.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+_OPR = {"probe": ("opr_weights",)}  # where Ptychodus 1.0 to 1.2 read them
 _WANTED = "a whole HDF5 file"
 _INSIDE = "copy the data into this file, e.g. with h5py"
 
@@ -109,13 +112,28 @@ def _read_hdf5(source: Source, names: Iterable[str]) -> Layout:
     from smalti.formats.hdf5 import read_datasets
 
     with source.mapped("the file", _WANTED), h5py.File(source.file, "r") as file:
-        found = {name: dataset for name in names if (dataset := _dataset(file, name, source)) is not None}
-        arrays = read_datasets(found, source)
-        datasets = {
-            name: Dataset(arrays[name], _attributes(found[name], (*ATTRIBUTES.get(name, ()), "opr_weights"), source))
-            for name in found
-        }
-        return Layout(_attributes(file, ROOT_ATTRIBUTES, source), datasets, source=source.name)
+        datasets: dict[str, Dataset] = {}
+        unread: tuple[Violation, ...] = ()
+        for some in _together(names):
+            try:
+                found = {name: dataset for name in some if (dataset := _dataset(file, name, source)) is not None}
+                arrays = read_datasets(found, source)
+                named = {name: (*ATTRIBUTES.get(name, ()), *_OPR.get(name, ())) for name in found}
+                attrs = {name: _attributes(found[name], named[name], source) for name in found}
+            except ContractBroken as error:
+                if set(some) & set(ESSENTIAL):
+                    raise
+                unread += tuple(replace(v, severity="warning") for v in error.violations if isinstance(v, Violation))
+            else:
+                datasets |= {name: Dataset(arrays[name], attrs[name]) for name in found}
+        return Layout(_attributes(file, ROOT_ATTRIBUTES, source), datasets, unread=unread)
+
+
+def _together(names: Iterable[str]) -> Iterator[tuple[str, ...]]:
+    """Yield the essential datasets, then each of the others alone, so that one that cannot be read costs no other."""
+    names = tuple(names)
+    yield tuple(name for name in names if name in ESSENTIAL)
+    yield from ((name,) for name in names if name not in ESSENTIAL)
 
 
 def _dataset(file: Any, name: str, source: Source) -> Any:
@@ -133,7 +151,7 @@ def _dataset(file: Any, name: str, source: Source) -> Any:
             return None
     found = file[name]
     if not isinstance(found, h5py.Dataset):
-        raise source.refuse("hdf5.link", place, "a group", "an array", "write the array under this name")
+        raise source.refuse("member.dtype", place, "a group", "an array", "write the array under this name")
     if found.external or found.is_virtual:
         raise source.refuse("hdf5.external", place, "data in another file", "data in this file", _INSIDE)
     return found
@@ -193,9 +211,7 @@ def _read_npz(source: Source, names: Iterable[str]) -> Layout:
         if key in arrays and on in attrs:
             attrs[on][name] = _text(arrays[key])
     datasets = {name: Dataset(arrays[name], attrs[name]) for name in names if name in arrays}
-    return Layout(
-        {name: _text(arrays[name]) for name in ROOT_ATTRIBUTES if name in arrays}, datasets, source=source.name
-    )
+    return Layout({name: _text(arrays[name]) for name in ROOT_ATTRIBUTES if name in arrays}, datasets)
 
 
 def _text(array: Any) -> Attribute:

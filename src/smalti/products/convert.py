@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.codecs.product import Product, ProductMetadata, RawBundle, to_metres
-from smalti.codecs.scan import Scan, ScanMetadata, Stated
+from smalti.codecs.scan import Scan, Stated
 from smalti.contracts.result import ValidationResult
 from smalti.contracts.violation import Violation, broken, errors
 from smalti.errors import ContractBroken, Refused
@@ -19,7 +19,7 @@ from smalti.products.compose import object_pixel_m, provenance, unique_indexes, 
 from smalti.products.product_file import read_with_raw, write_product
 from smalti.products.rawdata import RawData, rawdata_of_product, rawdata_of_scan
 from smalti.scans import validate_scan
-from smalti.scans.card import Card, Physics
+from smalti.scans.card import Card
 from smalti.scans.inference import quantity_of
 from smalti.scans.shipped import card_for
 
@@ -113,8 +113,11 @@ def export_result(
     if not isinstance(result.value, Scan):
         found = errors(result.violations)
         raise ContractBroken(result.refusal, found) if result.refusal else broken(file_name, found)
-    contradictions = tuple(_contradictions(card.physics, meta)) if card else ()
-    return (*result.violations, *contradictions, *export_scan(result.value, output_product, meta, include_diffraction))
+    scan = result.value
+    stated = {name: getattr(card.physics, name) for name in meta.physics()} if card else {}
+    before = replace(scan, metadata=scan.metadata.model_copy(update=stated))
+    found = export_product_from_rawdata(rawdata_of_scan(scan), output_product, _filled(meta, scan), include_diffraction)
+    return (*result.violations, *_contradictions(before, meta), *found)
 
 
 def export_scan(
@@ -132,9 +135,8 @@ def export_scan(
         Unavailable: see ``write_product``.
     """
     meta = meta or ExportMeta()
-    contradictions = tuple(_contradictions(scan.metadata, meta))
-    raw = rawdata_of_scan(scan)
-    return (*contradictions, *export_product_from_rawdata(raw, out_path, _filled(meta, scan), include_raw))
+    found = export_product_from_rawdata(rawdata_of_scan(scan), out_path, _filled(meta, scan), include_raw)
+    return (*_contradictions(scan, meta), *found)
 
 
 def export_product_from_rawdata(
@@ -161,14 +163,23 @@ def export_product_from_rawdata(
     return (*_assumed_pixel(meta), *found)
 
 
-def _contradictions(known: Physics | ScanMetadata, meta: ExportMeta) -> Iterator[Violation]:
-    """Yield where the caller and the scan, or its card, state two values of one thing."""
+def _contradictions(scan: Scan, meta: ExportMeta) -> Iterator[Violation]:
+    """Yield where the caller and the scan, or its card, state two values of one thing, or imply two pixel sizes."""
     for name, value in meta.physics().items():
-        stated: Stated | None = getattr(known, name)
-        if stated is not None and not np.isclose(stated.value, value, rtol=1e-6, atol=0):
-            found = f"{stated.value:g} for the scan and {value:g} for this product"
-            remedy = f"{value:g} was used; correct the one that is wrong"
+        stated: Stated | None = getattr(scan.metadata, name)
+        known = _implied_pixel(scan)[0] if stated is None and name == "object_pixel_size_m" else _value(stated)
+        if known is not None and not np.isclose(known, value, rtol=1e-6, atol=0):
+            found = f"{known:.6g} for the scan and {value:.6g} for this product"
+            remedy = f"{value:.6g} was used; correct the one that is wrong"
             yield Violation("physics.contradiction", name, found, "one value", remedy, "warning")
+
+
+def _implied_pixel(scan: Scan) -> tuple[float | None, str]:
+    """Return the object pixel in m that the scan states or implies, if it does, and a note when it was computed."""
+    try:
+        return object_pixel_m(scan)
+    except Refused:
+        return None, ""
 
 
 def _assumed_pixel(meta: ExportMeta) -> Iterator[Violation]:
@@ -184,10 +195,7 @@ def _filled(meta: ExportMeta, scan: Scan) -> ExportMeta:
     metadata = scan.metadata.model_copy(update=stated)
     pixel_m, note = None, ""
     if not (meta.object_pixel_width_m and meta.object_pixel_height_m):
-        try:
-            pixel_m, note = object_pixel_m(replace(scan, metadata=metadata))
-        except Refused:
-            pixel_m = None
+        pixel_m, note = _implied_pixel(replace(scan, metadata=metadata))
     notes = (meta.comments, *provenance(metadata), *(f"CONVERTED: {how}" for how in metadata.conversions), note)
     return replace(
         meta,

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from smalti.contracts.violation import Violation
+
 Attribute = str | bool | int | float | np.generic | NDArray[Any]
 
 POSITIONS = ("probe_position_indexes", "probe_position_x_m", "probe_position_y_m")
@@ -31,6 +33,8 @@ RAW = "raw_data"
 RAW_DATASETS = tuple(f"{RAW}/{name}" for name in ("diffraction", "xcoords", "ycoords", "scan_index"))
 BAD_PIXELS = f"{RAW}/bad_pixels"  # ours, where the scan has them
 DATASETS = (*PRODUCT_DATASETS, *RAW_DATASETS, BAD_PIXELS)
+# Without these nobody knows what was reconstructed; a file is refused where one of them cannot be read.
+ESSENTIAL = (*POSITIONS, "probe", "opr_weights", "object", *LAYER_SPACING)
 
 DISTANCE = ("detector_object_distance_m",)
 ENERGY = ("photon_energy_eV", "probe_energy_eV")
@@ -78,13 +82,13 @@ class Layout:
         attrs: root attributes by name.
         datasets: datasets by path, ``probe`` or ``raw_data/diffraction``, in the order they are written.
         links: further names of datasets, path -> path.
-        source: how an error message calls the file.
+        unread: why datasets that are there, and that a product does without, were not read; warnings.
     """
 
     attrs: Mapping[str, Attribute]
     datasets: Mapping[str, Dataset]
     links: Mapping[str, str] = field(default_factory=dict)
-    source: str = "the product"
+    unread: tuple[Violation, ...] = ()
 
     def array(self, *names: str) -> NDArray[Any] | None:
         """Return the array of the first of these datasets that is there, else None."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -58,7 +57,7 @@ def validate_product(
 def validate_layout(layout: Layout, contract: ProductContract = PRODUCT) -> ValidationResult:
     """Validate what a product file holds; pure. See ``validate_product``."""
     parts = parts_of(layout)
-    of_file = tuple(chain.from_iterable(check(layout) for check in _CHECKS))
+    of_file = (*layout.unread, *chain.from_iterable(check(layout) for check in _CHECKS))
     told = {violation.place for violation in of_file}
     kept = (v for v in contract.check(parts) if not (v.code == "field.missing" and v.place in told))
     violations = tuple(sorted((*kept, *(of_file if contract.every_reader else ())), key=_errors_first))
@@ -136,4 +135,4 @@ def _warning(code: str, place: str, found: str, wanted: str, remedy: str) -> Vio
     return Violation(code, place, found, wanted, remedy, "warning")
 
 
-_CHECKS: tuple[Any, ...] = (_numbers, _names, _losses, _opr, _raw)
+_CHECKS: tuple[Callable[[Layout], Iterator[Violation]], ...] = (_numbers, _names, _losses, _opr, _raw)

@@ -130,6 +130,14 @@ def test_an_option_replaces_what_the_card_states_and_the_contradiction_is_said(
     )
 
 
+def test_a_pixel_size_that_the_cards_physics_contradict_is_said(convert: Callable[..., tuple[Any, Path]]) -> None:
+    physics = {"photon_energy_eV": 8000.0, "detector_distance_m": 2.0, "detector_pixel_size_m": 75e-6}
+    found, path = convert(KNOWN, card={"physics": {name: {"value": value} for name, value in physics.items()}})
+    assert read_product(path).metadata.object_pixel_width_m == 4e-8
+    [said] = [v for v in found if v.code == "physics.contradiction"]
+    assert str(said).startswith("object_pixel_size_m: found 2.583e-07 for the scan and 4e-08 for this product")
+
+
 def test_a_pixel_size_that_replaces_the_cards_moves_no_position_that_the_file_has_in_metres(
     convert: Callable[..., tuple[Any, Path]], arrays: Arrays
 ) -> None:

@@ -300,6 +300,50 @@ def test_patterns_that_lack_a_part_are_left_out_and_the_product_is_read(product:
     assert (result.accepted, result.value.patterns) == (True, None)
 
 
+UNREADABLE: dict[str, tuple[str, Callable[[h5py.File], Any], str]] = {
+    "patterns in another file": (
+        "raw_data/diffraction",
+        lambda f: f.__setitem__("raw_data/diffraction", h5py.ExternalLink("scan.h5", "/data")),
+        "hdf5.link",
+    ),
+    "patterns that claim terabytes": (
+        "raw_data/diffraction",
+        lambda f: f.create_dataset("raw_data/diffraction", (1 << 20, 1 << 11, 1 << 11), "f8", chunks=(1, 64, 64)),
+        "archive.expansion",
+    ),
+    "a table of losses": (
+        "loss_values",
+        lambda f: f.create_dataset("loss_values", data=np.zeros(3, [("epoch", "i4"), ("loss", "f8")])),
+        "member.dtype",
+    ),
+    "a group of photon counts": (
+        "probe_photon_counts",
+        lambda f: f.create_group("probe_photon_counts"),
+        "member.dtype",
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "write", "code"), UNREADABLE.values(), ids=UNREADABLE)
+def test_what_a_product_does_without_is_left_out_where_it_cannot_be_read_and_that_is_said(
+    product: Product, tmp_path: Path, name: str, write: Callable[[h5py.File], Any], code: str
+) -> None:
+    path, x = tmp_path / "p.h5", np.arange(9.0)
+    write_product(path, product)
+    with h5py.File(path, "r+") as file:
+        if name in file:
+            del file[name]
+        if name.startswith("raw_data"):
+            for column in ("xcoords", "ycoords", "scan_index"):
+                file[f"raw_data/{column}"] = x
+        write(file)
+    result = validate_product(path)
+    assert result.accepted
+    assert (code, "warning", f"dataset {name}") in {(v.code, v.severity, v.place) for v in result.violations}
+    np.testing.assert_array_equal(result.value.object, product.object)
+    assert result.value.patterns is None
+
+
 def test_a_product_that_is_wrong_can_be_read_and_one_whose_parts_do_not_fit_cannot(
     product: Product, tmp_path: Path
 ) -> None:
