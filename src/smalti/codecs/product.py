@@ -120,7 +120,8 @@ def to_metres(pixels: NDArray[np.float64], size: int, pixel_m: float, center_m: 
     >>> to_metres(np.array([0.0, 9.5]), size=20, pixel_m=2.0, center_m=100.0)
     array([ 81., 100.])
     """
-    return center_m + (pixels - (size - 1) / 2) * pixel_m
+    # The pixels come first, so that where the first pixel lies at 0 nothing is added and metres stay what they were.
+    return pixels * pixel_m + (center_m - (size - 1) / 2 * pixel_m)
 
 
 def to_pixels(metres: NDArray[np.float64], size: int, pixel_m: float, center_m: float) -> NDArray[np.float64]:
