@@ -13,7 +13,7 @@ help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 12
 
 run: $(VENV)/installed $(DAGSTER_HOME)/dagster.yaml ## the main job: a raw scan becomes a Ptychodus product (SCAN=path for your own)
-	@$(BIN)/python -m sensors.tick $(if $(SCAN),--scan "$(SCAN)")
+	@$(BIN)/python -m jobs.run_once $(if $(SCAN),--scan "$(SCAN)")
 
 ui: $(VENV)/installed $(DAGSTER_HOME)/dagster.yaml ## the Dagster UI and daemon on http://127.0.0.1:3000
 	$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000

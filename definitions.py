@@ -2,12 +2,13 @@
 
 import dagster as dg
 
-from assets.checks import contract, explains_the_scan, is_sound
+from assets.checks import CONTRACTS, explains_the_scan, is_sound
 from assets.products import ptychodus_product
-from assets.raw import raw_scan
+from assets.raw import RAW
 from assets.reconstructions import reconstruction, resolution
 from assets.scans import scan
 from assets.splits import scan_split
+from assets.tables import table
 from jobs import JOBS, nightly_check, ptycho_checkpoint
 from jobs.console import console
 from resources import local
@@ -16,8 +17,8 @@ from sensors.raw_files import raw_files
 from sensors.raw_objects import raw_objects
 
 defs = dg.Definitions(
-    assets=[raw_scan, scan, scan_split, ptycho_checkpoint, reconstruction, resolution, ptychodus_product],
-    asset_checks=[contract, explains_the_scan, is_sound],
+    assets=[*RAW.values(), scan, scan_split, table, ptycho_checkpoint, reconstruction, resolution, ptychodus_product],
+    asset_checks=[*CONTRACTS, explains_the_scan, is_sound],
     jobs=JOBS,
     schedules=[nightly_check],
     sensors=[raw_files, raw_objects, ingested_scans],

@@ -5,32 +5,41 @@ from dataclasses import asdict
 import dagster as dg
 
 from assets.products import ptychodus_product
-from assets.raw import CONTRACT_CHECK, SCANS, raw_scan, violations_table
+from assets.raw import CONTRACT_CHECK, RAW, SCANS, violations_table
 from assets.reconstructions import reconstruction
-from resources import StoreResource
+from resources import Ingest
 from smalti import Product, Reconstruction, Ref
 from smalti.contracts.violation import errors
-from smalti.ingest.admit import judge_stored
+from smalti.ingest.kinds import Kind, kinds
 from smalti.products import validate_product
 from smalti.settings import Settings
 
 _WORST_R_FACTOR = 0.5
 
 
-@dg.asset_check(
-    asset=raw_scan.key,
-    name=CONTRACT_CHECK,
-    blocking=True,
-    partitions_def=SCANS,
-    description="The file keeps the scan contract. The sensor judges it on arrival; here it is judged again.",
-)
-def contract(store: StoreResource, raw_scan: Ref) -> dg.AssetCheckResult:
-    verdict = judge_stored(store.open(), raw_scan.digest)
-    return dg.AssetCheckResult(
-        passed=verdict["accepted"],
-        description=verdict["reason"] or f"accepted under {verdict['contract']}",
-        metadata={"contract": verdict["contract"], "violations": violations_table(verdict["violations"])},
+def contract_check(kind: Kind) -> dg.AssetChecksDefinition:
+    """Return the check that a raw file of this kind keeps its contract."""
+
+    @dg.asset_check(
+        asset=RAW[kind.name].key,
+        name=CONTRACT_CHECK,
+        blocking=True,
+        partitions_def=RAW[kind.name].partitions_def,
+        additional_ins={"raw": dg.AssetIn(key=RAW[kind.name].key)},
+        description=f"The file keeps the contract {kind.contract_id}. It is validated when it arrives; here, again.",
     )
+    def contract(ingest: Ingest, raw: Ref) -> dg.AssetCheckResult:
+        report = ingest.validate(raw.digest)
+        return dg.AssetCheckResult(
+            passed=report["accepted"],
+            description=report["reason"] or f"accepted under {report['contract']}",
+            metadata={"contract": str(report["contract"]), "violations": violations_table(report["violations"])},
+        )
+
+    return contract
+
+
+CONTRACTS = [contract_check(kind) for kind in kinds()]
 
 
 @dg.asset_check(

@@ -1,5 +1,8 @@
 """Ptychodus products: what the group opens."""
 
+from pathlib import Path
+from typing import Any
+
 import dagster as dg
 
 from assets.previews import sentences
@@ -20,12 +23,22 @@ def ptychodus_product(context: dg.AssetExecutionContext, scan: Scan, reconstruct
     product = passed(product_from_reconstruction(scan, reconstruction, context.partition_key), context.partition_key)
     path = Settings().products / f"{context.partition_key}.h5"
     write_product(path, product, raw_bundle_of(scan, reconstruction))
-    context.add_output_metadata(
-        {
-            "file": dg.MetadataValue.path(path),
-            "contract": product.contract,
-            "comments": sentences(product.metadata.comments.splitlines()),
-            "pixel_size_nm": product.metadata.object_pixel_width_m * 1e9,
-        }
-    )
+    context.add_output_metadata(described(product, path))
     return product
+
+
+def exported(product: Product, key: str) -> dict[str, Any]:
+    """Write the file of a product that arrived, and return what a person wants to see of it."""
+    path = Settings().products / f"{key}.h5"
+    write_product(path, product)
+    return described(product, path)
+
+
+def described(product: Product, path: Path) -> dict[str, Any]:
+    """Return what a person wants to see of a product."""
+    return {
+        "file": dg.MetadataValue.path(path),
+        "contract": product.contract,
+        "comments": sentences(product.metadata.comments.splitlines()),
+        "pixel_size_nm": product.metadata.object_pixel_width_m * 1e9,
+    }

@@ -1,20 +1,26 @@
-"""Raw files: they come from outside, so Dagster records them but never makes them."""
+"""Raw files of every kind: they come from outside, so Dagster records them but never makes them."""
 
 from typing import Any
 
 import dagster as dg
 
-SCANS = dg.DynamicPartitionsDefinition(name="scan")
+from smalti.ingest.kinds import kinds
 
 CONTRACT_CHECK = "contract"
+_GROUPS = {"scan": "ptychography", "product": "ptychography", "table": "tables"}
 
-raw_scan = dg.AssetSpec(
-    "raw_scan",
-    description="A scan as it arrived in `data/raw/`, unchanged, with the card that says what the file does not.",
-    group_name="ptychography",
-    partitions_def=SCANS,
-    kinds={"numpy"},
-)
+PARTITIONS = {name: dg.DynamicPartitionsDefinition(name=name) for name in sorted({kind.partitions for kind in kinds()})}
+SCANS, DATASETS = PARTITIONS["scan"], PARTITIONS["dataset"]
+
+RAW = {
+    kind.name: dg.AssetSpec(
+        kind.raw,
+        description=f"{kind.about} As it arrived in `data/raw/`, unchanged, with the card that says what it does not.",
+        group_name=_GROUPS.get(kind.name, "files"),
+        partitions_def=PARTITIONS[kind.partitions],
+    )
+    for kind in kinds()
+}
 
 
 def violations_table(violations: list[dict[str, Any]]) -> dg.TableMetadataValue:

@@ -6,9 +6,8 @@ import dagster as dg
 
 from assets.previews import picture, sentences
 from assets.raw import SCANS
-from resources import StoreResource
+from resources import Ingest
 from smalti import Ref, Scan
-from smalti.ingest.admit import scan_of
 from smalti.ptycho.report.previews import scan_preview
 
 
@@ -18,8 +17,8 @@ from smalti.ptycho.report.previews import scan_preview
     kinds={"numpy"},
     description="Amplitudes with the beam at the centre, positions in pixels, probe: whatever the raw file held.",
 )
-def scan(context: dg.AssetExecutionContext, store: StoreResource, raw_scan: Ref) -> Scan:
-    value = scan_of(store.open(), raw_scan.digest, context.partition_key)
+def scan(context: dg.AssetExecutionContext, ingest: Ingest, raw_scan: Ref) -> Scan:
+    value = ingest.value_of(raw_scan.digest, context.partition_key)
     context.add_output_metadata(described(value))
     return value
 

@@ -1,85 +1,157 @@
-"""Ingesting many scans in one run: each is read by its contract, split, stored and recorded by itself.
+"""Ingesting what arrived, many files in one run: each is read by its contract, stored and recorded by itself.
 
 An op, and not a run of the assets over many partitions: Dagster 1.13 gives all partitions of a run one data version, so
 one new scan would make the others look changed; and one scan that fails would keep the rest of its run back.
 """
 
+import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 from dagster._core.storage.tags import PRIORITY_TAG
 
 from assets.arrival import Latest, arrival_tag, latest
-from assets.raw import raw_scan
+from assets.products import exported, ptychodus_product
+from assets.raw import RAW
 from assets.scans import described, scan
 from assets.splits import SplitConfig, counted, scan_split, split_of
+from assets.tables import described_table, table
 from resources import StoreResource
 from resources.io_manager import value_metadata
 from smalti import Store
 from smalti.errors import Refused
-from smalti.ingest.admit import scan_of
+from smalti.ingest.admit import Validator, value_of
+from smalti.ingest.sandbox import Sandbox
 
 ARRIVAL = "smalti/arrival_of"  # two materializations that one arrival led to share it
+_REFERENCE = re.compile(r"([a-z0-9_-]+)/([^/@]+)(?:@(\d+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A raw file to ingest.
+
+    Attributes:
+        number: of its arrival, where one is meant that only dropped the recorded bytes again.
+    """
+
+    kind: str
+    key: str
+    number: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.key}" + ("" if self.number is None else f"@{self.number}")
+
+    @classmethod
+    def parse(cls, text: str) -> "Wanted":
+        """Return what ``scan/run7`` or ``scan/run7@12`` means."""
+        match = _REFERENCE.fullmatch(text)
+        if not match or match[1] not in RAW:
+            raise Refused(f"{text} names no raw file; write kind/key, e.g. scan/run7.")
+        return cls(match[1], match[2], int(match[3]) if match[3] else None)
 
 
 class IngestConfig(dg.Config):
     """Attributes:
-    scans: partition keys of raw scans that have arrived.
+    arrivals: raw files that have arrived, as kind/key, e.g. scan/run7.
     """
 
-    scans: list[str]
+    arrivals: list[str]
 
 
 @dg.op(
-    description="Read each raw scan by its contract and split it.",
+    description="Read each raw file by its contract and store what it holds; split scans.",
     retry_policy=dg.RetryPolicy(max_retries=3, delay=5.0, backoff=dg.Backoff.EXPONENTIAL),
 )
-def ingest_scans(
+def ingest_arrivals(
     context: dg.OpExecutionContext, config: IngestConfig, store: StoreResource
 ) -> Iterator[dg.AssetMaterialization | dg.Output[None]]:
-    values, arrived = store.open(), latest(context.instance, raw_scan.key, config.scans)
-    refused = []
-    for number, key in enumerate(config.scans, start=1):
-        if key not in arrived:
-            refused.append(f"{key}: no raw scan of this key has arrived; drop its file into data/raw.")
-            continue
-        try:
-            yield from _ingested(context, values, key, arrived[key])
-            context.log.info(f"{number} of {len(config.scans)}: {key}")
-        except Refused as error:  # the scan's fault; where it is the machine's, all is tried again
-            refused.append(f"{key}: {error}")
-            context.log.error(refused[-1])
+    values, refused = store.open(), []
+    wanted = [Wanted.parse(text) for text in config.arrivals]
+    arrived = {
+        kind: latest(context.instance, RAW[kind].key, [of.key for of in wanted if of.kind == kind])
+        for kind in {of.kind for of in wanted}
+    }
+    with Sandbox() as sandbox:
+        for number, of in enumerate(wanted, start=1):
+            raw = arrived[of.kind].get(of.key)
+            if raw is None or of.kind not in _INGEST:
+                why = "has arrived; drop its file into data/raw" if raw is None else "is ingested: it stays as it came"
+                refused.append(f"{of}: no raw {of.kind} of this key {why}.")
+                continue
+            try:
+                yield from _INGEST[of.kind](context, values, sandbox, of, raw)
+                context.log.info(f"{number} of {len(wanted)}: {of}")
+            except Refused as error:  # the file's fault; where it is the machine's, all is tried again
+                refused.append(f"{of}: {error}")
+                context.log.error(refused[-1])
     yield dg.Output(None)
     if refused:
-        told = f"{len(refused)} of {len(config.scans)} scans failed:\n" + "\n".join(refused)
+        told = f"{len(refused)} of {len(wanted)} files failed:\n" + "\n".join(refused)
         raise dg.Failure(told, allow_retries=False)
 
 
-@dg.job(description="Read raw scans by their contract and split them, many in one run.")
+@dg.job(description="Read raw files by their contracts and store what they hold, many in one run.")
 def ingest() -> None:
-    ingest_scans()
+    ingest_arrivals()
 
 
-def ingest_request(scans: list[str], run_key: str) -> dg.RunRequest:
-    """Return the request of one run that ingests these scans, before any reconstruction that waits in the queue."""
-    run_config = {"ops": {ingest_scans.name: {"config": {"scans": scans}}}}
+def ingest_request(wanted: Iterable[Wanted], run_key: str) -> dg.RunRequest:
+    """Return the request of one run that ingests these files, before any reconstruction that waits in the queue."""
+    run_config = {"ops": {ingest_arrivals.name: {"config": {"arrivals": [str(of) for of in wanted]}}}}
     return dg.RunRequest(run_key=run_key, job_name=ingest.name, run_config=run_config, tags={PRIORITY_TAG: "1"})
 
 
-def scans_in(requests: Iterable[dg.RunRequest]) -> list[str]:
-    """Return the partition keys that these requests of ``ingest_request`` are about."""
-    return [key for request in requests for key in request.run_config["ops"][ingest_scans.name]["config"]["scans"]]
+def wanted_in(run_config: Mapping[str, Any]) -> list[Wanted]:
+    """Return the files that a run of ``ingest`` with this configuration is about."""
+    config = run_config.get("ops", {}).get(ingest_arrivals.name, {}).get("config", {})
+    return [Wanted.parse(text) for text in config.get("arrivals", ())]
 
 
-def _ingested(context: dg.OpExecutionContext, store: Store, key: str, raw: Latest) -> Iterator[dg.AssetMaterialization]:
-    value = scan_of(store, raw.data_version, key)
+def keys_in(requests: Iterable[dg.RunRequest]) -> list[str]:
+    """Return the keys of the files that these requests are about."""
+    return [of.key for request in requests for of in wanted_in(request.run_config)]
+
+
+Ingesting = Callable[[dg.OpExecutionContext, Store, Validator, Wanted, Latest], Iterator[dg.AssetMaterialization]]
+
+
+def _scan(
+    context: dg.OpExecutionContext, store: Store, sandbox: Validator, of: Wanted, raw: Latest
+) -> Iterator[dg.AssetMaterialization]:
+    value = value_of(store, raw.data_version, sandbox, of.key)
     tags = {"dagster/code_version": context.run_id}
-    yield _stored(store, scan, key, value, {raw_scan.key: raw}, described(value), tags)
+    yield _stored(store, scan, of.key, value, {RAW["scan"].key: raw}, described(value), tags)
     split = split_of(value, SplitConfig())
-    of_scan = {scan.key: latest(context.instance, scan.key, [key])[key]}
-    yield _stored(store, scan_split, key, split, of_scan, counted(split), {**tags, ARRIVAL: arrival_tag(raw)})
+    of_scan = {scan.key: latest(context.instance, scan.key, [of.key])[of.key]}
+    tags[ARRIVAL] = arrival_tag(raw, of.number)
+    yield _stored(store, scan_split, of.key, split, of_scan, counted(split), tags)
+
+
+def _table(
+    context: dg.OpExecutionContext, store: Store, sandbox: Validator, of: Wanted, raw: Latest
+) -> Iterator[dg.AssetMaterialization]:
+    value = value_of(store, raw.data_version, sandbox)
+    tags = {"dagster/code_version": context.run_id, ARRIVAL: arrival_tag(raw, of.number)}
+    yield _stored(store, table, of.key, value, {RAW["table"].key: raw}, described_table(value), tags)
+
+
+def _product(
+    context: dg.OpExecutionContext, store: Store, sandbox: Validator, of: Wanted, raw: Latest
+) -> Iterator[dg.AssetMaterialization]:
+    product = value_of(store, raw.data_version, sandbox)
+    tags = {"dagster/code_version": context.run_id, ARRIVAL: arrival_tag(raw, of.number)}
+    inputs = {RAW["product"].key: raw}
+    yield _stored(store, ptychodus_product, of.key, product, inputs, exported(product, of.key), tags)
+
+
+# What is done with a raw file as soon as it has arrived, by kind; a kind that is not here is kept as it came.
+_INGEST: dict[str, Ingesting] = {"scan": _scan, "table": _table, "product": _product}
+# The last asset that follows by itself from a raw file of a kind.
+LAST = {"scan": ptychodus_product, "table": table, "product": ptychodus_product}
 
 
 def _stored(

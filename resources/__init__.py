@@ -3,11 +3,12 @@
 from dagster_aws.s3 import S3Resource
 
 from resources.compute import Compute
+from resources.ingest import Ingest
 from resources.io_manager import StoreIOManager
 from resources.store import StoreResource
 from smalti.settings import Settings
 
-__all__ = ["Compute", "StoreIOManager", "StoreResource", "local"]
+__all__ = ["Compute", "Ingest", "StoreIOManager", "StoreResource", "local"]
 
 
 def local() -> dict[str, object]:
@@ -15,4 +16,10 @@ def local() -> dict[str, object]:
     settings = Settings()
     store = StoreResource(place=str(settings.store))
     s3 = S3Resource(endpoint_url=settings.s3_endpoint)
-    return {"io_manager": StoreIOManager(store=store), "store": store, "compute": Compute(store=store), "s3": s3}
+    return {
+        "io_manager": StoreIOManager(store=store),
+        "store": store,
+        "compute": Compute(store=store),
+        "ingest": Ingest(store=store),
+        "s3": s3,
+    }

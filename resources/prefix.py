@@ -16,7 +16,7 @@ from smalti.contracts.violation import shown
 from smalti.errors import NotFound, Refused, Unavailable
 from smalti.ingest.admit import refuse_too_large
 from smalti.ingest.ledger import Found
-from smalti.ingest.source import is_data
+from smalti.ingest.source import Listing, why_ignored
 from smalti.scans.card import LARGEST_NBYTES, SUFFIX
 
 _URL = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*))?")
@@ -55,7 +55,7 @@ class Prefix:
         """Where it is."""
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
 
-    def look(self) -> list[Found]:
+    def look(self) -> Listing:
         """Return every object that may be data; its identity is its ETag and size, and those of its card."""
         objects: dict[str, tuple[str, int]] = {}
         with self._sentences("list", ""):
@@ -64,13 +64,16 @@ class Prefix:
                 for entry in page.get("Contents", ()):
                     identity = f"{entry['ETag']}:{entry['Size']}"
                     objects[entry["Key"].removeprefix(self.prefix)] = (identity, entry["Size"])
-        found = []
+        found, ignored = [], {}
         for name, (identity, nbytes) in objects.items():
             last = name.rpartition("/")[2]
-            if last and is_data(last):
+            if last and (reason := why_ignored(last)):
+                if name.removesuffix(SUFFIX) not in objects or not name.endswith(SUFFIX):
+                    ignored[name] = reason
+            elif last:
                 card, _ = objects.get(name + SUFFIX, ("", 0))
                 found.append(Found(name, f"{identity} {card}".rstrip(), nbytes, settled=True))
-        return found
+        return Listing(found, ignored)
 
     def fetch(self, name: str, folder: Path) -> Path:
         """Copy an object, and its card, into a new folder; return its path.

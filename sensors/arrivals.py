@@ -1,7 +1,7 @@
-"""One tick of a sensor of arrivals: judge, record, and ask for a run; the same for a folder and for a bucket.
+"""One tick of a sensor of arrivals: validate, record, and ask for a run; the same for a folder and for a bucket.
 
-What was judged is in a ledger beside Dagster's own records, and the cursor is a place in it: of ten thousand names in a
-cursor, a megabyte would be written at every tick.
+What was validated is in a ledger beside Dagster's own records, and the cursor is a place in it: of ten thousand names
+in a cursor, a megabyte would be written at every tick.
 """
 
 import threading
@@ -10,11 +10,13 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.arrival import record, record_gone
-from jobs.ingest import ingest_request
-from smalti.ingest.ledger import Ledger
+from assets.arrival import STILL_VALIDATING, kind_of, latest, ledger_path, record, record_gone
+from assets.raw import RAW
+from jobs.ingest import LAST, Wanted, ingest, ingest_request, wanted_in
+from smalti.contracts.violation import shown
+from smalti.ingest.ledger import Arrival, Ledger
 from smalti.ingest.source import Source
-from smalti.ingest.worker import Judging, said
+from smalti.ingest.worker import Worker, in_sentences
 from smalti.settings import Settings
 from smalti.store.commit import alone
 
@@ -23,64 +25,67 @@ _RECORDED_AT_ONCE = 50
 _ASKED_AT_ONCE = 1000
 _INGESTED_IN_ONE_RUN = 100
 _LOOK_EVERY_S = 0.05
+_IGNORED_SHOWN = 20
+_UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
 
-_at_work: dict[tuple[str, str], Judging] = {}  # judging goes on between ticks
+_workers: dict[tuple[str, str], Worker] = {}  # validation goes on between ticks
 _guard = threading.Lock()
 
 
-def ledger_path(instance: dg.DagsterInstance) -> Path:
-    """Return where the ledger lies: with the records it must agree with, so that both are lost or kept together."""
-    return Path(instance.root_directory) / "arrivals.sqlite"
-
-
-def is_judging(instance: dg.DagsterInstance, source: Source) -> bool:
-    """Tell whether something is being judged since an earlier tick."""
-    judging = _at_work.get((str(ledger_path(instance)), source.id))
-    return judging is not None and judging.busy
+def is_busy(instance: dg.DagsterInstance, source: Source) -> bool:
+    """Tell whether something is being validated since an earlier tick."""
+    worker = _workers.get((str(ledger_path(instance)), source.id))
+    return worker is not None and worker.busy
 
 
 def evaluate(
     context: dg.SensorEvaluationContext, source: Source, store: str, seconds: float = TICK_S
 ) -> dg.SensorResult | dg.SkipReason:
-    """Judge what arrives and record it for so many seconds; then ask for runs that ingest what was accepted.
+    """Validate what arrives and record it for so many seconds; then ask for runs that ingest what was accepted.
 
-    A file that takes longer goes on being judged, and a later tick records it.
+    A file that takes longer goes on being validated, and a later tick records it.
     """
     end = time.monotonic() + seconds
     path = ledger_path(context.instance)
-    judging = _judging(path, source, store)
-    judging.start(seconds)
+    worker = _worker(path, source, store)
+    worker.start(seconds)
     ledger = Ledger(path)
     try:
         while True:
-            busy = judging.busy  # asked before: what was judged last must be recorded, too
+            busy = worker.busy  # asked before: what was validated last must be recorded, too
             recorded = _record(context.instance, ledger, source)
             if time.monotonic() > end or not (busy or recorded):
                 break
             if not recorded:
-                judging.wait(_LOOK_EVERY_S)
+                worker.wait(_LOOK_EVERY_S)
         for name, key in ledger.gone(source.id, _RECORDED_AT_ONCE):
             context.log.warning(f"{key}: the file is gone from {source.id}; what was stored of it stays")
-            record_gone(context.instance, key, name)
+            if last := ledger.latest_of(key):
+                record_gone(context.instance, kind_of(last), key, name)
             ledger.told_gone(source.id, [name])
-        if judging.postponed:
-            context.log.warning(f"not judged yet: {said(judging.postponed)}")
-        return _asked(context, ledger, judging, source)
+        if worker.postponed:
+            context.log.warning(f"not validated yet: {in_sentences(worker.postponed)}")
+        return _asked(context, ledger, worker, source)
     finally:
         ledger.close()
 
 
-def _judging(path: Path, source: Source, store: str) -> Judging:
+def _worker(path: Path, source: Source, store: str) -> Worker:
     settings = Settings()
     with _guard:
         key = (str(path), source.id)
-        if key not in _at_work or not _at_work[key].busy:
-            _at_work[key] = Judging(source, path, store, settings.quarantine, settings.raw)
-        return _at_work[key]
+        if key not in _workers or not _workers[key].busy:
+            _workers[key] = Worker(source, path, store, settings.quarantine, settings.raw)
+        return _workers[key]
 
 
 def _record(instance: dg.DagsterInstance, ledger: Ledger, source: Source) -> int:
-    """Record the next judgements; two processes take turns, and what one left unfinished the other finishes."""
+    """Record the next validations; two processes take turns, and what one left unfinished the other finishes."""
     with alone(ledger.path.with_suffix(".recording")):
         arrivals = ledger.claim(source.id, _RECORDED_AT_ONCE)
         if arrivals:
@@ -90,29 +95,74 @@ def _record(instance: dg.DagsterInstance, ledger: Ledger, source: Source) -> int
 
 
 def _asked(
-    context: dg.SensorEvaluationContext, ledger: Ledger, judging: Judging, source: Source
+    context: dg.SensorEvaluationContext, ledger: Ledger, worker: Worker, source: Source
 ) -> dg.SensorResult | dg.SkipReason:
-    """Return requests for runs that ingest what was accepted since the cursor, but not a twin with equal bytes."""
+    """Return requests for runs that ingest what was accepted since the cursor and is not ingested already."""
     number = _number(context.cursor, ledger)
-    accepted = ledger.accepted_after(number, source.id, _ASKED_AT_ONCE)
-    full = len(accepted) == _ASKED_AT_ONCE
-    upto = accepted[-1].number if full else ledger.last_reported(source.id)
-    if upto <= number:
-        if judging.failure:
-            raise judging.failure
-        if judging.busy:
-            return dg.SkipReason(f"still judging in {source.id}")
-        later = f"; not judged yet: {said(judging.postponed)}" if judging.postponed else ""
-        return dg.SkipReason(f"nothing new in {source.id}{later}")
-    new = [arrival for arrival in accepted if "same_bytes_as" not in arrival.verdict]
-    batches = [new[i : i + _INGESTED_IN_ONE_RUN] for i in range(0, len(new), _INGESTED_IN_ONE_RUN)]
+    arrivals = ledger.reported_after(number, source.id, _ASKED_AT_ONCE)
+    if not arrivals:
+        if worker.failure:
+            raise worker.failure
+        if worker.busy:
+            return dg.SkipReason(f"{STILL_VALIDATING} in {source.id}")
+        later = f"; not validated yet: {in_sentences(worker.postponed)}" if worker.postponed else ""
+        return dg.SkipReason(f"nothing new in {source.id}{later}{_ignored(worker)}")
+    accepted = [arrival for arrival in arrivals if arrival.accepted and kind_of(arrival).name in LAST]
+    wanted = [arrival for arrival in accepted if _is_wanted(context.instance, ledger, source, arrival)]
+    batches = [wanted[i : i + _INGESTED_IN_ONE_RUN] for i in range(0, len(wanted), _INGESTED_IN_ONE_RUN)]
     return dg.SensorResult(
-        run_requests=[
-            ingest_request([*dict.fromkeys(arrival.key for arrival in batch)], f"{ledger.id}:{batch[-1].number}")
-            for batch in batches
-        ],
-        cursor=f"{ledger.id}:{upto}",
+        run_requests=[ingest_request(_references(batch), f"{ledger.id}:{batch[-1].number}") for batch in batches],
+        cursor=f"{ledger.id}:{arrivals[-1].number}",
     )
+
+
+def _references(batch: list[Arrival]) -> list[Wanted]:
+    """Return each file once, with the number of its last arrival where that dropped recorded bytes again."""
+    last = {(kind_of(arrival).name, arrival.key): arrival for arrival in batch}
+    return [
+        Wanted(kind, key, arrival.number if arrival.report.get("dropped_again") else None)
+        for (kind, key), arrival in last.items()
+    ]
+
+
+def _is_wanted(instance: dg.DagsterInstance, ledger: Ledger, source: Source, arrival: Arrival) -> bool:
+    """Tell whether an accepted file is to be ingested.
+
+    A file of new bytes always is. One that was dropped again, or has the bytes of another, only where what follows from
+    it was not made and is not being made: an earlier ingest failed, or the other file is gone, as after ``mv``.
+    """
+    kind, twin = kind_of(arrival).name, arrival.report.get("same_bytes_as")
+    if not arrival.report.get("dropped_again") and not twin:
+        return True
+    if _is_pending(instance, kind, arrival.key) or _is_finished(instance, kind, arrival.key):
+        return False
+    first = ledger.latest_of(twin) if twin else None
+    if first is None or not ledger.is_there(source.id, first.name):
+        return True
+    return not (_is_pending(instance, kind, first.key) or _is_finished(instance, kind, first.key))
+
+
+def _is_finished(instance: dg.DagsterInstance, kind: str, key: str) -> bool:
+    """Tell whether the last asset that follows from a raw file was made since the file arrived."""
+    raw, last = latest(instance, RAW[kind].key, [key]), latest(instance, LAST[kind].key, [key])
+    return key in raw and key in last and last[key].storage_id > raw[key].storage_id
+
+
+def _is_pending(instance: dg.DagsterInstance, kind: str, key: str) -> bool:
+    """Tell whether a run that waits or goes on is about this file."""
+    for run in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED)):
+        if run.job_name == ingest.name:
+            if any((of.kind, of.key) == (kind, key) for of in wanted_in(run.run_config)):
+                return True
+        elif run.tags.get("dagster/partition") == key:
+            return True
+    return False
+
+
+def _ignored(worker: Worker) -> str:
+    some = [f"{shown(name)} ({why})" for name, why in sorted(worker.ignored.items())[:_IGNORED_SHOWN]]
+    more = len(worker.ignored) - len(some)
+    return f"; ignored: {', '.join(some)}{f' and {more} more' if more else ''}" if some else ""
 
 
 def _number(cursor: str | None, ledger: Ledger) -> int:

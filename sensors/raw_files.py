@@ -1,4 +1,4 @@
-"""New files in ``data/raw/``: judged once each, recorded, and what is accepted is ingested."""
+"""New files in ``data/raw/``: validated once each, recorded, and ingested where accepted."""
 
 import dagster as dg
 
@@ -13,8 +13,8 @@ from smalti.settings import Settings
     target=ingest,
     minimum_interval_seconds=10,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Judges every new file in data/raw/ by its contract, moves what is rejected to data/quarantine/, and "
-    "ingests what is accepted, many in one run.",
+    description="Validates every new file in data/raw/ against its contract, moves what is rejected to "
+    "data/quarantine/, and ingests what is accepted, many in one run.",
 )
 def raw_files(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult | dg.SkipReason:
     folder = Folder(Settings().raw)

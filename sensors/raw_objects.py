@@ -1,4 +1,4 @@
-"""New objects below an S3 prefix, ``SMALTI_RAW_URL``: judged once each, recorded, ingested where accepted."""
+"""New objects below an S3 prefix, ``SMALTI_RAW_URL``: validated once each, recorded, ingested where accepted."""
 
 import dagster as dg
 from dagster_aws.s3 import S3Resource
@@ -14,8 +14,8 @@ from smalti.settings import Settings
     target=ingest,
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING if Settings().raw_url else dg.DefaultSensorStatus.STOPPED,
-    description="Judges every new object below SMALTI_RAW_URL by its contract, keeps a copy of what is rejected in "
-    "data/quarantine/, and ingests what is accepted. Nothing in the bucket is ever changed.",
+    description="Validates every new object below SMALTI_RAW_URL against its contract, keeps a copy of what is "
+    "rejected in data/quarantine/, and ingests what is accepted. Nothing in the bucket is ever changed.",
 )
 def raw_objects(
     context: dg.SensorEvaluationContext, store: StoreResource, s3: S3Resource

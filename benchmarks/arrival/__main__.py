@@ -55,8 +55,8 @@ def markdown(result: Soak, disk: str) -> str:
     half = resident[len(resident) // 2]
     rows = [
         ("files dropped at once", f"{files:,}, {result.bad:,} of them broken in four ways"),
-        ("judged, different files", f"{result.judged:,}"),
-        ("judged more than once", f"{result.judged_twice}"),
+        ("validated, different files", f"{result.validated:,}"),
+        ("validated more than once", f"{result.validated_twice}"),
         ("contract checks in Dagster, passed and failed", f"{result.checks_passed:,} and {result.checks_failed:,}"),
         ("materializations in Dagster", f"{result.materialized:,}"),
         ("partitions checked or materialized more than once", f"{result.checked_twice + result.materialized_twice}"),
@@ -75,7 +75,9 @@ def markdown(result: Soak, disk: str) -> str:
         ("the cursor", f"{max(tick.cursor_nbytes for tick in result.ticks)} bytes"),
         ("the ledger", f"{result.ledger_nbytes / 1e6:.1f} MB"),
     ]
-    verdict = "Every file was judged and recorded exactly once." if not result.faults else "; ".join(result.faults)
+    conclusion = (
+        "Every file was validated and recorded exactly once." if not result.faults else "; ".join(result.faults)
+    )
     machine = (
         f"Measured on {platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
         f"{os.getloadavg()[0]:.1f} processes running when it ended; on {disk}; "
@@ -88,7 +90,7 @@ def markdown(result: Soak, disk: str) -> str:
         "(SQLite), until it finds nothing new. Runs are asked for, not executed.",
         machine,
         "\n".join(["| | |", "|---|---|", *(f"| {what} | {figure} |" for what, figure in rows)]),
-        verdict,
+        conclusion,
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -1,4 +1,4 @@
-"""Many files dropped at once, judged by the real sensor evaluation on a Dagster instance of its own, tick by tick."""
+"""Many files dropped at once, validated by the real sensor on a Dagster instance of its own, tick by tick."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from pathlib import Path
 import dagster as dg
 import numpy as np
 
-from assets.raw import CONTRACT_CHECK, raw_scan
-from jobs.ingest import scans_in
+from assets.arrival import ledger_path
+from assets.raw import CONTRACT_CHECK, RAW
+from jobs.ingest import keys_in
 from resources import StoreResource
-from sensors.arrivals import is_judging, ledger_path
+from sensors.arrivals import is_busy
 from sensors.raw_files import raw_files
 from smalti.ingest.ledger import Ledger
 from smalti.ingest.quarantine import Quarantine
@@ -44,8 +45,8 @@ class Soak:
     good: int
     bad: int
     ticks: tuple[Tick, ...]
-    judged: int
-    judged_twice: int
+    validated: int
+    validated_twice: int
     checks_passed: int
     checks_failed: int
     checked_twice: int
@@ -70,10 +71,10 @@ class Soak:
 
     @property
     def faults(self) -> list[str]:
-        """Return what is not as it must be, in words; empty when every file was judged and recorded exactly once."""
+        """Return what is not as it must be, in words; empty when every file was validated and recorded exactly once."""
         wanted = {
-            "judged": self.good + self.bad,
-            "judged_twice": 0,
+            "validated": self.good + self.bad,
+            "validated_twice": 0,
             "checks_passed": self.good,
             "checks_failed": self.bad,
             "checked_twice": 0,
@@ -132,7 +133,7 @@ def soak(root: Path, instance: dg.DagsterInstance, say: Callable[[str], None] = 
         if isinstance(found, dg.SensorResult):
             cursor = found.cursor
             runs, scans = len(found.run_requests or ()), _note_scans(root, found)
-        elif not is_judging(instance, Folder(root / "data" / "raw")):
+        elif not is_busy(instance, Folder(root / "data" / "raw")):
             return tuple(ticks)
         ticks.append(Tick(wall_s, _resident_nbytes(), runs, scans, len(cursor or "")))
         say(f"tick {len(ticks)}: {wall_s:.1f} s, cursor {cursor}, {runs} runs of {scans} scans asked for")
@@ -140,7 +141,7 @@ def soak(root: Path, instance: dg.DagsterInstance, say: Callable[[str], None] = 
 
 def _note_scans(root: Path, found: dg.SensorResult) -> int:
     """Keep what was asked for outside of this process's memory, which is measured."""
-    keys = scans_in(found.run_requests or ())
+    keys = keys_in(found.run_requests or ())
     with (root / "asked").open("a") as file:
         file.writelines(f"{key}\n" for key in keys)
     return len(keys)
@@ -150,25 +151,25 @@ def counted(root: Path, instance: dg.DagsterInstance, good: int, bad: int, ticks
     """Count what the ledger, Dagster, the quarantine and the folder hold now."""
     most = 4 * (good + bad) + 10
     ledger = Ledger(ledger_path(instance))
-    judged = Counter(arrival.name for arrival in ledger.after(0))
-    key = dg.AssetCheckKey(raw_scan.key, CONTRACT_CHECK)
+    validated = Counter(arrival.name for arrival in ledger.after(0))
+    key = dg.AssetCheckKey(RAW["scan"].key, CONTRACT_CHECK)
     checks = [e.evaluation for e in instance.event_log_storage.get_asset_check_execution_history(key, limit=most)]
     checked = Counter(check.partition for check in checks if check)
     materialized: Counter[str | None] = Counter()
-    page = instance.fetch_materializations(raw_scan.key, limit=1000)
+    page = instance.fetch_materializations(RAW["scan"].key, limit=1000)
     while page.records:
         materialized.update(record.partition_key for record in page.records)
         if not page.has_more:
             break
-        page = instance.fetch_materializations(raw_scan.key, limit=1000, cursor=page.cursor)
+        page = instance.fetch_materializations(RAW["scan"].key, limit=1000, cursor=page.cursor)
     asked = Counter((root / "asked").read_text().splitlines())
     raw = root / "data" / "raw"
     return Soak(
         good=good,
         bad=bad,
         ticks=ticks,
-        judged=len(judged),
-        judged_twice=_more_than_once(judged),
+        validated=len(validated),
+        validated_twice=_more_than_once(validated),
         checks_passed=sum(1 for check in checks if check and check.passed),
         checks_failed=sum(1 for check in checks if check and not check.passed),
         checked_twice=_more_than_once(checked),

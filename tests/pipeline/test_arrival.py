@@ -17,11 +17,12 @@ import dagster as dg
 import numpy as np
 import pytest
 
-from assets.raw import CONTRACT_CHECK, raw_scan
+from assets.arrival import ledger_path
+from assets.raw import CONTRACT_CHECK, RAW
 from benchmarks.arrival.soak import counted, drop, soak
-from jobs.ingest import scans_in
+from jobs.ingest import keys_in
 from resources import StoreResource
-from sensors.arrivals import evaluate, is_judging, ledger_path
+from sensors.arrivals import evaluate, is_busy
 from sensors.raw_files import raw_files
 from smalti import open_store
 from smalti.ingest.ledger import Ledger
@@ -60,15 +61,15 @@ class Place:
         return self.raw / name
 
     def tick(self) -> dg.SensorResult | dg.SkipReason:
-        """Evaluate the sensor until nothing is being judged any more."""
+        """Evaluate the sensor until nothing is being validated any more."""
         resources = {"store": StoreResource(place=str(self.root / "store"))}
         while True:
             with dg.build_sensor_context(self.instance, resources=resources, cursor=self.cursor) as context:
                 found = raw_files(context)
             if isinstance(found, dg.SensorResult):
                 self.cursor = found.cursor
-                self.asked += scans_in(found.run_requests or ())
-            if not is_judging(self.instance, Folder(self.raw)):
+                self.asked += keys_in(found.run_requests or ())
+            if not is_busy(self.instance, Folder(self.raw)):
                 return found
 
     def checks(self) -> list[tuple[str | None, bool]]:
@@ -76,13 +77,13 @@ class Place:
         return [(check.partition, check.passed) for check in self.evaluations()]
 
     def evaluations(self) -> list[dg.AssetCheckEvaluation]:
-        key = dg.AssetCheckKey(raw_scan.key, CONTRACT_CHECK)
+        key = dg.AssetCheckKey(RAW["scan"].key, CONTRACT_CHECK)
         found = self.instance.event_log_storage.get_asset_check_execution_history(key, limit=1000)
         return [record.evaluation for record in reversed(found) if record.evaluation]
 
     def arrived(self) -> list[str | None]:
         """Return the partition of every materialization, oldest first."""
-        records = self.instance.fetch_materializations(raw_scan.key, limit=1000).records
+        records = self.instance.fetch_materializations(RAW["scan"].key, limit=1000).records
         return [record.partition_key for record in reversed(records)]
 
 
@@ -94,7 +95,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
         yield Place(tmp_path, instance)
 
 
-def test_three_hundred_files_at_once_are_judged_exactly_once_each(
+def test_three_hundred_files_at_once_are_validated_exactly_once_each(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SMALTI_ROOT", str(tmp_path))
@@ -107,7 +108,7 @@ def test_three_hundred_files_at_once_are_judged_exactly_once_each(
     assert max(tick.cursor_nbytes for tick in ticks) < 40
 
 
-def test_equal_bytes_under_two_names_are_judged_and_reconstructed_once_and_known_by_both(place: Place) -> None:
+def test_equal_bytes_under_two_names_are_validated_and_reconstructed_once_and_known_by_both(place: Place) -> None:
     for name in ("b.npz", "a.npz"):
         place.drop(name)
     place.tick()
@@ -119,9 +120,9 @@ def test_equal_bytes_under_two_names_are_judged_and_reconstructed_once_and_known
     store = open_store(place.root / "store")
     contents = {store.record(f"raw_scan/{key}").children["content"] for key in "abc"}
     assert len(contents) == 1
-    verdicts = [arrival.verdict for arrival in Ledger(ledger_path(place.instance)).after(0)]
-    assert [verdict.get("same_bytes_as") for verdict in verdicts] == [None, "a", "a"]
-    assert [verdict["new_bytes"] < 2000 for verdict in verdicts] == [False, True, True]
+    reports = [arrival.report for arrival in Ledger(ledger_path(place.instance)).after(0)]
+    assert [report.get("same_bytes_as") for report in reports] == [None, "a", "a"]
+    assert [report["new_bytes"] < 2000 for report in reports] == [False, True, True]
 
 
 def test_a_rejected_file_is_moved_shown_and_cleared_by_a_mended_one(place: Place) -> None:
@@ -145,7 +146,7 @@ def test_a_rejected_file_is_moved_shown_and_cleared_by_a_mended_one(place: Place
     assert place.asked == ["a"]
 
 
-def test_a_retried_file_is_judged_again_and_a_card_alone_calls_its_file_back(place: Place) -> None:
+def test_a_retried_file_is_validated_again_and_a_card_alone_calls_its_file_back(place: Place) -> None:
     place.drop("a.npz", xcoords=None, x=np.arange(6.0), ycoords=None, y=np.arange(6.0))
     place.tick()
     place.quarantine.retry(place.quarantine.entry("a"), place.raw)
@@ -194,7 +195,7 @@ def test_a_file_that_vanishes_is_reported_once_and_keeps_what_was_stored(place: 
     path.unlink()
     place.tick()
     place.tick()
-    records = place.instance.fetch_observations(raw_scan.key, limit=10).records
+    records = place.instance.fetch_observations(RAW["scan"].key, limit=10).records
     assert [record.partition_key for record in records] == ["a"]
     assert open_store(place.root / "store").get("raw_scan/a").filename == "a.npz"
     assert place.checks() == [("a", True)]
@@ -209,7 +210,7 @@ def test_a_changed_file_is_a_new_version_and_going_back_asks_for_a_run_again(pla
     assert len(open_store(place.root / "store").versions("raw_scan/a")) == 3
 
 
-def test_a_lost_cursor_asks_again_and_judges_nothing(place: Place) -> None:
+def test_a_lost_cursor_asks_again_and_validates_nothing(place: Place) -> None:
     place.drop("a.npz")
     place.tick()
     place.cursor = '{"a.npz": [1, 2]}'  # as earlier versions wrote it
@@ -226,8 +227,8 @@ def test_a_tick_that_is_over_leaves_the_rest_to_the_next(place: Place) -> None:
         first = evaluate(context, Folder(place.raw), str(place.root / "store"), seconds=0.0)
     assert time.monotonic() - start < 1
     assert isinstance(first, dg.SkipReason)
-    assert "still judging" in str(first.skip_message)
-    while is_judging(place.instance, Folder(place.raw)):
+    assert "still validating" in str(first.skip_message)
+    while is_busy(place.instance, Folder(place.raw)):
         time.sleep(0.05)
     place.tick()
     assert place.arrived() == ["0", "1", "2", "3"]
@@ -260,7 +261,7 @@ def test_recording_again_what_was_interrupted_records_nothing_twice(
 
 
 @pytest.mark.parametrize("after_s", [0.6, 1.0, 1.5])
-def test_killed_in_the_middle_each_file_is_judged_and_recorded_exactly_once(
+def test_killed_in_the_middle_each_file_is_validated_and_recorded_exactly_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after_s: float
 ) -> None:
     root, home = tmp_path / "root", tmp_path / "dagster"

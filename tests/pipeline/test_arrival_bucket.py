@@ -1,4 +1,4 @@
-"""Objects arrive below an S3 prefix: judged like files in the folder, and nothing in the bucket is ever changed."""
+"""Objects arrive below an S3 prefix: validated like files in the folder, and nothing in the bucket is ever changed."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import pytest
 from dagster_aws.s3 import S3Resource
 from moto import mock_aws
 
-from jobs.ingest import scans_in
+from assets.arrival import ledger_path
+from jobs.ingest import keys_in
 from resources import StoreResource
 from resources.prefix import Prefix
-from sensors.arrivals import evaluate, is_judging, ledger_path
+from sensors.arrivals import evaluate, is_busy
 from sensors.raw_objects import raw_objects
 from smalti import open_store
 from smalti.errors import NotFound, Refused, Unavailable
@@ -51,7 +52,7 @@ def put(client: Any, name: str, content: bytes) -> None:
     client.put_object(Bucket="incoming", Key=f"beamline/7/{name}", Body=content)
 
 
-def test_objects_are_judged_once_and_again_when_they_change(
+def test_objects_are_validated_once_and_again_when_they_change(
     client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SMALTI_ROOT", str(tmp_path))
@@ -70,11 +71,11 @@ def test_objects_are_judged_once_and_again_when_they_change(
             nonlocal cursor
             with dg.build_sensor_context(instance, resources=resources, cursor=cursor) as context:
                 found = raw_objects(context)
-            assert not is_judging(instance, Prefix.at(URL, client))
+            assert not is_busy(instance, Prefix.at(URL, client))
             if isinstance(found, dg.SkipReason):
                 return []
             cursor = found.cursor
-            return scans_in(found.run_requests or ())
+            return keys_in(found.run_requests or ())
 
         asked = tick()
         assert asked[1:] == ["good"]
@@ -122,7 +123,7 @@ def test_an_object_that_nobody_would_read_is_rejected_before_it_is_copied(
             evaluate(context, source, str(tmp_path / "store"))
         (arrival,) = Ledger(ledger_path(instance)).after(0)
     assert not arrival.accepted
-    assert [violation["code"] for violation in arrival.verdict["violations"]] == ["file.too_large"]
+    assert [violation["code"] for violation in arrival.report["violations"]] == ["file.too_large"]
     (entry,) = Quarantine(tmp_path / "data" / "quarantine").entries()
     assert entry.file is None
     assert "cut it into several scans" in entry.report["reason"]

@@ -14,13 +14,13 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver, S
 from dagster._core.loader import LoadingContextForTest
 
 from assets.arrival import latest
-from assets.raw import raw_scan
+from assets.raw import RAW
 from assets.scans import scan
 from assets.splits import scan_split
 from definitions import defs
 from jobs.ingest import ingest_request
 from resources import StoreIOManager, StoreResource
-from sensors.arrivals import is_judging
+from sensors.arrivals import is_busy
 from sensors.ingested import ingested_scans
 from sensors.raw_files import raw_files
 from smalti import Store, open_store
@@ -58,7 +58,7 @@ class Place:
             if isinstance(found, dg.SensorResult):
                 self.cursors[sensor.name] = found.cursor
                 asked += found.run_requests or ()
-            elif not is_judging(self.instance, Folder(self.root / "data" / "raw")):
+            elif not is_busy(self.instance, Folder(self.root / "data" / "raw")):
                 return asked
 
     def ingest(self, *keys: str) -> dg.ExecuteInProcessResult:
@@ -115,7 +115,7 @@ def test_an_asset_run_of_one_scan_records_what_the_ingest_of_many_does(place: Pl
     place.ingest("a")
     ingested = {asset.key: latest(place.instance, asset.key, ["a"])["a"] for asset in (scan, scan_split)}
     assert dg.materialize(
-        [raw_scan, scan, scan_split], instance=place.instance, partition_key="a", resources=place.given()
+        [RAW["scan"], scan, scan_split], instance=place.instance, partition_key="a", resources=place.given()
     ).success
     for asset in (scan, scan_split):
         again = latest(place.instance, asset.key, ["a"])["a"]

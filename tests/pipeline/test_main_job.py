@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import yaml
 
-from jobs.ingest import scans_in
+from jobs.ingest import keys_in
 from resources import StoreResource
 from sensors.raw_files import raw_files
 from smalti import open_store
@@ -40,7 +40,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_run(home: Path) -> MakeRun:
     def run(scan: Path) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "SMALTI_ROOT": str(home), "DAGSTER_HOME": str(home / ".dagster")}
-        command = [sys.executable, "-m", "sensors.tick", "--scan", str(scan)]
+        command = [sys.executable, "-m", "jobs.run_once", "--scan", str(scan)]
         return subprocess.run(
             command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=500, check=False
         )
@@ -211,7 +211,7 @@ def test_a_rejected_file_is_reported_once_and_again_when_it_is_mended(
         def evaluate(cursor: str | None) -> dg.SensorResult | dg.SkipReason:
             return raw_files(dg.build_sensor_context(instance=instance, resources=resources, cursor=cursor))
 
-        def judgements() -> list[tuple[bool, str | None]]:
+        def validations() -> list[tuple[bool, str | None]]:
             key = dg.AssetCheckKey(dg.AssetKey("raw_scan"), "contract")
             found = instance.event_log_storage.get_asset_check_execution_history(key, limit=9)
             return [(e.evaluation.passed, e.evaluation.partition) for e in reversed(found) if e.evaluation]
@@ -220,7 +220,7 @@ def test_a_rejected_file_is_reported_once_and_again_when_it_is_mended(
         os.utime(raw / "small.npz", (0, 0))
         rejected = evaluate(None)
         assert isinstance(rejected, dg.SensorResult)
-        assert judgements() == [(False, "small")]
+        assert validations() == [(False, "small")]
         assert not rejected.run_requests
         assert not (tmp_path / "store" / "data").exists()
         assert isinstance(evaluate(rejected.cursor), dg.SkipReason)
@@ -229,6 +229,6 @@ def test_a_rejected_file_is_reported_once_and_again_when_it_is_mended(
         os.utime(raw / "small.npz", (0, 0))
         accepted = evaluate(rejected.cursor)
         assert isinstance(accepted, dg.SensorResult)
-        assert judgements() == [(False, "small"), (True, "small")]
-        assert scans_in(accepted.run_requests or ()) == ["small"]
+        assert validations() == [(False, "small"), (True, "small")]
+        assert keys_in(accepted.run_requests or ()) == ["small"]
         assert [run.job_name for run in instance.get_runs()] == ["arrival", "arrival"]

@@ -77,10 +77,10 @@ def simulated_scans(store: Store) -> set[str]:
 
 def _outputs(folder: Path, scans: Iterable[str]) -> Iterator[Path]:
     """Yield the files that these scans left below ``folder``, and no other file that a person put beside them."""
-    from smalti.ingest.keys import scan_key
+    from smalti.ingest.keys import file_key
     from smalti.ptycho.report.outputs import FILES
 
-    for key in map(scan_key, scans):
+    for key in map(file_key, scans):
         for path in (folder / "ptychodus_products" / f"{key}.h5", *(folder / key / name for name in sorted(FILES))):
             if path.exists() and not path.parent.is_symlink():
                 yield path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -11,6 +10,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from smalti.store.values import Tree
+
+_RAW = "raw_data"
 
 
 class ProductMetadata(BaseModel):
@@ -66,7 +67,7 @@ class RawBundle:
     bad_pixels: NDArray[np.bool_] | None = None
 
     def tree(self) -> Tree:
-        """Return it as the tree it is stored as."""
+        """Return it as a tree of its arrays, and of what is said of them in words."""
         names = ("diffraction", "xcoords", "ycoords", "scan_index", "bad_pixels")
         arrays = {name: getattr(self, name) for name in names}
         attrs = {"unit": self.unit, "original_axis_order": self.original_axis_order}
@@ -130,7 +131,7 @@ def to_pixels(metres: NDArray[np.float64], size: int, pixel_m: float, center_m: 
 
 
 class ProductCodec:
-    """Product <-> tree; the children keep Ptychodus' dataset names, the patterns are the tree ``raw_data``."""
+    """Product <-> tree; the children keep the names of the datasets in a file, ``raw_data/diffraction`` too."""
 
     type_name = "product"
     python_type = Product
@@ -139,16 +140,20 @@ class ProductCodec:
         others = ("metadata", "contract", "patterns")
         arrays = {f.name: getattr(product, f.name) for f in fields(product) if f.name not in others}
         present: dict[str, Any] = {name: value for name, value in arrays.items() if value is not None}
-        if product.patterns is not None:
-            present["raw_data"] = product.patterns.tree()
         attrs = product.metadata.model_dump(mode="json", exclude_none=True)
-        return Tree(present, attrs | ({"contract": product.contract} if product.contract else {}), self.type_name)
+        attrs |= {"contract": product.contract} if product.contract else {}
+        if product.patterns is not None:
+            raw = product.patterns.tree()
+            present |= {f"{_RAW}/{name}": array for name, array in raw.children.items()}
+            attrs[_RAW] = raw.attrs
+        return Tree(present, attrs, self.type_name)
 
     def from_tree(self, tree: Tree) -> Product:
-        attrs, children = dict(tree.attrs), dict(tree.children)
-        contract, raw = attrs.pop("contract", ""), children.pop("raw_data", None)
-        if isinstance(raw, Tree):
-            raw = {**raw.children, **raw.attrs}
-        patterns = RawBundle(**raw) if isinstance(raw, Mapping) else None
+        attrs = dict(tree.attrs)
+        contract, said = attrs.pop("contract", ""), attrs.pop(_RAW, None)
+        raw = {name: array for name, array in tree.children.items() if name.startswith(f"{_RAW}/")}
+        arrays = {name: array for name, array in tree.children.items() if name not in raw}
+        of_raw = {name.removeprefix(f"{_RAW}/"): array for name, array in raw.items()}
+        patterns = None if said is None else RawBundle(**of_raw, **said)
         metadata = ProductMetadata.model_validate(attrs)
-        return Product(**{"opr_weights": None, **children}, metadata=metadata, patterns=patterns, contract=contract)
+        return Product(**{"opr_weights": None, **arrays}, metadata=metadata, patterns=patterns, contract=contract)

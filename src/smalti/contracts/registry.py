@@ -7,9 +7,10 @@ import sys
 import traceback
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 from smalti.contracts.any_contract import AnyContract
-from smalti.contracts.builtin.checkpoint import CHECKPOINT
+from smalti.contracts.builtin.checkpoint import CHECKPOINT, WEIGHTS
 from smalti.contracts.builtin.product import PRODUCT, READABLE_PRODUCT
 from smalti.contracts.builtin.scan import SCAN
 from smalti.contracts.builtin.titanic import TITANIC_TEST, TITANIC_TRAIN
@@ -18,7 +19,18 @@ from smalti.contracts.violation import shown
 from smalti.errors import NotFound, Refused
 from smalti.settings import Settings
 
-OURS: tuple[AnyContract, ...] = (SCAN, PRODUCT, READABLE_PRODUCT, CHECKPOINT, TABLE, TITANIC_TRAIN, TITANIC_TEST)
+T = TypeVar("T")
+
+OURS: tuple[AnyContract, ...] = (
+    SCAN,
+    PRODUCT,
+    READABLE_PRODUCT,
+    CHECKPOINT,
+    WEIGHTS,
+    TABLE,
+    TITANIC_TRAIN,
+    TITANIC_TEST,
+)
 
 
 def contracts(file: Path | None = None) -> tuple[AnyContract, ...]:
@@ -76,6 +88,18 @@ def contracts_in(file: Path) -> tuple[AnyContract, ...]:
     """
     own = (value for value in vars(_loaded(file)).values() if isinstance(value, AnyContract))
     return tuple({contract.id: contract for contract in own if all(contract is not ours for ours in OURS)}.values())
+
+
+def declared(of: type[T], file: Path | None = None) -> tuple[T, ...]:
+    """Return what a Python file of yours makes of one type, in its order; by default ``SMALTI_CONTRACTS`` names it.
+
+    Raises:
+        NotFound: there is no such file.
+        Refused: it is not Python that runs; the message names the line.
+    """
+    file = file or Settings().contracts
+    made = vars(_loaded(file)).values() if file else ()
+    return tuple(value for value in made if isinstance(value, of))
 
 
 def _loaded(file: Path) -> ModuleType:

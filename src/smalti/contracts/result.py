@@ -18,6 +18,7 @@ class ValidationResult:
         conversions: what was done to the arrays, in order, in words.
         contract: name and version of the contract, e.g. ``scan/1``; empty where the file was refused before one was
             chosen.
+        kind: what the file is, e.g. ``scan``; empty where that was not found out.
         refusal: why the file was refused before it was read, in sentences; empty otherwise.
     """
 
@@ -25,6 +26,7 @@ class ValidationResult:
     violations: tuple[Violation, ...]
     conversions: tuple[str, ...] = ()
     contract: str = ""
+    kind: str = ""
     refusal: str = ""
 
     @property

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from smalti.contracts.violation import Violation, broken
@@ -20,7 +22,18 @@ if TYPE_CHECKING:
     import pyarrow
     from numpy.typing import NDArray
 
-__all__ = ["DEFAULT_LIMITS", "Content", "Limits", "Skipped", "Statement", "opened", "read_arrays", "read_file"]
+__all__ = [
+    "DEFAULT_LIMITS",
+    "Content",
+    "Limits",
+    "OpenedFile",
+    "Skipped",
+    "Statement",
+    "open_file",
+    "opened",
+    "read_arrays",
+    "read_file",
+]
 
 # Imported when a file of that form is there, so that reading an .npz does not wait for HDF5 and Arrow.
 _READERS: dict[Form, str] = {
@@ -54,10 +67,41 @@ def read_file(
         ContractBroken: it is not a regular file, of no known form, damaged, hostile or too large.
         Unavailable: the machine cannot read it (permission, disk).
     """
-    with opened(path, limits) as source, unwrapped(source) as (content, form):
-        reader = import_module(f"{__name__}.{_READERS[form]}")
-        arrays_or_table: Content | pyarrow.Table = reader.read(content, wanted)
+    with open_file(path, limits) as file:
+        return file.read(wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedFile:
+    """A foreign file whose format is known and whose data has not been read.
+
+    Attributes:
+        source: its content, unwrapped.
+        form: its format.
+    """
+
+    source: Source
+    form: Form
+
+    def names(self) -> frozenset[str]:
+        """Return the names of the arrays in it, as far as the reader of its format can list them; of a table none."""
+        listed = getattr(self._reader(), "names", None)
+        return frozenset(listed(self.source)) if listed else frozenset()
+
+    def read(self, wanted: Collection[str] | None = None) -> Content | pyarrow.Table:
+        """Return what it holds; see :func:`read_file`."""
+        arrays_or_table: Content | pyarrow.Table = self._reader().read(self.source, wanted)
         return arrays_or_table
+
+    def _reader(self) -> ModuleType:
+        return import_module(f"{__name__}.{_READERS[self.form]}")
+
+
+@contextmanager
+def open_file(path: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[OpenedFile]:
+    """Open a foreign file and recognise its format by its content, then by its name; raises as ``read_file`` does."""
+    with opened(path, limits) as source, unwrapped(source) as (content, form):
+        yield OpenedFile(content, form)
 
 
 def read_arrays(path: Path, limits: Limits = DEFAULT_LIMITS) -> dict[str, NDArray[Any]]:

@@ -48,6 +48,14 @@ def read(source: Source, _wanted: Collection[str] | None = None) -> Content:
         return Content(cxi.arrays(arrays, found, source) if cxi.entry(found) else arrays)
 
 
+def names(source: Source) -> list[str]:
+    """Return the path of every dataset in the file."""
+    with _surveyed(source) as found:
+        listed = found.paths()
+    source.file.seek(0)
+    return listed
+
+
 def require_sound(source: Source) -> None:
     """Judge the file as ``read`` does, and make room for all of it, but read none of its arrays.
 

@@ -38,6 +38,14 @@ def read(source: Source, _wanted: Collection[str] | None = None) -> Content:
         return Content(arrays)
 
 
+def names(source: Source) -> list[str]:
+    """Return the names of the arrays in the archive."""
+    with opened_zip(source) as archive:
+        listed = [member.filename.removesuffix(".npy") for member in archive.infolist()]
+    source.file.seek(0)
+    return listed
+
+
 @contextmanager
 def opened_zip(source: Source) -> Iterator[zipfile.ZipFile]:
     """Open a zip whose table of contents is no longer than its members may make it."""

@@ -30,23 +30,37 @@ _DTYPES = {
 def read(source: Source, _wanted: Collection[str] | None = None) -> Content:
     """Return every tensor; bfloat16 becomes float32, which holds it exactly."""
     with source.mapped("the file", _WANTED):
-        length = int.from_bytes(source.file.read(_LENGTH_NBYTES), "little")
-        if length > min(_LARGEST_TABLE_NBYTES, source.nbytes - _LENGTH_NBYTES):
-            found, wanted = f"a table of {length} bytes", f"at most {_LARGEST_TABLE_NBYTES} and what the file holds"
-            raise source.refuse("file.damaged", "the file", found, wanted, "copy the file again from its source")
-        table = json.loads(source.file.read(length), object_pairs_hook=_unique, parse_constant=_no_constant)
-        if not isinstance(table, dict):
-            raise ValueError("its table is no mapping")
-        table.pop("__metadata__", None)
-        if len(table) > source.limits.columns:
-            found, wanted = f"{len(table)} tensors", f"at most {source.limits.columns}"
-            raise source.refuse("archive.members", "the file", found, wanted, "split it into several files")
-        nbytes = source.nbytes - _LENGTH_NBYTES - length
+        table = _table(source)
+        nbytes = source.nbytes - source.file.tell()
         spans = {name: _span(name, said, source) for name, said in table.items()}
         _require_tiling(spans, nbytes, source)
         source.claim("the file", nbytes, _REMEDY)
         data = np.frombuffer(source.file.read(nbytes), np.uint8)
         return Content({name: _tensor(table[name], data[start:end]) for name, (start, end) in spans.items()})
+
+
+def names(source: Source) -> list[str]:
+    """Return the names of the tensors in the file."""
+    with source.mapped("the file", _WANTED):
+        listed = list(_table(source))
+    source.file.seek(0)
+    return listed
+
+
+def _table(source: Source) -> dict[str, Any]:
+    """Return the table at the head of the file: what is said of each tensor."""
+    length = int.from_bytes(source.file.read(_LENGTH_NBYTES), "little")
+    if length > min(_LARGEST_TABLE_NBYTES, source.nbytes - _LENGTH_NBYTES):
+        found, wanted = f"a table of {length} bytes", f"at most {_LARGEST_TABLE_NBYTES} and what the file holds"
+        raise source.refuse("file.damaged", "the file", found, wanted, "copy the file again from its source")
+    table = json.loads(source.file.read(length), object_pairs_hook=_unique, parse_constant=_no_constant)
+    if not isinstance(table, dict):
+        raise ValueError("its table is no mapping")
+    table.pop("__metadata__", None)
+    if len(table) > source.limits.columns:
+        found, wanted = f"{len(table)} tensors", f"at most {source.limits.columns}"
+        raise source.refuse("archive.members", "the file", found, wanted, "split it into several files")
+    return table
 
 
 def _span(name: str, said: Any, source: Source) -> tuple[int, int]:

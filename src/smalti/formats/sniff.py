@@ -33,7 +33,7 @@ _SUFFIXES: dict[str, Form] = {
 }
 _HDF5_USER_BLOCKS = (512, 1024)
 # What a file of that name should have been.
-_EXPECTED = {
+EXPECTED = {
     ".npz": "an .npz archive",
     ".npy": "a .npy array",
     ".h5": "an HDF5 file",
@@ -48,6 +48,21 @@ _EXPECTED = {
     ".tsv": "a table of text in UTF-8",
     ".jsonl": "one JSON object on each line, in UTF-8",
     ".ndjson": "one JSON object on each line, in UTF-8",
+}
+# Of the formats below, those that hold arrays or tables: a file in one of them is refused, not kept as bytes.
+_HOLD_DATA = {
+    "a Python pickle, which can run code",
+    "a Git LFS pointer, not the data",
+    "a git-annex pointer, not the data",
+    "a MATLAB file before 7.3",
+    "an old Excel workbook",
+    "an encrypted Parquet file",
+    "a Feather file of version 1",
+    "an xz archive",
+    "a 7z archive",
+    "a RAR archive",
+    "an LZ4 file",
+    "a tar archive",
 }
 _WANTED = "NPZ, NPY, HDF5, CXI, CSV, TSV, Parquet, Arrow, JSON lines or safetensors, plain or in .bz2 .gz .zst .zip"
 # first bytes -> what it is, what to do
@@ -86,7 +101,8 @@ def recognise(source: Source) -> Form:
     """Return what the content of ``source`` is; leaves it at its start.
 
     Raises:
-        ContractBroken: it is nothing that is read here; the message says what it is, if that is known.
+        ContractBroken: it is nothing that is read here; the message says what it is, if that is known. Its code is
+            ``file.unknown`` where neither the name nor the first bytes claim a format of arrays or tables.
     """
     head = source.file.read(HEAD_NBYTES)
     source.file.seek(0)
@@ -105,7 +121,9 @@ def recognise(source: Source) -> Form:
     if head and foreign is None and by_name in ("csv", "tsv", "jsonl"):
         return by_name
     found, remedy = foreign or _unknown(head)
-    raise source.refuse("file.format", "the file", found, _EXPECTED.get(suffix, _WANTED), remedy)
+    claims = suffix in EXPECTED or found in _HOLD_DATA or not head.strip(b"\0")
+    code = "file.format" if claims else "file.unknown"
+    raise source.refuse(code, "the file", found, EXPECTED.get(suffix, _WANTED), remedy)
 
 
 def suffix_of(name: str) -> str:

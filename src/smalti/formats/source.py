@@ -43,8 +43,17 @@ class Limits:
         """Return how much ``stored_nbytes`` may inflate to."""
         return min(self.content_nbytes, max(_ALWAYS_ALLOWED_NBYTES, self.expansion * stored_nbytes))
 
+    def claimable(self, stored_nbytes: int) -> tuple[int, int]:
+        """Return how much memory, and CPU time in s, reading ``stored_nbytes`` may claim at most."""
+        return _room_for(self.allowed(stored_nbytes))
+
 
 DEFAULT_LIMITS = Limits()
+
+
+def _room_for(nbytes: int) -> tuple[int, int]:
+    """Return what memory, and CPU time in s, it takes to read so much."""
+    return _MEMORY_PER_BYTE_READ * nbytes, nbytes // _BYTES_READ_PER_CPU_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +85,7 @@ class Source:
             ContractBroken: it is more than a file of this size may hold.
         """
         self.require(self.expansion_breaches(place, nbytes, self.stored_nbytes, remedy))
-        extend_limits(_MEMORY_PER_BYTE_READ * nbytes, nbytes // _BYTES_READ_PER_CPU_S)
+        extend_limits(*_room_for(nbytes))
 
     def expansion_breaches(self, place: str, nbytes: int, stored_nbytes: int, remedy: str) -> Iterator[Violation]:
         """Yield a violation where ``nbytes`` is more than ``stored_nbytes`` may inflate to."""

@@ -1,4 +1,4 @@
-"""A raw file arrives: it is copied aside, the copy is judged, and only an accepted copy is stored."""
+"""A file arrives: it is copied aside, the copy is validated in the sandbox, and an accepted copy is stored."""
 
 from __future__ import annotations
 
@@ -6,105 +6,104 @@ import hashlib
 import mmap
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from smalti.codecs.rawfile import RawFile
 from smalti.codecs.scan import Scan
-from smalti.contracts import SCAN, ValidationResult, Violation
-from smalti.contracts.violation import broken, errors
-from smalti.errors import ContractBroken, Damaged, NotFound, Refused, SmaltiError, Unavailable
+from smalti.contracts.violation import Violation, broken, shown
+from smalti.errors import ContractBroken, Damaged, NotFound, SmaltiError, Unavailable
 from smalti.formats import Limits
 from smalti.formats.regular_file import open_regular
-from smalti.ingest.keys import same_name, scan_key
-from smalti.ingest.ledger import Ledger
-from smalti.products import object_pixel_m
-from smalti.scans import card_path, validate_scan
-from smalti.scans.card import LARGEST_NBYTES, Card
+from smalti.ingest.keys import file_key, same_name
+from smalti.ingest.kinds import claimed_kind, kind_named, kinds
+from smalti.ingest.validate import document, refused
+from smalti.scans.card import LARGEST_NBYTES, Card, card_path
 from smalti.scans.shipped import card_for
 from smalti.store import Store
 from smalti.store.commit import machine_errors, staged_folder
 
-__all__ = ["admit", "judge_stored", "refuse_too_large", "rejection", "scan_key", "scan_of", "stored_name"]
-
 _CHUNK_NBYTES = 1 << 20
 _LARGEST_NBYTES = Limits().file_nbytes
-Verdict = dict[str, Any]
+Report = dict[str, Any]
 
 
-def admit(request: Mapping[str, Any], report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    """Judge files one after another and keep the accepted ones; what is known of each is reported at once.
+class Validator(Protocol):
+    """What reads and validates a foreign file; see :class:`smalti.ingest.sandbox.Sandbox`."""
+
+    def validate(self, path: Path, *, contract: str | None = None, keep: bool = False) -> Validated: ...
+
+
+class Validated(Protocol):
+    """What came of it: the document of :func:`smalti.ingest.validate.document`, and the value where it was kept."""
+
+    @property
+    def document(self) -> Report: ...
+
+    @property
+    def value(self) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """A file that was copied aside: the copy, with its card beside it, and the digest of both."""
+
+    path: Path
+    content: str
+
+
+def admit(
+    path: Path, key: str, store: Store, sandbox: Validator, known: Callable[[str], Report | None] = lambda _: None
+) -> Report:
+    """Validate a file and store it where it is accepted.
+
+    The parent copies and stores bytes; it never parses them. A file of equal bytes that was validated before under
+    another key is not read again.
 
     Args:
-        request: the places of ``store`` and ``ledger``, and ``files``: of each the ``path``, the ``key``, and ``again``
-            where no verdict on equal bytes may stand for its own.
-        report: gets ``{"begun": i}`` before a file is opened, and then ``{"verdict": ...}``, or ``{"postponed": why}``
-            where the machine and not the file is at fault. A verdict has ``key``, ``contract``, ``content`` (digest of
-            the bytes and the card), ``accepted``, ``reason`` (sentences, "" when accepted) and ``violations``; that of
-            an accepted file also ``digest``, ``nbytes``, ``new_bytes``, ``shape``, ``source``, ``licence``; and
-            ``same_bytes_as``, a key, where equal bytes were judged before under another one.
+        key: under which it is stored, as ``raw_<kind>/<key>``.
+        known: gives the report on a content (the digest of the bytes and the card), where there is one.
+
+    Returns:
+        ``key``, ``kind``, ``contract``, ``content``, ``accepted``, ``reason`` (sentences, "" when accepted) and
+        ``violations``; of an accepted file also ``digest``, ``nbytes``, ``new_bytes``, ``shape``, ``source`` and
+        ``licence``; and ``same_bytes_as``, a key, where equal bytes were validated under it.
+
+    Raises:
+        Unavailable, Damaged, NotFound: the machine, not the file, is at fault, or the file is gone.
     """
-    from smalti import open_store
-
-    store, ledger = open_store(request["store"]), Ledger(Path(request["ledger"]))
-    here: dict[str, Verdict] = {}  # the ledger may not have what this batch has judged
-
-    def known(content: str) -> Verdict | None:
-        before = ledger.first_with(content, SCAN.id)
-        return here.get(content) or (before.verdict if before else None)
-
-    for number, file in enumerate(request["files"]):
-        report({"begun": number})
-        path = Path(file["path"])
-        try:
-            with machine_errors(f"copying {path.name} aside"), staged_folder(_staging(request["store"])) as folder:
-                verdict = _admit(path, file["key"], folder, store, (lambda _: None) if file["again"] else known)
-        except (Unavailable, Damaged, NotFound) as error:
-            if isinstance(error.__cause__, MemoryError):  # of a limited child: a verdict on the file
-                raise error.__cause__ from None
-            report({"postponed": str(error)})
-            continue
-        here.setdefault(verdict["content"], verdict)
-        report({"verdict": verdict})
-    return {}
-
-
-def _admit(path: Path, key: str, folder: Path, store: Store, known: Callable[[str], Verdict | None]) -> Verdict:
     content = ""
-    try:
-        copy, content = _copied_aside(path, folder)
-        if (before := known(content)) and before["key"] != key:
-            verdict = {**before, "key": key, "same_bytes_as": before.get("same_bytes_as") or before["key"]}
-            return verdict | (_keep(store, copy, card_for(copy), key) if verdict["accepted"] else {})
-        card = card_for(copy)
-        outcome = validate_scan(copy, card)
-        verdict = {"key": key, "content": content, **_verdict(outcome)}
-        return verdict | (_kept(store, copy, card, outcome.value, key) if outcome.value else {})
-    except ContractBroken as error:  # the card beside the file, or what stands where the file should
-        return rejection(key, error, content)
-    except (Unavailable, Damaged, NotFound):
-        raise
-    except SmaltiError as error:
-        reason = {"accepted": False, "reason": str(error), "violations": []}
-        return {"key": key, "content": content, "contract": SCAN.id, **reason}
+    with machine_errors(f"copying {shown(path.name)} aside"), _staging(store) as folder:
+        try:
+            copied = copy_aside(path, folder)
+            content = copied.content
+            before = known(content)
+            if before and before["key"] != key:
+                report = {**before, "key": key, "same_bytes_as": before.get("same_bytes_as") or before["key"]}
+            else:
+                answer = sandbox.validate(copied.path).document
+                report = {"key": key, "content": content, **answer, "reason": answer["reason"] or ""}
+            return report | (_stored(store, copied.path, report["kind"], key) if report["accepted"] else {})
+        except ContractBroken as error:
+            return rejection(path.name, key, error, content)
+        except (Unavailable, Damaged, NotFound):
+            raise
+        except SmaltiError as error:
+            return rejection(path.name, key, error, content)
 
 
-def rejection(key: str, error: ContractBroken, content: str = "") -> Verdict:
-    """Return the verdict on a file that could not be read at all."""
-    violations = tuple(violation for violation in error.violations if isinstance(violation, Violation))
-    return {"key": key, "content": content, **_verdict(ValidationResult(None, violations))}
+def rejection(filename: str, key: str, error: SmaltiError, content: str = "") -> Report:
+    """Return the report on a file that could not be read at all."""
+    kind = claimed_kind(filename)
+    told = document(refused(error, kind.contract_id, kind.name), filename)
+    return {"key": key, "content": content, **told}
 
 
-def _staging(store: str) -> Path:
-    """Return where copies are made: beside the objects they become, or on the machine where the store is none."""
-    return Path(store) / "tmp" if "://" not in store else Path(tempfile.gettempdir()) / "smalti"
-
-
-def _copied_aside(path: Path, folder: Path) -> tuple[Path, str]:
-    """Copy a file and its card, which must hold still meanwhile; return the copy and the digest of both.
+def copy_aside(path: Path, folder: Path) -> Copied:
+    """Copy a file and its card, which must hold still meanwhile.
 
     Raises:
         ContractBroken: it is no regular file, or too large.
@@ -120,12 +119,12 @@ def _copied_aside(path: Path, folder: Path) -> tuple[Path, str]:
             target.write(chunk)
         after = os.fstat(source.fileno())
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise Unavailable(f"{path.name} was written to while it was read; it is judged once it holds still.")
+        raise Unavailable(f"{path.name} was written to while it was read; it is validated once it holds still.")
     with suppress(NotFound), open_regular(card_path(path)) as card:
         written = card.read(LARGEST_NBYTES + 1)
         card_path(copy).write_bytes(written)
         digest.update(hashlib.sha256(written).digest())
-    return copy, digest.hexdigest()
+    return Copied(copy, digest.hexdigest())
 
 
 def refuse_too_large(name: str, nbytes: int) -> None:
@@ -139,37 +138,24 @@ def refuse_too_large(name: str, nbytes: int) -> None:
         raise broken(name, [Violation("file.too_large", "the file", f"{nbytes} bytes", wanted, remedy)])
 
 
-def _verdict(outcome: ValidationResult) -> Verdict:
-    violations = (*outcome.violations, *(_unfit_for_a_product(outcome.value) if outcome.value else ()))
-    return {
-        "contract": SCAN.id,
-        "accepted": outcome.value is not None,
-        "reason": "\n".join(str(violation) for violation in errors(violations)),
-        "violations": [{**asdict(violation), "message": str(violation)} for violation in violations],
-    }
+@contextmanager
+def _staging(store: Store) -> Iterator[Path]:
+    """Yield a folder for copies, beside the objects they become, or on this machine where the store is elsewhere."""
+    local = ":" not in store.place.partition("/")[0]
+    with staged_folder(Path(store.place) / "tmp" if local else Path(tempfile.gettempdir()) / "smalti") as folder:
+        yield folder
 
 
-def _unfit_for_a_product(scan: Scan) -> Iterator[Violation]:
-    """A scan without physics can be reconstructed, but a person should hear now that no product will come of it."""
-    try:
-        object_pixel_m(scan)
-    except Refused:
-        found, wanted = "no object pixel size", "physics in the card that give one, for the product's metres"
-        remedy = "state object_pixel_size_m, or photon_energy_eV, detector_distance_m and detector_pixel_size_m"
-        yield Violation("physics.pixel_size", "the scan", found, wanted, remedy, severity="warning")
-
-
-def _kept(store: Store, copy: Path, card: Card | None, scan: Scan, key: str) -> Verdict:
-    about = {"shape": list(scan.diffraction.shape), "source": scan.metadata.source, "licence": scan.metadata.licence}
-    return _keep(store, copy, card, key) | about
-
-
-def _keep(store: Store, copy: Path, card: Card | None, key: str) -> Verdict:
+def _stored(store: Store, copy: Path, kind: str, key: str) -> Report:
+    card = card_for(copy)
     with copy.open("rb") as file:
-        content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        nbytes = os.fstat(file.fileno()).st_size
+        content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) if nbytes else memoryview(b"")
     described = card.model_dump(mode="json", exclude_none=True) if card else {}
-    ref = store.put(RawFile(_text(copy.name), content, described, SCAN.id), name=f"raw_scan/{key}")
-    return {"digest": ref.digest, "nbytes": ref.nbytes, "new_bytes": ref.new_bytes}
+    of = kind_named(kind)
+    ref = store.put(RawFile(_text(copy.name), content, described, of.contract_id), name=f"{of.raw}/{key}")
+    about = {"source": card.source if card else "", "licence": card.licence if card else ""}
+    return {"digest": ref.digest, "nbytes": ref.nbytes, "new_bytes": ref.new_bytes, **about}
 
 
 def _text(filename: str) -> str:
@@ -178,36 +164,50 @@ def _text(filename: str) -> str:
 
 
 def stored_name(store: Store, key: str) -> str | None:
-    """Return the name of the file that is stored under a key, or None."""
-    with suppress(NotFound):
-        return str(store.open(f"raw_scan/{key}").attrs["filename"])
+    """Return the name of the file that has a key already, of whatever kind; None where the key is free.
+
+    A product that was computed from a scan has its scan's key, so no product from elsewhere may take it.
+    """
+    for kind in kinds():
+        with suppress(NotFound):
+            return str(store.open(f"{kind.raw}/{key}").attrs["filename"])
     return None
 
 
-def judge_stored(store: Store, raw: str) -> dict[str, Any]:
-    """Judge a stored original again, by the contract of this version; see :func:`admit` for the answer."""
-    return _verdict(_examine_stored(store, raw)[1])
+def validate_stored(store: Store, raw: str, sandbox: Validator) -> Report:
+    """Validate a stored original again, by the contract of this version, in the sandbox; see :func:`admit`."""
+    return _validated(store, raw, sandbox, keep=False)[1].document
 
 
-def scan_of(store: Store, raw: str, name: str | None = None) -> Scan:
-    """Return the scan in a stored original, read and converted by its contract.
+def value_of(store: Store, raw: str, sandbox: Validator, name: str | None = None) -> Any:
+    """Return the value in a stored original, read by its contract in the sandbox: a scan, a table, a product.
 
     Args:
-        name: what the scan is called; by default the plainest key of its file.
+        name: what a scan is called; by default the plainest key of its file.
 
     Raises:
         ContractBroken: it does not keep the contract of this version.
     """
-    filename, outcome = _examine_stored(store, raw)
-    if not isinstance(outcome.value, Scan):
-        raise broken(filename, errors(outcome.violations))
-    metadata = outcome.value.metadata.model_copy(update={"name": name or scan_key(filename)})
-    return replace(outcome.value, metadata=metadata)
+    filename, validated = _validated(store, raw, sandbox, keep=True)
+    if not validated.document["accepted"]:
+        raise ContractBroken(validated.document["reason"])
+    value = validated.value
+    if isinstance(value, Scan):
+        return replace(value, metadata=value.metadata.model_copy(update={"name": name or file_key(filename)}))
+    return value
 
 
-def _examine_stored(store: Store, raw: str) -> tuple[str, ValidationResult]:
+def _validated(store: Store, raw: str, sandbox: Validator, *, keep: bool) -> tuple[str, Validated]:
     stored: RawFile = store.get(raw)
     with tempfile.TemporaryDirectory() as folder:  # a near-duplicate has no file that could be opened in its place
-        copy = Path(folder) / "raw"
+        copy = Path(folder) / _openable(stored.filename)
         store.write_file(store.record(raw).children["content"], copy)
-        return stored.filename, validate_scan(copy, Card.model_validate(stored.card) if stored.card else None)
+        if stored.card:
+            card = Card.model_validate(stored.card)
+            card_path(copy).write_bytes(card.model_dump_json(exclude_none=True).encode())
+        return stored.filename, sandbox.validate(copy, keep=keep)
+
+
+def _openable(filename: str) -> str:
+    """Return a name with the endings of ``filename``, which decide how text is read, that any file system takes."""
+    return f"raw{''.join(Path(filename).suffixes[-2:])}" if filename.isprintable() and len(filename) < 200 else "raw"

@@ -1,4 +1,4 @@
-"""The key of a scan: what a file name from outside becomes, safe as a partition, as a store name and as a folder."""
+"""The key of a file: what a name from outside becomes, safe as a partition, as a store name and as a folder."""
 
 from __future__ import annotations
 
@@ -7,30 +7,35 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator
 
-_FORMS = re.compile(r"\.npz(?:\.(?:bz2|gz))?$", re.IGNORECASE)
+# The endings that say how a file is read, one of a format and one of a compression; the key is what is left.
+_ENDINGS = re.compile(
+    r"(?:\.(?:npz|npy|h5|hdf5|hdf|nxs|cxi|mat|csv|tsv|jsonl|ndjson|parquet|arrow|feather|safetensors))?"
+    r"(?:\.(?:bz2|gz|zst|zip))?$",
+    re.IGNORECASE,
+)
 _LONGEST_PLAIN = 60  # with the longest mark it still fits into a part of a store name
 _MARK_DIGITS = (6, 12, 24, 64)
 
 
-def scan_key(filename: str) -> str:
-    """Return the key under which the scan in a file is known, where no other file has that key already.
+def file_key(filename: str) -> str:
+    """Return the key under which a file is known, where no other file has that key already.
 
     A name that had to be changed gets six digits of its digest.
 
-    >>> scan_key("siemens-star-small.npz.bz2"), scan_key("Läufe 7.npz")
-    ('siemens-star-small', 'Laufe-7-508ad4')
+    >>> file_key("siemens-star-small.npz.bz2"), file_key("scan7.cxi"), file_key("Läufe 7.npz")
+    ('siemens-star-small', 'scan7', 'Laufe-7-508ad4')
     """
-    return next(scan_keys(filename))
+    return next(file_keys(filename))
 
 
-def scan_keys(filename: str) -> Iterator[str]:
+def file_keys(filename: str) -> Iterator[str]:
     """Yield the keys a file may have, the plainest first, each later one with more digits of the name's digest.
 
     A key has letters, digits, dot, dash and underscore, begins with a letter or digit, has no two dots in a row, and is
     never a path. Names that Unicode holds for equal have equal keys.
     """
     name = same_name(filename)
-    stem = _FORMS.sub("", name)
+    stem = _ENDINGS.sub("", name)
     plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", plain).lstrip("._-")
     plain = re.sub(r"\.{2,}", ".", plain)[:_LONGEST_PLAIN].rstrip(".")
@@ -49,7 +54,7 @@ def free_key(filename: str, owner: Callable[[str], str | None]) -> str:
         owner: gives the name of the file that has a key, or None; keys that differ by case only are one key to it,
             because some file systems ignore case.
     """
-    return next(key for key in scan_keys(filename) if owner(key) in (None, same_name(filename)))
+    return next(key for key in file_keys(filename) if owner(key) in (None, same_name(filename)))
 
 
 def same_name(filename: str) -> str:

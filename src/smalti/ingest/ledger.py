@@ -1,7 +1,7 @@
-"""What has arrived and how it was judged: one SQLite file, so that nothing is judged twice and nothing is missed.
+"""What has arrived and how its validation ended: one SQLite file, so that no file is read twice or missed.
 
-Every judgement is a numbered row that never changes its verdict; the numbers are what a cursor holds. A row is written
-before anybody hears of it, so a reader that was killed goes on where the rows end.
+Every validation is a numbered row whose report never changes; the numbers are what a cursor holds. A row is written
+before anybody hears of it, so a process that was killed goes on where the rows end.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CREATE TABLE ledger (id TEXT NOT NULL);
 CREATE TABLE files (
     source TEXT NOT NULL, name BLOB NOT NULL,
     seen TEXT NOT NULL, seen_at REAL NOT NULL,  -- its identity at the last look, and since when
-    judged TEXT,                                -- its identity when it was judged
+    validated TEXT,                             -- its identity when it was validated
     state TEXT NOT NULL DEFAULT 'there',        -- there, quarantined, or gone
     told_gone INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (source, name)
@@ -38,7 +38,7 @@ CREATE TABLE arrivals (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     source TEXT NOT NULL, name BLOB NOT NULL, identity TEXT NOT NULL, key TEXT NOT NULL,
     content TEXT NOT NULL,                      -- digest of its bytes and its card
-    accepted INTEGER NOT NULL, verdict TEXT NOT NULL,
+    accepted INTEGER NOT NULL, report TEXT NOT NULL,
     unmoved INTEGER NOT NULL DEFAULT 0,         -- rejected, and not yet in quarantine
     place TEXT NOT NULL DEFAULT '',             -- where in quarantine it is, or why it is not
     run TEXT,                                   -- the run under which it is reported
@@ -69,7 +69,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A file that is to be judged now; ``again`` after it was in quarantine, so that no earlier verdict will do."""
+    """A file that is to be validated now; ``again`` after it was in quarantine, so that no earlier report will do."""
 
     name: str
     identity: str
@@ -80,10 +80,10 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A judgement.
+    """One file's validation.
 
     Attributes:
-        number: counts judgements, from 1.
+        number: counts validations, from 1.
         content: digest of the file's bytes and its card; empty when they could not be read.
         place: of a rejected file: its folder in quarantine, or the sentence that says why it is not there.
         run: the run under which it is being reported, or None.
@@ -97,27 +97,27 @@ class Arrival:
     key: str
     content: str
     accepted: bool
-    verdict: dict[str, Any]
+    report: dict[str, Any]
     place: str
     run: str | None
     on_its_way: bool
 
 
 _ARRIVAL = """
-SELECT number, source, name, identity, key, content, accepted, verdict, place, run, unmoved
+SELECT number, source, name, identity, key, content, accepted, report, place, run, unmoved
 FROM arrivals a
 """
 
 
 def _arrival(row: Sequence[Any]) -> Arrival:
-    number, source, name, identity, key, content, accepted, verdict, place, run, unmoved = row
-    told = json.loads(verdict)
+    number, source, name, identity, key, content, accepted, report, place, run, unmoved = row
+    told = json.loads(report)
     name = os.fsdecode(name)
     return Arrival(number, source, name, identity, key, content, bool(accepted), told, place, run, bool(unmoved))
 
 
 class Ledger:
-    """The judgements of one place; each thread opens its own.
+    """The validations of one root; each thread opens its own.
 
     Raises:
         Unavailable: the file cannot be read or written.
@@ -134,6 +134,10 @@ class Ledger:
             (self.id,) = self._db.execute("SELECT id FROM ledger").fetchone()
 
     def _set_up(self) -> None:
+        columns = {row[1] for row in self._db.execute("PRAGMA table_info(files)")}
+        if "judged" in columns:  # a ledger of version 0.1
+            self._db.execute("ALTER TABLE files RENAME COLUMN judged TO validated")
+            self._db.execute("ALTER TABLE arrivals RENAME COLUMN verdict TO report")
         if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'ledger'").fetchone():
             with self._transaction() as db:
                 for statement in _SCHEMA.split(";\n"):
@@ -152,10 +156,10 @@ class Ledger:
         most: int,
         but: Container[str] = (),
     ) -> list[Waiting]:
-        """Take note of all that a source holds now; return what is to be judged, in order of its name.
+        """Take note of all that a source holds now; return what is to be validated, in order of its name.
 
         A file counts as settled when the look says so, or when it was seen unchanged for a while, whatever its clock
-        says. A file that is missing is noted as gone; it is judged when it comes back changed.
+        says. A file that is missing is noted as gone; it is validated when it comes back changed.
 
         Args:
             owner: gives the name of the file that has a key already outside this ledger, or None.
@@ -165,21 +169,21 @@ class Ledger:
         now = time.time()
         waiting: list[Waiting] = []
         with self._transaction() as db:
-            rows = db.execute("SELECT name, seen, seen_at, judged, state FROM files WHERE source = ?", (source,))
+            rows = db.execute("SELECT name, seen, seen_at, validated, state FROM files WHERE source = ?", (source,))
             known = {os.fsdecode(name): row for name, *row in rows}
             for file in sorted(found, key=lambda file: file.name):
-                seen, seen_at, judged, state = known.pop(file.name, ("", now, None, ""))
+                seen, seen_at, validated, state = known.pop(file.name, ("", now, None, ""))
                 if seen != file.identity or state == "gone":
                     seen_at = now if seen != file.identity else seen_at
                     state = "there" if state in ("gone", "") else state
                     db.execute(
-                        "INSERT INTO files (source, name, seen, seen_at, judged, state) VALUES (?, ?, ?, ?, ?, ?)"
+                        "INSERT INTO files (source, name, seen, seen_at, validated, state) VALUES (?, ?, ?, ?, ?, ?)"
                         " ON CONFLICT DO UPDATE SET seen = excluded.seen, seen_at = excluded.seen_at,"
                         " state = excluded.state, told_gone = 0",
-                        (source, os.fsencode(file.name), file.identity, seen_at, judged, state),
+                        (source, os.fsencode(file.name), file.identity, seen_at, validated, state),
                     )
                 settled = file.settled or now - seen_at > SETTLED_AFTER_S
-                new = judged != file.identity or state == "quarantined"
+                new = validated != file.identity or state == "quarantined"
                 if settled and new and file.name not in but and len(waiting) < most:
                     key = self._key(file.name, owner)
                     waiting.append(Waiting(file.name, file.identity, file.nbytes, key, state == "quarantined"))
@@ -205,31 +209,36 @@ class Ledger:
         rows = self._rows("SELECT key FROM keys WHERE name = ?", (os.fsencode(same_name(filename)),))
         return str(rows[0][0]) if rows else None
 
-    def judged(self, source: str, file: Waiting, verdict: dict[str, Any]) -> Arrival | None:
-        """Write a verdict down and return it, or None where a file was only touched and nothing is new."""
-        name, content, accepted = os.fsencode(file.name), str(verdict.get("content", "")), bool(verdict["accepted"])
+    def validated(self, source: str, file: Waiting, report: dict[str, Any]) -> Arrival:
+        """Write a report down and return it.
+
+        The same bytes, accepted once more under the same name, are a file that was dropped again: the row says so in
+        its report (``dropped_again``) and needs no reporting.
+        """
+        name, content, accepted = os.fsencode(file.name), str(report.get("content", "")), bool(report["accepted"])
         with self._transaction() as db:
             db.execute(
-                "UPDATE files SET judged = ?, state = 'there' WHERE source = ? AND name = ?",
+                "UPDATE files SET validated = ?, state = 'there' WHERE source = ? AND name = ?",
                 (file.identity, source, name),
             )
             last = db.execute(
                 "SELECT content, accepted FROM arrivals WHERE source = ? AND name = ? ORDER BY number DESC LIMIT 1",
                 (source, name),
             ).fetchone()
-            if last == (content, accepted) and content and not file.again:
-                return None
+            again = bool(last and last == (content, 1) and accepted and not file.again)
+            if again:
+                report = {**report, "dropped_again": True}
             cursor = db.execute(
-                "INSERT INTO arrivals (source, name, identity, key, content, accepted, verdict, unmoved)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (source, name, file.identity, file.key, content, accepted, json.dumps(verdict), not accepted),
+                "INSERT INTO arrivals (source, name, identity, key, content, accepted, report, unmoved, reported)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (source, name, file.identity, file.key, content, accepted, json.dumps(report), not accepted, again),
             )
             return self._arrivals("WHERE number = ?", (cursor.lastrowid,))[0]
 
-    def first_with(self, content: str, contract: str) -> Arrival | None:
-        """Return the first judgement of this content by this contract."""
-        where = "WHERE content = ? AND json_extract(verdict, '$.contract') = ? ORDER BY number LIMIT 1"
-        return next(iter(self._arrivals(where, (content, contract))), None)
+    def first_with(self, content: str) -> Arrival | None:
+        """Return the first validation of this content that is not about a file dropped again."""
+        where = "WHERE content = ? AND content != '' ORDER BY number LIMIT 1"
+        return next(iter(self._arrivals(where, (content,))), None)
 
     def unmoved(self, source: str) -> list[Arrival]:
         """Return what was rejected and is not in quarantine yet."""
@@ -241,7 +250,7 @@ class Ledger:
             db.execute("UPDATE arrivals SET unmoved = 0, place = ? WHERE number = ?", (place, arrival.number))
             if quarantined:
                 db.execute(
-                    "UPDATE files SET state = 'quarantined' WHERE source = ? AND name = ? AND judged = ?",
+                    "UPDATE files SET state = 'quarantined' WHERE source = ? AND name = ? AND validated = ?",
                     (arrival.source, os.fsencode(arrival.name), arrival.identity),
                 )
 
@@ -253,7 +262,7 @@ class Ledger:
                 return begun
             batch: dict[str, Arrival] = {}
             for arrival in self._arrivals(f"{ready} ORDER BY number LIMIT ?", (source, most)):
-                # Nothing overtakes a judgement that is still on its way to quarantine: a cursor passes it only once.
+                # Nothing overtakes a file still on its way to quarantine: a cursor passes it only once.
                 if arrival.key in batch or arrival.on_its_way:
                     break
                 batch[arrival.key] = arrival
@@ -266,22 +275,32 @@ class Ledger:
         with self._transaction() as db:
             db.executemany("UPDATE arrivals SET reported = 1 WHERE number = ?", [(a.number,) for a in arrivals])
 
-    def accepted_after(self, number: int, source: str, most: int) -> list[Arrival]:
-        """Return accepted and reported judgements of a source with greater numbers, in order."""
-        where = "WHERE number > ? AND source = ? AND reported AND accepted ORDER BY number LIMIT ?"
-        return self._arrivals(where, (number, source, most))
+    def reported_after(self, number: int, source: str, most: int) -> list[Arrival]:
+        """Return validations of a source with greater numbers, in order, up to the first that is not reported yet.
+
+        One statement: a cursor that moves to the last of them can pass nothing that another process reports meanwhile.
+        """
+        where = (
+            "WHERE number > ? AND source = ? AND number < coalesce("
+            "(SELECT MIN(number) FROM arrivals WHERE source = ? AND NOT reported), number + 1) ORDER BY number LIMIT ?"
+        )
+        return self._arrivals(where, (number, source, source, most))
 
     def after(self, number: int) -> list[Arrival]:
-        """Return every judgement with a greater number, in order."""
+        """Return every validation with a greater number, in order."""
         return self._arrivals("WHERE number > ? ORDER BY number", (number,))
 
-    def last_reported(self, source: str) -> int:
-        """Return the greatest number of a source that has been reported, 0 where there is none."""
-        ((number,),) = self._rows("SELECT MAX(number) FROM arrivals WHERE source = ? AND reported", (source,))
-        return int(number or 0)
+    def is_there(self, source: str, name: str) -> bool:
+        """Tell whether a file was where it arrives at the last look."""
+        rows = self._rows("SELECT state FROM files WHERE source = ? AND name = ?", (source, os.fsencode(name)))
+        return rows == [("there",)]
+
+    def latest_of(self, key: str) -> Arrival | None:
+        """Return the last validation under a key."""
+        return next(iter(self._arrivals("WHERE key = ? ORDER BY number DESC LIMIT 1", (key,))), None)
 
     def gone(self, source: str, most: int) -> list[tuple[str, str]]:
-        """Return name and key of files that were judged and are missing now, and of which nobody was told."""
+        """Return name and key of files that were validated and are missing now, and of which nobody was told."""
         rows = self._rows(
             "SELECT f.name, a.key FROM files f JOIN arrivals a ON a.source = f.source AND a.name = f.name"
             " WHERE f.source = ? AND f.state = 'gone' AND NOT f.told_gone GROUP BY f.name LIMIT ?",

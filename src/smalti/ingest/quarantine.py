@@ -33,7 +33,7 @@ class Entry:
         folder: where all of it lies.
         filename: what the file was called where it arrived.
         file: the file, or None where it is not here (any more).
-        report: the verdict, as it was judged.
+        report: how its validation ended, see :func:`smalti.ingest.admit.admit`.
         past: it is history: retried, or replaced by a later file.
     """
 
@@ -59,7 +59,7 @@ class Quarantine:
 
         Args:
             path: the file, or None where it is gone.
-            report: JSON: the verdict; two judgements never have equal ones.
+            report: JSON; two validations never have equal ones.
 
         Raises:
             Unavailable: the file could not be moved: it is where it was, and its report is in the history.
@@ -108,7 +108,7 @@ class Quarantine:
         raise NotFound(f"there is no {shown(name)} in {self.folder}; `smalti quarantine list --all` lists what is.")
 
     def retry(self, entry: Entry, raw: Path) -> Path:
-        """Move a file back to where it arrived, so that it is judged again; its report becomes history.
+        """Move a file back to where it arrived, so that it is validated again; its report becomes history.
 
         A card that lies there already is the mended one and stays; the old one is kept with the report.
 

@@ -1,35 +1,190 @@
-"""The sandbox that foreign files are read in: a child process with limits, whose end is a verdict on the file."""
+"""The sandbox that foreign files are read in: a confined child process for each, which can harm only its own result."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from smalti.compute import ChildLimits, ChildStopped, run_child
+from smalti.compute import ChildStopped, run_child
+from smalti.compute.fork_server import ForkServer, Outcome
+from smalti.compute.limits import ChildLimits
 from smalti.contracts.violation import Violation, broken
+from smalti.errors import ContractBroken, Damaged, Refused, SmaltiError, Unavailable
+from smalti.formats.source import DEFAULT_LIMITS
+from smalti.ingest.answers import Document, NoAnswer, checked_document, result_of
 
 # The interpreter and its libraries take 60 to 140 MB (measured), and a small file the rest; with the code of the
 # libraries, which is not counted, that stays below 512 MB.
 _MEMORY_NBYTES = 384 << 20
 _CPU_S, _STORED_NBYTES_PER_CPU_S = 4, 1 << 20  # bzip2 inflates 1 MB of file in about 0.2 s
-_LARGEST_TEMPORARY_NBYTES = 16 << 30
 _CODES = {"memory": "file.too_much_memory", "time": "file.too_slow", "crash": "file.crashed_the_reader"}
 _REMEDIES = {
     "memory": "cut it into smaller files, or write it again with less compression",
     "time": "cut it into smaller files, or write it again without compression",
     "crash": "copy the file again from its source, or write it again with numpy.savez or h5py",
 }
+_CARD_SUFFIX = ".card.yaml"
+_VALIDATE, _PREPARE = "smalti.ingest.confined:validate", "smalti.ingest.confined:prepare"
 
 
-def limits_for(nbytes: int) -> ChildLimits:
-    """Return what reading a file of so many bytes may take; what it declares to hold, its reader adds."""
-    cpu_s = _CPU_S + nbytes // _STORED_NBYTES_PER_CPU_S
-    return ChildLimits(
-        memory_nbytes=_MEMORY_NBYTES, cpu_s=cpu_s, file_nbytes=_LARGEST_TEMPORARY_NBYTES, wall_s=20 + 4.0 * cpu_s
-    )
+@dataclass(frozen=True, slots=True)
+class SandboxResult:
+    """What came of validating one file.
+
+    Attributes:
+        document: what :func:`smalti.ingest.validate.document` returns, or ``usage``: why there is no such contract. Its
+            form is checked and its texts are printable, whatever the file did to the process that read it.
+        value: what was read, where it was accepted and kept: a scan, a product, arrays by name or a pyarrow Table, in
+            memory that can be read only; else None.
+    """
+
+    document: Document
+    value: Any = None
+
+
+class Sandbox:
+    """Reads foreign files, each in a confined child process of its own; starts with the first file.
+
+    A child has nothing of the environment of this process, sees its file, the card beside it and Python, has no
+    network, starts no process, and gets the memory and time that a file of that size may need; ``smalti doctor`` says
+    which of this the machine enforces. It hands a value over in a folder that is read here as untrusted.
+
+    For one thread. A context manager: leaving it ends its processes.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """Args: folder: where what is handed over lies for a moment; by default the folder for temporary files."""
+        self._parent = folder
+        self._folder: Path | None = None
+        self._server: ForkServer | None = None
+        self._numbers = count()
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End its processes and remove its folder; values that it returned stay valid."""
+        if self._server:
+            self._server.close()
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        self._server = self._folder = None
+
+    def validate(
+        self,
+        path: Path,
+        *,
+        contract: str | None = None,
+        accepted_schema: str | None = None,
+        contracts_file: Path | None = None,
+        keep: bool = False,
+    ) -> SandboxResult:
+        """Return what came of validating a file, whatever the file is.
+
+        Args:
+            contract: the name of a contract, or ``path.py:NAME``; by default that of the file's kind.
+            accepted_schema: base64 of the Arrow schema of an earlier table, to compare the columns with.
+            contracts_file: your own contracts, which ``contract`` may name; they are run.
+            keep: return the value too.
+
+        Raises:
+            Unavailable: the machine, not the file, is at fault.
+        """
+        from smalti.ingest.validate import document, refused
+
+        named, own = _absolute(contract)
+        request = {
+            "path": str(path.absolute()),
+            "contract": named,
+            "accepted_schema": accepted_schema,
+            "contracts_file": str(contracts_file.absolute()) if contracts_file else None,
+        }
+        trusted = [file.resolve() for file in (own, contracts_file) if file]
+        with self._scratch() as folder:
+            try:
+                given = {**request, "handover": str(folder) if keep else None}
+                found = checked_document(self._result(_VALIDATE, path, given, folder, trusted, _PREPARE))
+                value = _handed_over(folder) if keep and found.get("accepted") else None
+            except NoAnswer:
+                found, value = document(refused(_nonsense(path), contract or ""), path.name), None
+            except (Unavailable, Damaged):
+                raise
+            except SmaltiError as error:
+                found, value = document(refused(error, contract or ""), path.name), None
+        return SandboxResult(found, value)
+
+    def call(self, function: str, path: Path, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a function of this library, ``"smalti.package.module:name"``, answers about the file ``path``.
+
+        Of the answer only its size and that its texts are printable are checked.
+
+        Raises:
+            ContractBroken: the file took more memory or time than it may, or crashed what read it.
+            SmaltiError: whichever the function raised.
+        """
+        with self._scratch() as folder:
+            try:
+                return self._result(function, path, request, folder)
+            except NoAnswer as error:
+                raise _nonsense(path) from error
+
+    def _result(
+        self,
+        function: str,
+        path: Path,
+        request: Mapping[str, Any],
+        folder: Path,
+        trusted: Sequence[Path] = (),
+        prepare: str | None = None,
+    ) -> dict[str, Any]:
+        nbytes = 0
+        with suppress(OSError, ValueError):  # the child says in words why there is no such file
+            nbytes = os.lstat(path).st_size
+        limits, file = limits_for(nbytes), path.absolute()
+        outcome = self._started().call(
+            function,
+            request,
+            limits=limits,
+            readable=[file, file.with_name(file.name + _CARD_SUFFIX), *trusted],
+            writable=folder,
+            prepare=prepare,
+        )
+        if outcome.end == "unconfined":
+            raise Unavailable("the sandbox could not be closed, so nothing was read in it; see smalti doctor.")
+        if outcome.end != "answer":
+            raise _stopped(path, outcome, limits)
+        return result_of(outcome.answer)
+
+    def _started(self) -> ForkServer:
+        if self._server is None:
+            self._server = ForkServer(self._place() / "server")
+        return self._server
+
+    def _place(self) -> Path:
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="smalti-sandbox-", dir=self._parent)).absolute()
+        return self._folder
+
+    @contextmanager
+    def _scratch(self) -> Iterator[Path]:
+        """Yield an empty folder for one file; what was mapped from it outlives it."""
+        folder = self._place() / str(next(self._numbers))
+        folder.mkdir(mode=0o700)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def in_sandbox(
@@ -47,7 +202,58 @@ def in_sandbox(
     try:
         return run(function, request, limits=limits_for(nbytes))
     except ChildStopped as stopped:
-        found = f"a file that cannot be read: {str(stopped).rstrip('.')}"
-        wanted, remedy = "one that is read within these limits", _REMEDIES[stopped.cause]
-        violation = Violation(_CODES[stopped.cause], "the file", found, wanted, remedy)
-        raise broken(path.name, [violation]) from stopped
+        raise _refused(path, stopped.cause, str(stopped).rstrip(".")) from stopped
+
+
+def limits_for(nbytes: int) -> ChildLimits:
+    """Return what reading a file of so many bytes may take, and what its reader may claim once it knows its content."""
+    cpu_s = _CPU_S + nbytes // _STORED_NBYTES_PER_CPU_S
+    claimable_nbytes, claimable_cpu_s = DEFAULT_LIMITS.claimable(nbytes)
+    return ChildLimits(
+        memory_nbytes=_MEMORY_NBYTES,
+        cpu_s=cpu_s,
+        file_nbytes=DEFAULT_LIMITS.allowed(nbytes),
+        wall_s=20 + 4.0 * cpu_s,
+        claimable_nbytes=claimable_nbytes,
+        claimable_cpu_s=claimable_cpu_s,
+    )
+
+
+def _absolute(contract: str | None) -> tuple[str | None, Path | None]:
+    """Return the name of a contract as it is found from any folder, and the Python file that holds it, if one does."""
+    if contract is None or ":" not in contract:
+        return contract, None
+    file, _, name = contract.rpartition(":")
+    return f"{Path(file).absolute()}:{name}", Path(file)
+
+
+def _handed_over(folder: Path) -> Any:
+    """Return the value in the folder; what is none is an answer that is none."""
+    from smalti.ingest import handover
+
+    try:
+        return handover.read(folder)
+    except Refused as error:
+        raise NoAnswer(str(error)) from error
+
+
+def _nonsense(path: Path) -> ContractBroken:
+    return _refused(path, "crash", "the process that read it gave no answer that makes sense")
+
+
+def _stopped(path: Path, outcome: Outcome, limits: ChildLimits) -> ContractBroken:
+    match outcome.end:
+        case "memory":
+            how = f"it needed more memory than the {limits.memory_nbytes >> 20} MB and what its sizes declare"
+        case "time":
+            how = f"it needed more than {limits.cpu_s} s of computing or {limits.wall_s:g} s in all"
+        case _ if outcome.status < 0:
+            how = f"the process that read it was killed by {signal.Signals(-outcome.status).name}"
+        case _:
+            how = f"the process that read it ended with status {outcome.status}"
+    return _refused(path, outcome.end, how)
+
+
+def _refused(path: Path, end: str, how: str) -> ContractBroken:
+    found, wanted = f"a file that cannot be read: {how}", "one that is read within these limits"
+    return broken(path.name, [Violation(_CODES[end], "the file", found, wanted, _REMEDIES[end])])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,24 @@ from smalti.ingest.ledger import SETTLED_AFTER_S, Found
 from smalti.scans.card import SUFFIX
 from smalti.store.commit import machine_errors
 
-_NOT_DATA = (SUFFIX, ".part", ".partial", ".filepart", ".crdownload", ".tmp", ".md", ".txt", "~")
+_IGNORED: dict[tuple[str, ...], str] = {
+    (SUFFIX,): "a card without its file",
+    (".part", ".partial", ".filepart", ".crdownload", ".tmp"): "its name says that it is still being copied",
+    (".md", ".txt", "~"): "its name says that it is a note, no data",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What one look at a source shows.
+
+    Attributes:
+        files: those that are validated.
+        ignored: name -> reason, of what is there and is not.
+    """
+
+    files: list[Found]
+    ignored: Mapping[str, str]
 
 
 class Source(Protocol):
@@ -27,7 +45,7 @@ class Source(Protocol):
     @property
     def id(self) -> str: ...
 
-    def look(self) -> list[Found]:
+    def look(self) -> Listing:
         """Return all that is there now; raises Unavailable where that cannot be told."""
         ...
 
@@ -56,12 +74,19 @@ class Folder:
 
     id: ClassVar[str] = "data/raw"
 
-    def look(self) -> list[Found]:
-        """Return all files that may be data: neither hidden, nor half-copied, nor about other files."""
+    def look(self) -> Listing:
+        """Return all files that may be data, and what is ignored with the reason."""
+        names, ignored = [], {}
         with machine_errors(f"looking at {self.folder}"), os.scandir(self.folder) as entries:
-            names = [e.name for e in entries if is_data(e.name) and not e.is_dir(follow_symlinks=False)]
-        now = time.time()
-        return [found for name in names if (found := self._found(name, now))]
+            for entry in entries:
+                is_folder = entry.is_dir(follow_symlinks=False)
+                if reason := "a folder; files lie directly in data/raw" if is_folder else why_ignored(entry.name):
+                    ignored[entry.name] = reason
+                else:
+                    names.append(entry.name)
+        now, data = time.time(), frozenset(names)
+        ignored = {name: why for name, why in ignored.items() if name.removesuffix(SUFFIX) not in data}
+        return Listing([found for name in names if (found := self._found(name, now))], ignored)
 
     def _found(self, name: str, now: float) -> Found | None:
         with suppress(FileNotFoundError):  # taken away meanwhile
@@ -72,7 +97,7 @@ class Folder:
         return None
 
     def _parts(self, name: str) -> list[os.stat_result]:
-        """A changed card makes a file worth judging again, so it counts as part of it."""
+        """A changed card makes a file worth validating again, so it counts as part of it."""
         parts = [(self.folder / name).lstat()]
         with suppress(OSError):  # none, or the name is too long to have one
             parts.append((self.folder / (name + SUFFIX)).lstat())
@@ -105,6 +130,8 @@ def _identity(parts: list[os.stat_result]) -> str:
     return " ".join(f"{part.st_size}:{part.st_mtime_ns}:{part.st_ino}" for part in parts)
 
 
-def is_data(name: str) -> bool:
-    """Tell from its name whether a file may be data."""
-    return not name.startswith((".", "_")) and not name.lower().endswith(_NOT_DATA)
+def why_ignored(name: str) -> str | None:
+    """Return why a file is not validated, by its name alone; None where it may be data."""
+    if name.startswith((".", "_")):
+        return "its name says that it is hidden"
+    return next((why for endings, why in _IGNORED.items() if name.lower().endswith(endings)), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +13,11 @@ from smalti.contracts.builtin.product import ProductContract
 from smalti.contracts.builtin.scan import SCAN, ScanContract
 from smalti.contracts.result import ValidationResult
 from smalti.contracts.table import TABLE, TableContract
-from smalti.contracts.violation import Violation, broken, errors
+from smalti.contracts.violation import Violation, broken, errors, shown
 from smalti.errors import ContractBroken, NotFound, SmaltiError
-from smalti.formats import DEFAULT_LIMITS, Content, Limits, read_file
-from smalti.scans.card import Card
+from smalti.formats import DEFAULT_LIMITS, Content, Limits, open_file
+from smalti.ingest.kinds import FILE_KIND, Kind, Outline, claimed_kind, kinds, recognise_kind
+from smalti.scans.card import Card, card_path
 from smalti.scans.conversion import conform
 from smalti.scans.read import names_for, require_described
 from smalti.scans.shipped import card_for
@@ -27,10 +28,11 @@ if TYPE_CHECKING:
     from smalti.contracts.any_contract import AnyContract
 
 Document = dict[str, Any]
+_LISTED, _ROWS = 200, 5
 
 
 def validate_request(request: Mapping[str, Any], _report: Callable[[Document], None]) -> Document:
-    """Validate ``request["path"]`` against the contract ``request["contract"]``; None: the file's own.
+    """Validate ``request["path"]`` against the contract ``request["contract"]``; None: that of the file's kind.
 
     A table is also compared with ``request["accepted_schema"]``, base64 of an Arrow schema, where there is one.
 
@@ -63,7 +65,7 @@ def validate_file(
     """Read and validate a file; a broken contract is the result, not an exception.
 
     Args:
-        contract: by default that of the file's kind: scan for arrays, table for a table.
+        contract: by default that of the file's kind, which its content and its card decide.
         card: what people say about the file; by default the card beside it, or the shipped one for its bytes.
         accepted_schema: base64 of the Arrow schema of an earlier table, to compare the columns with.
 
@@ -71,18 +73,29 @@ def validate_file(
         NotFound: there is no such file.
         Unavailable: the machine cannot read it.
     """
+    kind: Kind | None = None
     try:
-        if isinstance(contract, ProductContract):
-            from smalti.products import validate_product
+        with open_file(path, limits) as file:
+            card = card or card_for(path)
+            require_described(path, card)
+            if contract is None:
+                chosen = _kind_of(Outline(file.form, file.names()), card, path)
+                if isinstance(chosen, Violation):
+                    return ValidationResult(None, (chosen,), kind=claimed_kind(path.name).name)
+                kind, contract = chosen, chosen.contract
+            if contract is None:
+                return _kept_as_bytes(kind, ())
+            if isinstance(contract, ProductContract):
+                from smalti.products import validate_product
 
-            return validate_product(path, contract, limits)
-        card = card or card_for(path)
-        wanted = names_for(contract, card) if isinstance(contract, ScanContract) else None
-        content = read_file(path, limits, wanted)
-        require_described(path, card)
+                result = validate_product(path, contract, limits)
+            else:
+                wanted = names_for(contract, card) if isinstance(contract, ScanContract) else None
+                content = file.read(wanted)
+                result = validate_content(content, contract, card, file_name=path.name, accepted_schema=accepted_schema)
     except ContractBroken as error:
-        return refused(error, contract.id if contract else "")
-    return validate_content(content, contract, card, file_name=path.name, accepted_schema=accepted_schema)
+        return _refused_or_bytes(error, contract, kind, card, path)
+    return replace(result, kind=kind.name if kind else "")
 
 
 def validate_content(
@@ -117,27 +130,73 @@ def validate_content(
     return _result(content.arrays, contract.check(content.arrays), contract)
 
 
-def refused(error: SmaltiError, contract: str = "") -> ValidationResult:
+def refused(error: SmaltiError, contract: str = "", kind: str = "") -> ValidationResult:
     """Return the result for a file that was refused before a contract was asked, or that ended its reader."""
     violations = tuple(v for v in getattr(error, "violations", ()) if isinstance(v, Violation))
-    return ValidationResult(None, violations, contract=contract, refusal=str(error))
+    return ValidationResult(None, violations, contract=contract, kind=kind, refusal=str(error))
 
 
 def document(result: ValidationResult, file_name: str) -> Document:
-    """Return a result as JSON: ``contract``, ``accepted``, ``reason`` (sentences, or None), ``violations``, and
-    ``shape``, ``conversions``, ``assumptions`` of what was accepted."""
+    """Return a result as JSON: ``kind``, ``contract``, ``accepted``, ``reason`` (sentences, or None), ``violations``,
+    and ``shape``, ``contents``, ``conversions``, ``assumptions`` of what was accepted.
+
+    ``contents`` lists the ``columns`` of a table, the number of its ``rows`` and its ``first`` rows as text, or the
+    ``arrays`` of a file of arrays; a long list is cut.
+    """
     found = errors(result.violations)
     scan = result.value if isinstance(result.value, Scan) else None
     shape = getattr(scan.diffraction if scan else result.value, "shape", None)
     return {
+        "kind": result.kind or None,
         "contract": result.contract or None,
         "accepted": result.accepted,
         "reason": result.refusal or (str(broken(file_name, found)) if found else None),
         "violations": [{**asdict(violation), "message": str(violation)} for violation in result.violations],
         "shape": list(shape) if shape else None,
+        "contents": _contents(result.value),
         "conversions": list(scan.metadata.conversions if scan else result.conversions),
         "assumptions": list(scan.metadata.assumptions()) if scan else [],
     }
+
+
+def _contents(value: Any) -> Document | None:
+    if isinstance(value, Mapping):
+        some = [(shown(name), array) for name, array in list(value.items())[:_LISTED]]
+        return {"arrays": [{"name": n, "dtype": str(a.dtype), "shape": list(a.shape)} for n, a in some]}
+    if hasattr(value, "schema") and hasattr(value, "to_pylist"):
+        few = value.select(range(min(_LISTED, value.num_columns)))
+        columns = [{"name": shown(field.name), "type": str(field.type)} for field in few.schema]
+        first = [
+            {shown(name): shown(str(cell)) for name, cell in row.items()} for row in few.slice(0, _ROWS).to_pylist()
+        ]
+        return {"columns": columns, "rows": value.num_rows, "first": first}
+    return None
+
+
+def _kind_of(outline: Outline, card: Card | None, path: Path) -> Kind | Violation:
+    return recognise_kind(outline, card.kind if card else None, kinds(), shown(card_path(path).name))
+
+
+def _refused_or_bytes(
+    error: ContractBroken, contract: AnyContract | None, kind: Kind | None, card: Card | None, path: Path
+) -> ValidationResult:
+    """Return the refusal, or, of a file that claims no format and for which no contract was named, its bytes."""
+    violations = [v for v in error.violations if isinstance(v, Violation)]
+    if contract is None and [v.code for v in violations] in (["file.unknown"], ["file.format"]):
+        stated = (card := card or card_for(path)) and card.kind
+        chosen = _kind_of(Outline(None), card, path)
+        if isinstance(chosen, Kind) and chosen.contract is None and (stated or violations[0].code == "file.unknown"):
+            return _kept_as_bytes(chosen, () if stated else violations)
+    return refused(error, contract.id if contract else "", kind.name if kind else claimed_kind(path.name).name)
+
+
+def _kept_as_bytes(kind: Kind | None, unknown: Sequence[Violation]) -> ValidationResult:
+    """Accept a file as bytes; where no card asked for that, the warnings say what was not recognised."""
+    kept = kind or FILE_KIND
+    warnings = tuple(
+        replace(v, severity="warning", remedy=f"it is kept as bytes; to have it read, {v.remedy}") for v in unknown
+    )
+    return ValidationResult(b"", warnings, contract=kept.contract_id, kind=kept.name)
 
 
 def _result(value: Any, violations: tuple[Violation, ...], contract: AnyContract) -> ValidationResult:

@@ -127,6 +127,7 @@ class Card(_Part):
         source: where it comes from: a URL, an instrument, a person.
         version: which edition of it this is.
         licence: under what terms it may be used.
+        kind: what the file is, where it could be of two kinds: scan, table, checkpoint, product or file.
         sha256: of the file itself; when given, the file must match.
         reading: how to read what the file does not say.
         physics: energies, distances and sizes that the file does not hold.
@@ -137,6 +138,7 @@ class Card(_Part):
     source: Annotated[str, Field(pattern=r"\S")]
     version: Annotated[str, Field(pattern=r"\S")]
     licence: Annotated[str, Field(pattern=r"\S")]
+    kind: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")] | None = None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     reading: Reading = Reading()
     physics: Physics = Physics()

@@ -1,7 +1,8 @@
-"""The ledger of arrivals: nothing is judged twice, nothing is missed, nothing is told twice."""
+"""The ledger of arrivals: nothing is validated twice, nothing is missed, nothing is told twice."""
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,34 +34,36 @@ def look(ledger: Ledger, *files: Found) -> list[Waiting]:
     return ledger.look(RAW, files, lambda key: None, 100)
 
 
-def verdict(content: str = "c", *, accepted: bool = True) -> dict[str, Any]:
+def report(content: str = "c", *, accepted: bool = True) -> dict[str, Any]:
     return {"content": content, "accepted": accepted, "contract": "scan/1", "key": "k"}
 
 
-def test_a_file_is_judged_until_it_is_judged_and_then_not_again(ledger: Ledger) -> None:
+def test_a_file_is_waiting_until_it_is_validated_and_then_not_again(ledger: Ledger) -> None:
     (waiting,) = look(ledger, found("a.npz"))
     assert look(ledger, found("a.npz")) == [waiting]
-    arrival = ledger.judged(RAW, waiting, verdict())
-    assert arrival
+    arrival = ledger.validated(RAW, waiting, report())
     assert (arrival.number, arrival.key, arrival.accepted) == (1, "a", True)
     assert look(ledger, found("a.npz")) == []
 
 
 def test_a_late_file_with_an_earlier_name_is_not_missed(ledger: Ledger) -> None:
     for waiting in look(ledger, found("b.npz")):
-        ledger.judged(RAW, waiting, verdict())
+        ledger.validated(RAW, waiting, report())
     assert [w.name for w in look(ledger, found("a.npz"), found("b.npz"))] == ["a.npz"]
 
 
-def test_a_changed_file_is_judged_again_and_a_touched_one_is_not_new(ledger: Ledger) -> None:
+def test_a_changed_file_is_new_and_the_same_bytes_again_are_said_to_be_and_need_no_reporting(ledger: Ledger) -> None:
     (waiting,) = look(ledger, found("a.npz"))
-    ledger.judged(RAW, waiting, verdict("one"))
+    ledger.reported([ledger.validated(RAW, waiting, report("one"))])
     (touched,) = look(ledger, found("a.npz", "2"))
-    assert ledger.judged(RAW, touched, verdict("one")) is None
+    again = ledger.validated(RAW, touched, report("one"))
+    assert again.report["dropped_again"]
+    assert ledger.claim(RAW, 10) == []
+    assert [arrival.number for arrival in ledger.reported_after(1, RAW, 10)] == [again.number]
     (changed,) = look(ledger, found("a.npz", "3"))
-    again = ledger.judged(RAW, changed, verdict("two"))
-    assert again
-    assert again.number == 2
+    assert "dropped_again" not in ledger.validated(RAW, changed, report("two")).report
+    (back,) = look(ledger, found("a.npz", "4"))
+    assert "dropped_again" not in ledger.validated(RAW, back, report("one")).report
 
 
 def test_a_file_whose_clock_is_ahead_settles_when_it_was_seen_unchanged_for_a_while(
@@ -76,7 +79,7 @@ def test_a_file_whose_clock_is_ahead_settles_when_it_was_seen_unchanged_for_a_wh
 
 def test_a_file_that_vanishes_is_told_of_once_and_comes_back_in_silence(ledger: Ledger) -> None:
     (waiting,) = look(ledger, found("a.npz"))
-    ledger.judged(RAW, waiting, verdict())
+    ledger.validated(RAW, waiting, report())
     assert look(ledger) == []
     assert ledger.gone(RAW, 10) == [("a.npz", "a")]
     ledger.told_gone(RAW, ["a.npz"])
@@ -87,9 +90,9 @@ def test_a_file_that_vanishes_is_told_of_once_and_comes_back_in_silence(ledger: 
     assert ledger.gone(RAW, 10) == [("a.npz", "a")]
 
 
-def test_a_file_in_quarantine_is_not_gone_and_is_judged_when_it_is_back(ledger: Ledger) -> None:
+def test_a_file_in_quarantine_is_not_gone_and_is_validated_when_it_is_back(ledger: Ledger) -> None:
     (waiting,) = look(ledger, found("a.npz"))
-    arrival = ledger.judged(RAW, waiting, verdict(accepted=False))
+    arrival = ledger.validated(RAW, waiting, report(accepted=False))
     assert arrival
     assert ledger.unmoved(RAW) == [arrival]
     assert arrival.on_its_way
@@ -99,27 +102,37 @@ def test_a_file_in_quarantine_is_not_gone_and_is_judged_when_it_is_back(ledger: 
     assert ledger.gone(RAW, 10) == []
     (back,) = look(ledger, found("a.npz"))
     assert back.again
-    assert ledger.judged(RAW, back, verdict(accepted=False))
+    assert ledger.validated(RAW, back, report(accepted=False))
 
 
 def test_what_was_claimed_is_claimed_again_until_it_is_reported(ledger: Ledger) -> None:
     for waiting in look(ledger, found("a.npz"), found("b.npz"), found("c.npz")):
-        ledger.judged(RAW, waiting, verdict(waiting.name))
+        ledger.validated(RAW, waiting, report(waiting.name))
     first = ledger.claim(RAW, 2)
     assert [arrival.name for arrival in first] == ["a.npz", "b.npz"]
     assert ledger.claim(RAW, 2) == first
-    assert ledger.accepted_after(0, RAW, 10) == []
+    assert ledger.reported_after(0, RAW, 10) == []
     ledger.reported(first)
     assert [arrival.name for arrival in ledger.claim(RAW, 2)] == ["c.npz"]
-    assert [arrival.name for arrival in ledger.accepted_after(0, RAW, 10)] == ["a.npz", "b.npz"]
-    assert ledger.last_reported(RAW) == 2
+    assert [arrival.name for arrival in ledger.reported_after(0, RAW, 10)] == ["a.npz", "b.npz"]
+    assert [arrival.name for arrival in ledger.reported_after(0, RAW, 1)] == ["a.npz"]
+
+
+def test_a_cursor_passes_nothing_that_is_still_to_be_reported(ledger: Ledger) -> None:
+    first, second = (
+        ledger.validated(RAW, waiting, report(waiting.name)) for waiting in look(ledger, found("a.npz"), found("b.npz"))
+    )
+    ledger.reported([second])  # by another process, out of turn
+    assert ledger.reported_after(0, RAW, 10) == []
+    ledger.reported([first])
+    assert ledger.reported_after(0, RAW, 10) == [first, second]
 
 
 def test_one_claim_has_no_key_twice(ledger: Ledger) -> None:
     (waiting,) = look(ledger, found("a.npz"))
-    ledger.judged(RAW, waiting, verdict("one"))
+    ledger.validated(RAW, waiting, report("one"))
     (waiting,) = look(ledger, found("a.npz", "2"))
-    ledger.judged(RAW, waiting, verdict("two"))
+    ledger.validated(RAW, waiting, report("two"))
     assert [arrival.number for arrival in ledger.claim(RAW, 10)] == [1]
 
 
@@ -130,7 +143,7 @@ def test_names_that_are_no_text_and_names_that_differ_by_case_are_kept_apart(led
     assert len({w.key.casefold() for w in waiting}) == len(names)
     assert [w.key for w in look(ledger, *map(found, names))] == [w.key for w in waiting]
     for file in waiting:
-        arrival = ledger.judged(RAW, file, verdict(file.name.encode("utf-8", "replace").hex()))
+        arrival = ledger.validated(RAW, file, report(file.name.encode("utf-8", "replace").hex()))
         assert arrival
         assert arrival.name == file.name
 
@@ -145,12 +158,28 @@ def test_a_key_that_the_store_knows_for_another_file_is_not_given_again(ledger: 
 def test_a_ledger_goes_on_where_it_ended(tmp_path: Path) -> None:
     first = Ledger(tmp_path / "l.sqlite")
     (waiting,) = look(first, found("a.npz"))
-    first.judged(RAW, waiting, verdict())
+    first.validated(RAW, waiting, report())
     second = Ledger(tmp_path / "l.sqlite")
     assert second.id == first.id
     assert look(second, found("a.npz")) == []
-    assert second.first_with("c", "scan/1") == first.after(0)[0]
-    assert second.first_with("c", "scan/2") is None
+    assert second.first_with("c") == first.after(0)[0]
+    assert second.first_with("d") is None
+    assert second.latest_of("a") == first.after(0)[0]
+    assert (second.is_there(RAW, "a.npz"), second.is_there(RAW, "b.npz")) == (True, False)
+
+
+def test_a_ledger_of_the_first_version_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    first = Ledger(path)
+    (waiting,) = look(first, found("a.npz"))
+    arrival = first.validated(RAW, waiting, report())
+    first.close()
+    with sqlite3.connect(path) as db:
+        db.execute("ALTER TABLE files RENAME COLUMN validated TO judged")
+        db.execute("ALTER TABLE arrivals RENAME COLUMN report TO verdict")
+    second = Ledger(path)
+    assert second.after(0) == [arrival]
+    assert look(second, found("a.npz")) == []
 
 
 def test_a_file_that_is_no_ledger_is_refused_in_a_sentence(tmp_path: Path) -> None:
@@ -161,7 +190,7 @@ def test_a_file_that_is_no_ledger_is_refused_in_a_sentence(tmp_path: Path) -> No
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from("123")), max_size=4), max_size=8))
-def test_whatever_comes_and_goes_each_version_seen_is_judged_exactly_once(
+def test_whatever_comes_and_goes_each_version_seen_is_validated_exactly_once(
     tmp_path_factory: pytest.TempPathFactory, looks: list[list[tuple[str, str]]]
 ) -> None:
     ledger = Ledger(tmp_path_factory.mktemp("ledger") / "l.sqlite")
@@ -170,7 +199,7 @@ def test_whatever_comes_and_goes_each_version_seen_is_judged_exactly_once(
     for shown in looks:
         files = dict(shown)
         for waiting in look(ledger, *(found(name, version) for name, version in files.items())):
-            ledger.judged(RAW, waiting, verdict(waiting.name + waiting.identity))
+            ledger.validated(RAW, waiting, report(waiting.name + waiting.identity))
         for name, version in sorted(files.items()):
             if last.get(name) != version:
                 seen.append((name, version))

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from smalti.errors import Unavailable
-from smalti.ingest.source import Folder, is_data
+from smalti.ingest.source import Folder, why_ignored
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(found.name for found in Folder(folder).look())
+    return sorted(found.name for found in Folder(folder).look().files)
 
 
 def settled(folder: Path) -> dict[str, bool]:
-    return {found.name: found.settled for found in Folder(folder).look()}
+    return {found.name: found.settled for found in Folder(folder).look().files}
 
 
 def test_what_is_hidden_half_copied_or_about_other_files_is_no_data(tmp_path: Path) -> None:
@@ -79,5 +79,5 @@ def test_a_folder_that_cannot_be_looked_at_is_an_error_and_not_an_empty_one(tmp_
 
 
 def test_what_is_data_is_told_from_the_name() -> None:
-    assert is_data("scan.npz")
-    assert not is_data("_scan.npz")
+    assert why_ignored("scan.npz") is None
+    assert why_ignored("_scan.npz") == "its name says that it is hidden"

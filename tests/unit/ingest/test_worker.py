@@ -1,117 +1,132 @@
-"""Judging a batch: one bad file cannot take the others down, and each is judged exactly once."""
+"""The worker: each file is validated once, one bad file keeps no other back, and a machine's fault is no refusal."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from smalti.compute import ChildLimits, ChildStopped
-from smalti.errors import Unavailable
-from smalti.ingest.ledger import Waiting
-from smalti.ingest.worker import judge, next_batch
+from smalti import open_store
+from smalti.errors import ContractBroken, Unavailable
+from smalti.ingest.ledger import Arrival, Ledger
+from smalti.ingest.quarantine import Quarantine
+from smalti.ingest.source import Folder
+from smalti.ingest.worker import Worker, in_sentences
 
-Progress = Callable[[dict[str, Any]], None]
-
-
-class Child:
-    """Stands for the child process: reads names, and is ended by those that begin with ``kill``, after some others."""
-
-    def __init__(self, stops_after: int = 1000) -> None:
-        self.groups: list[list[str]] = []
-        self._stops_after = stops_after
-
-    def __call__(
-        self, function: str, request: Mapping[str, Any], on_progress: Progress, *, limits: ChildLimits
-    ) -> dict[str, Any]:
-        names = [Path(file["path"]).name for file in request["files"]]
-        self.groups.append(names)
-        for number, name in enumerate(names):
-            if number == self._stops_after:  # between two files, as a batch that has used up its time
-                raise ChildStopped("it needed more time.", "time")
-            on_progress({"begun": number})
-            if name.startswith("kill"):
-                raise ChildStopped("it needed more memory.", "memory")
-            if name.startswith("last"):  # it was judged, and then the child dies all the same
-                on_progress({"verdict": {"key": name, "accepted": True}})
-                raise ChildStopped("it crashed.", "crash")
-            if name.startswith("busy"):
-                on_progress({"postponed": "the disk is full"})
-            else:
-                on_progress({"verdict": {"key": name, "accepted": True}})
-        return {}
+Write = Callable[..., Path]
+_POSITIONS = np.arange(6.0)
 
 
-def judged(names: list[str], child: Child) -> tuple[list[tuple[str, bool]], list[str]]:
-    verdicts: list[tuple[str, bool]] = []
-    postponed: list[str] = []
-    batch = [(Waiting(name, "1", 10, name), Path(name)) for name in names]
-    judge(
-        batch,
-        {},
-        lambda file, verdict: verdicts.append((file.name, verdict["accepted"])),
-        lambda file, why: postponed.append(file.name),
-        child,
+class Root:
+    """A root with its worker."""
+
+    def __init__(self, folder: Path, write: Write, validator: Any) -> None:
+        self.folder, self._write, self._validator = folder, write, validator
+        self.raw = folder / "raw"
+        self.raw.mkdir()
+        self.quarantine = Quarantine(folder / "quarantine")
+
+    def drop(self, name: str, **changes: Any) -> Path:
+        path = self._write(self.raw / name, **changes)
+        os.utime(path, (0, 0))
+        return path
+
+    def work(self) -> Worker:
+        ledger, store = self.folder / "l.sqlite", str(self.folder / "store")
+        worker = Worker(Folder(self.raw), ledger, store, self.quarantine.folder, self.raw, lambda: self._validator)
+        worker.start(60)
+        worker.wait(60)
+        assert worker.failure is None
+        return worker
+
+    def arrivals(self) -> list[Arrival]:
+        return Ledger(self.folder / "l.sqlite").after(0)
+
+
+@pytest.fixture
+def root(tmp_path: Path, write: Write, validator: Any) -> Root:
+    return Root(tmp_path, write, validator)
+
+
+def test_each_file_is_validated_once_and_a_bad_one_keeps_no_other_back(root: Root, validator: Any) -> None:
+    for number, name in enumerate("abcd"):
+        root.drop(f"{name}.npz", xcoords=None if name == "b" else number + _POSITIONS)
+    validator.faults["c.npz"] = ContractBroken("c.npz: it crashed its reader.")
+    root.work()
+    root.work()
+    assert [(arrival.key, arrival.accepted) for arrival in root.arrivals()] == [
+        ("a", True),
+        ("b", False),
+        ("c", False),
+        ("d", True),
+    ]
+    assert validator.read == ["a.npz", "b.npz", "c.npz", "d.npz"]
+    assert sorted(path.name for path in root.raw.iterdir()) == ["a.npz", "d.npz"]
+    assert [entry.key for entry in root.quarantine.entries()] == ["b", "c"]
+
+
+def test_what_the_machine_does_wrong_is_tried_again_and_is_no_refusal(root: Root, validator: Any) -> None:
+    root.drop("a.npz")
+    validator.faults["a.npz"] = Unavailable("no memory for a child process.")
+    assert in_sentences(root.work().postponed) == "a.npz: no memory for a child process."
+    assert root.arrivals() == []
+    validator.faults.clear()
+    root.work()
+    assert [arrival.accepted for arrival in root.arrivals()] == [True]
+
+
+def test_equal_bytes_are_validated_once_unless_the_contract_has_changed(
+    root: Root, validator: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root.drop("a.npz")
+    root.work()
+    root.drop("b.npz")
+    root.work()
+    assert validator.read == ["a.npz"]
+    assert [arrival.report.get("same_bytes_as") for arrival in root.arrivals()] == [None, "a"]
+    monkeypatch.setattr("smalti.ingest.worker._is_current", lambda report: False)  # as after an upgrade
+    root.drop("c.npz")
+    root.work()
+    assert validator.read == ["a.npz", "c.npz"]
+
+
+def test_a_file_that_is_dropped_again_says_so_and_is_known_to_be_recorded(root: Root) -> None:
+    root.drop("a.npz")
+    root.work()
+    os.utime(root.raw / "a.npz", (1, 1))
+    root.work()
+    first, second = root.arrivals()
+    assert ("dropped_again" in first.report, second.report["dropped_again"]) == (False, True)
+    assert second.report["digest"] == first.report["digest"]
+
+
+def test_what_is_ignored_is_listed_with_the_reason(root: Root) -> None:
+    for name in ("junk.txt", "b.npz.part", ".hidden", "c.npz.card.yaml"):
+        (root.raw / name).write_text("x")
+    (root.raw / "folder").mkdir()
+    assert root.work().ignored == {
+        "junk.txt": "its name says that it is a note, no data",
+        "b.npz.part": "its name says that it is still being copied",
+        ".hidden": "its name says that it is hidden",
+        "c.npz.card.yaml": "a card without its file",
+        "folder": "a folder; files lie directly in data/raw",
+    }
+
+
+def test_a_rejected_file_comes_back_by_its_card_and_is_accepted(root: Root) -> None:
+    root.drop("a.npz", xcoords=None, x=_POSITIONS, ycoords=None, y=_POSITIONS)
+    root.work()
+    assert list(root.raw.iterdir()) == []
+    card = root.raw / "a.npz.card.yaml"
+    card.write_text(
+        "name: a\nsource: here\nversion: '1'\nlicence: CC0-1.0\nreading: {positions: {xcoords: x, ycoords: y}}\n"
     )
-    return verdicts, postponed
-
-
-def test_a_file_that_ends_its_reader_is_judged_again_alone_and_the_others_go_on() -> None:
-    child = Child()
-    verdicts, _ = judged(["a", "kill", "b", "c"], child)
-    assert verdicts == [("a", True), ("kill", False), ("b", True), ("c", True)]
-    assert child.groups == [["a", "kill", "b", "c"], ["kill"], ["b", "c"]]
-
-
-def test_a_batch_that_used_up_its_limits_goes_on_in_the_next_child() -> None:
-    child = Child(stops_after=2)
-    verdicts, _ = judged(["a", "b", "c", "d", "e"], child)
-    assert [name for name, _ in verdicts] == ["a", "b", "c", "d", "e"]
-    assert child.groups == [["a", "b", "c", "d", "e"], ["c", "d", "e"], ["e"]]
-
-
-@pytest.mark.parametrize("names", [["last"], ["a", "last"], ["last", "a"]])
-def test_a_child_that_dies_after_its_verdict_changes_nothing(names: list[str]) -> None:
-    assert judged(names, Child()) == ([(name, True) for name in names], [])
-
-
-_NAMES = st.lists(st.integers(0, 99).flatmap(lambda n: st.sampled_from([f"a{n}", f"kill{n}", f"busy{n}"])), unique=True)
-
-
-@given(_NAMES, st.integers(1, 5))
-def test_whatever_ends_the_children_each_file_is_judged_once_in_order(names: list[str], stops_after: int) -> None:
-    verdicts, postponed = judged(names, Child(stops_after)) if names else ([], [])
-    assert verdicts == [(name, name.startswith("a")) for name in names if not name.startswith("busy")]
-    assert postponed == [name for name in names if name.startswith("busy")]
-
-
-def test_what_the_machine_does_wrong_is_no_verdict_on_a_file() -> None:
-    assert judged(["busy"], Child()) == ([], ["busy"])
-
-
-@pytest.mark.parametrize("names", [["a"], ["a", "b"]])
-def test_a_child_that_dies_before_it_opens_a_file_is_the_machines_fault(names: list[str]) -> None:
-    with pytest.raises(Unavailable, match="no file could be judged"):
-        judged(names, Child(stops_after=0))
-
-
-def test_a_verdict_names_what_was_too_much() -> None:
-    verdicts = []
-    batch = [(Waiting("kill", "1", 10, "kill"), Path("kill"))]
-    judge(batch, {}, lambda file, verdict: verdicts.append(verdict), lambda file, why: None, Child())
-    (verdict,) = verdicts
-    assert [violation["code"] for violation in verdict["violations"]] == ["file.too_much_memory"]
-    assert "memory" in verdict["reason"]
-
-
-def test_many_small_files_are_one_batch_and_a_large_one_is_its_own() -> None:
-    small = [Waiting(str(number), "1", 1000, str(number)) for number in range(1000)]
-    large = Waiting("large", "1", 1 << 40, "large")
-    assert len(next_batch(small)) == 250
-    assert next_batch([large, *small]) == [large]
-    assert next_batch([*small[:3], large]) == small[:3]
-    assert next_batch([]) == []
+    os.utime(card, (0, 0))
+    root.work()
+    assert [arrival.accepted for arrival in root.arrivals()] == [False, True]
+    assert root.quarantine.entries() == []
+    assert open_store(root.folder / "store").get("raw_scan/a").filename == "a.npz"

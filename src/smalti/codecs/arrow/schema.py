@@ -120,5 +120,7 @@ def _type_of(described: Any) -> pa.DataType:  # noqa: PLR0911, a case per type
         case {"dictionary": values, "index": index, "ordered": ordered}:
             return pa.dictionary(_type_of(index), _type_of(values), ordered)
     ((name, (precision, scale)),) = described.items()
+    if name not in _DECIMALS.values():  # a header may come from a store that nobody trusts
+        raise Refused(f"a column is described as {name!r}, which this version does not know.")
     decimal: pa.DataType = getattr(pa, name)(precision, scale)
     return decimal

@@ -1,4 +1,4 @@
-"""The contract of a checkpoint: weights by name, the optimizer's state, and where training stands."""
+"""The contracts of a checkpoint (weights, the optimizer's state, where training stands) and of weights alone."""
 
 from __future__ import annotations
 
@@ -55,4 +55,13 @@ CHECKPOINT = CheckpointContract(
             key="state.seed", meaning="Where every random number comes from.", kind="integer", severity="warning"
         ),
     ),
+)
+
+
+WEIGHTS = Contract(
+    name="weights",
+    version=1,
+    summary="The weights of a network as named tensors, without optimizer or position: enough to use it, not to resume "
+    "its training. Every weight is finite.",
+    arrays=(ArraySpec(key="*", meaning="A weight.", shapes=(), dtype="number", unit="1"),),
 )

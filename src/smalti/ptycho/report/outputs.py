@@ -19,7 +19,7 @@ from smalti.canonical import loads, normalise
 from smalti.codecs.reconstruction import Reconstruction
 from smalti.codecs.scan import Scan
 from smalti.errors import Refused
-from smalti.ingest.keys import scan_key
+from smalti.ingest.keys import file_key
 from smalti.ptycho.evaluate.frc import FrcResult
 from smalti.ptycho.evaluate.metrics import known_pixel_m
 from smalti.ptycho.report.previews import (
@@ -71,7 +71,7 @@ def write_outputs(
         Refused: the place is taken by another scan's outputs, or by something that was not written here.
         Unavailable: the disk is full, or may not be written.
     """
-    key = scan_key(scan.metadata.name)
+    key = file_key(scan.metadata.name)
     made, target, old = folder / f".{key}.part", folder / key, folder / f".{key}.old"
     files = _files(scan, reconstruction, frc, log_lines, digests or {})
     with machine_errors(f"writing {target}"):
@@ -99,7 +99,7 @@ def logged(folder: Path, scan: Scan) -> list[str]:
     Raises:
         Unavailable: they cannot be read.
     """
-    path = folder / scan_key(scan.metadata.name) / "logs" / "debug.log"
+    path = folder / file_key(scan.metadata.name) / "logs" / "debug.log"
     with machine_errors(f"reading {path}"), suppress(FileNotFoundError):
         return path.read_text(errors="backslashreplace").splitlines()
     return []

@@ -1,28 +1,31 @@
-"""The sensors by hand: what the daemon does with those of arriving scans, until they find nothing, in this process.
+"""``make run``: what the daemon does with files that arrive, once, in this process, until nothing is left to do.
 
-python -m sensors.tick                 simulates a scan if there is none, then judges and reconstructs what is new
-python -m sensors.tick --scan FILE     puts FILE (and its card) into data/raw first
+python -m jobs.run_once                 simulates a scan if there is none, then ingests and reconstructs what is new
+python -m jobs.run_once --scan FILE     puts FILE (and its card) into data/raw first
 """
 
 import argparse
+import os
 import shutil
 import sys
 import time
 import warnings
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import dagster as dg
 from rich.console import Console
 from rich.table import Table
 
+from assets.arrival import STILL_VALIDATING, ledger_path
 from resources import local
 from resources.io_manager import DIGEST
-from smalti.errors import Refused, SmaltiError, Unavailable
-from smalti.ingest.keys import scan_key
+from smalti.errors import Refused, SmaltiError
+from smalti.ingest.keys import file_key
 from smalti.ingest.ledger import Ledger
-from smalti.ingest.source import Folder
-from smalti.scans import card_path, read_scan
-from smalti.scans.shipped import card_for
+from smalti.ingest.sandbox import Sandbox
+from smalti.ingest.source import SETTLED_AFTER_S
+from smalti.scans import card_path
 from smalti.settings import Settings
 
 SIMULATED = "photographs"  # the scan that is simulated when none is given
@@ -30,17 +33,30 @@ RUN_KEY_TAG, SENSOR_TAG = (
     "dagster/run_key",
     "dagster/sensor_name",
 )  # the daemon's own, so that neither repeats the other
+SENSORS = ("raw_files", "ingested_scans")
+
+
+@dataclass
+class Outcome:
+    """What a round of the sensors led to: whether anything was found, and a sentence for each run that failed."""
+
+    found: bool = False
+    failures: list[str] = field(default_factory=list)
 
 
 def bring(scan: Path, raw: Path) -> Path:
     """Copy a scan and its card into the raw folder, never over a different file.
 
+    A file that is there already is touched: it counts as dropped again, so that what failed is tried again.
+
     Raises:
         NotFound: there is no such file.
-        ContractBroken: it does not keep the scan contract; nothing was copied.
-        Refused: another file of that name is there already.
+        Refused: it does not keep its contract, and nothing was copied; or another file of that name is there already.
     """
-    read_scan(scan, card_for(scan))
+    with Sandbox() as sandbox:
+        report = sandbox.validate(scan).document
+    if not report["accepted"]:
+        raise Refused(report["reason"])
     target = raw / scan.name
     for source, copy in ((scan, target), (card_path(scan), card_path(target))):
         if not source.is_file() or (copy.exists() and copy.samefile(source)):
@@ -51,6 +67,7 @@ def bring(scan: Path, raw: Path) -> Path:
             partial = copy.with_name(copy.name + ".part")
             shutil.copy2(source, partial)
             partial.rename(copy)
+    os.utime(target)
     return target
 
 
@@ -68,36 +85,42 @@ def simulate(raw: Path) -> Path:
     return target
 
 
-def tick(instance: dg.DagsterInstance, console: Console) -> bool:
-    """Evaluate the sensors as long as they find anything and execute what they request; tell whether they did."""
-    from sensors.arrivals import is_judging
-    from sensors.ingested import ingested_scans
-    from sensors.raw_files import raw_files
+def run_sensors(instance: dg.DagsterInstance, console: Console) -> Outcome:
+    """Evaluate the sensors as long as they find anything and execute what they request.
 
-    folder, anything = Folder(Settings().raw), False
+    A run that fails is told of and passed over: it keeps nothing else back, here or in a later call.
+    """
+    outcome = Outcome()
     while True:
-        if _evaluated(raw_files, instance, console) or _evaluated(ingested_scans, instance, console):
-            anything = True
-        elif not is_judging(instance, folder):
-            return anything
+        again = [_evaluate(name, instance, console, outcome) for name in SENSORS]
+        if not any(again):
+            return outcome
 
 
-def _evaluated(sensor: dg.SensorDefinition, instance: dg.DagsterInstance, console: Console) -> bool:
-    """Evaluate a sensor and execute what it requests, then move its cursor on; tell whether it found anything."""
-    cursor_file = Path(instance.root_directory) / f"{sensor.name}.cursor"
+def _evaluate(name: str, instance: dg.DagsterInstance, console: Console, outcome: Outcome) -> bool:
+    """Evaluate a sensor, move its cursor on and execute what it requests; tell whether to evaluate it again."""
+    from definitions import defs
+
+    sensor = defs.get_sensor_def(name)
+    cursor_file = Path(instance.root_directory) / f"{name}.cursor"
     cursor = cursor_file.read_text() if cursor_file.is_file() else None
     with dg.build_sensor_context(instance=instance, cursor=cursor, resources=local()) as context:
         found = sensor(context)
     if not isinstance(found, dg.SensorResult):
-        return False
+        return isinstance(found, dg.SkipReason) and (found.skip_message or "").startswith(STILL_VALIDATING)
+    outcome.found = outcome.found or bool(found.run_requests)
     for request in found.run_requests or ():
-        _execute(sensor, request, instance, console)
+        _execute(sensor, request, instance, console, outcome)
     cursor_file.write_text(found.cursor or "")
     return True
 
 
 def _execute(
-    sensor: dg.SensorDefinition, request: dg.RunRequest, instance: dg.DagsterInstance, console: Console
+    sensor: dg.SensorDefinition,
+    request: dg.RunRequest,
+    instance: dg.DagsterInstance,
+    console: Console,
+    outcome: Outcome,
 ) -> None:
     from definitions import defs
 
@@ -122,8 +145,10 @@ def _execute(
             cause = cause.cause
         if cause and cause.cls_name == dg.DagsterExecutionInterruptedError.__name__:
             raise KeyboardInterrupt
-        raise Unavailable(f"{what} stopped at {event.step_key}: {cause.message.strip() if cause else ''}")
-    console.print(f"{what}: finished in {time.monotonic() - start:.0f} s", highlight=False)
+        outcome.failures.append(f"{what} stopped at {event.step_key}: {cause.message.strip() if cause else ''}")
+        console.print(outcome.failures[-1], style="red", highlight=False)
+    if run.success:
+        console.print(f"{what}: finished in {time.monotonic() - start:.0f} s", highlight=False)
 
 
 def summary(instance: dg.DagsterInstance, key: str) -> Table:
@@ -174,19 +199,19 @@ def main() -> int:
     except SmaltiError as error:
         print(error, file=sys.stderr)
         return 1
-    while time.time() - scan.stat().st_mtime <= 2.5:  # the sensor leaves files alone that may still be growing
+    while time.time() - scan.stat().st_mtime <= SETTLED_AFTER_S + 0.5:  # the sensor waits for files to hold still
         time.sleep(0.2)
     before = _stored_nbytes(settings.store)
     with dg.DagsterInstance.get() as instance:
         try:
-            anything = tick(instance, console)
+            outcome = run_sensors(instance, console)
         except SmaltiError as error:
             print(error, file=sys.stderr)
             return 1
         except KeyboardInterrupt:
             print("interrupted; what was finished is stored, and the same command goes on from there", file=sys.stderr)
             return 130
-        if not anything:
+        if not outcome.found:
             console.print("nothing new has arrived since the last run")
         key = _key(instance, scan)
         console.print(summary(instance, key))
@@ -198,13 +223,13 @@ def main() -> int:
         highlight=False,
         soft_wrap=True,
     )
-    return 0
+    for failure in outcome.failures:
+        print(failure, file=sys.stderr)
+    return 1 if outcome.failures else 0
 
 
 def _key(instance: dg.DagsterInstance, scan: Path) -> str:
-    from sensors.arrivals import ledger_path
-
-    return Ledger(ledger_path(instance)).key_of(scan.name) or scan_key(scan.name)
+    return Ledger(ledger_path(instance)).key_of(scan.name) or file_key(scan.name)
 
 
 def _stored_nbytes(store: Path) -> int:

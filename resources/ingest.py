@@ -1,0 +1,25 @@
+"""Foreign bytes out of the store, read in the sandbox only."""
+
+from typing import Any
+
+import dagster as dg
+
+from resources.store import StoreResource
+from smalti.ingest.admit import Report, validate_stored, value_of
+from smalti.ingest.sandbox import Sandbox
+
+
+class Ingest(dg.ConfigurableResource):
+    """Reads stored originals as their contracts say, each in a confined child process."""
+
+    store: dg.ResourceDependency[StoreResource]
+
+    def value_of(self, raw: str, name: str | None = None) -> Any:
+        """Return the value in a stored original; see :func:`smalti.ingest.admit.value_of`."""
+        with Sandbox() as sandbox:
+            return value_of(self.store.open(), raw, sandbox, name)
+
+    def validate(self, raw: str) -> Report:
+        """Validate a stored original again, by the contract of this version."""
+        with Sandbox() as sandbox:
+            return validate_stored(self.store.open(), raw, sandbox)

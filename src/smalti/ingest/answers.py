@@ -1,0 +1,102 @@
+"""What a child of the sandbox answers: its form is checked before it is used, since the file may have written it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from smalti import canonical, errors
+from smalti.contracts.violation import Violation
+from smalti.errors import Refused, SmaltiError
+
+Document = dict[str, Any]
+
+
+class NoAnswer(ValueError):
+    """Bytes that no function of this library answers."""
+
+
+def result_of(answer: bytes) -> dict[str, Any]:
+    """Return the result in a child's answer, its texts made printable.
+
+    Raises:
+        SmaltiError: the error that the answer names.
+        NoAnswer: it is none.
+    """
+    try:
+        said = _printable(canonical.loads(answer))
+    except Refused as error:
+        raise NoAnswer(str(error)) from error
+    match said:
+        case {"result": dict(result)} if len(said) == 1:
+            return result
+        case {"error": str(name), "message": str(message)} if len(said) == 2:
+            kind = getattr(errors, name, None)
+            if isinstance(kind, type) and issubclass(kind, SmaltiError):
+                raise kind(message)
+    raise NoAnswer("neither a result nor an error")
+
+
+def checked_document(said: Mapping[str, Any]) -> Document:
+    """Return a document of :func:`smalti.ingest.validate.document`, all of its fields of the types they have.
+
+    Raises:
+        NoAnswer: it is none, or contradicts itself.
+    """
+    if said.keys() == {"usage"} and _is_text(said["usage"]):
+        return dict(said)
+    for name, holds in _FIELDS.items():
+        if name not in said or not holds(said[name]):
+            raise NoAnswer(f"a document whose {name} is {said.get(name)!r:.80}")
+    wrong = said["reason"] is not None or any(v["severity"] == "error" for v in said["violations"])
+    if said["accepted"] == wrong:
+        raise NoAnswer("a document that contradicts itself")
+    return dict(said)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_text_or_none(value: Any) -> bool:
+    return value is None or isinstance(value, str)
+
+
+def _all(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(map(holds, value))
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _is_violation(value: Any) -> bool:
+    if not isinstance(value, dict) or value.keys() != {field.name for field in fields(Violation)} | {"message"}:
+        return False
+    texts = all(_is_text(text) for name, text in value.items() if name != "index")
+    return texts and value["severity"] in ("error", "warning") and _all(_is_count)(value["index"])
+
+
+_FIELDS: dict[str, Callable[[Any], bool]] = {
+    "contract": _is_text_or_none,
+    "accepted": lambda value: isinstance(value, bool),
+    "reason": _is_text_or_none,
+    "violations": _all(_is_violation),
+    "shape": lambda value: value is None or _all(_is_count)(value),
+    "conversions": _all(_is_text),
+    "assumptions": _all(_is_text),
+}
+
+
+def _printable(value: Any) -> Any:
+    """Return JSON with every text printable, but for line ends: no escape sequence reaches a terminal or a page."""
+    if isinstance(value, str):
+        if value.isprintable():
+            return value
+        return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in value)
+    if isinstance(value, list):
+        return [_printable(item) for item in value]
+    if isinstance(value, dict):
+        return {_printable(name): _printable(item) for name, item in value.items()}
+    return value

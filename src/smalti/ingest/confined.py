@@ -1,0 +1,71 @@
+"""What the sandbox runs: before a child is forked, imports of what its file will need; in the child, the validation."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from smalti.contracts.registry import contract_named
+from smalti.contracts.table import TableContract
+from smalti.errors import NotFound, SmaltiError
+from smalti.ingest import handover
+from smalti.ingest.validate import Document, document, refused, validate_file
+
+_HDF5 = ("smalti.formats.hdf5", "smalti.formats.cxi")
+_TABLES = ("pandas", "pandera.pandas", "pandera.errors", "smalti.contracts.failures")
+_SUFFIXES = {
+    **dict.fromkeys((".h5", ".hdf5", ".hdf", ".cxi", ".nxs", ".mat"), _HDF5),
+    **dict.fromkeys((".csv", ".tsv"), ("smalti.formats.csv", *_TABLES)),
+    **dict.fromkeys((".jsonl", ".ndjson"), ("smalti.formats.jsonl", *_TABLES)),
+    ".parquet": ("smalti.formats.parquet", *_TABLES),
+    **dict.fromkeys((".arrow", ".feather"), ("smalti.formats.arrow", *_TABLES)),
+    ".npz": ("smalti.formats.npz",),
+    ".npy": ("smalti.formats.npy",),
+    ".safetensors": ("smalti.formats.safetensors",),
+}
+
+
+def prepare(request: Mapping[str, Any]) -> None:
+    """Import what files of that name and a contract of that name need; the server does it once for many files.
+
+    Your own contracts are run here, where nothing foreign has been opened and your packages can be read. Why one does
+    not run, the child says.
+    """
+    os.environ.pop("SMALTI_CONTRACTS", None)
+    if request["contracts_file"]:
+        os.environ["SMALTI_CONTRACTS"] = request["contracts_file"]
+    for suffix in Path(request["path"]).suffixes:
+        for module in _SUFFIXES.get(suffix.lower(), ()):
+            import_module(module)
+    if request["contract"]:
+        with suppress(SmaltiError):
+            if isinstance(contract_named(request["contract"]), TableContract):
+                for module in _TABLES:
+                    import_module(module)
+
+
+def validate(request: Mapping[str, Any]) -> Document:
+    """Validate ``request["path"]`` against the contract ``request["contract"]``; None: the file's own.
+
+    A table is also compared with ``request["accepted_schema"]``, base64 of an Arrow schema, where there is one. What
+    is accepted is written to the folder ``request["handover"]``, where one is named.
+
+    Returns:
+        What :func:`smalti.ingest.validate.document` does, or ``usage``: why there is no such contract.
+    """
+    path, name = Path(request["path"]), request["contract"]
+    try:
+        contract = contract_named(name) if name else None
+    except SmaltiError as error:
+        return {"usage": str(error)}
+    try:
+        result = validate_file(path, contract, accepted_schema=request["accepted_schema"])
+        if request["handover"] and result.accepted:
+            handover.write(result.value, Path(request["handover"]))
+    except NotFound as error:
+        return document(refused(error, contract.id if contract else ""), path.name)
+    return document(result, path.name)
