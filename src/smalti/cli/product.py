@@ -84,8 +84,8 @@ def export(
         object_center_y_m=object_center_y_m,
     )
     try:
-        card = card_for(input_npz)
-        result = _read_scan(input_npz, card_stating(card, meta))
+        card = card_for(input_npz) if meta.physics() else None
+        result = _in_sandbox(input_npz, "scan", card_stating(card, meta))
         violations = export_result(result, input_npz.name, output_product, meta, card, include_diffraction)
     except SmaltiError as error:
         raise _cannot_be_converted(error) from error
@@ -96,11 +96,28 @@ def export(
     typer.echo(str(output_product))
 
 
-def _read_scan(path: Path, card: Card | None) -> ValidationResult:
-    """Read and validate the scan in a foreign file."""
-    from smalti.scans import validate_scan
+def _in_sandbox(path: Path, contract: str, card: Card | None = None) -> ValidationResult:
+    """Return what came of reading a foreign file and holding it to a contract, with its value where it is accepted."""
+    from smalti.contracts.result import ValidationResult
+    from smalti.ingest.sandbox import Sandbox
 
-    return validate_scan(path, card)
+    with Sandbox() as sandbox:
+        found = sandbox.validate(path, contract=contract, card=card, keep=True)
+    told = found.document
+    return ValidationResult(
+        found.value,
+        tuple(map(_violation, told["violations"])),
+        tuple(told["conversions"]),
+        contract=told["contract"] or "",
+        refusal=told["reason"] or "",
+    )
+
+
+def _violation(fields: dict[str, Any]) -> Violation:
+    from smalti.contracts.violation import Violation
+
+    known = {name: value for name, value in fields.items() if name != "message"}
+    return Violation(**{**known, "index": tuple(fields["index"])})
 
 
 @app.command("import")
@@ -144,15 +161,15 @@ def import_(
 
 def _read_product(path: Path) -> tuple[Product, tuple[Violation, ...]]:
     """Read the product in a foreign file, though there may be errors in it, and everything that is wrong with it."""
-    from smalti.contracts.builtin.product import READABLE_PRODUCT
-    from smalti.products import import_product
+    from smalti.contracts.builtin.product import PRODUCT, READABLE_PRODUCT
 
-    accepted, violations, _ = _validated(path)
-    if not accepted:
-        readable, _, reason = _validated(path, READABLE_PRODUCT.id)
-        if not readable:
-            raise ContractBroken(reason, violations)
-    return import_product(path).product, violations
+    result = _in_sandbox(path, PRODUCT.id)
+    if result.accepted:
+        return result.value, result.violations
+    readable = _in_sandbox(path, READABLE_PRODUCT.id)
+    if not readable.accepted:
+        raise ContractBroken(readable.refusal, readable.violations)
+    return readable.value, result.violations
 
 
 def _stored(product: Product, name: str, place: str | None) -> dict[str, str]:
@@ -171,8 +188,10 @@ def _stored(product: Product, name: str, place: str | None) -> dict[str, str]:
 @app.command()
 def validate(path: ProductPath, as_json: AsJson = False) -> None:
     """Validate a product, each violation on a line. Exit code 0: accepted; 1: an error; 2: usage."""
+    from smalti.contracts.builtin.product import PRODUCT
+
     try:
-        accepted, violations, _ = _validated(path)
+        result = _in_sandbox(path, PRODUCT.id)
     except SmaltiError as error:
         if as_json:
             print_json({"product": str(path), "error": str(error)})
@@ -180,29 +199,13 @@ def validate(path: ProductPath, as_json: AsJson = False) -> None:
             typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
     if as_json:
-        print_json(_document(path, violations))
+        print_json(_document(path, result.violations))
     else:
-        errors = sum(violation.severity == "error" for violation in violations)
-        _tell(violations)
-        typer.echo(f"{path}: errors {errors}, warnings {len(violations) - errors}")
-    if not accepted:
+        errors = sum(violation.severity == "error" for violation in result.violations)
+        _tell(result.violations)
+        typer.echo(f"{path}: errors {errors}, warnings {len(result.violations) - errors}")
+    if not result.accepted:
         raise typer.Exit(1)
-
-
-def _validated(path: Path, contract: str = "product") -> tuple[bool, tuple[Violation, ...], str]:
-    """Validate a product file in the sandbox: whether it is accepted, every violation, and why it is rejected."""
-    from smalti.ingest.sandbox import in_sandbox
-
-    request = {"path": str(path), "contract": contract}
-    answer: dict[str, Any] = in_sandbox("smalti.ingest.validate:validate_request", path, request)
-    return answer["accepted"], tuple(map(_violation, answer["violations"])), answer["reason"] or ""
-
-
-def _violation(fields: dict[str, Any]) -> Violation:
-    from smalti.contracts.violation import Violation
-
-    known = {name: value for name, value in fields.items() if name != "message"}
-    return Violation(**{**known, "index": tuple(fields["index"])})
 
 
 def _require_suffix(path: Path, option: str, *suffixes: str) -> None:

@@ -19,6 +19,7 @@ Attribute = str | bool | int | float | np.generic | NDArray[Any]
 POSITIONS = ("probe_position_indexes", "probe_position_x_m", "probe_position_y_m")
 LOSS_VALUES = ("loss_values", "costs")
 LAYER_SPACING = ("object_layer_spacing_m", "object_layer_distance_m")
+REQUIRED = (*POSITIONS, "probe", "object")
 PRODUCT_DATASETS = (
     *POSITIONS,
     "probe",
@@ -34,7 +35,7 @@ RAW_DATASETS = tuple(f"{RAW}/{name}" for name in ("diffraction", "xcoords", "yco
 BAD_PIXELS = f"{RAW}/bad_pixels"  # ours, where the scan has them
 DATASETS = (*PRODUCT_DATASETS, *RAW_DATASETS, BAD_PIXELS)
 # Without these nobody knows what was reconstructed; a file is refused where one of them cannot be read.
-ESSENTIAL = (*POSITIONS, "probe", "opr_weights", "object", *LAYER_SPACING)
+ESSENTIAL = (*REQUIRED, "opr_weights", *LAYER_SPACING)
 
 DISTANCE = ("detector_object_distance_m",)
 ENERGY = ("photon_energy_eV", "probe_energy_eV")

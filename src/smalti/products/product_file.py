@@ -11,7 +11,7 @@ from smalti.contracts.builtin.product import READABLE_PRODUCT
 from smalti.contracts.violation import Violation, broken, errors
 from smalti.products.container import load_layout, save_layout
 from smalti.products.layout import DATASETS, PRODUCT_DATASETS, Attribute
-from smalti.products.translation import layout_of, parts_of, product_of
+from smalti.products.translation import layout_of
 from smalti.products.validate import validate_layout
 
 # What PtychoPINN recommends to write into an HDF5 product; no Ptychodus reads it.
@@ -71,7 +71,7 @@ def read_with_raw(path: Path) -> Product:
 
 
 def _read(path: Path, names: Iterable[str]) -> Product:
-    parts = parts_of(load_layout(path, names))
-    if found := errors(READABLE_PRODUCT.check(parts)):
-        raise broken(path.name, found)
-    return product_of(parts)
+    result = validate_layout(load_layout(path, names), READABLE_PRODUCT)
+    if not isinstance(result.value, Product):
+        raise broken(path.name, errors(result.violations))
+    return result.value

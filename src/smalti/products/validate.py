@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -22,11 +23,22 @@ from smalti.products.layout import (
     NUMBERS,
     RAW,
     RAW_DATASETS,
+    REQUIRED,
     Layout,
 )
 from smalti.products.translation import conversions_of, missing_of_raw, parts_of, product_of
 
-_UNREADABLE = "write it as one number"
+_NO_PRODUCT = Violation(
+    "file.kind",
+    "the file",
+    "none of the arrays of a product",
+    ", ".join(REQUIRED),
+    "give a product; smalti validate says what another file is",
+)
+_REMEDIES = {
+    "key.missing": "write the array under this name",
+    "field.missing": "write it as an attribute of its dataset",
+}
 
 
 def validate_product(
@@ -56,17 +68,21 @@ def validate_product(
 
 def validate_layout(layout: Layout, contract: ProductContract = PRODUCT) -> ValidationResult:
     """Validate what a product file holds; pure. See ``validate_product``."""
+    if not layout.datasets.keys() & set(REQUIRED):
+        return ValidationResult(None, (_NO_PRODUCT,), contract=contract.id)
     parts = parts_of(layout)
     of_file = (*layout.unread, *chain.from_iterable(check(layout) for check in _CHECKS))
     told = {violation.place for violation in of_file}
     kept = (v for v in contract.check(parts) if not (v.code == "field.missing" and v.place in told))
-    violations = tuple(sorted((*kept, *(of_file if contract.every_reader else ())), key=_errors_first))
+    violations = (*map(_in_a_file, kept), *(of_file if contract.every_reader else ()))
     product = None if errors(violations) else product_of(parts)
-    return ValidationResult(product, violations, conversions_of(layout, parts), contract.id)
+    in_order = tuple(sorted(violations, key=lambda violation: violation.severity != "error"))
+    return ValidationResult(product, in_order, conversions_of(layout, parts), contract=contract.id)
 
 
-def _errors_first(violation: Violation) -> bool:
-    return violation.severity != "error"
+def _in_a_file(violation: Violation) -> Violation:
+    """Return a violation with the remedy that a product file has; it has no card that could name an array."""
+    return replace(violation, remedy=_REMEDIES.get(violation.code, violation.remedy))
 
 
 def _numbers(layout: Layout) -> Iterator[Violation]:
@@ -77,7 +93,9 @@ def _numbers(layout: Layout) -> Iterator[Violation]:
             wanted, remedy = "this attribute", "write it; Ptychodus does not open the file without it"
             yield Violation("product.attribute_missing", names[0], "nothing", wanted, remedy)
         elif value is not None and not isinstance(value, int | float):
-            yield Violation("product.attribute_type", names[0], shown(repr(value)), "one number", _UNREADABLE)
+            yield Violation(
+                "product.attribute_type", names[0], shown(repr(value)), "one number", "write it as one number"
+            )
         elif value is not None and not np.isfinite(value):
             remedy = "state it, or write 0, which says unknown"
             yield _warning("field.not_finite", names[0], f"{value}", "a finite number", remedy)

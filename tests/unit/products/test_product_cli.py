@@ -144,7 +144,7 @@ def test_validate_accepts_what_export_wrote_and_rejects_what_was_broken(npz: Pat
 def test_validate_rejects_what_is_no_product(npz: Path) -> None:
     scan = CliRunner().invoke(app, ["validate", str(npz)])
     assert scan.exit_code == 1
-    assert "error: probe_position_x_m: found the arrays" in scan.stdout
+    assert "error: the file: found none of the arrays of a product, wanted probe_position_indexes" in scan.stdout
     array = npz.with_name("array.npy")
     np.save(array, np.ones(3))
     result = CliRunner().invoke(app, ["validate", str(array)])
@@ -206,7 +206,7 @@ def test_what_an_npz_cannot_tell_is_refused_and_nothing_is_written(npz: Path, pr
     assert not (npz.parent / "back.npz").exists()
     broken = imported(npz, "--output-npz", str(npz.parent / "back.npz"))
     assert broken.exit_code == 3
-    assert "probe_position_indexes: found the arrays" in broken.stderr
+    assert "found none of the arrays of a product, wanted probe_position_indexes" in broken.stderr
     assert imported(npz.parent / "p.h5", "--output-npz", "back.txt").exit_code == 2
     assert imported(npz.parent / "absent.h5").exit_code == 2
 
