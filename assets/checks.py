@@ -8,7 +8,7 @@ from assets.products import ptychodus_product
 from assets.raw import CONTRACT_CHECK, RAW, SCANS, violations_table
 from assets.reconstructions import reconstruction
 from resources import Ingest
-from smalti import Product, Reconstruction, Ref
+from smalti import Reconstruction, Ref
 from smalti.contracts.violation import errors
 from smalti.ingest.kinds import Kind, kinds
 from smalti.products import validate_product
@@ -25,7 +25,6 @@ def contract_check(kind: Kind) -> dg.AssetChecksDefinition:
         name=CONTRACT_CHECK,
         blocking=True,
         partitions_def=RAW[kind.name].partitions_def,
-        additional_ins={"raw": dg.AssetIn(key=RAW[kind.name].key)},
         description=f"The file keeps the contract {kind.contract_id}. It is validated when it arrives; here, again.",
     )
     def contract(ingest: Ingest, raw: Ref) -> dg.AssetCheckResult:
@@ -59,8 +58,8 @@ def explains_the_scan(reconstruction: Reconstruction) -> dg.AssetCheckResult:
     partitions_def=SCANS,
     description="The product file keeps its contract: unique indexes, positions on the object, finite numbers.",
 )
-def is_sound(ptychodus_product: Product) -> dg.AssetCheckResult:
-    path = Settings().products / f"{ptychodus_product.metadata.name}.h5"
+def is_sound(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    path = Settings().products / f"{context.partition_key}.h5"
     result = validate_product(path)
     told = [{**asdict(violation), "message": str(violation)} for violation in result.violations]
     return dg.AssetCheckResult(

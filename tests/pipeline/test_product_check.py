@@ -12,47 +12,51 @@ import pytest
 
 from assets.checks import is_sound
 from assets.products import ptychodus_product
-from smalti import Product, Reconstruction
+from assets.raw import SCANS
+from smalti import Reconstruction, Scan
 from smalti.simulation import simulate_scan
 
 
 @pytest.fixture
-def product(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Product:
-    """What the asset makes of a simulated scan and its true object; its file lies where Ptychodus looks for it."""
-    monkeypatch.setenv("SMALTI_ROOT", str(tmp_path))
-    scan = simulate_scan("small", positions_per_side=3, window=16)
-    assert scan.object_guess is not None
-    assert scan.probe_guess is not None
-    found = Reconstruction(
-        object=scan.object_guess,
-        probe=scan.probe_guess,
-        xcoords=scan.xcoords,
-        ycoords=scan.ycoords,
+def measured() -> Scan:
+    return simulate_scan("small", positions_per_side=3, window=16)
+
+
+@pytest.fixture
+def found(measured: Scan) -> Reconstruction:
+    """The true object and probe of the simulated scan."""
+    assert measured.object_guess is not None
+    assert measured.probe_guess is not None
+    return Reconstruction(
+        object=measured.object_guess,
+        probe=measured.probe_guess,
+        xcoords=measured.xcoords,
+        ycoords=measured.ycoords,
         origin_x=0.0,
         origin_y=0.0,
         loss=np.array([2.0, 1.0]),
         metrics={},
         config={},
     )
-    made = ptychodus_product(dg.build_asset_context(partition_key="small"), scan, found)
-    assert isinstance(made, Product)
-    return made
 
 
 @pytest.fixture
-def path(product: Product, tmp_path: Path) -> Path:
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, measured: Scan, found: Reconstruction) -> Path:
+    """The product file that the asset wrote, where Ptychodus looks for it."""
+    monkeypatch.setenv("SMALTI_ROOT", str(tmp_path))
+    ptychodus_product(dg.build_asset_context(partition_key="small"), measured, found)
     return tmp_path / "outputs" / "ptychodus_products" / "small.h5"
 
 
-def check(product: Product) -> dg.AssetCheckResult:
-    result = is_sound(product)
+def check() -> dg.AssetCheckResult:
+    result = is_sound(dg.build_asset_context(partition_key="small"))
     assert isinstance(result, dg.AssetCheckResult)
     return result
 
 
-def test_the_product_that_the_asset_wrote_is_sound(product: Product, path: Path) -> None:
+def test_the_product_that_the_asset_wrote_is_sound(path: Path) -> None:
     assert path.is_file()
-    assert check(product).passed
+    assert check().passed
 
 
 def off_the_object(file: h5py.File) -> None:
@@ -81,26 +85,51 @@ def two_energies(file: h5py.File) -> None:
     ],
 )
 def test_a_product_file_that_is_not_sound_fails_the_check(
-    product: Product, path: Path, damage: Callable[[h5py.File], None], code: str
+    path: Path, damage: Callable[[h5py.File], None], code: str
 ) -> None:
     with h5py.File(path, "r+") as file:
         damage(file)
-    result = check(product)
+    result = check()
     assert not result.passed
     told = result.metadata["violations"].records
     assert code in {record.data["code"] for record in told}
 
 
-def test_a_product_file_cut_short_fails_the_check_and_says_so(product: Product, path: Path) -> None:
+def test_a_product_file_cut_short_fails_the_check_and_says_so(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:2000])
-    result = check(product)
+    result = check()
     assert not result.passed
     assert "copy the file again from its source" in str(result.description)
 
 
-def test_a_warning_is_shown_and_passes(product: Product, path: Path) -> None:
+def test_a_warning_is_shown_and_passes(path: Path) -> None:
     with h5py.File(path, "r+") as file:
         file["probe"].attrs["pixel_width_m"] = 1.25e-7
-    result = check(product)
+    result = check()
     assert result.passed
     assert [record.data["code"] for record in result.metadata["violations"].records] == ["field.pixels_differ"]
+
+
+def test_a_run_that_makes_a_product_checks_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, measured: Scan, found: Reconstruction
+) -> None:
+    monkeypatch.setenv("SMALTI_ROOT", str(tmp_path))
+
+    @dg.asset(partitions_def=SCANS)
+    def scan() -> Scan:
+        return measured
+
+    @dg.asset(partitions_def=SCANS)
+    def reconstruction() -> Reconstruction:
+        return found
+
+    with dg.instance_for_test() as instance:
+        instance.add_dynamic_partitions(str(SCANS.name), ["small"])
+        run = dg.materialize(
+            [scan, reconstruction, ptychodus_product, is_sound],
+            partition_key="small",
+            instance=instance,
+            resources={"io_manager": dg.mem_io_manager},
+        )
+        assert [(check.check_name, check.passed) for check in run.get_asset_check_evaluations()] == [("is_sound", True)]
+    assert (tmp_path / "outputs" / "ptychodus_products" / "small.h5").is_file()
