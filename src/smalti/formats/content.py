@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from smalti.contracts.violation import Violation
+
+LARGEST_OFFERED_NBYTES = 4 << 20  # 170,000 patterns with x, y and z in float64
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +53,20 @@ class Content:
     skipped: tuple[Skipped, ...] = ()
     conversions: tuple[str, ...] = ()
     violations: tuple[Violation, ...] = ()
+
+
+def may_hold_positions(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
+    """Tell whether an array that nobody asked for is read all the same, so that a hint about positions can name it.
+
+    These are columns of real numbers, one for each pattern, and tables with two or three of them, up to 4 MiB; axes
+    of length 1 do not count.
+
+    >>> may_hold_positions((36, 2), np.dtype("f8")), may_hold_positions((1, 36), np.dtype("f4"))
+    (True, True)
+    >>> may_hold_positions((), np.dtype("f8")), may_hold_positions((36, 32, 32), np.dtype("u2"))
+    (False, False)
+    """
+    lengths = [length for length in shape if length != 1]
+    table = len(lengths) == 2 and len(shape) < 4 and shape[-1] in (2, 3)
+    small = math.prod(shape) * dtype.itemsize <= LARGEST_OFFERED_NBYTES
+    return small and dtype.kind in "fiu" and (len(lengths) == 1 or table)

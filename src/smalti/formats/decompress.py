@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import PurePosixPath
@@ -11,7 +12,7 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, cast
 
 from smalti.contracts.violation import shown
-from smalti.formats.npz import member_fault, opened_zip
+from smalti.formats.npz import is_left_by_system, member_fault, opened_zip
 from smalti.formats.sniff import Form, recognise
 from smalti.formats.source import Source
 
@@ -53,7 +54,7 @@ def _inflating(source: Source, form: Form) -> Iterator[tuple[IO[bytes], str]]:
             with pyarrow.CompressedInputStream(pyarrow.PythonFile(source.file, "r"), "zstd") as stream:
                 yield stream, source.name
         case _:
-            with opened_zip(source) as archive, archive.open(archive.infolist()[0]) as opened:
+            with opened_zip(source) as archive, archive.open(_packed(archive)[0]) as opened:
                 yield opened, PurePosixPath(opened.name).name
 
 
@@ -67,6 +68,12 @@ def _inflate(inflating: IO[bytes], plain: IO[bytes], source: Source) -> int:
     return nbytes
 
 
+def _packed(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """Return what a person packed: no files of the operating system, and no folders unless there is nothing else."""
+    members = [member for member in archive.infolist() if not is_left_by_system(member)]
+    return [member for member in members if not member.is_dir()] or members
+
+
 def _wraps_one_file(source: Source) -> bool:
     """Tell whether a zip holds one file that is no array; any other zip is read as .npz, and judged as one.
 
@@ -74,7 +81,7 @@ def _wraps_one_file(source: Source) -> bool:
         ContractBroken: it holds one file under a name or in a form that is not opened, or an Excel workbook.
     """
     with opened_zip(source) as archive:
-        members = archive.infolist()
+        members = _packed(archive)
     source.file.seek(0)
     names = {member.filename for member in members}
     if "[Content_Types].xml" in names:

@@ -33,15 +33,25 @@ def read(source: Source, _wanted: Collection[str] | None = None) -> Content:
 
 def read_npy(opened: IO[bytes], source: Source, place: str, nbytes: int) -> NDArray[Any]:
     """Read one array from ``opened``, which holds ``nbytes`` in all."""
-    version = np.lib.format.read_magic(opened)
-    header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    if version not in header:
-        raise ValueError(f"version {version} of the .npy format is for structured arrays")
-    shape, fortran_order, dtype = header[version](opened)
+    shape, fortran_order, dtype = _header(opened)
     source.require(_header_breaches(shape, dtype, place, nbytes - opened.tell()))
     flat = np.empty(math.prod(shape), dtype)
     _fill(opened, flat.view(np.uint8).data)
     return flat.reshape(shape[::-1]).T if fortran_order else flat.reshape(shape)
+
+
+def declared(opened: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return the shape and type that the header of an array declares."""
+    shape, _, dtype = _header(opened)
+    return shape, dtype
+
+
+def _header(opened: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    version = np.lib.format.read_magic(opened)
+    header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in header:
+        raise ValueError(f"version {version} of the .npy format is for structured arrays")
+    return header[version](opened)
 
 
 def _header_breaches(shape: tuple[int, ...], dtype: np.dtype[Any], place: str, nbytes: int) -> Iterator[Violation]:

@@ -9,39 +9,98 @@ import unicodedata
 import zipfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from pathlib import PurePosixPath
+from typing import Any
+
+from numpy.typing import NDArray
 
 from smalti.contracts.violation import Violation, shown
-from smalti.formats.content import Content
-from smalti.formats.npy import read_npy
+from smalti.errors import ContractBroken
+from smalti.formats.content import LARGEST_OFFERED_NBYTES, Content, Skipped, may_hold_positions
+from smalti.formats.npy import declared, read_npy
 from smalti.formats.source import Source
 
 WANTED = "a whole .npz archive"
 _ENCRYPTED = 0x1
 _END, _END_NBYTES, _LONGEST_COMMENT = b"PK\x05\x06", 22, 0xFFFF
-_LARGEST_ENTRY_NBYTES = 1024
+_USUAL_ENTRY_NBYTES = 256
 _LONGEST_NAME = 255
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _REMEDY = "write it again with numpy.savez, without pickle"
+_KEEP_ONE_SCAN = "keep the arrays of one scan in an archive"
+_UNASKED = "nobody asked for it"
+_LEFT_BY_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")
 
 
-def read(source: Source, _wanted: Collection[str] | None = None) -> Content:
-    """Return every array of the archive."""
+def read(source: Source, wanted: Collection[str] | None = None) -> Content:
+    """Return the arrays of the archive.
+
+    With ``wanted``, of the other members those that may hold positions (``may_hold_positions``) are read where they
+    are sound, and everything else is skipped. Without, every member is read, and one that cannot be refuses the
+    archive. What an operating system leaves in an archive is never looked at.
+    """
     with opened_zip(source) as archive:
-        members = archive.infolist()
-        source.require(_directory_breaches(members, source))
-        source.claim("the archive", sum(member.file_size for member in members), _REMEDY)
+        members = [member for member in archive.infolist() if not is_left_by_system(member)]
+        source.require(_structure_breaches(members, source))
+        names = {member.filename for member in members}
+        asked = [m for m in members if wanted is None or not any(map(_is_array, names)) or _key(m) in wanted]
+        source.require(_breaches(asked, source, limit_members=wanted is None))
+        skipped = [] if wanted is None else [Skipped(_key(m), fault) for m in members if (fault := _fault(m))]
+        others = [m for m in members if m not in asked and _fault(m) is None]
+        offered = [m for m in others if m.file_size <= LARGEST_OFFERED_NBYTES][: source.limits.members - len(asked)]
+        source.claim("the archive", sum(m.file_size for m in (*asked, *offered)), _REMEDY, declared=True)
         arrays = {}
         for member in members:
-            key, place = member.filename.removesuffix(".npy"), f"member {shown(member.filename)}"
-            with source.mapped(place, WANTED), archive.open(member) as opened:
-                arrays[key] = read_npy(opened, source, place, member.file_size)
-        return Content(arrays)
+            if member in asked:
+                arrays[_key(member)] = _array(archive, member, source)
+            elif member in others:
+                answer = _offered(archive, member, source) if member in offered else _UNASKED
+                if isinstance(answer, str):
+                    skipped.append(Skipped(_key(member), answer))
+                else:
+                    arrays[_key(member)] = answer
+        return Content(arrays, skipped=tuple(skipped))
+
+
+def is_left_by_system(member: zipfile.ZipInfo) -> bool:
+    """Tell whether macOS or Windows put a member beside what a person packed."""
+    path = PurePosixPath(member.filename)
+    return path.parts[:1] == ("__MACOSX",) or path.name.startswith("._") or path.name in _LEFT_BY_SYSTEMS
+
+
+def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, source: Source) -> NDArray[Any]:
+    place = f"member {shown(member.filename)}"
+    with source.mapped(place, WANTED), archive.open(member) as opened:
+        return read_npy(opened, source, place, member.file_size)
+
+
+def _offered(archive: zipfile.ZipFile, member: zipfile.ZipInfo, source: Source) -> NDArray[Any] | str:
+    """Return an array that nobody asked for, or why it is skipped."""
+    place = f"member {shown(member.filename)}"
+    try:
+        source.require(source.expansion_breaches(place, member.file_size, member.compress_size, _REMEDY, declared=True))
+        with source.mapped(place, WANTED), archive.open(member) as opened:
+            shape, dtype = declared(opened)
+        if not may_hold_positions(shape, dtype):
+            kind = "pickled Python objects" if dtype.hasobject else shown(str(dtype))
+            return f"{kind} of shape {shown(str(shape))}, and {_UNASKED}"
+        return _array(archive, member, source)
+    except ContractBroken as error:
+        return "; ".join(v.found for v in error.violations if isinstance(v, Violation))
+
+
+def _key(member: zipfile.ZipInfo) -> str:
+    return member.filename.removesuffix(".npy")
+
+
+def _is_array(name: str) -> bool:
+    return name.endswith(".npy") and name != ".npy"
 
 
 def names(source: Source) -> list[str]:
     """Return the names of the arrays in the archive."""
     with opened_zip(source) as archive:
-        listed = [member.filename.removesuffix(".npy") for member in archive.infolist()]
+        listed = [_key(m) for m in archive.infolist() if _is_array(m.filename) and not is_left_by_system(m)]
     source.file.seek(0)
     return listed
 
@@ -63,17 +122,20 @@ def _table_breaches(source: Source) -> Iterator[Violation]:
     at = tail.rfind(_END)
     if 0 <= at <= len(tail) - _END_NBYTES:
         [nbytes] = struct.unpack_from("<L", tail, at + 12)
-        most = _LARGEST_ENTRY_NBYTES * source.limits.members
+        most = _USUAL_ENTRY_NBYTES * source.limits.objects
         if most < nbytes <= source.nbytes:
-            found, wanted = (
-                f"a table of contents of {nbytes} bytes",
-                f"at most {most}, for {source.limits.members} members",
-            )
+            found = f"a table of contents of {nbytes} bytes"
+            wanted = f"at most {most}, for {source.limits.objects} members"
             yield Violation("archive.members", "the archive", found, wanted, _REMEDY)
 
 
 def member_fault(member: zipfile.ZipInfo) -> str | None:
     """Say what is wrong with one entry of a table of contents, whatever it is meant to hold."""
+    return hostile_fault(member) or _closed_fault(member)
+
+
+def hostile_fault(member: zipfile.ZipInfo) -> str | None:
+    """Say what nobody packs by accident."""
     name = member.filename
     faults = {
         "a name that leads out of the archive": name.startswith(("/", "\\"))
@@ -81,20 +143,30 @@ def member_fault(member: zipfile.ZipInfo) -> str | None:
         or ":" in name,
         f"a name of {len(name)} characters": len(name) > _LONGEST_NAME,
         "a name with control characters": not name.isprintable(),
-        "a folder": member.is_dir(),
         "a symbolic link": stat.S_ISLNK(member.external_attr >> 16),
-        "an encrypted member": bool(member.flag_bits & _ENCRYPTED),
-        f"compression method {member.compress_type}": member.compress_type not in _METHODS,
     }
     return next((fault for fault, there in faults.items() if there), None)
 
 
-def _directory_breaches(members: list[zipfile.ZipInfo], source: Source) -> Iterator[Violation]:
-    """Judge the table of contents alone; nothing has been inflated yet."""
-    if not 0 < len(members) <= source.limits.members:
-        found, wanted = f"{len(members)} members", f"1 to {source.limits.members}"
-        remedy = "keep the arrays of one scan in an archive"
-        yield Violation("archive.members", "the archive", found, wanted, remedy)
+def _closed_fault(member: zipfile.ZipInfo) -> str | None:
+    """Say why nothing can be read out of a member."""
+    if member.is_dir():
+        return "a folder"
+    if member.flag_bits & _ENCRYPTED:
+        return "an encrypted member"
+    return None if member.compress_type in _METHODS else f"compression method {member.compress_type}"
+
+
+def _fault(member: zipfile.ZipInfo) -> str | None:
+    """Say why a member is no array."""
+    return _closed_fault(member) or (None if _is_array(member.filename) else "a name that is not that of an array")
+
+
+def _structure_breaches(members: list[zipfile.ZipInfo], source: Source) -> Iterator[Violation]:
+    """Yield what is wrong with the table of contents as a whole, whoever asked for what; nothing has been inflated."""
+    if not 0 < len(members) <= source.limits.objects:
+        found, wanted = f"{len(members)} members", f"1 to {source.limits.objects}"
+        yield Violation("archive.members", "the archive", found, wanted, _KEEP_ONE_SCAN)
         return
     seen: set[str] = set()
     for member in members:
@@ -103,13 +175,22 @@ def _directory_breaches(members: list[zipfile.ZipInfo], source: Source) -> Itera
         if name in seen:
             yield Violation("archive.duplicate", place, "the same name twice", "each name once", _REMEDY)
         seen.add(name)
-        fault = member_fault(member)
-        if fault is None and (not name.endswith(".npy") or name == ".npy"):
-            fault = "a name that is not that of an array"
-        if fault:
+        if fault := hostile_fault(member):
             yield Violation("archive.member", place, fault, "a plain .npy array, stored or deflated", _REMEDY)
-        yield from source.expansion_breaches(place, member.file_size, member.compress_size, _REMEDY)
     stored = sum(member.compress_size for member in members)
     if stored > source.nbytes:
         found, wanted = f"members of {stored} bytes that overlap", f"at most the {source.nbytes} bytes of the archive"
         yield Violation("archive.overlap", "the archive", found, wanted, _REMEDY)
+
+
+def _breaches(asked: list[zipfile.ZipInfo], source: Source, limit_members: bool) -> Iterator[Violation]:
+    """Yield what is wrong with the members that are asked for; nothing has been inflated."""
+    if limit_members and len(asked) > source.limits.members:
+        found, wanted = f"{len(asked)} members", f"1 to {source.limits.members}"
+        yield Violation("archive.members", "the archive", found, wanted, _KEEP_ONE_SCAN)
+        return
+    for member in asked:
+        place = f"member {shown(member.filename)}"
+        if fault := _fault(member):
+            yield Violation("archive.member", place, fault, "a plain .npy array, stored or deflated", _REMEDY)
+        yield from source.expansion_breaches(place, member.file_size, member.compress_size, _REMEDY, declared=True)

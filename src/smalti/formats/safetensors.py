@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.contracts.violation import shown
-from smalti.formats.content import Content
+from smalti.formats.content import Content, Skipped, may_hold_positions
 from smalti.formats.source import Source
 
 _WANTED = "a whole safetensors file"
@@ -27,16 +27,27 @@ _DTYPES = {
 }  # fmt: skip
 
 
-def read(source: Source, _wanted: Collection[str] | None = None) -> Content:
-    """Return every tensor; bfloat16 becomes float32, which holds it exactly."""
+def read(source: Source, wanted: Collection[str] | None = None) -> Content:
+    """Return the tensors; bfloat16 becomes float32, which holds it exactly.
+
+    With ``wanted``, of the other tensors those that may hold positions (``may_hold_positions``) are read, and the rest
+    is skipped, whatever its dtype. Without, every tensor is read.
+    """
     with source.mapped("the file", _WANTED):
         table = _table(source)
-        nbytes = source.nbytes - source.file.tell()
-        spans = {name: _span(name, said, source) for name, said in table.items()}
-        _require_tiling(spans, nbytes, source)
-        source.claim("the file", nbytes, _REMEDY)
-        data = np.frombuffer(source.file.read(nbytes), np.uint8)
-        return Content({name: _tensor(table[name], data[start:end]) for name, (start, end) in spans.items()})
+        begin = source.file.tell()
+        asked = [name for name in table if wanted is None or name in wanted]
+        spans = {name: _span(name, said, source, known=name in asked) for name, said in table.items()}
+        _require_tiling(spans, source.nbytes - begin, source)
+        read = [name for name in table if name in asked or _is_offered(table[name])]
+        source.claim("the file", sum(spans[name][1] - spans[name][0] for name in read), _REMEDY)
+        arrays = {}
+        for name in read:
+            start, end = spans[name]
+            source.file.seek(begin + start)
+            arrays[name] = _tensor(table[name], np.frombuffer(source.file.read(end - start), np.uint8))
+        skipped = (Skipped(name, _why(said)) for name, said in table.items() if name not in arrays)
+        return Content(arrays, skipped=tuple(skipped))
 
 
 def names(source: Source) -> list[str]:
@@ -63,18 +74,32 @@ def _table(source: Source) -> dict[str, Any]:
     return table
 
 
-def _span(name: str, said: Any, source: Source) -> tuple[int, int]:
-    """Return where one tensor's data are; its dtype and shape must account for every byte."""
+def _is_offered(said: dict[str, Any]) -> bool:
+    return said["dtype"] in _DTYPES and may_hold_positions(tuple(said["shape"]), np.dtype(_DTYPES[said["dtype"]]))
+
+
+def _why(said: dict[str, Any]) -> str:
+    return f"{shown(str(said['dtype']))} of shape {shown(str(tuple(said['shape'])))}, and nobody asked for it"
+
+
+def _span(name: str, said: Any, source: Source, *, known: bool) -> tuple[int, int]:
+    """Return where one tensor's data are; its dtype and shape must account for every byte.
+
+    Args:
+        known: whether its dtype must be one that is read here.
+    """
     place = f"tensor {shown(name)}"
     if not isinstance(said, dict) or said.keys() != {"dtype", "shape", "data_offsets"}:
         raise source.refuse("file.damaged", place, "another entry", "dtype, shape and data_offsets", _REMEDY)
-    if said["dtype"] not in _DTYPES:
+    if known and said["dtype"] not in _DTYPES:
         found = f"dtype {shown(str(said['dtype']))}"
         raise source.refuse("member.dtype", place, found, f"one of {', '.join(_DTYPES)}", "convert it to F32")
     shape, offsets = said["shape"], said["data_offsets"]
     whole = [*shape, *offsets] if isinstance(shape, list) and isinstance(offsets, list) else [-1]
     if len(offsets) != 2 or not all(type(n) is int and n >= 0 for n in whole):
         raise source.refuse("file.damaged", place, "numbers that are no sizes", "whole numbers from 0", _REMEDY)
+    if said["dtype"] not in _DTYPES:
+        return offsets[0], offsets[1]
     declared = math.prod(shape) * np.dtype(_DTYPES[said["dtype"]]).itemsize
     if declared != offsets[1] - offsets[0]:
         found = f"{offsets[1] - offsets[0]} bytes of data"

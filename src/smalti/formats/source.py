@@ -15,7 +15,11 @@ from smalti.errors import SmaltiError, Unavailable
 # Counts of one byte become float32 amplitude, which is moved and compared beside what was read.
 _MEMORY_PER_BYTE_READ = 12
 _BYTES_READ_PER_CPU_S = 32 << 20
-_ALWAYS_ALLOWED_NBYTES = 64 << 20  # below this an expansion ratio says nothing
+# Below these an expansion ratio says nothing. 64 MiB is what inflating may write before it is known where it ends.
+# Where headers declare every size first, photon counts that are nearly all zeros are as dense as a bomb (deflate
+# reaches 700 of its 1032 on them), so that only size tells them apart: 1 GiB is the smallest part of a machine that
+# reconstructs scans, 1000 patterns of 512 x 512 in 32 bits, and below what any file of 2.1 MB may hold anyway.
+_ALWAYS_ALLOWED_NBYTES, _ALWAYS_ALLOWED_DECLARED_NBYTES = 64 << 20, 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +30,9 @@ class Limits:
         file_nbytes: size of the file itself.
         content_nbytes: everything in it, inflated.
         expansion: inflated size over stored size; deflate can reach 1032, bzip2 far more.
-        members: arrays in one archive, tensors or columns in one file.
-        objects: groups, datasets and links in one HDF5 file.
+        members: arrays that are read of one archive or HDF5 file.
+        columns: of a table; tensors in one file.
+        objects: groups, datasets and links in one HDF5 file, members of one archive.
         depth: groups within groups.
     """
 
@@ -39,13 +44,14 @@ class Limits:
     objects: int = 4096
     depth: int = 32
 
-    def allowed(self, stored_nbytes: int) -> int:
-        """Return how much ``stored_nbytes`` may inflate to."""
-        return min(self.content_nbytes, max(_ALWAYS_ALLOWED_NBYTES, self.expansion * stored_nbytes))
+    def allowed(self, stored_nbytes: int, *, declared: bool = False) -> int:
+        """Return how much ``stored_nbytes`` may inflate to; ``declared``: headers have said so before."""
+        always = _ALWAYS_ALLOWED_DECLARED_NBYTES if declared else _ALWAYS_ALLOWED_NBYTES
+        return min(self.content_nbytes, max(always, self.expansion * stored_nbytes))
 
     def claimable(self, stored_nbytes: int) -> tuple[int, int]:
         """Return how much memory, and CPU time in s, reading ``stored_nbytes`` may claim at most."""
-        return _room_for(self.allowed(stored_nbytes))
+        return _room_for(self.allowed(stored_nbytes, declared=True))
 
 
 DEFAULT_LIMITS = Limits()
@@ -78,18 +84,20 @@ class Source:
         """Return the source of what was wrapped in this one."""
         return replace(self, file=file, name=name, nbytes=nbytes)
 
-    def claim(self, place: str, nbytes: int, remedy: str) -> None:
+    def claim(self, place: str, nbytes: int, remedy: str, *, declared: bool = False) -> None:
         """Say that so much is going to be read, once for each file: refuse it before it is allocated, or make room.
 
         Raises:
             ContractBroken: it is more than a file of this size may hold.
         """
-        self.require(self.expansion_breaches(place, nbytes, self.stored_nbytes, remedy))
+        self.require(self.expansion_breaches(place, nbytes, self.stored_nbytes, remedy, declared=declared))
         extend_limits(*_room_for(nbytes))
 
-    def expansion_breaches(self, place: str, nbytes: int, stored_nbytes: int, remedy: str) -> Iterator[Violation]:
-        """Yield a violation where ``nbytes`` is more than ``stored_nbytes`` may inflate to."""
-        allowed = self.limits.allowed(stored_nbytes)
+    def expansion_breaches(
+        self, place: str, nbytes: int, stored_nbytes: int, remedy: str, *, declared: bool = False
+    ) -> Iterator[Violation]:
+        """Yield a violation where ``nbytes`` is more than ``stored_nbytes`` may inflate to, see ``Limits.allowed``."""
+        allowed = self.limits.allowed(stored_nbytes, declared=declared)
         if nbytes > allowed:
             found = f"{shown(str(nbytes))} bytes or more out of {stored_nbytes} stored"
             yield Violation("archive.expansion", place, found, f"at most {allowed} bytes", remedy)
@@ -101,7 +109,11 @@ class Source:
 
     def refuse(self, code: str, place: str, found: str, wanted: str, remedy: str) -> SmaltiError:
         """Return the error to raise for one violation."""
-        return broken(self.name, [Violation(code, place, found, wanted, remedy)])
+        return self.broken(Violation(code, place, found, wanted, remedy))
+
+    def broken(self, violation: Violation) -> SmaltiError:
+        """Return the error to raise for this violation."""
+        return broken(self.name, [violation])
 
     @contextmanager
     def mapped(self, place: str, wanted: str) -> Iterator[None]:

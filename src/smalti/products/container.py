@@ -35,7 +35,6 @@ _OUTSIDE_THE_HEADER = ("v108", "v108")
 # The first moment a zip can state; a time of writing would make equal files differ.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _OPR = {"probe": ("opr_weights",)}  # where Ptychodus 1.0 to 1.2 read them
-_WANTED = "a whole HDF5 file"
 _INSIDE = "copy the data into this file, e.g. with h5py"
 
 
@@ -109,31 +108,32 @@ def _set_attributes(target: Any, attrs: Mapping[str, Attribute]) -> None:
 def _read_hdf5(source: Source, names: Iterable[str]) -> Layout:
     import h5py
 
-    from smalti.formats.hdf5 import read_datasets
+    from smalti.formats.chunks import nbytes_of
+    from smalti.formats.hdf5_dataset import REMEDY, WANTED, header_breaches, values_of
+    from smalti.formats.superblock import require_closed
 
-    with source.mapped("the file", _WANTED), h5py.File(source.file, "r") as file:
-        datasets: dict[str, Dataset] = {}
+    require_closed(source)
+    with source.mapped("the file", WANTED), h5py.File(source.file, "r") as file:
+        found: dict[str, Any] = {}
         unread: tuple[Violation, ...] = ()
-        for some in _together(names):
+        for name in names:
             try:
-                found = {name: dataset for name in some if (dataset := _dataset(file, name, source)) is not None}
-                arrays = read_datasets(found, source)
-                named = {name: (*ATTRIBUTES.get(name, ()), *_OPR.get(name, ())) for name in found}
-                attrs = {name: _attributes(found[name], named[name], source) for name in found}
+                dataset = _dataset(file, name, source)
+                if dataset is not None:
+                    source.require(header_breaches(dataset, f"dataset {name}", source))
+                    found[name] = dataset
             except ContractBroken as error:
-                if set(some) & set(ESSENTIAL):
+                if name in ESSENTIAL:
                     raise
                 unread += tuple(replace(v, severity="warning") for v in error.violations if isinstance(v, Violation))
-            else:
-                datasets |= {name: Dataset(arrays[name], attrs[name]) for name in found}
+        source.claim("the file", sum(map(nbytes_of, found.values())), REMEDY, declared=True)
+        datasets = {}
+        for name, dataset in found.items():
+            array, _ = values_of(dataset, f"dataset {name}", source)
+            datasets[name] = Dataset(
+                array, _attributes(dataset, (*ATTRIBUTES.get(name, ()), *_OPR.get(name, ())), source)
+            )
         return Layout(_attributes(file, ROOT_ATTRIBUTES, source), datasets, unread=unread)
-
-
-def _together(names: Iterable[str]) -> Iterator[tuple[str, ...]]:
-    """Yield the essential datasets, then each of the others alone, so that one that cannot be read costs no other."""
-    names = tuple(names)
-    yield tuple(name for name in names if name in ESSENTIAL)
-    yield from ((name,) for name in names if name not in ESSENTIAL)
 
 
 def _dataset(file: Any, name: str, source: Source) -> Any:

@@ -23,6 +23,7 @@ from smalti.contracts.violation import errors
 from smalti.errors import ContractBroken, NotFound, Unavailable
 from smalti.formats import Limits, read_arrays
 from smalti.scans import read_scan, validate_scan
+from tests.unit.formats.hostile.making import deflated_zeros
 
 Arrays = dict[str, Any]
 Breaker = Callable[[Path, Arrays], Any]
@@ -131,37 +132,51 @@ BROKEN: dict[str, tuple[Breaker, str, str]] = {
     "flipped bit": (content(flip), "file.damaged", "Bad CRC-32"),
     "wrong checksum": (wrong_checksum, "file.damaged", "member xcoords.npy: found damage (BadZipFile: Bad CRC-32"),
     "no members": (lambda path, a: path.write_bytes(zipped([])), "archive.members", "found 0 members"),
-    "many members": (changed(**{f"a{i}": np.ones(1) for i in range(64)}), "archive.members", "found 70 members"),
+    "many members": (
+        changed(**{f"a{i}": np.ones(1) for i in range(5000)}),
+        "archive.members",
+        "found 5006 members, wanted 1 to 4096",
+    ),
     "same name twice": (with_member("xcoords.npy"), "archive.duplicate", "member xcoords.npy: found the same name"),
     "overlapping": (overlapping, "archive.overlap", "members of"),
     "absolute name": (with_member("/etc/x.npy"), "archive.member", "a name that leads out of the archive"),
     "parent name": (with_member("a/../../x.npy"), "archive.member", "a name that leads out of the archive"),
     "drive name": (with_member("C:x.npy"), "archive.member", "a name that leads out of the archive"),
     "newline in name": (with_member("a\nb.npy"), "archive.member", r"member a\nb.npy: found a name with control"),
-    "no array name": (with_member("setup.py"), "archive.member", "member setup.py: found a name that is not"),
-    "folder member": (with_member("folder/", b""), "archive.member", "member folder/"),
     "link member": (with_member(symlink(), b"/etc/passwd"), "archive.member", "found a symbolic link"),
     "encrypted": (content(flag_encrypted), "archive.member", "found an encrypted member"),
-    "lzma": (with_member("y.npy", compression=zipfile.ZIP_LZMA), "archive.member", "compression method 14"),
+    "lzma": (with_member("ycoords.npy", compression=zipfile.ZIP_LZMA), "archive.member", "compression method 14"),
     # a member
-    "pickled member": (changed(_metadata=np.array({"a": 1}, dtype=object)), "member.dtype", "member _metadata.npy"),
-    "structured": (changed(t=np.zeros(2, "i4,f8")), "member.dtype", "an array of plain numbers or text"),
-    "not npy": (with_member("x.npy", b"hello, this is no array"), "file.damaged", "member x.npy"),
-    "no header": (with_member("x.npy", b"\x93NUMPY\x01\x00\xff\xff{"), "file.damaged", "member x.npy"),
-    "hostile header": (with_member("x.npy", npy(np.ones(3)).replace(b"'<f8'", b"'' * 9")), "file.damaged", "x.npy"),
+    "pickled member": (changed(xcoords=np.array({"a": 1}, dtype=object)), "member.dtype", "member xcoords.npy"),
+    "structured": (changed(xcoords=np.zeros(2, "i4,f8")), "member.dtype", "an array of plain numbers or text"),
+    "not npy": (with_member("ycoords.npy", b"hello, this is no array"), "file.damaged", "member ycoords.npy"),
+    "no header": (with_member("ycoords.npy", b"\x93NUMPY\x01\x00\xff\xff{"), "file.damaged", "member ycoords.npy"),
+    "hostile header": (
+        with_member("ycoords.npy", npy(np.ones(3)).replace(b"'<f8'", b"'' * 9")),
+        "file.damaged",
+        "ycoords.npy",
+    ),
     "header claims more": (
-        with_member("x.npy", npy(np.ones(3), header={"shape": (1 << 40,)})),
+        with_member("ycoords.npy", npy(np.ones(3), header={"shape": (1 << 40,)})),
         "member.size",
         "found 24 bytes of data, wanted 8796093022208 bytes",
     ),
     "endless header": (
-        with_member("x.npy", npy(np.ones(3), header={"shape": (9**999,) * 4})),
+        with_member("ycoords.npy", npy(np.ones(3), header={"shape": (9**999,) * 4})),
         "member.size",
         "wanted 113804047052",
     ),
-    "header claims less": (with_member("x.npy", npy(np.ones(3), header={"shape": (2,)})), "member.size", "wanted 16"),
-    "negative shape": (with_member("x.npy", npy(np.ones(3), header={"shape": (-3, -1)})), "member.size", "(-3, -1)"),
-    "trailing bytes": (with_member("x.npy", npy(np.ones(3)) + b"more"), "member.size", "found 28 bytes"),
+    "header claims less": (
+        with_member("ycoords.npy", npy(np.ones(3), header={"shape": (2,)})),
+        "member.size",
+        "wanted 16",
+    ),
+    "negative shape": (
+        with_member("ycoords.npy", npy(np.ones(3), header={"shape": (-3, -1)})),
+        "member.size",
+        "(-3, -1)",
+    ),
+    "trailing bytes": (with_member("ycoords.npy", npy(np.ones(3)) + b"more"), "member.size", "found 28 bytes"),
     # the scan
     "wrong key": (changed(diffraction=None, patterns=np.ones((12, 16, 16))), "key.missing", "diffraction or diff3d"),
     "fewer positions": (changed(xcoords=np.ones(11)), "dimension.mismatch", "N = 11, wanted N = 12"),
@@ -252,10 +267,9 @@ def test_limits_hold_in_every_wrapping(
 
 @pytest.mark.parametrize("pack", [bytes, bz2.compress, gzip.compress])
 def test_a_bomb_is_refused_before_it_is_inflated(tmp_path: Path, pack: Any) -> None:
-    zeros = npy(np.zeros(70 << 17))  # 70 MiB out of 70 kB
     path = tmp_path / "bomb.npz"
-    compression = zipfile.ZIP_DEFLATED if pack is bytes else zipfile.ZIP_STORED
-    path.write_bytes(pack(zipped([("xcoords.npy", zeros)], compression)))
+    stored = zipped([("xcoords.npy", npy(np.zeros(70 << 17)))])  # 70 MiB out of 70 kB
+    path.write_bytes(deflated_zeros("xcoords.npy") if pack is bytes else pack(stored))
     with pytest.raises(ContractBroken, match="bytes or more out of") as refusal:
         read_arrays(path)
     assert {v.code for v in refusal.value.violations} == {"archive.expansion"}

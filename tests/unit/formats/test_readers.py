@@ -18,7 +18,7 @@ import pytest
 from pyarrow import csv, parquet
 
 from smalti.errors import ContractBroken
-from smalti.formats import Limits, read_arrays, read_file
+from smalti.formats import Content, Limits, read_arrays, read_file
 from smalti.scans import Card, validate_scan
 from tests.unit.formats.hostile.making import npz, sound
 
@@ -202,11 +202,13 @@ def test_cxi_positions_come_under_both_of_their_meanings(
 ) -> None:
     translation = np.random.default_rng(0).uniform(-1, 1, (12, 3))
     (tmp_path / "scan.cxi").write_bytes(cxi(translation, unit, entry))
-    read = read_arrays(tmp_path / "scan.cxi")
+    content = read_file(tmp_path / "scan.cxi")
+    assert isinstance(content, Content)
+    read = content.arrays
     np.testing.assert_allclose(read["positions_if_probe_moved"], translation[:, :2] * factor)
     np.testing.assert_array_equal(read["positions_if_sample_moved"], -read["positions_if_probe_moved"])
-    assert read["photon_energy_eV"] == pytest.approx(8000)
-    assert read["detector_distance_m"] == 2.0
+    assert content.physics["photon_energy_eV"].value == pytest.approx(8000)
+    assert content.physics["detector_distance_m"].value == 2.0
     assert read["probeGuess"].shape == (1, 1, 16, 16)
     assert read["diffraction"].dtype == np.uint16
 

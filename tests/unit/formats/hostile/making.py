@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 import numpy as np
 
 Make = Callable[[Path], Any]
+_ZEROS = bytes(1 << 20)
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,22 @@ def npz(compressed: bool = False, **changes: Any) -> bytes:
     arrays = {key: array for key, array in {**sound(), **changes}.items() if array is not None}
     (np.savez_compressed if compressed else np.savez)(buffer, **arrays)
     return buffer.getvalue()
+
+
+def deflated_zeros(name: str, blocks: int = 1100) -> bytes:
+    """The bytes of a zip with one member, which inflates to so many MiB of zeros: a thousandth of it is stored."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    block = packer.compress(_ZEROS) + packer.flush(zlib.Z_FULL_FLUSH)
+    data = block * blocks + packer.flush(zlib.Z_FINISH)
+    checksum = 0
+    for _ in range(blocks):
+        checksum = zlib.crc32(_ZEROS, checksum)
+    sizes = struct.pack("<LLLHH", checksum, len(data), blocks << 20, len(name), 0)
+    head = b"\x14\0\0\0\x08\0\0\0\x21\0" + sizes
+    entry = b"PK\1\2\x14\0" + head + bytes(2 + 2 + 2 + 4 + 4) + name.encode()
+    local = b"PK\3\4" + head + name.encode()
+    end = struct.pack("<LLH", len(entry), len(local) + len(data), 0)
+    return local + data + entry + b"PK\5\6\0\0\0\0\1\0\1\0" + end
 
 
 def zipped(*members: tuple[str | zipfile.ZipInfo, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
