@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -298,6 +299,44 @@ def test_patterns_that_lack_a_part_are_left_out_and_the_product_is_read(product:
     assert [v.code for v in result.violations] == ["product.raw_data"]
     assert "raw_data/xcoords, raw_data/ycoords, raw_data/scan_index" in str(result.violations[0])
     assert (result.accepted, result.value.patterns) == (True, None)
+
+
+UNNEEDED_MEMBERS: dict[str, tuple[str, Any]] = {
+    "a pickle": ("log.npy", np.array([{"t": 1}], dtype=object)),
+    "a table": ("log.npy", np.zeros(3, [("t", "f8"), ("i", "i4")])),
+    "text": ("log.npy", np.array(["words"])),
+    "notes": ("notes.txt", None),
+    "what macOS adds": ("__MACOSX/._p.npz", None),
+}
+
+
+@pytest.mark.parametrize(("name", "array"), UNNEEDED_MEMBERS.values(), ids=UNNEEDED_MEMBERS)
+def test_what_nobody_asks_for_refuses_no_archive(product: Product, tmp_path: Path, name: str, array: Any) -> None:
+    path = tmp_path / "p.npz"
+    write_product(path, product)
+    with zipfile.ZipFile(path, "a") as archive, archive.open(name, "w") as member:
+        if array is None:
+            member.write(b"words")
+        else:
+            np.lib.format.write_array(member, array)
+    result = validate_product(path)
+    assert (result.accepted, result.violations, result.refusal) == (True, (), "")
+    np.testing.assert_array_equal(result.value.object, product.object)
+
+
+def test_a_complex_probe_as_matlab_writes_it_is_a_complex_probe(product: Product, tmp_path: Path) -> None:
+    path = tmp_path / "p.h5"
+    write_product(path, product)
+    parts = np.zeros(product.probe.shape, [("real", "f4"), ("imag", "f4")])
+    parts["real"], parts["imag"] = product.probe.real, product.probe.imag
+    with h5py.File(path, "r+") as file:
+        said = dict(file["probe"].attrs)
+        del file["probe"]
+        file["probe"] = parts
+        file["probe"].attrs.update(said)
+    result = validate_product(path)
+    assert result.accepted
+    np.testing.assert_array_equal(result.value.probe, product.probe)
 
 
 UNREADABLE: dict[str, tuple[str, Callable[[h5py.File], Any], str]] = {
