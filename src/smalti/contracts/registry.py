@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from smalti.contracts.any_contract import AnyContract
 from smalti.contracts.builtin.checkpoint import CHECKPOINT, WEIGHTS
-from smalti.contracts.builtin.product import PRODUCT
+from smalti.contracts.builtin.product import PRODUCT, READABLE_PRODUCT
 from smalti.contracts.builtin.scan import SCAN
 from smalti.contracts.builtin.titanic import TITANIC_TEST, TITANIC_TRAIN
 from smalti.contracts.tables.table import TABLE
@@ -21,7 +21,16 @@ from smalti.settings import Settings
 
 T = TypeVar("T")
 
-OURS: tuple[AnyContract, ...] = (SCAN, PRODUCT, CHECKPOINT, WEIGHTS, TABLE, TITANIC_TRAIN, TITANIC_TEST)
+OURS: tuple[AnyContract, ...] = (
+    SCAN,
+    PRODUCT,
+    READABLE_PRODUCT,
+    CHECKPOINT,
+    WEIGHTS,
+    TABLE,
+    TITANIC_TRAIN,
+    TITANIC_TEST,
+)
 
 
 def contracts(file: Path | None = None) -> tuple[AnyContract, ...]:

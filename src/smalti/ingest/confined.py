@@ -16,6 +16,7 @@ from smalti.contracts.tables.table import TABLE, TableContract
 from smalti.errors import NotFound, SmaltiError
 from smalti.ingest import handover
 from smalti.ingest.validate import Document, document, refused, validate_file
+from smalti.scans.card import Card
 from smalti.scans.shipped import shipped_cards
 
 _HDF5 = ("smalti.formats.hdf5", "smalti.formats.cxi")
@@ -69,8 +70,9 @@ def _load_tables() -> None:
 def validate(request: Mapping[str, Any]) -> Document:
     """Validate ``request["path"]`` against the contract ``request["contract"]``; None: the file's own.
 
-    A table is also compared with ``request["accepted_schema"]``, base64 of an Arrow schema, where there is one. What
-    is accepted is written to the folder ``request["handover"]``, where one is named.
+    ``request["card"]`` stands for the card of the file, where it is given. A table is also compared with
+    ``request["accepted_schema"]``, base64 of an Arrow schema, where there is one. What is accepted is written to the
+    folder ``request["handover"]``, where one is named.
 
     Returns:
         What :func:`smalti.ingest.validate.document` does, or ``usage``: why there is no such contract.
@@ -81,7 +83,8 @@ def validate(request: Mapping[str, Any]) -> Document:
     except SmaltiError as error:
         return {"usage": str(error)}
     try:
-        result = validate_file(path, contract, accepted_schema=request["accepted_schema"])
+        card = Card.model_validate(request["card"]) if request["card"] else None
+        result = validate_file(path, contract, card, accepted_schema=request["accepted_schema"])
         if request["handover"] and result.accepted:
             handover.write(result.value, Path(request["handover"]))
     except NotFound as error:

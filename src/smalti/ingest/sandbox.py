@@ -20,6 +20,7 @@ from smalti.contracts.violation import Violation, broken
 from smalti.errors import ContractBroken, Damaged, Refused, SmaltiError, Unavailable
 from smalti.formats.source import DEFAULT_LIMITS
 from smalti.ingest.answers import Document, NoAnswer, checked_document, result_of
+from smalti.scans.card import Card
 
 # The interpreter and its libraries take 60 to 140 MB (measured), and a small file the rest; with the code of the
 # libraries, which is not counted, that stays below 512 MB.
@@ -86,6 +87,7 @@ class Sandbox:
         path: Path,
         *,
         contract: str | None = None,
+        card: Card | None = None,
         accepted_schema: str | None = None,
         contracts_file: Path | None = None,
         keep: bool = False,
@@ -94,6 +96,7 @@ class Sandbox:
 
         Args:
             contract: the name of a contract, or ``path.py:NAME``; by default that of the file's kind.
+            card: what people say about the file; by default the card beside it, or the shipped one for its bytes.
             accepted_schema: base64 of the Arrow schema of an earlier table, to compare the columns with.
             contracts_file: your own contracts, which ``contract`` may name; they are run.
             keep: return the value too.
@@ -107,6 +110,7 @@ class Sandbox:
         request = {
             "path": str(path.absolute()),
             "contract": named,
+            "card": card.model_dump(mode="json") if card else None,
             "accepted_schema": accepted_schema,
             "contracts_file": str(contracts_file.absolute()) if contracts_file else None,
         }

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smalti.codecs.scan import Scan
+from smalti.contracts.builtin.product import ProductContract
 from smalti.contracts.builtin.scan import SCAN, ScanContract
 from smalti.contracts.result import ValidationResult
 from smalti.contracts.tables.table import TABLE, TableContract
@@ -84,8 +85,10 @@ def validate_file(
                 kind, contract = chosen, chosen.contract
             if contract is None:
                 return _kept_as_bytes(kind, ())
-            if contract.name == "product":
-                result = _validate_product(path, contract)
+            if isinstance(contract, ProductContract):
+                from smalti.products import validate_product
+
+                result = validate_product(path, contract, limits)
             else:
                 wanted = names_for(contract, card) if isinstance(contract, ScanContract) else None
                 content = file.read(wanted)
@@ -202,15 +205,6 @@ def _kept_as_bytes(kind: Kind | None, unknown: Sequence[Violation]) -> Validatio
         replace(v, severity="warning", remedy=f"it is kept as bytes; to have it read, {v.remedy}") for v in unknown
     )
     return ValidationResult(b"", warnings, contract=kept.contract_id, kind=kept.name)
-
-
-def _validate_product(path: Path, contract: AnyContract) -> ValidationResult:
-    from smalti.products import read_product
-    from smalti.products.judging import require_sound
-
-    require_sound(path)
-    product = read_product(path)
-    return _result(product, contract.check(product), contract)
 
 
 def _result(value: Any, violations: tuple[Violation, ...], contract: AnyContract) -> ValidationResult:
