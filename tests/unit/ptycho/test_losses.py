@@ -1,4 +1,4 @@
-"""Laws of the losses: closed forms, slopes that are derivatives, and a Poisson loss that no pixel can run away with."""
+"""Laws of the losses: closed forms, slopes that are derivatives, and a Poisson loss whose slope is bounded."""
 
 import math
 
@@ -6,7 +6,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from smalti.ptycho.solve.losses import BRIGHTEST_RATIO, LOSSES, absolute, amplitude, poisson
+from smalti.ptycho.losses import BRIGHTEST_RATIO, LOSSES, absolute, amplitude, poisson
 
 RNG = np.random.default_rng(0)
 MEASURED = RNG.uniform(0.5, 20, 400).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Laws of the order of patterns: each comes once, at random, and no more than a pool is held."""
+"""Laws of the order of patterns: each comes once, at random, and no more than the buffer is held."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smalti import open_store
-from smalti.ptycho.solve.patterns import BLOCK_PATTERNS, Pools, one_count
+from smalti.ptycho.patterns import BLOCK_PATTERNS, ShuffleBuffer, one_count
 
 PATTERN_NBYTES = 4 * 2 * 3
 
@@ -15,8 +15,8 @@ def numbered(count: int) -> np.ndarray:
     return np.repeat(np.arange(count, dtype=np.float32), 6).reshape(count, 2, 3)
 
 
-def drawn(pools: Pools, seed: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
-    return list(pools.batches(np.random.default_rng(seed)))
+def drawn(buffer: ShuffleBuffer, seed: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
+    return list(buffer.batches(np.random.default_rng(seed)))
 
 
 class Counting:
@@ -34,8 +34,8 @@ class Counting:
 @settings(max_examples=30, deadline=None)
 @given(count=st.integers(1, 400), batch=st.integers(1, 40), blocks=st.integers(1, 8))
 def test_each_pattern_comes_once_with_its_number(count, batch, blocks) -> None:
-    pools = Pools(numbered(count), batch, blocks * BLOCK_PATTERNS * PATTERN_NBYTES)
-    batches = drawn(pools)
+    buffer = ShuffleBuffer(numbered(count), batch, blocks * BLOCK_PATTERNS * PATTERN_NBYTES)
+    batches = drawn(buffer)
     numbers = np.concatenate([some for some, _ in batches])
     assert sorted(numbers) == list(range(count))
     assert all(np.array_equal(patterns[:, 0, 0], some) for some, patterns in batches)
@@ -44,15 +44,15 @@ def test_each_pattern_comes_once_with_its_number(count, batch, blocks) -> None:
 
 def test_the_seed_decides_the_order() -> None:
     for nbytes in (10**6, BLOCK_PATTERNS * PATTERN_NBYTES):
-        pools = Pools(numbered(200), 16, nbytes)
-        first, again, other = (np.concatenate([some for some, _ in drawn(pools, seed)]) for seed in (0, 0, 1))
+        buffer = ShuffleBuffer(numbered(200), 16, nbytes)
+        first, again, other = (np.concatenate([some for some, _ in drawn(buffer, seed)]) for seed in (0, 0, 1))
         assert np.array_equal(first, again)
         assert not np.array_equal(first, other)
 
 
-def test_a_pool_holds_blocks_from_all_over_the_scan() -> None:
-    pools = Pools(numbered(20 * BLOCK_PATTERNS), 2 * BLOCK_PATTERNS, 2 * BLOCK_PATTERNS * PATTERN_NBYTES)
-    blocks = [set(some // BLOCK_PATTERNS) for some, _ in drawn(pools)]
+def test_the_buffer_holds_blocks_from_all_over_the_scan() -> None:
+    buffer = ShuffleBuffer(numbered(20 * BLOCK_PATTERNS), 2 * BLOCK_PATTERNS, 2 * BLOCK_PATTERNS * PATTERN_NBYTES)
+    blocks = [set(some // BLOCK_PATTERNS) for some, _ in drawn(buffer)]
     assert all(len(pair) == 2 for pair in blocks)
     assert any(max(pair) - min(pair) > 5 for pair in blocks)
 
@@ -60,9 +60,9 @@ def test_a_pool_holds_blocks_from_all_over_the_scan() -> None:
 def test_what_fits_is_read_once_and_what_does_not_in_blocks_every_time() -> None:
     small, large = Counting(128), Counting(1000)
     for patterns in (small, large):
-        pools = Pools(patterns, 16, 2 * BLOCK_PATTERNS * PATTERN_NBYTES)
-        drawn(pools, 0)
-        drawn(pools, 1)
+        buffer = ShuffleBuffer(patterns, 16, 2 * BLOCK_PATTERNS * PATTERN_NBYTES)
+        drawn(buffer, 0)
+        drawn(buffer, 1)
     assert (small.read, large.read) == (128, 2000)
     assert large.longest == BLOCK_PATTERNS
 
@@ -70,7 +70,7 @@ def test_what_fits_is_read_once_and_what_does_not_in_blocks_every_time() -> None
 def test_the_order_does_not_depend_on_where_the_patterns_are(tmp_path) -> None:
     store = open_store(tmp_path)
     lazy = store.open(store.put(numbered(300)))
-    here, there = (drawn(Pools(p, 16, 2 * BLOCK_PATTERNS * PATTERN_NBYTES)) for p in (numbered(300), lazy))
+    here, there = (drawn(ShuffleBuffer(p, 16, 2 * BLOCK_PATTERNS * PATTERN_NBYTES)) for p in (numbered(300), lazy))
     for (some, patterns), (same, as_well) in zip(here, there, strict=True):
         assert np.array_equal(some, same)
         assert np.array_equal(patterns, as_well)

@@ -1,4 +1,4 @@
-"""What a reconstruction is worth, by metrics that share nothing with any solver, and what it looks like."""
+"""Metrics of a reconstruction, independent of any solver, and pictures of it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from smalti.ptycho.optics.probe import initial_probe
 from smalti.ptycho.report import previews
 from smalti.simulation import interior
 
-PADDING_px = 12  # of everybody's canvas
-OFFSETS_px = (-1.0, -0.5, 0.0, 0.5, 1.0)  # conventions of where a window's centre is differ by so much
+PADDING_px = 12  # of every canvas
+OFFSETS_px = (-1.0, -0.5, 0.0, 0.5, 1.0)  # between conventions of where the centre of a window is
 FOR_THE_OFFSET = slice(None, None, 8)  # patterns
 
 
@@ -30,7 +30,7 @@ def loaded(path: Path) -> Reconstruction:
 
 
 def empty(scan: Scan) -> Reconstruction:
-    """Return what everybody starts from: the canvas of ``place`` at 1, and the probe that the scan suggests."""
+    """Return the initial reconstruction: the canvas of ``place`` with an object of 1, and the initial probe."""
     at = place(scan.xcoords, scan.ycoords, scan.diffraction.shape[1:], PADDING_px).canvas
     return Reconstruction(
         object=np.ones(at.shape, np.complex64),
@@ -46,7 +46,7 @@ def empty(scan: Scan) -> Reconstruction:
 
 
 def against_truth(made: Reconstruction, scan: Scan) -> dict[str, float]:
-    """Return PSNR and SSIM of phase and amplitude in the interior of a simulated star, gauge removed."""
+    """Return PSNR and SSIM of phase and amplitude in the interior of a simulated star, after registration."""
     truth = scan.object_guess
     assert truth is not None
     top, left = round(made.origin_y), round(made.origin_x)
@@ -69,7 +69,7 @@ def r_factor(made: Reconstruction, scan: Scan) -> float:
 
 
 def keep_pictures(folder: Path, name: str, made: Reconstruction) -> None:
-    """Write what a person looks at: amplitude, phase and strongest mode in one picture, and all modes."""
+    """Write what a person iterations at: amplitude, phase and strongest mode in one picture, and all modes."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.png").write_bytes(previews.reconstruction_preview(made))
     if len(made.probe) > 1:
@@ -77,7 +77,7 @@ def keep_pictures(folder: Path, name: str, made: Reconstruction) -> None:
 
 
 def in_words(figures: Mapping[str, Any]) -> str:
-    """Return the figures of :func:`against_truth` in one phrase."""
+    """Return the metrics of :func:`against_truth` in one phrase."""
     phase, amplitude = (
         f"{image} {figures[f'{image}_psnr_dB']:.1f} dB / {figures[f'{image}_ssim']:.3f}"
         for image in ("phase", "amplitude")
