@@ -9,7 +9,7 @@ from pathlib import Path
 
 from smalti.canonical import loads
 from smalti.errors import Refused
-from smalti.ingest.keys import scan_key
+from smalti.ingest.keys import file_key
 from smalti.store.commit import alone, machine_errors, make_folder, sync, write_file
 
 PARAMETERS = "params.json"  # says under ``scan`` which scan a folder is of
@@ -31,7 +31,7 @@ def replace_folder(folder: Path, scan_name: str, files: Mapping[str, bytes], kno
         Refused: the place is taken by the outputs of another scan, or by something else.
         Unavailable: the disk is full, or may not be written.
     """
-    key = scan_key(scan_name)
+    key = file_key(scan_name)
     made, target, old = folder / f".{key}.part", folder / key, folder / f".{key}.old"
     with machine_errors(f"writing {target}"):
         make_folder(folder)
