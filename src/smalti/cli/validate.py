@@ -11,6 +11,8 @@ import typer
 from smalti.cli.options import AsJson, StorePlace, print_json, printable, the_store
 from smalti.errors import Refused, SmaltiError
 
+_SKIPPED_SHOWN = 8
+
 
 def validate(
     path: Annotated[Path, typer.Argument(help="The data file; a card beside it is <file>.card.yaml.")],
@@ -52,14 +54,10 @@ def _schema_of(ref: str, store: str | None) -> str:
 def _validated(path: Path, contract: str | None, schema: str | None) -> dict[str, Any]:
     """Validate the file in the sandbox; that it cannot be read is a result too."""
     from smalti.ingest.sandbox import Sandbox
-    from smalti.settings import Settings
 
     try:
         with Sandbox() as sandbox:
-            contracts_file = Settings().contracts if contract and ":" not in contract else None
-            return sandbox.validate(
-                path, contract=contract, accepted_schema=schema, contracts_file=contracts_file
-            ).document
+            return sandbox.validate(path, contract=contract, accepted_schema=schema).document
     except SmaltiError as error:
         from smalti.ingest.validate import document, refused
 
@@ -78,8 +76,10 @@ def _extent(shape: list[int] | None) -> str:
 
 def _remarks(found: dict[str, Any]) -> list[tuple[str, str]]:
     warnings = (violation["message"] for violation in found["violations"])
+    few, more = found["skipped"][:_SKIPPED_SHOWN], len(found["skipped"]) - _SKIPPED_SHOWN
     return [
         *(("converted", how) for how in found["conversions"]),
         *(("assumed", assumption) for assumption in found["assumptions"]),
+        *(("skipped", what) for what in (*few, *([f"and {more} more"] if more > 0 else []))),
         *(("warning", message) for message in warnings),
     ]

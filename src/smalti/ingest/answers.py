@@ -100,6 +100,7 @@ _FIELDS: dict[str, Callable[[Any], bool]] = {
     "accepted": lambda value: isinstance(value, bool),
     "reason": _is_text_or_none,
     "violations": _all(_is_violation),
+    "skipped": _all(_is_text),
     "shape": lambda value: value is None or _all(_is_count)(value),
     "contents": lambda value: value is None or _IS_TABLE(value) or _ARE_ARRAYS(value),
     "conversions": _all(_is_text),

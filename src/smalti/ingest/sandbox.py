@@ -21,6 +21,7 @@ from smalti.errors import ContractBroken, Damaged, Refused, SmaltiError, Unavail
 from smalti.formats.source import DEFAULT_LIMITS
 from smalti.ingest.answers import Document, NoAnswer, checked_document, result_of
 from smalti.scans.card import Card
+from smalti.settings import Settings
 
 # The interpreter and its libraries take 60 to 140 MB (measured), and a small file the rest; with the code of the
 # libraries, which is not counted, that stays below 512 MB.
@@ -98,7 +99,7 @@ class Sandbox:
             contract: the name of a contract, or ``path.py:NAME``; by default that of the file's kind.
             card: what people say about the file; by default the card beside it, or the shipped one for its bytes.
             accepted_schema: base64 of the Arrow schema of an earlier table, to compare the columns with.
-            contracts_file: your own contracts, which ``contract`` may name; they are run.
+            contracts_file: your own contracts and kinds, which are run; by default that of ``SMALTI_CONTRACTS``.
             keep: return the value too.
 
         Raises:
@@ -107,6 +108,7 @@ class Sandbox:
         from smalti.ingest.validate import document, refused
 
         named, own = _absolute(contract)
+        contracts_file = contracts_file or Settings().contracts
         request = {
             "path": str(path.absolute()),
             "contract": named,

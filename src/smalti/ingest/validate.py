@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from smalti.contracts.builtin.scan import SCAN, ScanContract
 from smalti.contracts.result import ValidationResult
 from smalti.contracts.tables.table import TABLE, TableContract
 from smalti.contracts.violation import Violation, broken, errors, shown
-from smalti.errors import ContractBroken, NotFound, SmaltiError
+from smalti.errors import ContractBroken, SmaltiError
 from smalti.formats import DEFAULT_LIMITS, Content, Limits, TableContent, open_file
 from smalti.ingest.kinds import FILE_KIND, Kind, Outline, claimed_kind, kinds, recognise_kind
 from smalti.scans.card import Card, card_path
@@ -29,29 +29,6 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 _LISTED, _ROWS = 200, 5
-
-
-def validate_request(request: Mapping[str, Any], _report: Callable[[Document], None]) -> Document:
-    """Validate ``request["path"]`` against the contract ``request["contract"]``; None: that of the file's kind.
-
-    A table is also compared with ``request["accepted_schema"]``, base64 of an Arrow schema, where there is one.
-
-    A function for :func:`smalti.ingest.sandbox.in_sandbox`.
-
-    Returns:
-        What :func:`document` does, or ``usage``: why there is no such contract.
-    """
-    from smalti.contracts.registry import contract_named
-
-    path, name = Path(request["path"]), request["contract"]
-    try:
-        contract = contract_named(name) if name else None
-    except SmaltiError as error:
-        return {"usage": str(error)}
-    try:
-        return document(validate_file(path, contract, accepted_schema=request.get("accepted_schema")), path.name)
-    except NotFound as error:
-        return document(refused(error, contract.id if contract else ""), path.name)
 
 
 def validate_file(
@@ -140,7 +117,7 @@ def refused(error: SmaltiError, contract: str = "", kind: str = "") -> Validatio
 
 def document(result: ValidationResult, file_name: str) -> Document:
     """Return a result as JSON: ``kind``, ``contract``, ``accepted``, ``reason`` (sentences, or None), ``violations``,
-    and ``shape``, ``contents``, ``conversions``, ``assumptions`` of what was accepted.
+    ``skipped``, and ``shape``, ``contents``, ``conversions``, ``assumptions`` of what was accepted.
 
     ``contents`` lists the ``columns`` of a table, the number of its ``rows`` and its ``first`` rows as text, or the
     ``arrays`` of a file of arrays; a long list is cut.
@@ -154,6 +131,7 @@ def document(result: ValidationResult, file_name: str) -> Document:
         "accepted": result.accepted,
         "reason": result.refusal or (str(broken(file_name, found)) if found else None),
         "violations": [{**asdict(violation), "message": str(violation)} for violation in result.violations],
+        "skipped": list(result.skipped[:_LISTED]),
         "shape": list(shape) if shape else None,
         "contents": _contents(result.value),
         "conversions": list(scan.metadata.conversions if scan else result.conversions),

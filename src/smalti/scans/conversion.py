@@ -80,9 +80,11 @@ def conform(
     known = {(v.code, v.place) for v in errors(draft.violations)}
     broken = (v for v in contract.judge(draft.arrays, said_in_words) if (v.code, v.place) not in known)
     violations = (*draft.violations, *broken)
+    skipped = tuple(f"{shown(skipped.name)}: {skipped.reason}" for skipped in content.skipped)
     if errors(violations):
-        return ValidationResult(None, violations, draft.conversions)
-    return ValidationResult(_scan(draft, metadata), (*violations, *_outlook(draft, metadata)), draft.conversions)
+        return ValidationResult(None, violations, draft.conversions, skipped)
+    scan = _scan(draft, metadata)
+    return ValidationResult(scan, (*violations, *_outlook(draft, metadata)), draft.conversions, skipped)
 
 
 def _planes(arrays: Mapping[str, Array], named: Mapping[str, str]) -> set[tuple[int, ...]]:
