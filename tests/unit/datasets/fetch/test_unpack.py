@@ -363,7 +363,9 @@ def test_damage_and_cuts_are_noticed(unpacked: Unpacked, tmp_path: Path, form: s
         refuses(unpacked, tmp_path, flipped, "found")
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"\x89HDF\r\n\x1a\n" + bytes(2000), gzip.compress(b"x,y\n1,2\n", mtime=0)])
+@pytest.mark.parametrize(
+    "content", [b"", b"hello", b"\x89HDF\r\n\x1a\n" + bytes(2000), gzip.compress(b"x,y\n1,2\n", mtime=0)]
+)
 def test_what_is_no_archive_is_refused(unpacked: Unpacked, tmp_path: Path, content: bytes) -> None:
     refuses(unpacked, tmp_path, content, "found damage .*wanted a whole zip or tar; copy the file again")
 
