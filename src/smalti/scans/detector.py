@@ -110,8 +110,9 @@ def centre_dc(draft: Draft) -> Draft:
     draft, dc = draft.resolved(inference.DC, stated, seen)
     if dc != "corner":
         return draft
+    plane = draft.arrays["diffraction"].shape[-2:]
     for key in ("diffraction", "bad_pixels"):
-        if key in draft.arrays:
+        if key in draft.arrays and draft.arrays[key].shape[-2:] == plane:
             shifted = np.fft.fftshift(draft.arrays[key], axes=(-2, -1))
             draft = draft.converted(key, shifted, "DC moved from the corner to the centre (fftshift)")
     return draft
