@@ -14,9 +14,8 @@ from smalti.contracts.parts import entries_of
 from smalti.contracts.result import ValidationResult
 from smalti.contracts.violation import Violation, errors, shown
 from smalti.formats.content import Content
-from smalti.scans import inference, units
+from smalti.scans import detector, inference, units
 from smalti.scans.card import SUFFIX, Card, Physics
-from smalti.scans.detector import steps_of_the_detector
 from smalti.scans.draft import Array, Draft
 from smalti.scans.masks import mask_named
 from smalti.scans.physics import combined, fitness, split_statements
@@ -68,7 +67,13 @@ def conform(
         _drop_singleton_axes,
         _stack_first,
         _modes_first,
-        *steps_of_the_detector(_cast),
+        detector.mask_as_truth,
+        detector.mask_codes,
+        _cast,
+        detector.silence_bad_pixels,
+        detector.name_empty_patterns,
+        detector.to_amplitude,
+        detector.centre_dc,
         lambda draft: _to_pixels(draft, metadata),
         _object_where_it_fits,
         _movement_of_images,

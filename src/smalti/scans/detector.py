@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -17,12 +16,7 @@ from smalti.scans.masks import Mask, hidden_light, light_of, read_mask
 _INDEXES_SHOWN = 6
 
 
-def steps_of_the_detector(cast: Callable[[Draft], Draft]) -> tuple[Callable[[Draft], Draft], ...]:
-    """Return the steps in order; ``cast`` comes between those on the file's own numbers and those on canonical ones."""
-    return _mask_as_truth, _mask_codes, cast, _silence_bad_pixels, _name_empty_patterns, _to_amplitude, _centre_dc
-
-
-def _mask_as_truth(draft: Draft) -> Draft:
+def mask_as_truth(draft: Draft) -> Draft:
     """A mask in any usual convention becomes true where a pixel is bad."""
     mask, patterns = draft.arrays.get("bad_pixels"), draft.arrays.get("diffraction")
     if mask is None:
@@ -34,7 +28,8 @@ def _mask_as_truth(draft: Draft) -> Draft:
     light = light_of(patterns) if patterns is not None and measures and patterns.shape[1:] == mask.shape else None
     read = read_mask(mask, draft.mask_name, draft.reading.mask.convention, light, draft.card_name)
     if isinstance(read, Violation):
-        return draft.without("bad_pixels").violating(read)
+        asked_for = draft.reading.mask.key is not None
+        return draft.without("bad_pixels").violating(replace(read, severity="error") if asked_for else read)
     if not isinstance(read, Mask):
         return draft
     if read.note:
@@ -42,7 +37,7 @@ def _mask_as_truth(draft: Draft) -> Draft:
     return draft.violating(hidden_light(read, light, draft.card_name)) if light is not None else draft
 
 
-def _mask_codes(draft: Draft) -> Draft:
+def mask_codes(draft: Draft) -> Draft:
     """Pixels that hold a code of the detector in every pattern become bad pixels, beside those of the file's mask."""
     patterns, mask = draft.arrays.get("diffraction"), draft.arrays.get("bad_pixels")
     if patterns is None or patterns.ndim != 3 or not patterns.size or patterns.dtype.kind not in "fiu":
@@ -59,7 +54,7 @@ def _mask_codes(draft: Draft) -> Draft:
     return draft.noted(*(f"bad_pixels: {note}" for note in found.notes))
 
 
-def _silence_bad_pixels(draft: Draft) -> Draft:
+def silence_bad_pixels(draft: Draft) -> Draft:
     """What a pattern holds at a bad pixel becomes 0 before it is validated."""
     patterns, bad = draft.arrays.get("diffraction"), draft.arrays.get("bad_pixels")
     if patterns is None or bad is None or patterns.dtype.kind not in "fiu" or patterns.shape[1:] != bad.shape:
@@ -70,7 +65,7 @@ def _silence_bad_pixels(draft: Draft) -> Draft:
     return draft.converted("diffraction", silent, f"set to 0 at the {int(bad.sum())} bad pixels")
 
 
-def _name_empty_patterns(draft: Draft) -> Draft:
+def name_empty_patterns(draft: Draft) -> Draft:
     """Patterns of nothing but zeros are named: a shutter was closed, or they were never written."""
     if not draft.sound("diffraction"):
         return draft
@@ -89,7 +84,8 @@ def _name_empty_patterns(draft: Draft) -> Draft:
     return draft.violating(warning)
 
 
-def _to_amplitude(draft: Draft) -> Draft:
+def to_amplitude(draft: Draft) -> Draft:
+    """Counts become their square root."""
     if not draft.sound("diffraction"):
         return draft
     patterns = draft.arrays["diffraction"]
@@ -100,7 +96,7 @@ def _to_amplitude(draft: Draft) -> Draft:
     return draft.converted("diffraction", np.sqrt(patterns), "counts to amplitude by the square root")
 
 
-def _centre_dc(draft: Draft) -> Draft:
+def centre_dc(draft: Draft) -> Draft:
     """DC at pixel [0, 0] goes to [H//2, W//2]; a beam that is at neither stays where it is."""
     if not draft.sound("diffraction") or not draft.far_field:
         return draft
@@ -114,8 +110,9 @@ def _centre_dc(draft: Draft) -> Draft:
     draft, dc = draft.resolved(inference.DC, stated, seen)
     if dc != "corner":
         return draft
+    plane = draft.arrays["diffraction"].shape[-2:]
     for key in ("diffraction", "bad_pixels"):
-        if key in draft.arrays:
+        if key in draft.arrays and draft.arrays[key].shape[-2:] == plane:
             shifted = np.fft.fftshift(draft.arrays[key], axes=(-2, -1))
             draft = draft.converted(key, shifted, "DC moved from the corner to the centre (fftshift)")
     return draft

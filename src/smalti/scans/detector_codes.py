@@ -211,7 +211,7 @@ def _hot(patterns: NDArray[Any], bad: Pixels) -> Iterator[Violation]:
         pattern = np.where(bad, 0, patterns[n])
         row, column = (int(i) for i in np.unravel_index(int(pattern.argmax()), pattern.shape))
         around = pattern[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2].astype(np.float64)
-        if np.sort(around, axis=None)[-2] * _HOT < peaks[n]:
+        if np.sort(around, axis=None)[-2:][0] * _HOT < peaks[n]:
             hot.append((n, row, column))
     if hot and len(hot) < _NEARLY_ALWAYS * len(patterns):
         n, row, column = hot[0]

@@ -34,7 +34,7 @@ MASK_NAMES: dict[str, MaskConvention | None] = {
 _BITS_THAT_REJECT = 0xFFFF & ~0x1000
 _PATTERNS_LOOKED_AT = 32
 _LARGEST_COUNT = 2**31 - 2  # from here on a value is a code
-_DECIDES = 0.2  # of the light: with less of it hidden, and so more than 0.8 by the other reading, a mask is understood
+_LITTLE_LIGHT, _FEW_PIXELS = 0.2, 0.5  # of all: a mask that hides no more is one of bad pixels
 _MOST_HIDDEN = 0.5
 
 
@@ -61,7 +61,7 @@ def mask_named(arrays: Mapping[str, NDArray[Any]], planes: set[tuple[int, ...]])
 def read_mask(
     mask: NDArray[Any], name: str, stated: MaskConvention | None, light: Image | None, card: str
 ) -> Mask | Violation | None:
-    """Return an (H, W) mask as truth values, the violation that asks what it says, or None where it is no mask.
+    """Return an (H, W) mask as truth values, the warning that it may be read either way, or None where it is no mask.
 
     Args:
         name: what the array is called in the file.
@@ -69,25 +69,20 @@ def read_mask(
         light: (H, W) of a typical pattern, see :func:`light_of`; None where there is none of this shape.
         card: file name of the card, for the remedy.
     """
-    if mask.dtype.kind not in "biuf" or (mask.dtype.kind == "f" and not np.array_equal(mask, np.rint(mask))):
+    if (
+        mask.ndim != 2
+        or mask.dtype.kind not in "biuf"
+        or (mask.dtype.kind == "f" and not np.array_equal(mask, np.rint(mask)))
+    ):
         return None
     values = np.unique(mask)
     several = len(values[values != 0]) > 1
-    convention = stated or MASK_NAMES.get(name, "true_is_bad")
+    convention = stated or ("true_is_bad" if name == "bad_pixels" else MASK_NAMES.get(name))
     if several and (convention is None or (stated is None and convention != "true_is_good")):
         convention = "bit_field"
     marked = np.asarray(mask != 0)
     if convention is None:
-        hidden = _share(light, marked)
-        if hidden is None or _DECIDES < hidden < 1 - _DECIDES:
-            found = f"{int(marked.sum())} of {marked.size} pixels of {shown(name)} not 0, which may mean bad or good"
-            remedy = f"write reading.mask.convention: true_is_bad (or true_is_good) in {card}"
-            return Violation("bad_pixels.convention", "bad_pixels", found, "one reading", remedy)
-        convention = "true_is_bad" if hidden <= _DECIDES else "true_is_good"
-        least, most = _percent(min(hidden, 1 - hidden)), _percent(max(hidden, 1 - hidden))
-        why = f", for so it hides {least} of the light and not {most}"
-        says = "bad" if convention == "true_is_bad" else "good"
-        return Mask(marked if says == "bad" else ~marked, convention, f"what is not 0 taken as {says}{why}")
+        return _by_light(marked, name, light, card)
     if convention == "true_is_good":
         return Mask(~marked, convention, "what is not 0 marks a good pixel, turned around")
     if convention == "bit_field":
@@ -96,6 +91,26 @@ def read_mask(
         return Mask(rejected, convention, "a bit field, bad where a bit of the lower 16 is set other than 0x1000")
     unusual = values[values != 0].tolist() not in ([], [1])
     return Mask(marked, convention, f"{values[-1]:g} marks a bad pixel" if unusual else "")
+
+
+def _by_light(marked: NDArray[np.bool_], name: str, light: Image | None, card: str) -> Mask | Violation:
+    """Return the one reading by which few pixels and little light are hidden, or the warning that says there is none.
+
+    What is called a mask may also be the support of the probe: then most pixels are off, and it is not used.
+    """
+    readings: tuple[tuple[MaskConvention, str, NDArray[np.bool_]], ...] = (
+        ("true_is_bad", "bad", marked),
+        ("true_is_good", "good", ~marked),
+    )
+    for convention, says, bad in readings:
+        hidden = _share(light, bad)
+        if hidden is not None and hidden <= _LITTLE_LIGHT and bad.mean() <= _FEW_PIXELS:
+            why = f"for so it hides {_percent(hidden)} of the light and not {_percent(1 - hidden)}"
+            return Mask(bad, convention, f"what is not 0 taken as {says}, {why}")
+    found = f"{shown(name)}, of whose {marked.size} pixels {int(marked.sum())} are not 0, which may mean bad or good"
+    remedy = f"write reading.mask: {{key: {shown(name)}, convention: true_is_bad}} (or true_is_good) in {card}"
+    wanted = "one reading; without it the mask is not used"
+    return Violation("bad_pixels.convention", "bad_pixels", found, wanted, remedy, "warning")
 
 
 def light_of(patterns: NDArray[Any]) -> Image:

@@ -92,14 +92,22 @@ def test_a_mask_of_an_open_name_is_read_as_it_hides_the_least_light(image: Array
     assert any(conversion.startswith(says) for conversion in result.conversions)
 
 
-def test_a_mask_that_hides_half_is_asked_about(image: Arrays) -> None:
-    half = np.zeros((16, 16), bool)
-    half[:, :8] = True
-    image["diffraction"] = np.full((12, 16, 16), 1.5, "f4")
-    asked = conform({**image, "mask": half}, file_name="a.npz").violations
-    [violation] = [v for v in asked if v.code == "bad_pixels.convention"]
-    assert violation.remedy == "write reading.mask.convention: true_is_bad (or true_is_good) in a.npz.card.yaml"
-    assert violation.severity == "error"
+def test_a_mask_of_an_open_name_that_can_be_read_either_way_is_not_used_and_named(image: Arrays) -> None:
+    row, col = np.mgrid[:16, :16] - 8
+    half, support = col < 0, np.hypot(row, col) < 4  # of the probe, say: all light is in it, and most pixels out of it
+    before = conform(image).value.diffraction
+    for mask in (half, support, ~support):
+        result = conform({**image, "mask": mask}, file_name="a.npz")
+        assert result.value.bad_pixels is None
+        np.testing.assert_array_equal(result.value.diffraction, before)
+        [warning] = [v for v in result.violations if v.code == "bad_pixels.convention"]
+        assert "without it the mask is not used" in warning.wanted
+        named = conform({**image, "mask": mask}, card(key="mask"))
+        assert [v.code for v in errors(named.violations)] == ["bad_pixels.convention"]
+        assert warning.severity == "warning"
+        assert warning.remedy == (
+            "write reading.mask: {key: mask, convention: true_is_bad} (or true_is_good) in a.npz.card.yaml"
+        )
 
 
 @settings(max_examples=30)
