@@ -129,7 +129,7 @@ def opened_zip(source: Source) -> Iterator[zipfile.ZipFile]:
 
 
 def _table_breaches(source: Source) -> Iterator[Violation]:
-    """Judge the length of the table, which would be parsed whole: its end record has it."""
+    """Yield where the table, which is parsed whole, is too long; its end record says how long it is."""
     source.file.seek(max(0, source.nbytes - _END_NBYTES - _LONGEST_COMMENT))
     tail = source.file.read(_END_NBYTES + _LONGEST_COMMENT)
     source.file.seek(0, os.SEEK_SET)
