@@ -1,12 +1,15 @@
 """Contracts as asset checks that stop what comes after them."""
 
+from dataclasses import asdict
+
 import dagster as dg
 
 from assets.products import ptychodus_product
 from assets.raw import CONTRACT_CHECK, RAW, SCANS, violations_table
 from assets.reconstructions import reconstruction
 from resources import Ingest
-from smalti import Product, Reconstruction, Ref
+from smalti import Reconstruction, Ref
+from smalti.contracts.violation import errors
 from smalti.ingest.kinds import Kind, kinds
 from smalti.products import validate_product
 from smalti.settings import Settings
@@ -22,7 +25,6 @@ def contract_check(kind: Kind) -> dg.AssetChecksDefinition:
         name=CONTRACT_CHECK,
         blocking=True,
         partitions_def=RAW[kind.name].partitions_def,
-        additional_ins={"raw": dg.AssetIn(key=RAW[kind.name].key)},
         description=f"The file keeps the contract {kind.contract_id}. It is validated when it arrives; here, again.",
     )
     def contract(ingest: Ingest, raw: Ref) -> dg.AssetCheckResult:
@@ -54,12 +56,14 @@ def explains_the_scan(reconstruction: Reconstruction) -> dg.AssetCheckResult:
     asset=ptychodus_product,
     blocking=True,
     partitions_def=SCANS,
-    description="The product file is sound: unique indexes, footprint inside the object, finite, units plausible.",
+    description="The product file keeps its contract: unique indexes, positions on the object, finite numbers.",
 )
-def is_sound(ptychodus_product: Product) -> dg.AssetCheckResult:
-    path = Settings().products / f"{ptychodus_product.metadata.name}.h5"
-    found = validate_product(path)
+def is_sound(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    path = Settings().products / f"{context.partition_key}.h5"
+    result = validate_product(path)
+    told = [{**asdict(violation), "message": str(violation)} for violation in result.violations]
     return dg.AssetCheckResult(
-        passed=not any(finding.severity == "error" for finding in found),
-        metadata={"findings": dg.MetadataValue.md("\n".join(f"- {finding}" for finding in found) or "none")},
+        passed=result.accepted,
+        description=result.refusal or "\n".join(map(str, errors(result.violations))) or None,
+        metadata={"contract": result.contract, "violations": violations_table(told)},
     )

@@ -1,4 +1,4 @@
-"""Pictures and lists as Dagster shows them."""
+"""Pictures and lists of sentences as Dagster metadata."""
 
 import base64
 from collections.abc import Iterable
@@ -12,6 +12,6 @@ def picture(png: bytes, title: str) -> dg.MarkdownMetadataValue:
 
 
 def sentences(lines: Iterable[str]) -> dg.MarkdownMetadataValue:
-    """Return sentences as a list; foreign text in it is shown, never interpreted."""
+    """Return sentences as a Markdown list, each as code, so that foreign text in them is not interpreted."""
     escaped = (line.replace("`", "'").replace("\n", " ") for line in lines)
     return dg.MetadataValue.md("\n".join(f"- `{line}`" for line in escaped) or "none")

@@ -1,4 +1,4 @@
-"""Reconstructions: the object and probe that explain a scan, and how far they can be trusted."""
+"""Reconstructions of scans, and their resolution from split halves."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,22 +14,22 @@ from smalti import Reconstruction, Ref, Store
 from smalti.codecs.scan import open_scan
 from smalti.errors import Refused
 from smalti.ptycho.evaluate.frc import FrcResult
-from smalti.ptycho.evaluate.metrics import known_pixel_m
-from smalti.ptycho.report.outputs import logged, write_outputs
+from smalti.ptycho.geometry import object_pixel_m
+from smalti.ptycho.report.outputs import read_log, write_outputs
 from smalti.ptycho.report.previews import frc_preview, loss_preview, probe_preview, reconstruction_preview
 from smalti.settings import Settings
 
 
 class ReconstructionConfig(dg.Config):
-    """Loss and modes are what measured scans want, see docs/ptychography.md; the rest is the solver's own default.
+    """Loss and modes are those for measured scans, see docs/ptychography.md; others are the solver's defaults.
 
     Attributes:
     epochs: passes over all patterns.
     seed: decides their order.
     loss: amplitude, absolute or poisson.
-    probe_modes: waves that add in intensity, as in a partly coherent beam; more where the probe guess has more.
-    refine_positions_from: the first epoch that moves positions; none when left out.
-    search_probe: try probes first; for scans without a probe guess when left out.
+    probe_modes: modes of a partly coherent beam; at least as many as the probe guess has.
+    refine_positions_from: the first epoch, counted from 1, that refines positions; by default none does.
+    search_probe: search for the probe first; by default only if the scan has no probe guess.
     """
 
     epochs: int | None = None
@@ -44,8 +44,8 @@ class ReconstructionConfig(dg.Config):
     partitions_def=SCANS,
     group_name="ptychography",
     kinds={"mlx"},
-    description="Object and probe by gradient descent through the forward model, from the network's guess. Pictures, "
-    "figures and the log are in `outputs/<scan>/`.",
+    description="Object and probe by gradient descent through the forward model; the initial object is the network's. "
+    "Pictures, metrics and the log are in `outputs/<scan>/`.",
 )
 def reconstruction(
     context: dg.AssetExecutionContext,
@@ -61,14 +61,14 @@ def reconstruction(
     settings = config.model_dump(exclude_none=True) | {"probe_modes": max(config.probe_modes, guessed)}
     answer = compute.run(
         context.log,
-        "smalti.ptycho.solve.solver:solve_stored",
+        "smalti.ptycho.stored:solve_stored",
         lines=lines,
         scan=scan.digest,
         checkpoint=ptycho_checkpoint.digest,
         settings=settings,
     )
     made: Reconstruction = values.get(answer["digest"])
-    pixel_m = known_pixel_m(opened)
+    pixel_m = object_pixel_m(opened)
     context.add_output_metadata(
         {
             "preview": picture(reconstruction_preview(made, pixel_m), "object and probe"),
@@ -85,8 +85,8 @@ def reconstruction(
     partitions_def=SCANS,
     group_name="ptychography",
     kinds={"mlx"},
-    description="Up to which frequency two reconstructions agree, one from the even and one from the odd patterns: "
-    "their Fourier ring correlation. A scan too small for rings has none.",
+    description="Fourier ring correlation of two reconstructions, from the even and from the odd patterns. "
+    "A scan whose scanned area is too small for it has none.",
     output_required=False,
 )
 def resolution(
@@ -96,16 +96,16 @@ def resolution(
     settings = values.get(reconstruction).config["settings"]
     request = {"scan": scan.digest, "settings": settings}
     try:
-        answer = compute.run(context.log, "smalti.ptycho.evaluate.split_halves:halves_stored", lines=lines, **request)
+        answer = compute.run(context.log, "smalti.ptycho.stored:frc_stored", lines=lines, **request)
     except Refused as error:
         context.log.warning(str(error))
         return
     frc = FrcResult.from_stored(values.get(answer["digest"]))
     digests = {"scan": scan.digest, "reconstruction": reconstruction.digest, "resolution": answer["digest"]}
     metadata = {
-        "curve": picture(frc_preview(frc), "Fourier ring correlation of the halves"),
+        "curve": picture(frc_preview(frc), "Fourier ring correlation of the split halves"),
         "outputs": _written(context, values, digests, lines, frc),
-        **frc.figures(),
+        **frc.metrics(),
     }
     yield dg.Output(replace(values.ref(answer["digest"]), new_bytes=answer["new_bytes"]), metadata=metadata)
 
@@ -117,10 +117,10 @@ def _written(
     lines: list[str],
     frc: FrcResult | None = None,
 ) -> dg.MetadataValue[Any]:
-    """Write what people look at; a folder that is not ours to replace is left alone, and that is said."""
+    """Write the output folder; if it may not be replaced, log the reason and return it in place of the path."""
     folder, scan = Settings().outputs, open_scan(values, digests["scan"])
     try:
-        before = logged(folder, scan) if frc else []
+        before = read_log(folder, scan) if frc else []
         made: Path = write_outputs(folder, scan, values.get(digests["reconstruction"]), frc, [*before, *lines], digests)
     except Refused as error:
         context.log.warning(str(error))

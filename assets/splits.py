@@ -1,4 +1,4 @@
-"""Splits: which positions train the network and which judge it."""
+"""Splits: which positions train the network and which evaluate it."""
 
 from typing import Any
 

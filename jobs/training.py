@@ -15,10 +15,10 @@ from smalti.ptycho.report.previews import loss_preview
 
 class TrainingConfig(dg.Config):
     """Attributes:
-    epochs: passes over the training positions; few, because the solver goes on from what the network says.
-    seed: decides weights and order.
-    gridsize: the network sees gridsize**2 neighbouring patterns at once.
-    supervised: it learns from the patches that come with the scan, not from the patterns.
+    epochs: passes over the training positions; few, because the solver refines the predicted object.
+    seed: of initial weights and order.
+    gridsize: a group of gridsize**2 neighbouring patterns is one input of the network.
+    supervised: train on the true patches of the scan instead of its patterns.
     """
 
     epochs: int = 25
@@ -40,7 +40,7 @@ def training_request(config: TrainingConfig, scan: Ref, split: Ref) -> dict[str,
 
 @dg.op(description="Train in a child process; nothing else ever imports mlx.", tags={"dagster/compute_kind": "mlx"})
 def train_network(context: dg.OpExecutionContext, compute: Compute, request: dict[str, Any]) -> dict[str, Any]:
-    return compute.run(context.log, "smalti.ptycho.network.train:train_stored", **request)
+    return compute.run(context.log, "smalti.ptycho.stored:train_stored", **request)
 
 
 @dg.op(description="Show how the training went and hand the checkpoint over.")

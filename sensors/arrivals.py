@@ -108,7 +108,16 @@ def _asked(
         later = f"; not validated yet: {in_sentences(worker.postponed)}" if worker.postponed else ""
         return dg.SkipReason(f"nothing new in {source.id}{later}{_ignored(worker)}")
     accepted = [arrival for arrival in arrivals if arrival.accepted and kind_of(arrival).name in LAST]
-    wanted = [arrival for arrival in accepted if _is_wanted(context.instance, ledger, source, arrival)]
+    new = {arrival.key for arrival in accepted if _is_new(arrival)}
+    wanted = [
+        arrival
+        for arrival in accepted
+        if _is_new(arrival)
+        or (
+            new.isdisjoint((arrival.key, arrival.report.get("same_bytes_as")))
+            and _is_wanted_again(context.instance, ledger, source, arrival)
+        )
+    ]
     batches = [wanted[i : i + _INGESTED_IN_ONE_RUN] for i in range(0, len(wanted), _INGESTED_IN_ONE_RUN)]
     return dg.SensorResult(
         run_requests=[ingest_request(_references(batch), f"{ledger.id}:{batch[-1].number}") for batch in batches],
@@ -125,15 +134,18 @@ def _references(batch: list[Arrival]) -> list[Wanted]:
     ]
 
 
-def _is_wanted(instance: dg.DagsterInstance, ledger: Ledger, source: Source, arrival: Arrival) -> bool:
-    """Tell whether an accepted file is to be ingested.
+def _is_new(arrival: Arrival) -> bool:
+    """Tell whether a file has bytes that had not arrived before: it is always ingested."""
+    return not arrival.report.get("dropped_again") and not arrival.report.get("same_bytes_as")
 
-    A file of new bytes always is. One that was dropped again, or has the bytes of another, only where what follows from
-    it was not made and is not being made: an earlier ingest failed, or the other file is gone, as after ``mv``.
+
+def _is_wanted_again(instance: dg.DagsterInstance, ledger: Ledger, source: Source, arrival: Arrival) -> bool:
+    """Tell whether a file that was dropped again, or has the bytes of another, is to be ingested.
+
+    Only where what follows from it was not made and is not being made: an earlier ingest failed, or the other file is
+    gone, as after ``mv``.
     """
     kind, twin = kind_of(arrival).name, arrival.report.get("same_bytes_as")
-    if not arrival.report.get("dropped_again") and not twin:
-        return True
     if _is_pending(instance, kind, arrival.key) or _is_finished(instance, kind, arrival.key):
         return False
     first = ledger.latest_of(twin) if twin else None

@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=3, help="of what is measured in turns (default 3)")
     parser.add_argument("--peers-venv", type=Path, help="a virtual environment that holds pty-chi")
     parser.add_argument("--results", type=Path, default=RESULTS, help=f"what was measured, case by case ({RESULTS})")
-    parser.add_argument("--pictures", type=Path, help="what it looks like (default: a folder of the results)")
+    parser.add_argument("--pictures", type=Path, help="what it iterations like (default: a folder of the results)")
     parser.add_argument("--report", type=Path, default=Path("docs/benchmarks/ptychography.md"), help="what to write")
     given = parser.parse_args(arguments)
 

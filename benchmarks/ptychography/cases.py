@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.ptychography import judging, large
+from benchmarks.ptychography import evaluation, large
 from benchmarks.ptychography.rpie import rpie
 from benchmarks.ptychography.running import Cost, run
 from benchmarks.ptychography.scans import SCANS
@@ -67,39 +67,39 @@ class Workplace:
         target = self.folder / f"{case}.npz"
         command = [sys.executable, "-m", "benchmarks.ptychography.ours", case, str(self.store), scan, str(target)]
         cost, printed = run(command, temporary)
-        made = judging.loaded(target)
-        judging.keep_pictures(self.pictures, case, made)
+        made = evaluation.loaded(target)
+        evaluation.keep_pictures(self.pictures, case, made)
         return cost, made, json.loads(printed.splitlines()[-1])
 
 
 def known(at: Workplace) -> list[Line]:
     cost, made, _ = at.ours("known", "known")
-    figures = judging.against_truth(made, at.scan("known"))
+    figures = evaluation.against_truth(made, at.scan("known"))
     reached = figures["phase_psnr_dB"] >= 38 and figures["phase_ssim"] >= 0.985 and cost.wall_s <= 60
-    words = f"{judging.in_words(figures)}; {_seconds(cost)}"
+    words = f"{evaluation.in_words(figures)}; {_seconds(cost)}"
     return [Line("simulated, known probe, 529 positions, Poisson", "phase 38 dB / 0.985 in 60 s", words, reached)]
 
 
 def defocused(at: Workplace) -> list[Line]:
     cost, made, _ = at.ours("defocused", "defocused")
-    figures = judging.against_truth(made, at.scan("known"))
+    figures = evaluation.against_truth(made, at.scan("known"))
     reached = figures["phase_psnr_dB"] >= 33 and figures["amplitude_psnr_dB"] >= 25
-    words = f"{judging.in_words(figures)}; {_seconds(cost)}"
+    words = f"{evaluation.in_words(figures)}; {_seconds(cost)}"
     return [Line("simulated, probe defocus 15 % wrong", "phase 33 dB, amplitude 25 dB", words, reached)]
 
 
 def unknown(at: Workplace) -> list[Line]:
     cost, made, _ = at.ours("unknown", "unknown")
-    figures = judging.against_truth(made, at.scan("known"))
-    words = f"{judging.in_words(figures)}; {_seconds(cost)}"
+    figures = evaluation.against_truth(made, at.scan("known"))
+    words = f"{evaluation.in_words(figures)}; {_seconds(cost)}"
     return [Line("simulated, probe unknown", "phase 28 dB", words, figures["phase_psnr_dB"] >= 28)]
 
 
 def network(at: Workplace) -> list[Line]:
     cost, made, _ = at.ours("network", "known")
-    figures = judging.against_truth(made, at.scan("known"))
+    figures = evaluation.against_truth(made, at.scan("known"))
     reached = figures["phase_psnr_dB"] >= 22 and figures["phase_ssim"] >= 0.85 and cost.wall_s <= 300
-    words = f"{judging.in_words(figures)}; {_seconds(cost)}"
+    words = f"{evaluation.in_words(figures)}; {_seconds(cost)}"
     return [Line("network alone, unsupervised, 529 patterns 64 x 64", "phase 22 dB / 0.85 in 5 min", words, reached)]
 
 
@@ -109,7 +109,7 @@ def star_one_mode(at: Workplace) -> list[Line]:
     with tempfile.TemporaryDirectory(dir=at.folder) as kernels:
         anew, _, _ = at.ours("star_one_mode", "measured", Path(kernels))
         cost, made, _ = at.ours("star_one_mode", "measured", Path(kernels))
-    r = judging.r_factor(made, scan)
+    r = evaluation.r_factor(made, scan)
     words = f"R {r:.4f}; {_seconds(cost)}; with every kernel compiled anew {_seconds(anew)}"
     case = "real Siemens star, one mode"
     if at.peers is None:
@@ -136,7 +136,7 @@ def star_one_mode(at: Workplace) -> list[Line]:
 def _ptychi(at: Workplace) -> list[tuple[int, float, float]]:
     """Return number, CPU seconds since the start of the process, and R-factor of each epoch of pty-chi."""
     scan = at.scan("measured")
-    start = judging.empty(scan)
+    start = evaluation.empty(scan)
     source, target = at.folder / "ptychi-in.npz", at.folder / "ptychi-out.npz"
     np.savez(
         source,
@@ -151,8 +151,8 @@ def _ptychi(at: Workplace) -> list[tuple[int, float, float]]:
     with np.load(target) as out:
         epochs = [replace(start, object=o, probe=p) for o, p in zip(out["object"], out["probe"], strict=True)]
         seconds = out["cpu_s"].tolist()
-    judging.keep_pictures(at.pictures, "star_one_mode-ptychi", epochs[-1])
-    r_factors = [judging.r_factor(made, scan) for made in epochs]
+    evaluation.keep_pictures(at.pictures, "star_one_mode-ptychi", epochs[-1])
+    r_factors = [evaluation.r_factor(made, scan) for made in epochs]
     return list(zip(range(1, len(epochs) + 1), seconds, r_factors, strict=True))
 
 
@@ -161,7 +161,7 @@ def star_modes(at: Workplace) -> list[Line]:
     lines = []
     for case, loss in (("star_modes", "absolute"), ("star_modes_amplitude", "amplitude")):
         cost, made, told = at.ours(case, "measured")
-        r, half_bit = judging.r_factor(made, at.scan("measured")), told["frc_phase_half_bit"]
+        r, half_bit = evaluation.r_factor(made, at.scan("measured")), told["frc_phase_half_bit"]
         words = f"R {r:.4f}, FRC half-bit {half_bit:.3f} (one-bit {told['frc_phase_one_bit']:.3f}) of Nyquist"
         lines.append(
             Line(
@@ -195,14 +195,14 @@ def epoch_cost(at: Workplace) -> list[Line]:
 def _timed_rpie(store: Path) -> tuple[float, float]:
     """Return the CPU seconds of an epoch in which rPIE moves object and probe, and its R-factor at the end."""
     scan = open_store(store).get("measured")
-    start = judging.empty(scan)
+    start = evaluation.empty(scan)
     solved = rpie(scan.diffraction, start.probe[0], start.xcoords, start.ycoords, start.object.shape, RPIE_EPOCHS)
     made = replace(start, object=solved.object, probe=solved.probe[None])
-    return median(solved.epoch_cpu_s[1:]), judging.r_factor(made, scan)
+    return median(solved.epoch_cpu_s[1:]), evaluation.r_factor(made, scan)
 
 
-def starts(at: Workplace) -> list[Line]:
-    _, _, told = at.ours("starts", "known")
+def initial_objects(at: Workplace) -> list[Line]:
+    _, _, told = at.ours("initial_objects", "known")
     epochs = sorted({int(name.split()[1]) for name in told if name.startswith("flat ")})
     return [
         Line(
@@ -230,7 +230,7 @@ def large_scan(at: Workplace) -> list[Line]:
 
 CASES: dict[str, Callable[[Workplace], list[Line]]] = {
     case.__name__: case
-    for case in (known, defocused, unknown, network, star_one_mode, star_modes, epoch_cost, starts, large_scan)
+    for case in (known, defocused, unknown, network, star_one_mode, star_modes, epoch_cost, initial_objects, large_scan)
 }
 
 

@@ -33,8 +33,8 @@ SETTINGS = {"epochs": 1, "batch": 64}
 
 
 @dataclass(frozen=True, slots=True)
-class ValidationResult:
-    """What one epoch took.
+class EpochCost:
+    """The cost of one epoch.
 
     Attributes:
         peak_nbytes: the most memory that the process held, interpreter and libraries included.
@@ -51,13 +51,13 @@ class ValidationResult:
     r_factor: float
 
 
-def measure(patterns: int = 20_000, window: int = 128, folder: Path | None = None) -> ValidationResult:
-    """Return what one epoch over a new scan takes in a process of its own."""
+def measure(patterns: int = 20_000, window: int = 128, folder: Path | None = None) -> EpochCost:
+    """Return the cost of one epoch over a new scan, in a process of its own."""
     with tempfile.TemporaryDirectory(dir=folder) as place:
         digest = put_scan(open_store(place), patterns, window)
         command = [sys.executable, "-m", "benchmarks.ptychography.large", place, digest]
         told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    return ValidationResult(patterns, window, patterns * window**2 * 4, **json.loads(told))
+    return EpochCost(patterns, window, patterns * window**2 * 4, **json.loads(told))
 
 
 def put_scan(store: Store, patterns: int, window: int) -> str:
@@ -100,7 +100,7 @@ def _solve(place: str, digest: str) -> dict[str, Any]:
     from smalti.compute import prepare_blas
 
     prepare_blas()
-    from smalti.ptycho.solve.solver import solve_stored
+    from smalti.ptycho.stored import solve_stored
 
     told: list[dict[str, Any]] = []
     answer = solve_stored({"store": place, "scan": digest, "settings": SETTINGS}, told.append)

@@ -15,8 +15,8 @@ VERDICTS = {True: "reached", False: "**falls short**", None: ""}
 SIMULATED = """\
 **Simulated** is the Siemens star of `smalti.simulation.simulate_star`, seed 0: a phase object of 0.9 rad \
 with texture and an amplitude from 0.55 to 1 that is unlike it, 529 positions at fractions of a pixel, patterns of \
-64 x 64 with 1e6 photons in the probe and Poisson noise. Judged are the inner 126 x 126 pixels, after complex scale, \
-linear phase ramp and sub-pixel shift are removed; the peak of the PSNR is the range of the truth there."""
+64 x 64 with 1e6 photons in the probe and Poisson noise. Judged are the inner 126 x 126 pixels, after registration of \
+complex scale, linear phase ramp and sub-pixel shift; the peak of the PSNR is the range of the truth there."""
 
 MEASURED = """\
 **Measured** is tike's Siemens star (Advanced Photon Source, Velociprobe), 516 patterns of 128 x 128. The R-factor is \

@@ -26,7 +26,7 @@ def run(command: Sequence[str], temporary: Path | None = None) -> tuple[Cost, st
     """Run a command to its end; return its cost and what it printed. Its stderr goes where ours goes.
 
     Args:
-        temporary: its folder for temporary files, where mlx looks for the kernels that it compiled before.
+        temporary: its folder for temporary files, where mlx iterations for the kernels that it compiled before.
 
     Raises:
         Unavailable: it failed.

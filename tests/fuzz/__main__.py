@@ -1,17 +1,21 @@
 """Mutation fuzzing of the readers: ``python -m tests.fuzz [MUTANTS] [SEED]``; ``make fuzz`` makes 10,000.
 
-Sound files of four forms are damaged at random and judged in the real sandbox. The process that asks must outlive
-every one of them, and no answer may be anything but a verdict.
+Sound files of four forms are damaged at random and validated in the real sandbox. The process that asks must outlive
+every one of them, and get a result for each.
 """
 
 from __future__ import annotations
 
 import io
+import os
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 
 import h5py
@@ -19,11 +23,17 @@ import numpy as np
 import pyarrow
 from pyarrow import csv, parquet
 
-from tests.sandboxed.judging import Answer, judged
+from smalti.ingest.sandbox import Sandbox
+from tests.sandboxed.judging import Answer, answer
 from tests.unit.formats.hostile.making import npz, sound
 
 BATCH = 250
 MOST_S = 5.0
+ENDS = {
+    "file.too_much_memory": "ended its reader by memory",
+    "file.too_slow": "ended its reader by time",
+    "file.crashed_the_reader": "ended its reader by a crash",
+}
 Mutation = Callable[[bytearray, np.random.Generator], None]
 
 
@@ -103,39 +113,48 @@ def mutant(data: bytes, rng: np.random.Generator) -> bytes:
 
 def outcome(answer: Answer) -> str:
     """Return what came of a mutant, in a word; what no answer may be is told apart."""
-    if answer.stopped is not None:
-        return f"ended its sandbox by {answer.stopped.cause}"
-    if answer.verdict is None or (answer.verdict["reason"] and "Traceback" in answer.verdict["reason"]):
+    found = answer.document
+    if found["accepted"] != answer.has_value or "failed: " in (found["reason"] or ""):
         return "BAD ANSWER"
+    for violation in found["violations"]:
+        if violation["code"] in ENDS and violation["place"] == "the file":
+            return ENDS[violation["code"]]
     if answer.seconds > MOST_S:
         return "TOO SLOW"
-    return "accepted" if answer.verdict["accepted"] else "refused"
+    return "accepted" if found["accepted"] else "refused"
 
 
 def main(count: int, seed: int) -> int:
-    """Judge ``count`` mutants, print what came of them, and return the exit code."""
+    """Validate ``count`` mutants, print what came of them, and return the exit code."""
     rng, begin = np.random.default_rng(seed), time.monotonic()
     counts: dict[str, Counter[str]] = {name: Counter() for name in GOOD}
     slowest = 0.0
-    for first in range(0, count, BATCH):
-        with tempfile.TemporaryDirectory() as folder:
+    with ExitStack() as stack:
+        workers = [stack.enter_context(Sandbox()) for _ in range(os.cpu_count() or 1)]
+        pool = stack.enter_context(ThreadPoolExecutor(len(workers)))
+        for first in range(0, count, BATCH):
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
             paths = []
             for number in range(first, min(first + BATCH, count)):
                 name = list(GOOD)[number % len(GOOD)]
                 paths.append(Path(folder) / f"{number}-{name}")
                 paths[-1].write_bytes(mutant(GOOD[name], rng))
-            for path, answer in zip(paths, judged(paths), strict=True):
-                counts[path.name.partition("-")[2]][what := outcome(answer)] += 1
-                slowest = max(slowest, answer.seconds)
+            shares = [paths[start :: len(workers)] for start in range(len(workers))]
+            answers = pool.map(
+                lambda pair: [answer(pair[0], path) for path in pair[1]], zip(workers, shares, strict=True)
+            )
+            for path, found in zip(chain(*shares), chain(*answers), strict=True):
+                counts[path.name.partition("-")[2]][what := outcome(found)] += 1
+                slowest = max(slowest, found.seconds)
                 if what not in ("accepted", "refused"):
                     kept = Path(tempfile.gettempdir()) / f"smalti-fuzz-{seed}-{path.name}"
                     kept.write_bytes(path.read_bytes())
-                    print(f"{kept}: {what}")
-    for name, found in counts.items():
-        print(f"{name:<14} {', '.join(f'{what} {number}' for what, number in sorted(found.items()))}")
+                    print(f"{kept}: {what}: {found.document['reason']}")
+    for name, outcomes in counts.items():
+        print(f"{name:<14} {', '.join(f'{what} {number}' for what, number in sorted(outcomes.items()))}")
     took = time.monotonic() - begin
     print(f"{count} mutants, seed {seed}, {took:.0f} s, the slowest {slowest:.2f} s; the process that asked is alive.")
-    return int(any(found["BAD ANSWER"] or found["TOO SLOW"] for found in counts.values()))
+    return int(any(outcomes["BAD ANSWER"] or outcomes["TOO SLOW"] for outcomes in counts.values()))
 
 
 if __name__ == "__main__":

@@ -135,7 +135,7 @@ def test_ptychodus_opens_a_reconstruction_and_warns_of_nothing(
     write_product(path, product, raw_bundle_of(scan, reconstruction))
     loaded = load(path, caplog)
     assert warnings_of(path, loaded) == []
-    assert validate_product(path) == ()
+    assert validate_product(path).violations == ()
     geometry = loaded.object_.get_geometry()
     x = geometry.map_probe_positions_to_object_x_px(loaded.probe_positions)
     y = geometry.map_probe_positions_to_object_y_px(loaded.probe_positions)
@@ -205,4 +205,4 @@ def test_what_ptychodus_writes_is_read_whole(tmp_path: Path, rich_product: Produ
         "opr_weights",
     ):
         np.testing.assert_array_equal(getattr(read, name), getattr(rich_product, name), err_msg=name)
-    assert validate_product(tmp_path / "theirs.h5") == ()
+    assert validate_product(tmp_path / "theirs.h5").violations == ()

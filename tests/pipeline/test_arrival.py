@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -20,7 +21,7 @@ import pytest
 from assets.arrival import ledger_path
 from assets.raw import CONTRACT_CHECK, RAW
 from benchmarks.arrival.soak import counted, drop, soak
-from jobs.ingest import keys_in
+from jobs.ingest import keys_in, wanted_in
 from resources import StoreResource
 from sensors.arrivals import evaluate, is_busy
 from sensors.raw_files import raw_files
@@ -40,6 +41,7 @@ class Place:
     instance: dg.DagsterInstance
     cursor: str | None = None
     asked: list[str] = field(default_factory=list)
+    requests: list[dg.RunRequest] = field(default_factory=list)
 
     @property
     def raw(self) -> Path:
@@ -69,8 +71,26 @@ class Place:
             if isinstance(found, dg.SensorResult):
                 self.cursor = found.cursor
                 self.asked += keys_in(found.run_requests or ())
+                self.requests += found.run_requests or ()
             if not is_busy(self.instance, Folder(self.raw)):
                 return found
+
+    def launch(self) -> list[str]:
+        """Start a run for each request, as the daemon does, but execute none; return their ids."""
+        runs = [
+            dg.DagsterRun(
+                job_name=str(request.job_name), run_config=request.run_config, status=dg.DagsterRunStatus.STARTED
+            )
+            for request in self.requests
+        ]
+        self.requests.clear()
+        return [self.instance.add_run(run).run_id for run in runs]
+
+    def fail(self, run_id: str) -> None:
+        """Let a run that was launched fail."""
+        run = self.instance.get_run_by_id(run_id)
+        assert run
+        self.instance.report_run_failed(run)
 
     def checks(self) -> list[tuple[str | None, bool]]:
         """Return partition and outcome of every contract check, oldest first."""
@@ -112,6 +132,7 @@ def test_equal_bytes_under_two_names_are_validated_and_reconstructed_once_and_kn
     for name in ("b.npz", "a.npz"):
         place.drop(name)
     place.tick()
+    place.launch()
     shutil.copy(place.raw / "a.npz", place.raw / "c.npz")  # in a later batch
     os.utime(place.raw / "c.npz", (0, 0))
     place.tick()
@@ -282,3 +303,83 @@ def test_killed_in_the_middle_each_file_is_validated_and_recorded_exactly_once(
     with dg.DagsterInstance.from_config(str(home)) as instance:
         ticks = soak(root, instance)
         assert counted(root, instance, 57, 3, ticks).faults == []
+
+
+def test_a_failed_ingest_is_tried_again_by_dropping_the_file_again_under_its_old_or_a_new_name(place: Place) -> None:
+    path = place.drop("a.npz")
+    place.tick()
+    (run,) = place.launch()
+    os.utime(path, (1, 1))
+    place.tick()
+    assert place.asked == ["a"]  # the run that is about it goes on
+    place.fail(run)
+    os.utime(path, (2, 2))
+    place.tick()
+    assert place.asked == ["a", "a"]
+    (run,) = place.launch()
+    place.fail(run)
+    shutil.copy(path, place.raw / "b.npz")
+    os.utime(place.raw / "b.npz", (3, 3))
+    place.tick()
+    assert place.asked == ["a", "a", "b"]
+    assert place.arrived() == ["a", "b"]
+
+
+def test_a_file_that_is_renamed_is_ingested_under_its_new_name(place: Place) -> None:
+    path = place.drop("a.npz")
+    place.tick()
+    place.launch()
+    path.rename(place.raw / "b.npz")
+    place.tick()
+    assert place.asked == ["a", "b"]
+    assert place.arrived() == ["a", "b"]
+
+
+def test_two_cursors_beside_one_another_lose_nothing(place: Place) -> None:
+    other = Place(place.root, place.instance)
+    place.drop("a.npz")
+    place.tick()
+    place.drop("b.npz", xcoords=np.arange(6.0) + 1)
+    other.tick()
+    place.drop("c.npz", xcoords=np.arange(6.0) + 2)
+    place.tick()
+    other.tick()
+    assert place.asked == ["a", "b", "c"]
+    assert other.asked == ["a", "b", "c"]
+
+
+def test_a_scan_a_table_a_checkpoint_a_product_and_a_plain_file_dropped_together_each_arrive(
+    place: Place, product_file: Path
+) -> None:
+    place.drop("scan.npz")
+    (place.raw / "table.csv").write_text("a,b\n1,x\n2,y\n")
+    head = json.dumps({"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
+    (place.raw / "weights.safetensors").write_bytes(len(head).to_bytes(8, "little") + head + np.ones(2, "f4").tobytes())
+    shutil.copy(product_file, place.raw / "product.h5")
+    (place.raw / "manual.pdf").write_bytes(b"%PDF-1.4 nothing")
+    (place.raw / "junk.txt").write_text("not data")
+    for path in place.raw.iterdir():
+        os.utime(path, (0, 0))
+    place.tick()
+    kinds = {arrival.name: arrival.report["kind"] for arrival in Ledger(ledger_path(place.instance)).after(0)}
+    assert kinds == {
+        "scan.npz": "scan",
+        "table.csv": "table",
+        "weights.safetensors": "checkpoint",
+        "product.h5": "product",
+        "manual.pdf": "file",
+    }
+    assert sorted(str(of) for request in place.requests for of in wanted_in(request.run_config)) == [
+        "product/product",
+        "scan/scan",
+        "table/table",
+    ]
+    for kind, key in (("table", "table"), ("checkpoint", "weights"), ("product", "product"), ("file", "manual.pdf")):
+        (record,) = place.instance.fetch_materializations(RAW[kind].key, limit=10).records
+        assert record.partition_key == key
+    metadata = place.instance.fetch_materializations(RAW["table"].key, limit=1).records[0].asset_materialization
+    assert metadata
+    assert metadata.metadata["dagster/row_count"].value == 2
+    skipped = place.tick()
+    assert isinstance(skipped, dg.SkipReason)
+    assert "ignored: junk.txt (its name says that it is a note, no data)" in str(skipped.skip_message)

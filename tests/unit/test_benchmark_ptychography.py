@@ -1,4 +1,4 @@
-"""The ptychography benchmark judges what it measures by itself, and its page says what falls short."""
+"""The ptychography benchmark measures independently of the solver, and its page says what falls short."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.ptychography import judging
+from benchmarks.ptychography import evaluation
 from benchmarks.ptychography.cases import CASES, Line, Workplace
 from benchmarks.ptychography.report import markdown
 from benchmarks.ptychography.rpie import rpie
@@ -26,7 +26,7 @@ def scan() -> Scan:
 
 @pytest.fixture(scope="module")
 def perfect(scan: Scan) -> Reconstruction:
-    """The truth on a canvas that begins elsewhere and has another gauge: phase ramp, complex scale."""
+    """The truth on a canvas with another origin, on a phase ramp and with a complex scale."""
     top, left = 7, 3
     ramp = np.exp(0.02j * np.arange(scan.object_guess.shape[1]))
     return Reconstruction(
@@ -42,16 +42,16 @@ def perfect(scan: Scan) -> Reconstruction:
     )
 
 
-def test_the_truth_in_any_gauge_is_judged_perfect(scan: Scan, perfect: Reconstruction) -> None:
-    figures = judging.against_truth(perfect, scan)
+def test_the_truth_on_a_ramp_and_scaled_is_perfect(scan: Scan, perfect: Reconstruction) -> None:
+    figures = evaluation.against_truth(perfect, scan)
     assert figures["phase_psnr_dB"] > 60
     assert figures["amplitude_psnr_dB"] > 60
-    assert judging.in_words(figures).startswith("phase ")
+    assert evaluation.in_words(figures).startswith("phase ")
 
 
-def test_an_empty_object_is_judged_poor(scan: Scan, perfect: Reconstruction) -> None:
+def test_a_flat_object_is_poor(scan: Scan, perfect: Reconstruction) -> None:
     flat = replace(perfect, object=np.ones_like(perfect.object))
-    assert judging.against_truth(flat, scan)["phase_psnr_dB"] < 10
+    assert evaluation.against_truth(flat, scan)["phase_psnr_dB"] < 10
 
 
 def test_another_convention_of_where_a_window_is_costs_nothing(scan: Scan, perfect: Reconstruction) -> None:
@@ -60,8 +60,8 @@ def test_another_convention_of_where_a_window_is_costs_nothing(scan: Scan, perfe
     right = replace(perfect, object=np.pad(scan.object_guess, 2), probe=scan.probe_guess)
     right = replace(right, xcoords=scan.xcoords[few] + 2, ycoords=scan.ycoords[few] + 2)
     moved = replace(right, xcoords=right.xcoords + 0.5, ycoords=right.ycoords - 1)
-    assert judging.r_factor(right, some) < 0.02
-    assert judging.r_factor(moved, some) == pytest.approx(judging.r_factor(right, some), rel=1e-3)
+    assert evaluation.r_factor(right, some) < 0.02
+    assert evaluation.r_factor(moved, some) == pytest.approx(evaluation.r_factor(right, some), rel=1e-3)
 
 
 def test_the_yardstick_reconstructs() -> None:
@@ -74,7 +74,7 @@ def test_the_yardstick_reconstructs() -> None:
         made.object, made.probe[None], scan.xcoords, scan.ycoords, 0.0, 0.0, np.zeros(0), metrics={}, config={}
     )
     flat = replace(found, object=np.ones_like(made.object), probe=scan.probe_guess)
-    assert judging.r_factor(found, scan) < judging.r_factor(flat, scan) / 2
+    assert evaluation.r_factor(found, scan) < evaluation.r_factor(flat, scan) / 2
 
 
 def test_a_process_is_charged_for_what_it_took() -> None:
@@ -101,7 +101,7 @@ def test_the_page_says_what_was_reached_what_falls_short_and_what_is_missing() -
     assert "Not measured: defocused," in page
 
 
-def test_nothing_that_judges_imports_mlx() -> None:
+def test_no_metric_of_the_benchmark_imports_mlx() -> None:
     program = "import sys, benchmarks.ptychography.__main__; print('mlx.core' in sys.modules)"
     _, printed = run([sys.executable, "-c", program])
     assert printed == "False\n"

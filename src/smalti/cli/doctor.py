@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from smalti.cli.options import AsJson, StorePlace, print_json, readable_size, the_store
 from smalti.errors import Refused
 
+if TYPE_CHECKING:
+    from smalti.compute.probe import Protections
+
 
 def doctor(store: StorePlace = None, as_json: AsJson = False) -> None:
-    """Measure BLAS and disk, and look at the store's file system. Exit code 1: something needs mending."""
-    from smalti.compute import run_child
+    """Measure BLAS and disk, look at the store's file system, and try the sandbox that foreign files are read in.
+
+    Exit code 1: something needs mending.
+    """
+    from smalti.compute import confinement, run_child, system_calls
     from smalti.compute.blas import FAST_GFLOPS
+    from smalti.compute.probe import protections
     from smalti.store.filesystem import examine
 
     place = the_store(store).place
@@ -23,6 +32,7 @@ def doctor(store: StorePlace = None, as_json: AsJson = False) -> None:
     root = Path(place)
     blas = run_child("smalti.compute.blas:measure", {})
     disk = examine(root)
+    held = protections()
     advice = []
     if blas["gflops"] < FAST_GFLOPS:
         advice.append(f"matrix products run at {blas['gflops']:.1f} GFLOP/s: install OpenBLAS or scipy-openblas32.")
@@ -30,9 +40,12 @@ def doctor(store: StorePlace = None, as_json: AsJson = False) -> None:
         advice.append(f"the file system at {disk.folder} has no hard links, which naming values needs: move the store.")
     if disk.free_nbytes < 1e9:
         advice.append(f"only {readable_size(disk.free_nbytes)} are free at {disk.folder}: free some space.")
+    if not (held.network and held.processes) and (missing := system_calls.missing()):
+        advice.append(f"readers of foreign files have a network and can start processes, since {missing}.")
     document: dict[str, Any] = {
         "blas": blas,
         "disk": {field: getattr(disk, field) for field in type(disk).__slots__} | {"folder": str(disk.folder)},
+        "sandbox": {**asdict(held), "landlock": confinement.landlock_abi(), "seccomp": not system_calls.missing()},
         "advice": advice,
     }
     if as_json:
@@ -48,7 +61,24 @@ def doctor(store: StorePlace = None, as_json: AsJson = False) -> None:
         case = "matters" if disk.case_sensitive else "does not matter"
         typer.echo(f"upper case    {case} in file names")
         typer.echo(f"free          {readable_size(disk.free_nbytes)}")
+        for label, sentence in _sandbox(held, confinement.landlock_abi()):
+            typer.echo(f"{label:<13} {sentence}")
         for line in advice:
             typer.echo(f"to mend: {line}")
     if advice:
         raise typer.Exit(1)
+
+
+def _sandbox(held: Protections, landlock: int) -> Iterator[tuple[str, str]]:
+    """Yield what a process that reads a foreign file is kept from, as it was tried."""
+    yield "sandbox", "what a process that reads a foreign file is kept from:"
+    by = f"Landlock {landlock}" if landlock else "this kernel has no Landlock, which came with Linux 5.13"
+    yield "  files", f"{_kept(held.files)} from all files but its own and those of Python ({by})"
+    yield "  network", f"{_kept(held.network)} from the network"
+    yield "  processes", f"{_kept(held.processes)} from starting processes"
+    yield "  memory", f"{_kept(held.memory)} from more memory than a file of that size may need"
+    yield "  limits", f"{_kept(held.limits)} from raising its limits"
+
+
+def _kept(holds: bool) -> str:
+    return "kept" if holds else "NOT kept"

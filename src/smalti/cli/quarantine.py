@@ -1,4 +1,4 @@
-"""``smalti quarantine list``, ``show``, ``retry``: what was rejected, why, and once more, please."""
+"""``smalti quarantine list``, ``show``, ``retry``, ``ignored``: what was not accepted, why, and another try."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Files that were rejected, and why; nothing is ever deleted.")
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The key of a scan, or the name of its file.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The key of a file, or its name.")]
 
 
 @app.command("list")
@@ -39,10 +39,10 @@ def show(name: Name, as_json: AsJson = False) -> None:
     if as_json:
         print_json(_document(entry))
         return
-    typer.echo(f"{printable(entry.filename)} breaks the contract {entry.report['contract']}:")
+    typer.echo(f"{printable(entry.filename)} does not keep the contract {entry.report['contract']}:")
     for sentence in str(entry.report["reason"]).splitlines():
         typer.echo(f"  {printable(sentence)}")
-    typer.echo(f"judged {entry.report.get('judged_at', 'at an unknown time')}; {_where(entry)}")
+    typer.echo(f"validated {entry.report.get('validated_at', 'at an unknown time')}; {_where(entry)}")
 
 
 @app.command()
@@ -51,7 +51,7 @@ def retry(
     everything: Annotated[bool, typer.Option("--all", help="Everything that waits.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Move files back into data/raw, never over another, so that they are judged again."""
+    """Move files back into data/raw, never over another, so that they are validated again."""
     from smalti.errors import Refused
     from smalti.settings import Settings
 
@@ -70,9 +70,24 @@ def retry(
     if as_json:
         print_json({"moved": [_as_text(path) for path in moved], "stayed": stayed})
     else:
-        for line in (*(f"{printable(path)} is judged again" for path in moved), *stayed):
+        for line in (*(f"{printable(path)} is validated again" for path in moved), *stayed):
             typer.echo(line)
     raise typer.Exit(1 if stayed else 0)
+
+
+@app.command()
+def ignored(as_json: AsJson = False) -> None:
+    """List what lies in data/raw and is not validated, with the reason."""
+    from smalti.ingest.source import Folder
+    from smalti.settings import Settings
+
+    raw = Settings().raw
+    names = dict(sorted(Folder(raw).look().ignored.items())) if raw.is_dir() else {}
+    if as_json:
+        print_json([{"name": _as_text(name), "reason": reason} for name, reason in names.items()])
+        return
+    for name, reason in names.items():
+        typer.echo(f"{printable(name)}  {reason}")
 
 
 def _quarantine() -> Quarantine:

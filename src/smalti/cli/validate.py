@@ -11,6 +11,8 @@ import typer
 from smalti.cli.options import AsJson, StorePlace, print_json, printable, the_store
 from smalti.errors import Refused, SmaltiError
 
+_SKIPPED_SHOWN = 8
+
 
 def validate(
     path: Annotated[Path, typer.Argument(help="The data file; a card beside it is <file>.card.yaml.")],
@@ -24,19 +26,19 @@ def validate(
     json_output: AsJson = False,
 ) -> None:
     """Check a data file against its contract: exit 0 accepted, 1 rejected (each violation on a line), 2 usage."""
-    verdict = _verdict(path, contract, _schema_of(since, store) if since else None)
-    if "usage" in verdict:
-        raise typer.BadParameter(verdict["usage"], param_hint="--contract")
+    found = _validated(path, contract, _schema_of(since, store) if since else None)
+    if "usage" in found:
+        raise typer.BadParameter(found["usage"], param_hint="--contract")
     if json_output:
         named = str(path).encode(errors="backslashreplace").decode()  # a name need not be UTF-8
-        print_json({"path": named, **verdict})
-    elif not verdict["accepted"]:
-        typer.echo(verdict["reason"], err=True)
+        print_json({"path": named, **found})
+    elif not found["accepted"]:
+        typer.echo(found["reason"], err=True)
     else:
-        typer.echo(f"{printable(path.name)}: accepted, {verdict['contract']}{_extent(verdict['shape'])}.")
-        for label, sentence in _remarks(verdict):
+        typer.echo(f"{printable(path.name)}: accepted, {found['contract']}{_extent(found['shape'])}.")
+        for label, sentence in _remarks(found):
             typer.echo(f"  {label:<10} {sentence}")
-    raise typer.Exit(0 if verdict["accepted"] else 1)
+    raise typer.Exit(0 if found["accepted"] else 1)
 
 
 def _schema_of(ref: str, store: str | None) -> str:
@@ -49,13 +51,13 @@ def _schema_of(ref: str, store: str | None) -> str:
     return base64.b64encode(table.schema.serialize()).decode()
 
 
-def _verdict(path: Path, contract: str | None, schema: str | None) -> dict[str, Any]:
-    """Judge the file in the sandbox; what ends the sandbox is a verdict too."""
-    from smalti.ingest.sandbox import in_sandbox
+def _validated(path: Path, contract: str | None, schema: str | None) -> dict[str, Any]:
+    """Validate the file in the sandbox; that it cannot be read is a result too."""
+    from smalti.ingest.sandbox import Sandbox
 
     try:
-        request = {"path": str(path), "contract": contract, "accepted_schema": schema}
-        return in_sandbox("smalti.ingest.validate:validate_request", path, request)
+        with Sandbox() as sandbox:
+            return sandbox.validate(path, contract=contract, accepted_schema=schema).document
     except SmaltiError as error:
         from smalti.ingest.validate import document, refused
 
@@ -72,10 +74,12 @@ def _extent(shape: list[int] | None) -> str:
             return ""
 
 
-def _remarks(verdict: dict[str, Any]) -> list[tuple[str, str]]:
-    warnings = (violation["message"] for violation in verdict["violations"])
+def _remarks(found: dict[str, Any]) -> list[tuple[str, str]]:
+    warnings = (violation["message"] for violation in found["violations"])
+    few, more = found["skipped"][:_SKIPPED_SHOWN], len(found["skipped"]) - _SKIPPED_SHOWN
     return [
-        *(("converted", how) for how in verdict["conversions"]),
-        *(("assumed", assumption) for assumption in verdict["assumptions"]),
+        *(("converted", how) for how in found["conversions"]),
+        *(("assumed", assumption) for assumption in found["assumptions"]),
+        *(("skipped", what) for what in (*few, *([f"and {more} more"] if more > 0 else []))),
         *(("warning", message) for message in warnings),
     ]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from smalti.optics import far_field_pixel_m
 from smalti.store.values import Tree
 
 if TYPE_CHECKING:
@@ -33,9 +34,11 @@ class ScanMetadata(BaseModel):
     Attributes:
         photon_energy_eV: photon energy in eV.
         detector_distance_m: sample to detector, m.
-        detector_pixel_size_m: pitch of a (square) detector pixel after any binning, m.
+        detector_pixel_size_m: pitch of a square detector pixel after any binning, m.
+        detector_pixel_width_m, detector_pixel_height_m: instead of it, where the pitch along a row and along a column
+            differ, m.
         object_pixel_size_m: pitch of a (square) object pixel in the reconstruction plane, m;
-            far field: wavelength * distance / (H * detector pixel).
+            far field: wavelength * distance / (W * detector pixel).
         exposure_time_s: exposure per pattern, s.
         far_field: the detector is in the far field. If not, each pattern is an image of the exit wave after
             ``detector_distance_m``, on a grid of object pixels.
@@ -54,6 +57,8 @@ class ScanMetadata(BaseModel):
     photon_energy_eV: Stated | None = None
     detector_distance_m: Stated | None = None
     detector_pixel_size_m: Stated | None = None
+    detector_pixel_width_m: Stated | None = None
+    detector_pixel_height_m: Stated | None = None
     object_pixel_size_m: Stated | None = None
     exposure_time_s: Stated | None = None
     far_field: bool = True
@@ -69,6 +74,44 @@ class ScanMetadata(BaseModel):
             for name, s in stated
             if isinstance(s, Stated) and s.assumed
         )
+
+
+def object_pixel_m(metadata: ScanMetadata, width_px: int) -> Stated | None:
+    """Return the pitch of a square object pixel in m, as stated or as the far field gives it; else None.
+
+    Args:
+        width_px: columns of a pattern, which is square.
+    """
+    pitches = object_pixels_m(metadata, (width_px, width_px))
+    return pitches[0] if pitches and pitches[0].value == pitches[1].value else None
+
+
+def object_pixels_m(metadata: ScanMetadata, plane: tuple[int, int]) -> tuple[Stated, Stated] | None:
+    """Return width and height of an object pixel in m, as stated or as the far field gives them; else None.
+
+    Of the near field nothing but a stated size is known: how far the beam magnifies, the detector does not tell.
+
+    Args:
+        plane: (H, W) of a pattern.
+    """
+    if metadata.object_pixel_size_m is not None:
+        return metadata.object_pixel_size_m, metadata.object_pixel_size_m
+    energy, distance = metadata.photon_energy_eV, metadata.detector_distance_m
+    width = metadata.detector_pixel_width_m or metadata.detector_pixel_size_m
+    height = metadata.detector_pixel_height_m or metadata.detector_pixel_size_m
+    if not metadata.far_field or energy is None or distance is None or width is None or height is None:
+        return None
+
+    def pitch(detector: Stated, count: int, letter: str) -> Stated:
+        return Stated(
+            value=far_field_pixel_m(energy.value, distance.value, detector.value, count),
+            assumed=energy.assumed or distance.assumed or detector.assumed,
+            note=f"wavelength * distance / ({count} * detector pixel{letter})",
+        )
+
+    rows, columns = plane
+    letters = ("", "") if metadata.detector_pixel_width_m is None else (" width", " height")
+    return pitch(width, columns, letters[0]), pitch(height, rows, letters[1])
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import site
 import stat
 import sys
 import sysconfig
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
+from typing import Any
 
+from smalti.compute import system_calls
+
+_CAPABILITIES_VERSION, _CAP_DAC_READ_SEARCH = 0x20080522, 2
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
-_SIGKILL = 9
 # Shared libraries, time zones, and two devices: what an interpreter and its packages open when they like.
 _SYSTEM = (
     "/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache",
-    "/etc/localtime", "/usr/share/zoneinfo", "/dev/null", "/dev/zero", "/dev/urandom",
+    "/etc/localtime", "/usr/share/zoneinfo", "/dev/zero", "/dev/urandom",
 )  # fmt: skip
 
 
 def confine(readable: Sequence[str], writable: str) -> None:
     """Confine this process, which must have one thread, for good: call it before anything foreign is opened.
 
-    It can then read the interpreter, its packages and ``readable``, and make and read files in ``writable``.
+    With Landlock it can read the interpreter, its packages and ``readable``, and make and read files in ``writable``.
+    With seccomp it can make those system calls only that :mod:`smalti.compute.system_calls` names. On any Linux it ends
+    with the process that forked it, and root is a user like others, who may read what belongs to others.
 
     Args:
         readable: files; what is no regular file is left out.
@@ -35,17 +42,30 @@ def confine(readable: Sequence[str], writable: str) -> None:
     """
     if sys.platform != "linux":
         return
-    _end_with_parent()
-    _see_only(readable, writable)
-
-
-def _end_with_parent() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
-    for option, value in ((_PR_SET_PDEATHSIG, _SIGKILL), (_PR_SET_DUMPABLE, 0), (_PR_SET_NO_NEW_PRIVS, 1)):
-        if libc.prctl(option, ctypes.c_ulong(value), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0)):
-            raise OSError(ctypes.get_errno(), f"prctl {option} was refused")
+    for option, value in ((_PR_SET_PDEATHSIG, signal.SIGKILL), (_PR_SET_DUMPABLE, 0), (_PR_SET_NO_NEW_PRIVS, 1)):
+        _call(libc.prctl, option, *map(ctypes.c_ulong, (value, 0, 0, 0)))
+    _give_up_privileges(libc)
+    _see_only(readable, writable)
+    system_calls.allow_few()
 
 
+def _give_up_privileges(libc: ctypes.CDLL) -> None:
+    """Keep none of the capabilities of root, that of raising limits among them, but to read the files of others."""
+    header = (ctypes.c_uint32 * 2)(_CAPABILITIES_VERSION, 0)
+    sets = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable; the lower 32 of each, then the upper
+    _call(libc.capget, header, sets)
+    kept = [sets[0] & 1 << _CAP_DAC_READ_SEARCH, sets[1] & 1 << _CAP_DAC_READ_SEARCH, 0, 0, 0, 0]
+    _call(libc.capset, header, (ctypes.c_uint32 * 6)(*kept))
+
+
+def _call(function: Any, *arguments: Any) -> None:
+    if function(*arguments):
+        number = ctypes.get_errno()
+        raise OSError(number, f"{function.__name__}: {os.strerror(number)}")
+
+
+@cache
 def landlock_abi() -> int:
     """Return the version of Landlock that this kernel has; 0: none."""
     if sys.platform != "linux":
@@ -57,34 +77,43 @@ def landlock_abi() -> int:
     return 0
 
 
+def prepare() -> None:
+    """Do in this process what is the same for all of its children."""
+    if sys.platform == "linux":
+        landlock_abi()
+        _always_readable()
+        system_calls.prepare()
+
+
 def _see_only(readable: Sequence[str], writable: str) -> None:
     if not landlock_abi():
         return
     from landlock import FSAccess, Ruleset
 
-    read_file, read_folder = FSAccess.READ_FILE, FSAccess.READ_FILE | FSAccess.READ_DIR
     make = FSAccess.WRITE_FILE | FSAccess.MAKE_REG | FSAccess.REMOVE_FILE
     if FSAccess.TRUNCATE in FSAccess.all_file():
         make |= FSAccess.TRUNCATE
+    folders, files = _always_readable()
     rules = Ruleset()
-    for place in (*packages(), *_SYSTEM):
-        if Path(place).is_dir():
-            rules.allow(place, rules=read_folder)
-        elif Path(place).exists():
-            rules.allow(place, rules=read_file | FSAccess.WRITE_FILE if place == os.devnull else read_file)
+    rules.allow(*folders, rules=FSAccess.READ_FILE | FSAccess.READ_DIR)
+    rules.allow(*files, rules=FSAccess.READ_FILE)
     for place in readable:
-        with suppress(OSError):
+        with suppress(OSError, ValueError):  # there is no such file
             if stat.S_ISREG(os.lstat(place).st_mode):
-                rules.allow(place, rules=read_file)
-    rules.allow(writable, rules=read_folder | make)
+                rules.allow(place, rules=FSAccess.READ_FILE)
+    rules.allow(os.devnull, rules=FSAccess.READ_FILE | FSAccess.WRITE_FILE)
+    rules.allow(writable, rules=FSAccess.READ_FILE | FSAccess.READ_DIR | make)
     rules.apply()
+    os.close(rules._fd)  # which the package leaves open
 
 
-def packages() -> Iterator[str]:
-    """Yield the folders of the interpreter's own modules and libraries, of its packages, and of this one."""
-    yield from (sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
-    yield from (str(Path(prefix) / "lib") for prefix in (sys.prefix, sys.base_prefix))
-    yield from site.getsitepackages()
+@cache
+def _always_readable() -> tuple[list[str], list[str]]:
+    """Return folders and files: the system's, and those of the interpreter, its packages and this one."""
+    places = {*_SYSTEM, *site.getsitepackages(), str(Path(__file__).parent.parent)}
+    places |= {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    places |= {str(Path(prefix) / "lib") for prefix in (sys.prefix, sys.base_prefix)}
     if site.ENABLE_USER_SITE:
-        yield site.getusersitepackages()
-    yield str(Path(__file__).parent.parent)
+        places.add(site.getusersitepackages())
+    there = {os.path.realpath(place) for place in places if Path(place).exists()}
+    return sorted(filter(os.path.isdir, there)), sorted(place for place in there if not Path(place).is_dir())

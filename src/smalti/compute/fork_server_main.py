@@ -25,7 +25,7 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from smalti import errors
-from smalti.compute.confinement import confine
+from smalti.compute import confinement
 from smalti.compute.fork_server import MOST_ANSWER_NBYTES, End, Outcome
 from smalti.compute.limits import ChildLimits, claim_through
 from smalti.errors import SmaltiError
@@ -46,6 +46,7 @@ def main() -> None:
     # From here on file 1 is stderr, so that a stray print, or one from C, cannot break the protocol.
     channel = os.dup(1)
     os.dup2(2, 1)
+    confinement.prepare()
     for line in sys.stdin.buffer:
         task = json.loads(line)
         if task["prepare"]:
@@ -82,14 +83,11 @@ def _run(task: dict[str, Any], function: Function) -> Outcome:
 
 
 def _end(status: int, spent: bool) -> End:
-    match status:
-        case 77:
-            return "memory"
-        case 78:
-            return "unconfined"
-        case _ if status == -signal.SIGXCPU or (status == -signal.SIGKILL and spent):
-            return "time"
-    return "crash"
+    if status == _OUT_OF_MEMORY:
+        return "memory"
+    if status == _UNCONFINED:
+        return "unconfined"
+    return "time" if status == -signal.SIGXCPU or (status == -signal.SIGKILL and spent) else "crash"
 
 
 def _listen(pid: int, answers: int, granting: int, limits: ChildLimits) -> tuple[bytes | None, bool]:
@@ -111,10 +109,12 @@ def _listen(pid: int, answers: int, granting: int, limits: ChildLimits) -> tuple
             return None, True
         heard += chunk
         if heard.startswith(b"C") and len(heard) >= _CLAIM.size:
-            _, nbytes, cpu_s = _CLAIM.unpack_from(heard)
-            heard = heard[_CLAIM.size :]
-            limits.grant(pid, nbytes, cpu_s)
-            with suppress(BrokenPipeError):
+            if len(heard) > _CLAIM.size:  # a child waits for what it has claimed
+                return None, True
+            _, nbytes, cpu_s = _CLAIM.unpack(heard)
+            heard = b""
+            with suppress(OSError):  # it has ended meanwhile
+                limits.grant(pid, nbytes, cpu_s)
                 os.write(granting, _GRANTED)
         elif heard.startswith(b"A") and len(heard) >= _ANSWER.size:
             _, nbytes = _ANSWER.unpack_from(heard)
@@ -138,7 +138,7 @@ def _child(
         os.chdir(task["writable"])
         tempfile.tempdir = os.environ["TMPDIR"] = task["writable"]
         limits.enforce()
-        confine(readable=task["readable"], writable=task["writable"])
+        confinement.confine(readable=task["readable"], writable=task["writable"])
         if os.getppid() != server:  # it died before this process was told to die with it
             os._exit(1)
         claim_through(_claiming(limits, answering, granted))
@@ -185,6 +185,10 @@ def _answer(function: Function, request: dict[str, Any]) -> dict[str, Any]:
     except SmaltiError as error:
         ours = next(c for c in type(error).__mro__ if getattr(errors, c.__name__, None) is c)
         return {"error": ours.__name__, "message": str(error)}
+    except MemoryError:
+        raise
+    except Exception as error:  # a mistake of ours that the file has found
+        return {"failure": f"{type(error).__name__}: {error}"}
 
 
 def _function(name: str) -> Function:

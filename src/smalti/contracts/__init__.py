@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from smalti.contracts.builtin.product import PRODUCT as PRODUCT
     from smalti.contracts.builtin.scan import SCAN as SCAN
     from smalti.contracts.builtin.scan import ScanContract as ScanContract
-    from smalti.contracts.columns import ColumnSpec as ColumnSpec
     from smalti.contracts.contract import Contract as Contract
     from smalti.contracts.fields import FieldSpec as FieldSpec
     from smalti.contracts.passing import passed as passed
@@ -24,8 +23,9 @@ if TYPE_CHECKING:
     from smalti.contracts.rules import Square as Square
     from smalti.contracts.rules import Unique as Unique
     from smalti.contracts.rules import Within as Within
-    from smalti.contracts.table import TABLE as TABLE
-    from smalti.contracts.table import TableContract as TableContract
+    from smalti.contracts.tables.columns import ColumnSpec as ColumnSpec
+    from smalti.contracts.tables.table import TABLE as TABLE
+    from smalti.contracts.tables.table import TableContract as TableContract
     from smalti.contracts.violation import Violation as Violation
 
 # Where each name lives; imported when first used, so that one reader in a fresh process loads little.
@@ -33,7 +33,7 @@ _HOME = {
     "AnyContract": "smalti.contracts.any_contract",
     "ArraySpec": "smalti.contracts.arrays",
     "CHECKPOINT": "smalti.contracts.builtin.checkpoint",
-    "ColumnSpec": "smalti.contracts.columns",
+    "ColumnSpec": "smalti.contracts.tables.columns",
     "Contract": "smalti.contracts.contract",
     "FieldSpec": "smalti.contracts.fields",
     "Monotonic": "smalti.contracts.rules",
@@ -42,8 +42,8 @@ _HOME = {
     "SCAN": "smalti.contracts.builtin.scan",
     "ScanContract": "smalti.contracts.builtin.scan",
     "Square": "smalti.contracts.rules",
-    "TABLE": "smalti.contracts.table",
-    "TableContract": "smalti.contracts.table",
+    "TABLE": "smalti.contracts.tables.table",
+    "TableContract": "smalti.contracts.tables.table",
     "Unique": "smalti.contracts.rules",
     "ValidationResult": "smalti.contracts.result",
     "Violation": "smalti.contracts.violation",

@@ -46,7 +46,7 @@ class FieldSpec(Bounded):
         return said.decode(errors="replace") if isinstance(said, bytes) else said
 
     def breaches(self, value: Any) -> Iterator[Violation]:
-        """Judge what ``value_in`` returned."""
+        """Yield what is wrong with the value that ``value_in`` returned."""
         if value is None:
             if self.required:
                 remedy = f"state it{f' in {self.unit}' if self.unit != '1' else ''}, in the file or its card"

@@ -11,17 +11,26 @@ from typing import TypeVar
 
 from smalti.contracts.any_contract import AnyContract
 from smalti.contracts.builtin.checkpoint import CHECKPOINT, WEIGHTS
-from smalti.contracts.builtin.product import PRODUCT
+from smalti.contracts.builtin.product import PRODUCT, READABLE_PRODUCT
 from smalti.contracts.builtin.scan import SCAN
 from smalti.contracts.builtin.titanic import TITANIC_TEST, TITANIC_TRAIN
-from smalti.contracts.table import TABLE
+from smalti.contracts.tables.table import TABLE
 from smalti.contracts.violation import shown
 from smalti.errors import NotFound, Refused
 from smalti.settings import Settings
 
 T = TypeVar("T")
 
-OURS: tuple[AnyContract, ...] = (SCAN, PRODUCT, CHECKPOINT, WEIGHTS, TABLE, TITANIC_TRAIN, TITANIC_TEST)
+OURS: tuple[AnyContract, ...] = (
+    SCAN,
+    PRODUCT,
+    READABLE_PRODUCT,
+    CHECKPOINT,
+    WEIGHTS,
+    TABLE,
+    TITANIC_TRAIN,
+    TITANIC_TEST,
+)
 
 
 def contracts(file: Path | None = None) -> tuple[AnyContract, ...]:

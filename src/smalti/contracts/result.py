@@ -16,6 +16,7 @@ class ValidationResult:
         value: a scan, a product, arrays by name or a table, as the contract has it; None where an error rejects it.
         violations: errors and warnings.
         conversions: what was done to the arrays, in order, in words.
+        skipped: what is in the file, was not asked for and not read, each with the reason, in words.
         contract: name and version of the contract, e.g. ``scan/1``; empty where the file was refused before one was
             chosen.
         kind: what the file is, e.g. ``scan``; empty where that was not found out.
@@ -25,6 +26,7 @@ class ValidationResult:
     value: Any
     violations: tuple[Violation, ...]
     conversions: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
     contract: str = ""
     kind: str = ""
     refusal: str = ""

@@ -12,14 +12,13 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from smalti.contracts.violation import Violation, broken
-from smalti.formats.content import Content, Skipped, Statement
+from smalti.formats.content import Content, Skipped, Statement, TableContent
 from smalti.formats.decompress import unwrapped
 from smalti.formats.regular_file import open_regular
 from smalti.formats.sniff import Form
 from smalti.formats.source import DEFAULT_LIMITS, Limits, Source
 
 if TYPE_CHECKING:
-    import pyarrow
     from numpy.typing import NDArray
 
 __all__ = [
@@ -29,6 +28,7 @@ __all__ = [
     "OpenedFile",
     "Skipped",
     "Statement",
+    "TableContent",
     "open_file",
     "opened",
     "read_arrays",
@@ -52,7 +52,7 @@ _READERS: dict[Form, str] = {
 
 def read_file(
     path: Path, limits: Limits = DEFAULT_LIMITS, wanted: Collection[str] | None = None
-) -> Content | pyarrow.Table:
+) -> Content | TableContent:
     """Return what a file holds: arrays by name, or a table; content decides what it is, then the name.
 
     Nothing is allocated that was not declared, checked against ``limits`` and against the size of the file;
@@ -88,10 +88,10 @@ class OpenedFile:
         listed = getattr(self._reader(), "names", None)
         return frozenset(listed(self.source)) if listed else frozenset()
 
-    def read(self, wanted: Collection[str] | None = None) -> Content | pyarrow.Table:
+    def read(self, wanted: Collection[str] | None = None) -> Content | TableContent:
         """Return what it holds; see :func:`read_file`."""
-        arrays_or_table: Content | pyarrow.Table = self._reader().read(self.source, wanted)
-        return arrays_or_table
+        content: Content | TableContent = self._reader().read(self.source, wanted)
+        return content
 
     def _reader(self) -> ModuleType:
         return import_module(f"{__name__}.{_READERS[self.form]}")
@@ -112,7 +112,7 @@ def read_arrays(path: Path, limits: Limits = DEFAULT_LIMITS) -> dict[str, NDArra
     """
     content = read_file(path, limits)
     if not isinstance(content, Content):
-        found = f"a table of {content.num_rows} rows and {content.num_columns} columns"
+        found = f"a table of {content.table.num_rows} rows and {content.table.num_columns} columns"
         remedy = "name the contract of the table, or give a file of arrays"
         raise broken(path.name, [Violation("file.form", "the file", found, "arrays", remedy)])
     return dict(content.arrays)

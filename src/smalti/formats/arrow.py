@@ -6,15 +6,16 @@ from collections.abc import Collection, Iterator
 
 import pyarrow
 
-from smalti.formats.columns import gathered, require_names
+from smalti.formats.columns import gathered, name_warnings, require_names
+from smalti.formats.content import TableContent
 from smalti.formats.source import Source
 
 _WANTED = "a whole Arrow file"
 _FILE_MAGIC = b"ARROW1"
 
 
-def read(source: Source, _wanted: Collection[str] | None = None) -> pyarrow.Table:
-    """Return the table."""
+def read(source: Source, _wanted: Collection[str] | None = None) -> TableContent:
+    """Return the table, in the types that the file states."""
     with source.mapped("the file", _WANTED):
         head = source.file.read(8)
         source.file.seek(0)
@@ -31,4 +32,4 @@ def read(source: Source, _wanted: Collection[str] | None = None) -> pyarrow.Tabl
             schema, batches = stream.schema, iter(stream)
         require_names(schema.names, source)
         source.claim("the table", source.nbytes, "write it again in several files")
-        return gathered(batches, schema, source)
+        return TableContent(gathered(batches, schema, source), violations=tuple(name_warnings(schema.names)))

@@ -18,6 +18,16 @@ def require_names(names: list[str], source: Source) -> None:
     source.require(_name_breaches(names, source))
 
 
+def name_warnings(names: list[str]) -> Iterator[Violation]:
+    """Yield a warning for each name that is not what it seems when it is printed; names are kept to the byte."""
+    for at, name in enumerate(names):
+        spaces = name != name.strip()
+        if spaces or (name.startswith("#") and len(name) > 1):
+            found = f"the name {shown(repr(name))}, which begins {'or ends with a space' if spaces else 'with a #'}"
+            remedy = "leave it out of the name, unless it belongs to it"
+            yield Violation("table.name", f"column {at + 1}", found, "a plain name", remedy, "warning")
+
+
 def gathered(batches: Iterable[pyarrow.RecordBatch], schema: pyarrow.Schema, source: Source) -> pyarrow.Table:
     """Return the table that the batches make; each is validated before anything follows its offsets.
 

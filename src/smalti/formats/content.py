@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smalti.contracts.violation import Violation
+
+if TYPE_CHECKING:
+    import pyarrow
 
 LARGEST_OFFERED_NBYTES = 4 << 20  # 170,000 patterns with x, y and z in float64
 
@@ -51,6 +54,21 @@ class Content:
     arrays: Mapping[str, NDArray[Any]]
     physics: Mapping[str, Statement] = field(default_factory=dict)
     skipped: tuple[Skipped, ...] = ()
+    conversions: tuple[str, ...] = ()
+    violations: tuple[Violation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TableContent:
+    """What a file of a table holds.
+
+    Attributes:
+        table: every row of the file, and every column.
+        conversions: how text became values, in words: what is missing, what stayed text.
+        violations: warnings about what could be read in two ways, each with the reading that was taken.
+    """
+
+    table: pyarrow.Table
     conversions: tuple[str, ...] = ()
     violations: tuple[Violation, ...] = ()
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import stat
-import struct
 import unicodedata
 import zipfile
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import PurePosixPath
-from typing import Any
+from typing import IO, Any, cast
 
 from numpy.typing import NDArray
 
@@ -22,7 +20,6 @@ from smalti.formats.source import Source
 
 WANTED = "a whole .npz archive"
 _ENCRYPTED = 0x1
-_END, _END_NBYTES, _LONGEST_COMMENT = b"PK\x05\x06", 22, 0xFFFF
 _USUAL_ENTRY_NBYTES = 256
 _LONGEST_NAME = 255
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -120,32 +117,46 @@ def names(source: Source) -> list[str]:
 
 
 @contextmanager
-def opened_zip(source: Source) -> Iterator[zipfile.ZipFile]:
-    """Open a zip whose table of contents is no longer than its members may make it."""
-    with source.mapped("the file", WANTED):
-        source.require(_table_breaches(source))
-        with zipfile.ZipFile(source.file) as archive:
-            yield archive
+def opened_zip(source: Source, wanted: str = WANTED, remedy: str = _REMEDY) -> Iterator[zipfile.ZipFile]:
+    """Open a zip whose table of contents is no longer than its members may make it.
+
+    Args:
+        source: the file.
+        wanted: what a damaged one should have been, for the message.
+        remedy: what to do about one whose table is too long, for the message.
+    """
+    bounded = _BoundedTable(source, remedy)
+    with source.mapped("the file", wanted):
+        archive = zipfile.ZipFile(cast(IO[bytes], bounded))
+    bounded.is_open = True
+    with archive:
+        yield archive
 
 
-def _table_breaches(source: Source) -> Iterator[Violation]:
-    """Yield where the table, which is parsed whole, is too long; its end record says how long it is."""
-    source.file.seek(max(0, source.nbytes - _END_NBYTES - _LONGEST_COMMENT))
-    tail = source.file.read(_END_NBYTES + _LONGEST_COMMENT)
-    source.file.seek(0, os.SEEK_SET)
-    at = tail.rfind(_END)
-    if 0 <= at <= len(tail) - _END_NBYTES:
-        [nbytes] = struct.unpack_from("<L", tail, at + 12)
-        most = _USUAL_ENTRY_NBYTES * source.limits.objects
-        if most < nbytes <= source.nbytes:
+class _BoundedTable:
+    """A zip of which, until it ``is_open``, nothing longer is read than a table of contents may be."""
+
+    def __init__(self, source: Source, remedy: str) -> None:
+        self.is_open = False
+        self._source = source
+        self._remedy = remedy
+
+    def read(self, nbytes: int = -1) -> bytes:
+        """Read as the file does; zipfile reads the table at once, and the end of the file with -1."""
+        most = _USUAL_ENTRY_NBYTES * self._source.limits.objects
+        if not self.is_open and nbytes > most:
             found = f"a table of contents of {nbytes} bytes"
-            wanted = f"at most {most}, for {source.limits.objects} members"
-            yield Violation("archive.members", "the archive", found, wanted, _REMEDY)
+            members = f"at most {most}, for {self._source.limits.objects} members"
+            raise self._source.refuse("archive.members", "the archive", found, members, self._remedy)
+        return self._source.file.read(nbytes)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source.file, name)
 
 
 def member_fault(member: zipfile.ZipInfo) -> str | None:
     """Say what is wrong with one entry of a table of contents, whatever it is meant to hold."""
-    return hostile_fault(member) or _closed_fault(member)
+    return hostile_fault(member) or closed_fault(member)
 
 
 def hostile_fault(member: zipfile.ZipInfo) -> str | None:
@@ -162,7 +173,7 @@ def hostile_fault(member: zipfile.ZipInfo) -> str | None:
     return next((fault for fault, there in faults.items() if there), None)
 
 
-def _closed_fault(member: zipfile.ZipInfo) -> str | None:
+def closed_fault(member: zipfile.ZipInfo) -> str | None:
     """Say why nothing can be read out of a member."""
     if member.is_dir():
         return "a folder"
@@ -173,7 +184,7 @@ def _closed_fault(member: zipfile.ZipInfo) -> str | None:
 
 def _fault(member: zipfile.ZipInfo) -> str | None:
     """Say why a member is no array."""
-    return _closed_fault(member) or (None if _is_array(member.filename) else "a name that is not that of an array")
+    return closed_fault(member) or (None if _is_array(member.filename) else "a name that is not that of an array")
 
 
 def _structure_breaches(members: list[zipfile.ZipInfo], source: Source) -> Iterator[Violation]:
@@ -191,10 +202,15 @@ def _structure_breaches(members: list[zipfile.ZipInfo], source: Source) -> Itera
         seen.add(name)
         if fault := hostile_fault(member):
             yield Violation("archive.member", place, fault, "a plain .npy array, stored or deflated", _REMEDY)
+    yield from overlap_breaches(members, source, _REMEDY)
+
+
+def overlap_breaches(members: Collection[zipfile.ZipInfo], source: Source, remedy: str) -> Iterator[Violation]:
+    """Yield a violation where the members of an archive are together longer than the archive."""
     stored = sum(member.compress_size for member in members)
     if stored > source.nbytes:
         found, wanted = f"members of {stored} bytes that overlap", f"at most the {source.nbytes} bytes of the archive"
-        yield Violation("archive.overlap", "the archive", found, wanted, _REMEDY)
+        yield Violation("archive.overlap", "the archive", found, wanted, remedy)
 
 
 def _breaches(asked: list[zipfile.ZipInfo], source: Source, limit_members: bool) -> Iterator[Violation]:

@@ -1,4 +1,4 @@
-"""A table out of Parquet, whose footer is judged before a page is inflated."""
+"""A table out of Parquet, whose footer is validated before a page is inflated."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Collection
 import pyarrow
 from pyarrow import parquet
 
-from smalti.formats.columns import gathered, require_names
+from smalti.formats.columns import gathered, name_warnings, require_names
+from smalti.formats.content import TableContent
 from smalti.formats.source import Source
 
 _WANTED = "a whole Parquet file"
@@ -17,8 +18,8 @@ _BATCH_ROWS = 1 << 16
 _LEAST_NBYTES = 1 / 8  # a true or false takes one bit
 
 
-def read(source: Source, _wanted: Collection[str] | None = None) -> pyarrow.Table:
-    """Return the table, its batches counted as they are inflated: a dictionary can repeat a text without end."""
+def read(source: Source, _wanted: Collection[str] | None = None) -> TableContent:
+    """Return the table, in the types that the file states; its rows must be as many as the footer says."""
     with source.mapped("the file", _WANTED):
         file = parquet.ParquetFile(
             pyarrow.PythonFile(source.file, "r"),
@@ -38,4 +39,4 @@ def read(source: Source, _wanted: Collection[str] | None = None) -> pyarrow.Tabl
         table = gathered(batches, schema, source)
         if table.num_rows != footer.num_rows:
             raise ValueError(f"its footer says {footer.num_rows} rows and there are {table.num_rows}")
-        return table
+        return TableContent(table, violations=tuple(name_warnings(schema.names)))

@@ -106,7 +106,7 @@ def recognise(source: Source) -> Form:
     """
     head = source.file.read(HEAD_NBYTES)
     source.file.seek(0)
-    if head[8:10] == b'{"':
+    if head[8:10] == b'{"' and suffix_of(source.name) not in _SUFFIXES:  # two short lines of JSON begin so too
         return "safetensors"  # behind a length of any value
     by_magic = next((form for magic, form in _MAGIC.items() if head.startswith(magic)), None)
     if by_magic is None and any(head.startswith(b"\x89HDF\r\n\x1a\n", at) for at in _HDF5_USER_BLOCKS):

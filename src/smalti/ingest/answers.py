@@ -7,14 +7,14 @@ from dataclasses import fields
 from typing import Any
 
 from smalti import canonical, errors
-from smalti.contracts.violation import Violation
+from smalti.contracts.violation import Violation, shown
 from smalti.errors import Refused, SmaltiError
 
 Document = dict[str, Any]
 
 
 class NoAnswer(ValueError):
-    """Bytes that no function of this library answers."""
+    """What no function of this library answers when it does its work; says what the process did instead."""
 
 
 def result_of(answer: bytes) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def result_of(answer: bytes) -> dict[str, Any]:
     try:
         said = _printable(canonical.loads(answer))
     except Refused as error:
-        raise NoAnswer(str(error)) from error
+        raise NoAnswer("gave no answer that makes sense") from error
     match said:
         case {"result": dict(result)} if len(said) == 1:
             return result
@@ -35,7 +35,9 @@ def result_of(answer: bytes) -> dict[str, Any]:
             kind = getattr(errors, name, None)
             if isinstance(kind, type) and issubclass(kind, SmaltiError):
                 raise kind(message)
-    raise NoAnswer("neither a result nor an error")
+        case {"failure": str(failure)}:
+            raise NoAnswer(f"failed: {shown(failure)}")
+    raise NoAnswer("gave no answer that makes sense")
 
 
 def checked_document(said: Mapping[str, Any]) -> Document:
@@ -48,10 +50,10 @@ def checked_document(said: Mapping[str, Any]) -> Document:
         return dict(said)
     for name, holds in _FIELDS.items():
         if name not in said or not holds(said[name]):
-            raise NoAnswer(f"a document whose {name} is {said.get(name)!r:.80}")
+            raise NoAnswer(f"answered a document whose {name} is {shown(repr(said.get(name)))}")
     wrong = said["reason"] is not None or any(v["severity"] == "error" for v in said["violations"])
     if said["accepted"] == wrong:
-        raise NoAnswer("a document that contradicts itself")
+        raise NoAnswer("answered a document that contradicts itself")
     return dict(said)
 
 
@@ -78,12 +80,29 @@ def _is_violation(value: Any) -> bool:
     return texts and value["severity"] in ("error", "warning") and _all(_is_count)(value["index"])
 
 
+def _holds(**keys: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: (
+        isinstance(value, dict)
+        and value.keys() == keys.keys()
+        and all(holds(value[key]) for key, holds in keys.items())
+    )
+
+
+def _is_row(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_text, value.values()))
+
+
+_IS_TABLE = _holds(columns=_all(_holds(name=_is_text, type=_is_text)), rows=_is_count, first=_all(_is_row))
+_ARE_ARRAYS = _holds(arrays=_all(_holds(name=_is_text, dtype=_is_text, shape=_all(_is_count))))
 _FIELDS: dict[str, Callable[[Any], bool]] = {
+    "kind": _is_text_or_none,
     "contract": _is_text_or_none,
     "accepted": lambda value: isinstance(value, bool),
     "reason": _is_text_or_none,
     "violations": _all(_is_violation),
+    "skipped": _all(_is_text),
     "shape": lambda value: value is None or _all(_is_count)(value),
+    "contents": lambda value: value is None or _IS_TABLE(value) or _ARE_ARRAYS(value),
     "conversions": _all(_is_text),
     "assumptions": _all(_is_text),
 }

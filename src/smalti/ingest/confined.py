@@ -5,27 +5,33 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from smalti.codecs import CODECS
 from smalti.contracts.registry import contract_named
-from smalti.contracts.table import TableContract
+from smalti.contracts.tables.table import TABLE, TableContract
 from smalti.errors import NotFound, SmaltiError
 from smalti.ingest import handover
 from smalti.ingest.validate import Document, document, refused, validate_file
+from smalti.scans.card import Card
+from smalti.scans.shipped import shipped_cards
 
 _HDF5 = ("smalti.formats.hdf5", "smalti.formats.cxi")
-_TABLES = ("pandas", "pandera.pandas", "pandera.errors", "smalti.contracts.failures")
-_SUFFIXES = {
-    **dict.fromkeys((".h5", ".hdf5", ".hdf", ".cxi", ".nxs", ".mat"), _HDF5),
-    **dict.fromkeys((".csv", ".tsv"), ("smalti.formats.csv", *_TABLES)),
-    **dict.fromkeys((".jsonl", ".ndjson"), ("smalti.formats.jsonl", *_TABLES)),
-    ".parquet": ("smalti.formats.parquet", *_TABLES),
-    **dict.fromkeys((".arrow", ".feather"), ("smalti.formats.arrow", *_TABLES)),
-    ".npz": ("smalti.formats.npz",),
+_NPZ = ("smalti.formats.npz", "encodings.cp437", "numpy.fft")
+_READERS = {
+    **dict.fromkeys((".h5", ".hdf5", ".hdf", ".cxi", ".nxs", ".mat"), (*_HDF5, "numpy.fft")),
+    ".npz": _NPZ,
     ".npy": ("smalti.formats.npy",),
     ".safetensors": ("smalti.formats.safetensors",),
+}
+_TABLE_READERS = {
+    **dict.fromkeys((".csv", ".tsv"), "smalti.formats.csv"),
+    **dict.fromkeys((".jsonl", ".ndjson"), "smalti.formats.jsonl"),
+    **dict.fromkeys((".arrow", ".feather"), "smalti.formats.arrow"),
+    ".parquet": "smalti.formats.parquet",
 }
 
 
@@ -38,21 +44,35 @@ def prepare(request: Mapping[str, Any]) -> None:
     os.environ.pop("SMALTI_CONTRACTS", None)
     if request["contracts_file"]:
         os.environ["SMALTI_CONTRACTS"] = request["contracts_file"]
-    for suffix in Path(request["path"]).suffixes:
-        for module in _SUFFIXES.get(suffix.lower(), ()):
+    shipped_cards()
+    for suffix in map(str.lower, Path(request["path"]).suffixes):
+        for module in _READERS.get(suffix, ()):
             import_module(module)
+        if suffix in _TABLE_READERS:
+            import_module(_TABLE_READERS[suffix])
+            _load_tables()
     if request["contract"]:
         with suppress(SmaltiError):
             if isinstance(contract_named(request["contract"]), TableContract):
-                for module in _TABLES:
-                    import_module(module)
+                _load_tables()
+
+
+@cache
+def _load_tables() -> None:
+    """Check and encode a table: pandera imports more for its first one than its own import does."""
+    import pyarrow as pa
+
+    table = pa.table({"a": [0]})
+    TABLE.check(table)
+    CODECS.encode(table)
 
 
 def validate(request: Mapping[str, Any]) -> Document:
     """Validate ``request["path"]`` against the contract ``request["contract"]``; None: the file's own.
 
-    A table is also compared with ``request["accepted_schema"]``, base64 of an Arrow schema, where there is one. What
-    is accepted is written to the folder ``request["handover"]``, where one is named.
+    ``request["card"]`` stands for the card of the file, where it is given. A table is also compared with
+    ``request["accepted_schema"]``, base64 of an Arrow schema, where there is one. What is accepted is written to the
+    folder ``request["handover"]``, where one is named.
 
     Returns:
         What :func:`smalti.ingest.validate.document` does, or ``usage``: why there is no such contract.
@@ -63,7 +83,8 @@ def validate(request: Mapping[str, Any]) -> Document:
     except SmaltiError as error:
         return {"usage": str(error)}
     try:
-        result = validate_file(path, contract, accepted_schema=request["accepted_schema"])
+        card = Card.model_validate(request["card"]) if request["card"] else None
+        result = validate_file(path, contract, card, accepted_schema=request["accepted_schema"])
         if request["handover"] and result.accepted:
             handover.write(result.value, Path(request["handover"]))
     except NotFound as error:

@@ -47,6 +47,9 @@ _FORMS: dict[str, dict[str, tuple[str, str]]] = {
         "probe_position_indexes": ("<i8", "N"), "probe": ("<c8 <c16", "CIHW"), "object": ("<c8 <c16", "LMK"),
         "object_layer_spacing_m": ("<f8", "S"), "loss_epochs": ("<i8", "E"), "loss_values": ("<f8", "E"),
         "opr_weights": ("<f8", "NC"), "probe_photon_counts": ("<f8", "N"),
+        "raw_data/diffraction": ("|b1 |i1 |u1 <i2 <u2 <i4 <u4 <i8 <u8 <f2 <f4 <f8", "NYX"),
+        "raw_data/xcoords": ("<f8", "N"), "raw_data/ycoords": ("<f8", "N"), "raw_data/scan_index": ("<i8", "N"),
+        "raw_data/bad_pixels": ("|b1", "YX"),
     },
 }  # fmt: skip
 _TABLE_KEYS = {"kind", "columns", "metadata", "rows", "batches", "dictionaries"}

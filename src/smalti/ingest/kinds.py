@@ -10,7 +10,7 @@ from smalti.contracts.builtin.checkpoint import WEIGHTS
 from smalti.contracts.builtin.product import PRODUCT
 from smalti.contracts.builtin.scan import SCAN
 from smalti.contracts.registry import declared
-from smalti.contracts.table import TABLE
+from smalti.contracts.tables.table import TABLE
 from smalti.contracts.violation import Violation, shown
 from smalti.errors import Refused
 from smalti.formats.sniff import EXPECTED, Form, suffix_of
@@ -71,7 +71,7 @@ class Kind:
 
 
 def _is_product(outline: Outline) -> bool:
-    return outline.names >= _PRODUCT_NAMES
+    return outline.form in ("zip", "hdf5") and outline.names >= _PRODUCT_NAMES
 
 
 def _is_weights(outline: Outline) -> bool:

@@ -20,6 +20,8 @@ from smalti.contracts.violation import Violation, broken
 from smalti.errors import ContractBroken, Damaged, Refused, SmaltiError, Unavailable
 from smalti.formats.source import DEFAULT_LIMITS
 from smalti.ingest.answers import Document, NoAnswer, checked_document, result_of
+from smalti.scans.card import Card
+from smalti.settings import Settings
 
 # The interpreter and its libraries take 60 to 140 MB (measured), and a small file the rest; with the code of the
 # libraries, which is not counted, that stays below 512 MB.
@@ -63,7 +65,7 @@ class Sandbox:
     def __init__(self, folder: Path | None = None) -> None:
         """Args: folder: where what is handed over lies for a moment; by default the folder for temporary files."""
         self._parent = folder
-        self._folder: Path | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._server: ForkServer | None = None
         self._numbers = count()
 
@@ -78,7 +80,7 @@ class Sandbox:
         if self._server:
             self._server.close()
         if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.cleanup()
         self._server = self._folder = None
 
     def validate(
@@ -86,6 +88,7 @@ class Sandbox:
         path: Path,
         *,
         contract: str | None = None,
+        card: Card | None = None,
         accepted_schema: str | None = None,
         contracts_file: Path | None = None,
         keep: bool = False,
@@ -94,8 +97,9 @@ class Sandbox:
 
         Args:
             contract: the name of a contract, or ``path.py:NAME``; by default that of the file's kind.
+            card: what people say about the file; by default the card beside it, or the shipped one for its bytes.
             accepted_schema: base64 of the Arrow schema of an earlier table, to compare the columns with.
-            contracts_file: your own contracts, which ``contract`` may name; they are run.
+            contracts_file: your own contracts and kinds, which are run; by default that of ``SMALTI_CONTRACTS``.
             keep: return the value too.
 
         Raises:
@@ -104,9 +108,11 @@ class Sandbox:
         from smalti.ingest.validate import document, refused
 
         named, own = _absolute(contract)
+        contracts_file = contracts_file or Settings().contracts
         request = {
             "path": str(path.absolute()),
             "contract": named,
+            "card": card.model_dump(mode="json") if card else None,
             "accepted_schema": accepted_schema,
             "contracts_file": str(contracts_file.absolute()) if contracts_file else None,
         }
@@ -116,8 +122,8 @@ class Sandbox:
                 given = {**request, "handover": str(folder) if keep else None}
                 found = checked_document(self._result(_VALIDATE, path, given, folder, trusted, _PREPARE))
                 value = _handed_over(folder) if keep and found.get("accepted") else None
-            except NoAnswer:
-                found, value = document(refused(_nonsense(path), contract or ""), path.name), None
+            except NoAnswer as error:
+                found, value = document(refused(_failed(path, error), contract or ""), path.name), None
             except (Unavailable, Damaged):
                 raise
             except SmaltiError as error:
@@ -137,7 +143,7 @@ class Sandbox:
             try:
                 return self._result(function, path, request, folder)
             except NoAnswer as error:
-                raise _nonsense(path) from error
+                raise _failed(path, error) from error
 
     def _result(
         self,
@@ -173,8 +179,8 @@ class Sandbox:
 
     def _place(self) -> Path:
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="smalti-sandbox-", dir=self._parent)).absolute()
-        return self._folder
+            self._folder = tempfile.TemporaryDirectory("", "smalti-sandbox-", self._parent, ignore_cleanup_errors=True)
+        return Path(self._folder.name).absolute()
 
     @contextmanager
     def _scratch(self) -> Iterator[Path]:
@@ -234,11 +240,11 @@ def _handed_over(folder: Path) -> Any:
     try:
         return handover.read(folder)
     except Refused as error:
-        raise NoAnswer(str(error)) from error
+        raise NoAnswer("handed over what is no value") from error
 
 
-def _nonsense(path: Path) -> ContractBroken:
-    return _refused(path, "crash", "the process that read it gave no answer that makes sense")
+def _failed(path: Path, error: NoAnswer) -> ContractBroken:
+    return _refused(path, "crash", f"the process that read it {error}")
 
 
 def _stopped(path: Path, outcome: Outcome, limits: ChildLimits) -> ContractBroken:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smalti.codecs.scan import Scan
+from smalti.contracts.builtin.product import ProductContract
 from smalti.contracts.builtin.scan import SCAN, ScanContract
 from smalti.contracts.result import ValidationResult
-from smalti.contracts.table import TABLE, TableContract
+from smalti.contracts.tables.table import TABLE, TableContract
 from smalti.contracts.violation import Violation, broken, errors, shown
-from smalti.errors import ContractBroken, NotFound, SmaltiError
-from smalti.formats import DEFAULT_LIMITS, Content, Limits, open_file
+from smalti.errors import ContractBroken, SmaltiError
+from smalti.formats import DEFAULT_LIMITS, Content, Limits, TableContent, open_file
 from smalti.ingest.kinds import FILE_KIND, Kind, Outline, claimed_kind, kinds, recognise_kind
 from smalti.scans.card import Card, card_path
 from smalti.scans.conversion import conform
@@ -28,29 +29,6 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 _LISTED, _ROWS = 200, 5
-
-
-def validate_request(request: Mapping[str, Any], _report: Callable[[Document], None]) -> Document:
-    """Validate ``request["path"]`` against the contract ``request["contract"]``; None: that of the file's kind.
-
-    A table is also compared with ``request["accepted_schema"]``, base64 of an Arrow schema, where there is one.
-
-    A function for :func:`smalti.ingest.sandbox.in_sandbox`.
-
-    Returns:
-        What :func:`document` does, or ``usage``: why there is no such contract.
-    """
-    from smalti.contracts.registry import contract_named
-
-    path, name = Path(request["path"]), request["contract"]
-    try:
-        contract = contract_named(name) if name else None
-    except SmaltiError as error:
-        return {"usage": str(error)}
-    try:
-        return document(validate_file(path, contract, accepted_schema=request.get("accepted_schema")), path.name)
-    except NotFound as error:
-        return document(refused(error, contract.id if contract else ""), path.name)
 
 
 def validate_file(
@@ -80,12 +58,14 @@ def validate_file(
             if contract is None:
                 chosen = _kind_of(Outline(file.form, file.names()), card, path)
                 if isinstance(chosen, Violation):
-                    return ValidationResult(None, (chosen,), kind=claimed_kind(path.name).name)
+                    return _of_no_kind(chosen, path)
                 kind, contract = chosen, chosen.contract
             if contract is None:
                 return _kept_as_bytes(kind, ())
-            if contract.name == "product":
-                result = _validate_product(path, contract)
+            if isinstance(contract, ProductContract):
+                from smalti.products import validate_product
+
+                result = validate_product(path, contract, limits)
             else:
                 wanted = names_for(contract, card) if isinstance(contract, ScanContract) else None
                 content = file.read(wanted)
@@ -106,7 +86,7 @@ def validate_content(
     """Validate what a reader found in a file; pure.
 
     Args:
-        content: a reader's content, arrays by name, or a pyarrow Table.
+        content: what a reader returned, arrays by name, or a pyarrow Table.
         contract: by default scan for arrays, table for a table.
         card: what people say about the file, if anything.
         file_name: for messages, and for the name of a scan without a card.
@@ -123,7 +103,9 @@ def validate_content(
     if isinstance(contract, ScanContract):
         return replace(conform(content, card, contract, file_name=file_name), contract=contract.id)
     if isinstance(contract, TableContract):
-        return _result(content, contract.check(content, _schema(accepted_schema)), contract)
+        read = content if isinstance(content, TableContent) else TableContent(content)
+        violations = (*read.violations, *contract.check(read.table, _schema(accepted_schema)))
+        return replace(_result(read.table, violations, contract), conversions=read.conversions)
     return _result(content.arrays, contract.check(content.arrays), contract)
 
 
@@ -135,7 +117,7 @@ def refused(error: SmaltiError, contract: str = "", kind: str = "") -> Validatio
 
 def document(result: ValidationResult, file_name: str) -> Document:
     """Return a result as JSON: ``kind``, ``contract``, ``accepted``, ``reason`` (sentences, or None), ``violations``,
-    and ``shape``, ``contents``, ``conversions``, ``assumptions`` of what was accepted.
+    ``skipped``, and ``shape``, ``contents``, ``conversions``, ``assumptions`` of what was accepted.
 
     ``contents`` lists the ``columns`` of a table, the number of its ``rows`` and its ``first`` rows as text, or the
     ``arrays`` of a file of arrays; a long list is cut.
@@ -149,6 +131,7 @@ def document(result: ValidationResult, file_name: str) -> Document:
         "accepted": result.accepted,
         "reason": result.refusal or (str(broken(file_name, found)) if found else None),
         "violations": [{**asdict(violation), "message": str(violation)} for violation in result.violations],
+        "skipped": list(result.skipped[:_LISTED]),
         "shape": list(shape) if shape else None,
         "contents": _contents(result.value),
         "conversions": list(scan.metadata.conversions if scan else result.conversions),
@@ -184,7 +167,13 @@ def _refused_or_bytes(
         chosen = _kind_of(Outline(None), card, path)
         if isinstance(chosen, Kind) and chosen.contract is None and (stated or violations[0].code == "file.unknown"):
             return _kept_as_bytes(chosen, () if stated else violations)
-    return refused(error, contract.id if contract else "", kind.name if kind else claimed_kind(path.name).name)
+    kind = kind or claimed_kind(path.name)
+    return refused(error, contract.id if contract else kind.contract_id, kind.name)
+
+
+def _of_no_kind(violation: Violation, path: Path) -> ValidationResult:
+    kind = claimed_kind(path.name)
+    return ValidationResult(None, (violation,), contract=kind.contract_id, kind=kind.name)
 
 
 def _kept_as_bytes(kind: Kind | None, unknown: Sequence[Violation]) -> ValidationResult:
@@ -194,15 +183,6 @@ def _kept_as_bytes(kind: Kind | None, unknown: Sequence[Violation]) -> Validatio
         replace(v, severity="warning", remedy=f"it is kept as bytes; to have it read, {v.remedy}") for v in unknown
     )
     return ValidationResult(b"", warnings, contract=kept.contract_id, kind=kept.name)
-
-
-def _validate_product(path: Path, contract: AnyContract) -> ValidationResult:
-    from smalti.products import read_product
-    from smalti.products.judging import require_sound
-
-    require_sound(path)
-    product = read_product(path)
-    return _result(product, contract.check(product), contract)
 
 
 def _result(value: Any, violations: tuple[Violation, ...], contract: AnyContract) -> ValidationResult:

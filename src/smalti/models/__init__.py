@@ -1,1 +1,1 @@
-"""models"""
+"""Neural networks in MLX; each module is named after the ``model_type`` in its checkpoints."""

@@ -1,10 +1,11 @@
-"""The ptychography network: what patterns say of an object in, the patches of object that made them out.
+"""The ptychography network: an unrolled reconstruction, in which each iteration is an MLP-Mixer with its own weights.
 
-The idea, a network that learns through the physics and never sees a finished image, is PtychoPINN's: O. Hoidn,
-A. A. Mishra, A. Mehta, Sci Rep 13, 22789 (2023). It looks several times, as a solver does: each look is shown how the
-patterns would change the object that the looks before agreed on (``smalti.ptycho.network.exposures.update``), and
-corrects it. Such an unrolled iteration is K. Gregor, Y. LeCun, ICML 2010. The body of a look is an
-MLP-Mixer (I. Tolstikhin et al., arXiv 2105.01601): a matmul is the one layer that is fast on every device.
+An iteration gets object patches and the rPIE update of each (``smalti.ptycho.network.exposures.rpie_update``) and
+returns better patches. Its body is an MLP-Mixer, because matrix products are fast on every device.
+
+Sources: O. Hoidn, A. A. Mishra, A. Mehta, Sci Rep 13, 22789 (2023), PtychoPINN, for training through the forward model
+without true objects; K. Gregor, Y. LeCun, ICML 2010, for unrolled iterations; I. Tolstikhin et al., arXiv 2105.01601,
+for the MLP-Mixer.
 """
 
 from __future__ import annotations
@@ -25,19 +26,22 @@ TOKENS = TOKENS_PER_SIDE**2
 
 @dataclass(frozen=True, slots=True)
 class PtychographyConfig:
-    """The shape of the network, under the names a checkpoint's ``config`` keeps it by.
+    """The hyperparameters of the network, under the names they have in the ``config`` of a checkpoint.
 
     Attributes:
-        window: side of the patch of object it sees and writes, pixels; a multiple of 8.
-        gridsize: it sees gridsize**2 neighbouring patterns at once.
-        looks: how often it looks.
-        channels: width of a token, for each unit of the gridsize.
-        blocks: mixer blocks of a look.
+        window: side of the object patches, pixels; a multiple of 8.
+        gridsize: a group of gridsize**2 neighbouring patches is one input.
+        iterations: number of unrolled iterations.
+        channels: width of a token is channels * gridsize.
+        blocks: Mixer blocks in an iteration.
+
+    Raises:
+        Refused: a window that is no multiple of 8, or a number below 1.
     """
 
     window: int
     gridsize: int = 1
-    looks: int = 3
+    iterations: int = 3
     channels: int = 32
     blocks: int = 3
     model_type: str = "ptychography"
@@ -48,26 +52,26 @@ class PtychographyConfig:
                 f"a patch of {self.window} pixels does not divide into {TOKENS_PER_SIDE} x {TOKENS_PER_SIDE} tokens; "
                 f"give a multiple of {TOKENS_PER_SIDE}."
             )
-        for name in ("gridsize", "looks", "channels", "blocks"):
+        for name in ("gridsize", "iterations", "channels", "blocks"):
             if getattr(self, name) < 1:
                 raise Refused(f"{name} of the network is {getattr(self, name)}; give at least 1.")
 
     @property
     def group(self) -> int:
-        """Patterns it sees at once."""
+        """Number of patches in a group."""
         return self.gridsize**2
 
     @property
     def token_values(self) -> int:
-        """Numbers in a token: real and imaginary parts of one square of pixels in each patch of a group."""
+        """Values in a token: real and imaginary parts of one square of pixels in each patch of a group."""
         return 2 * self.group * (self.window // TOKENS_PER_SIDE) ** 2
 
 
 def from_config(config: Mapping[str, Json]) -> Network:
-    """Build the untrained network that a checkpoint's ``config`` describes; its other entries are ignored.
+    """Return the untrained network of a checkpoint's ``config``; entries that are no hyperparameters are ignored.
 
     Raises:
-        Refused: the config is of another model, or lacks the window.
+        Refused: the config is of another model or lacks the window, or what ``PtychographyConfig`` refuses.
     """
     if config.get("model_type") != "ptychography" or "window" not in config:
         raise Refused(
@@ -79,16 +83,16 @@ def from_config(config: Mapping[str, Json]) -> Network:
 
 
 class Network(nn.Module):
-    """The looks, one after another, each with weights of its own."""
+    """The unrolled iterations, in order, each with weights of its own."""
 
     def __init__(self, config: PtychographyConfig) -> None:
         super().__init__()
         self.config = config
-        self.looks = [Look(config) for _ in range(config.looks)]
+        self.iterations = [Iteration(config) for _ in range(config.iterations)]
 
 
-class Look(nn.Module):
-    """Patches of object and the update of each -> better patches; untrained, it takes the updates as they are."""
+class Iteration(nn.Module):
+    """Object patches and their updates -> better patches; untrained, it returns patches + updates."""
 
     def __init__(self, config: PtychographyConfig) -> None:
         super().__init__()
@@ -107,8 +111,8 @@ class Look(nn.Module):
         """Return (B, W, W) complex64 patches.
 
         Args:
-            patches, updates: (B, W, W) complex64; the members of a group follow each other.
-            positions: (B, 2) float32, in pixels; only where a pattern lies in its group counts.
+            patches, updates: (B, W, W) complex64, group after group.
+            positions: (B, 2) float32, in pixels; used relative to the mean of each group.
         """
         places = positions.reshape(-1, self.group, 2)
         offsets = (places - places.mean(axis=1, keepdims=True)) / patches.shape[-1]
@@ -137,7 +141,7 @@ class Mixer(nn.Module):
 
 
 def space_to_depth(patches: mx.array, group: int) -> mx.array:
-    """(B, W, W) complex64 -> (B / group, 64, 2 * group * (W / 8)**2) float32: a token is one square in each patch."""
+    """(B, W, W) complex64 -> (B / group, 64, 2 * group * (W / 8)**2) float32: a token is one square of each patch."""
     side = patches.shape[-1] // TOKENS_PER_SIDE
     parts = mx.stack([mx.real(patches), mx.imag(patches)], axis=1)
     squares = parts.reshape(-1, 2 * group, TOKENS_PER_SIDE, side, TOKENS_PER_SIDE, side).transpose(0, 2, 4, 1, 3, 5)

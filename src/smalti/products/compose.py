@@ -5,14 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.codecs.product import Product, ProductMetadata
+from smalti.codecs.product import Product, ProductMetadata, RawBundle, to_metres
 from smalti.codecs.reconstruction import Reconstruction
 from smalti.codecs.scan import Scan, ScanMetadata, Stated
 from smalti.errors import Refused
 from smalti.optics import far_field_pixel_m
-from smalti.products.frame import to_metres
-from smalti.products.names import NUMBERS
-from smalti.products.product_file import RawBundle
+from smalti.products.layout import NUMBERS
 
 
 def product_from_reconstruction(scan: Scan, reconstruction: Reconstruction, name: str) -> Product:
@@ -39,7 +37,7 @@ def product_from_reconstruction(scan: Scan, reconstruction: Reconstruction, name
         "photon_energy_eV": _value(scan.metadata.photon_energy_eV),
         "exposure_time_s": _value(scan.metadata.exposure_time_s),
     }
-    notes = (*_provenance(scan.metadata), pixel_note, *unknown_note(known))
+    notes = (*provenance(scan.metadata), pixel_note, *unknown_note(known))
     return Product(
         probe_position_x_m=to_metres(reconstruction.xcoords, width, pixel_m, center_x_m),
         probe_position_y_m=to_metres(reconstruction.ycoords, height, pixel_m, center_y_m),
@@ -127,7 +125,8 @@ def unknown_note(known: dict[str, float | None]) -> tuple[str, ...]:
     return (f"UNKNOWN, written as 0: {', '.join(unknown)}.",) if unknown else ()
 
 
-def _provenance(metadata: ScanMetadata) -> tuple[str, ...]:
+def provenance(metadata: ScanMetadata) -> tuple[str, ...]:
+    """Return where a scan comes from and what of it is assumed, in lines for a product's comments."""
     described = {"Source": metadata.source, "Version": metadata.version, "Licence": metadata.licence}
     return (
         metadata.title,

@@ -1,35 +1,42 @@
-"""PtychoPINN scans to Ptychodus products and back."""
+"""Raw scans to Ptychodus products and back: what a caller states, a card states, and nobody stated."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.codecs.product import Product, ProductMetadata
-from smalti.errors import Refused
-from smalti.products.compose import unique_indexes, unknown_note
-from smalti.products.finding import Finding
-from smalti.products.frame import to_metres, to_pixels
-from smalti.products.product_file import RawBundle, read_with_raw, write_product
-from smalti.products.rawdata import RawData, read_rawdata_npz
+from smalti.codecs.product import Product, ProductMetadata, RawBundle, to_metres
+from smalti.codecs.scan import Scan, Stated
+from smalti.contracts.result import ValidationResult
+from smalti.contracts.violation import Violation, broken, errors
+from smalti.errors import ContractBroken, Refused
+from smalti.products.compose import object_pixel_m, provenance, unique_indexes, unknown_note
+from smalti.products.product_file import read_with_raw, write_product
+from smalti.products.rawdata import RawData, rawdata_of_product, rawdata_of_scan
+from smalti.scans import validate_scan
+from smalti.scans.card import Card
 from smalti.scans.inference import quantity_of
+from smalti.scans.shipped import card_for
 
 ASSUMED_OBJECT_PIXEL_M = 5e-8
 
 
 @dataclass(frozen=True, slots=True)
 class ExportMeta:
-    """What an NPZ file does not say about its scan; None, or 0 where 0 is impossible, means unknown.
+    """What a caller states about a scan; None, or 0 where 0 is impossible, leaves it to the scan and its card.
 
     Attributes:
-        object_pixel_width_m, object_pixel_height_m: None assumes 50 nm, and the product's comments say so.
+        object_pixel_width_m, object_pixel_height_m: where neither the scan nor its physics say it, None assumes 50 nm,
+            and the product's comments say so.
         probe_pixel_width_m, probe_pixel_height_m: None follows the object, as the far field demands.
         object_center_x_m, object_center_y_m: where the object's centre lies in the world, m; None puts the centre
             of its first pixel at 0, so that a position in metres is its pixel times the pixel size.
+        far_field: whether the detector is in the far field.
     """
 
     name: str = ""
@@ -46,39 +53,168 @@ class ExportMeta:
     probe_pixel_height_m: float | None = None
     object_center_x_m: float | None = None
     object_center_y_m: float | None = None
+    far_field: bool = True
+
+    def physics(self) -> dict[str, float]:
+        """Return what is stated of a scan's physics, by the names of its metadata."""
+        square = self.object_pixel_width_m if self.object_pixel_width_m == self.object_pixel_height_m else None
+        stated = {
+            "detector_distance_m": self.detector_distance_m,
+            "photon_energy_eV": self.probe_energy_eV,
+            "exposure_time_s": self.exposure_time_s,
+            "object_pixel_size_m": square,
+        }
+        return {name: value for name, value in stated.items() if value}
 
 
 def export_npz(
     input_npz: Path, output_product: Path, meta: ExportMeta | None = None, include_diffraction: bool = True
-) -> tuple[Finding, ...]:
-    """Convert an NPZ scan to a product file and return what a person should know about it (warnings only).
+) -> tuple[Violation, ...]:
+    """Convert a file of a scan to a product file and return what a person should know about it (warnings only).
+
+    The file is read as ``smalti.scans.read_scan`` reads it, with the card beside it or the shipped one; what ``meta``
+    states replaces what the card states.
 
     Raises:
-        NotFound, Refused, Unavailable: see ``read_rawdata_npz`` and ``write_product``.
+        NotFound, ContractBroken, Unavailable: as ``read_scan``.
+        Refused: see ``export_scan``.
     """
-    raw = read_rawdata_npz(input_npz, include_diffraction)
-    return export_product_from_rawdata(raw, output_product, meta, include_diffraction)
+    meta, card = meta or ExportMeta(), card_for(input_npz)
+    result = validate_scan(input_npz, card_stating(card, meta))
+    return export_result(result, input_npz.name, output_product, meta, card, include_diffraction)
+
+
+def card_stating(card: Card | None, meta: ExportMeta) -> Card | None:
+    """Return the card with the physics that ``meta`` states, so that a file in metres is read with its pixel size."""
+    if card is None:
+        return None
+    stated = {name: Stated(value=value) for name, value in meta.physics().items()}
+    return card.model_copy(update={"physics": card.physics.model_copy(update=stated)})
+
+
+def export_result(
+    result: ValidationResult,
+    file_name: str,
+    output_product: Path,
+    meta: ExportMeta,
+    card: Card | None,
+    include_diffraction: bool = True,
+) -> tuple[Violation, ...]:
+    """Write what came of validating a scan as a product; see ``export_npz``.
+
+    Args:
+        result: of the file, read with ``card_stating(card, meta)``.
+        file_name: for messages.
+        output_product: where the product is written.
+        meta: what the caller states.
+        card: what the card of the file states.
+        include_diffraction: whether the patterns travel with it.
+    """
+    if not isinstance(result.value, Scan):
+        found = errors(result.violations)
+        raise ContractBroken(result.refusal, found) if result.refusal else broken(file_name, found)
+    scan = result.value
+    stated = {name: getattr(card.physics, name) for name in meta.physics()} if card else {}
+    before = replace(scan, metadata=scan.metadata.model_copy(update=stated))
+    found = export_product_from_rawdata(rawdata_of_scan(scan), output_product, _filled(meta, scan), include_diffraction)
+    return (*result.violations, *_contradictions(before, meta), *found)
+
+
+def export_scan(
+    scan: Scan, out_path: Path, meta: ExportMeta | None = None, include_raw: bool = True
+) -> tuple[Violation, ...]:
+    """Write a scan's probe, object and positions as a product, with its amplitudes when ``include_raw``.
+
+    What ``meta`` leaves out, the scan's metadata says.
+
+    Returns:
+        Warnings: where ``meta`` and the scan contradict each other, what is assumed, what the product lacks.
+
+    Raises:
+        Refused: the scan has no probe or no object; or see ``write_product``.
+        Unavailable: see ``write_product``.
+    """
+    meta = meta or ExportMeta()
+    found = export_product_from_rawdata(rawdata_of_scan(scan), out_path, _filled(meta, scan), include_raw)
+    return (*_contradictions(scan, meta), *found)
 
 
 def export_product_from_rawdata(
     raw: RawData, out_path: Path, meta: ExportMeta | None = None, include_raw: bool = True
-) -> tuple[Finding, ...]:
+) -> tuple[Violation, ...]:
     """Write a scan's probe, object and positions as a product, with its patterns when ``include_raw``.
 
     Raises:
         Refused, Unavailable: see ``write_product``.
     """
     meta = meta or ExportMeta()
-    indexes = unique_indexes(raw.scan_index, len(raw.xcoords))
     bundle = None
     if include_raw and raw.diff3d is not None:
-        unit = _unit(raw.diff3d)
-        order = raw.original_axis_order
-        bundle = RawBundle(raw.diff3d, unit, raw.xcoords, raw.ycoords, indexes, order, raw.bad_pixels)
-    return write_product(out_path, product_from_rawdata(raw, meta), bundle)
+        bundle = RawBundle(
+            diffraction=raw.diff3d,
+            unit=raw.unit or _unit(raw.diff3d),
+            xcoords=raw.xcoords,
+            ycoords=raw.ycoords,
+            scan_index=unique_indexes(raw.scan_index, len(raw.xcoords)),
+            original_axis_order=raw.original_axis_order,
+            bad_pixels=raw.bad_pixels,
+        )
+    found = write_product(out_path, _product(raw, meta), bundle)
+    return (*_assumed_pixel(meta), *found)
 
 
-def product_from_rawdata(raw: RawData, meta: ExportMeta) -> Product:
+def _contradictions(scan: Scan, meta: ExportMeta) -> Iterator[Violation]:
+    """Yield where the caller and the scan, or its card, state two values of one thing, or imply two pixel sizes."""
+    for name, value in meta.physics().items():
+        stated: Stated | None = getattr(scan.metadata, name)
+        known = _implied_pixel(scan)[0] if stated is None and name == "object_pixel_size_m" else _value(stated)
+        if known is not None and not np.isclose(known, value, rtol=1e-6, atol=0):
+            found = f"{known:.6g} for the scan and {value:.6g} for this product"
+            remedy = f"{value:.6g} was used; correct the one that is wrong"
+            yield Violation("physics.contradiction", name, found, "one value", remedy, "warning")
+
+
+def _implied_pixel(scan: Scan) -> tuple[float | None, str]:
+    """Return the object pixel in m that the scan states or implies, if it does, and a note when it was computed."""
+    try:
+        return object_pixel_m(scan)
+    except Refused:
+        return None, ""
+
+
+def _assumed_pixel(meta: ExportMeta) -> Iterator[Violation]:
+    if not (meta.object_pixel_width_m and meta.object_pixel_height_m):
+        found = f"nothing, so {ASSUMED_OBJECT_PIXEL_M:g} m is assumed"
+        remedy = "state it, or what it follows from in the far field, for this product or in the card of the scan"
+        yield Violation("physics.pixel_size", "object_pixel_size_m", found, "a length in m", remedy, "warning")
+
+
+def _filled(meta: ExportMeta, scan: Scan) -> ExportMeta:
+    """Return what the caller states, and where that is nothing, what the scan's metadata states or implies."""
+    stated = {name: Stated(value=value) for name, value in meta.physics().items()}
+    metadata = scan.metadata.model_copy(update=stated)
+    pixel_m, note = None, ""
+    if not (meta.object_pixel_width_m and meta.object_pixel_height_m):
+        pixel_m, note = _implied_pixel(replace(scan, metadata=metadata))
+    notes = (meta.comments, *provenance(metadata), *(f"CONVERTED: {how}" for how in metadata.conversions), note)
+    return replace(
+        meta,
+        name=meta.name or metadata.name,
+        comments="\n".join(text for text in notes if text),
+        detector_distance_m=_value(metadata.detector_distance_m),
+        probe_energy_eV=_value(metadata.photon_energy_eV),
+        exposure_time_s=_value(metadata.exposure_time_s),
+        object_pixel_width_m=meta.object_pixel_width_m or pixel_m,
+        object_pixel_height_m=meta.object_pixel_height_m or pixel_m,
+        far_field=metadata.far_field,
+    )
+
+
+def _value(stated: Stated | None) -> float | None:
+    return None if stated is None else stated.value
+
+
+def _product(raw: RawData, meta: ExportMeta) -> Product:
     """Return the product of a scan whose object and probe are known, positions in m around the object's centre."""
     height, width = raw.objectGuess.shape
     pixel_width_m = meta.object_pixel_width_m or ASSUMED_OBJECT_PIXEL_M
@@ -119,20 +255,17 @@ def product_from_rawdata(raw: RawData, meta: ExportMeta) -> Product:
                 "object_pixel_height_m": pixel_height_m,
                 "object_center_x_m": center_x_m,
                 "object_center_y_m": center_y_m,
+                "far_field": meta.far_field,
             }
         ),
     )
 
 
-def _assumptions(raw: RawData, meta: ExportMeta) -> tuple[str, ...]:
-    pixel = (
-        ""
-        if meta.object_pixel_width_m and meta.object_pixel_height_m
-        else f"object pixel size {ASSUMED_OBJECT_PIXEL_M:g} m"
-    )
-    repeats = raw.scan_index is not None and len(np.unique(raw.scan_index)) < len(raw.scan_index)
-    order = "pattern numbers 0, 1, 2, ..., because scan_index repeats" if repeats else ""
-    return tuple(f"ASSUMED: {what}." for what in (pixel, order) if what)
+def _assumptions(raw: RawData, meta: ExportMeta) -> Iterator[str]:
+    if not (meta.object_pixel_width_m and meta.object_pixel_height_m):
+        yield f"ASSUMED: object pixel size {ASSUMED_OBJECT_PIXEL_M:g} m."
+    if raw.scan_index is not None and len(np.unique(raw.scan_index)) < len(raw.scan_index):
+        yield "ASSUMED: pattern numbers 0, 1, 2, ..., because scan_index repeats."
 
 
 def _unit(patterns: NDArray[Any]) -> str:
@@ -142,44 +275,18 @@ def _unit(patterns: NDArray[Any]) -> str:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ImportedProduct:
-    """All that a product file holds.
-
-    Attributes:
-        product: what was reconstructed, with its metadata.
-        patterns: what it was reconstructed from, where the file carries it.
-    """
+    """All that a product file holds: what was reconstructed, its metadata, and the patterns it carries."""
 
     product: Product
-    patterns: RawBundle | None
+
+    @property
+    def patterns(self) -> RawBundle | None:
+        """What it was reconstructed from, where the file carries it."""
+        return self.product.patterns
 
     def rawdata(self) -> RawData:
-        """Return it as a scan: positions in pixels of the object.
-
-        Where the file carries patterns, the positions are those that lie with them: they are the pixels themselves,
-        and PtychoPINN writes an object centre that does not lead back to them.
-
-        Raises:
-            Refused: there are several layers or coherent modes, which a scan cannot hold.
-        """
-        product, patterns = self.product, self.patterns
-        layers, coherent = len(product.object), len(product.probe)
-        if layers != 1 or coherent != 1:
-            raise Refused(
-                f"the product has {layers} object layers and {coherent} coherent probe modes, and a scan holds one of "
-                "each; keep it as a product."
-            )
-        probe = product.probe[0]
-        xcoords, ycoords = _pixels(product) if patterns is None else (patterns.xcoords, patterns.ycoords)
-        return RawData(
-            xcoords=xcoords.astype(np.float64),
-            ycoords=ycoords.astype(np.float64),
-            probeGuess=probe[0] if len(probe) == 1 else probe,
-            objectGuess=product.object[0],
-            diff3d=None if patterns is None else patterns.diffraction,
-            scan_index=product.probe_position_indexes if patterns is None else patterns.scan_index,
-            original_axis_order="NHW" if patterns is None else patterns.original_axis_order,
-            bad_pixels=None if patterns is None else patterns.bad_pixels,
-        )
+        """Return it as a scan; see ``rawdata_of_product``."""
+        return rawdata_of_product(self.product)
 
 
 def import_product(in_path: Path) -> ImportedProduct:
@@ -187,23 +294,16 @@ def import_product(in_path: Path) -> ImportedProduct:
 
     Raises:
         NotFound: there is no such file.
-        Refused: it is no product, or its parts do not fit.
+        ContractBroken: it is no product, or its parts do not fit.
+        Unavailable: the file may not be read.
     """
-    return ImportedProduct(*read_with_raw(in_path))
+    return ImportedProduct(read_with_raw(in_path))
 
 
 def import_product_to_rawdata(in_path: Path) -> RawData:
     """Read a product as a scan; see ``import_product`` and ``ImportedProduct.rawdata``.
 
     Raises:
-        NotFound, Refused: as those do.
+        NotFound, Refused, Unavailable: as those do.
     """
     return import_product(in_path).rawdata()
-
-
-def _pixels(product: Product) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    metadata, (height, width) = product.metadata, product.object.shape[1:]
-    return (
-        to_pixels(product.probe_position_x_m, width, metadata.object_pixel_width_m, metadata.object_center_x_m),
-        to_pixels(product.probe_position_y_m, height, metadata.object_pixel_height_m, metadata.object_center_y_m),
-    )

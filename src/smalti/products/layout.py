@@ -1,6 +1,6 @@
-"""A product file as a value: its attributes, datasets and hard links, whatever form the file has.
+"""What a product file holds, whatever its form: datasets and attributes under the names of every Ptychodus release.
 
-Nothing here knows what the names mean.
+Source: ``ProductFileKeys`` of ptychodus 1.7.0 and the releases since 0.7; ``/raw_data`` is PtychoPINN's bundle.
 """
 
 from __future__ import annotations
@@ -12,9 +12,58 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.errors import Refused
+from smalti.contracts.violation import Violation
 
 Attribute = str | bool | int | float | np.generic | NDArray[Any]
+
+POSITIONS = ("probe_position_indexes", "probe_position_x_m", "probe_position_y_m")
+LOSS_VALUES = ("loss_values", "costs")
+LAYER_SPACING = ("object_layer_spacing_m", "object_layer_distance_m")
+REQUIRED = (*POSITIONS, "probe", "object")
+PRODUCT_DATASETS = (
+    *POSITIONS,
+    "probe",
+    "opr_weights",
+    "object",
+    *LAYER_SPACING,
+    "loss_epochs",
+    *LOSS_VALUES,
+    "probe_photon_counts",
+)
+RAW = "raw_data"
+RAW_DATASETS = tuple(f"{RAW}/{name}" for name in ("diffraction", "xcoords", "ycoords", "scan_index"))
+BAD_PIXELS = f"{RAW}/bad_pixels"  # ours, where the scan has them
+DATASETS = (*PRODUCT_DATASETS, *RAW_DATASETS, BAD_PIXELS)
+# Without these nobody knows what was reconstructed; a file is refused where one of them cannot be read.
+ESSENTIAL = (*REQUIRED, "opr_weights", *LAYER_SPACING)
+
+DISTANCE = ("detector_object_distance_m",)
+ENERGY = ("photon_energy_eV", "probe_energy_eV")
+ATTENUATION = ("mass_attenuation_m2_per_kg", "mass_attenuation_m2_kg")
+# Root attributes that are one number, each under every name it has had, the new one first.
+NUMBERS = (
+    DISTANCE,
+    ENERGY,
+    ("probe_photon_count",),
+    ("exposure_time_s",),
+    ATTENUATION,
+    ("tomography_angle_deg",),
+    ("focus_object_distance_m",),
+    ("tilt_angle_deg",),
+)
+PHOTON_FLUX = "probe_photons_per_s"  # Ptychodus 0.7, which did not count photons
+# The format demands numbers; this root attribute of ours names, with commas, those whose 0 means "unknown".
+UNKNOWN_VALUES = "unknown_values"
+TEXTS = ("name", "comments", "polarization")
+ROOT_ATTRIBUTES = (*(name for names in NUMBERS for name in names), PHOTON_FLUX, *TEXTS, "far_field", UNKNOWN_VALUES)
+PIXEL_ATTRIBUTES = ("pixel_width_m", "pixel_height_m")
+CENTER_ATTRIBUTES = ("center_x_m", "center_y_m")
+# Attributes that are one number or text, by the dataset they are on.
+ATTRIBUTES = {
+    "probe": PIXEL_ATTRIBUTES,
+    "object": (*CENTER_ATTRIBUTES, *PIXEL_ATTRIBUTES),
+    RAW_DATASETS[0]: ("axis_canonical", "original_axis_order", "unit"),
+}
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -34,33 +83,29 @@ class Layout:
         attrs: root attributes by name.
         datasets: datasets by path, ``probe`` or ``raw_data/diffraction``, in the order they are written.
         links: further names of datasets, path -> path.
-        source: how an error message calls the file.
+        unread: why datasets that are there, and that a product does without, were not read; warnings.
     """
 
     attrs: Mapping[str, Attribute]
     datasets: Mapping[str, Dataset]
     links: Mapping[str, str] = field(default_factory=dict)
-    source: str = "the product"
+    unread: tuple[Violation, ...] = ()
 
     def array(self, *names: str) -> NDArray[Any] | None:
         """Return the array of the first of these datasets that is there, else None."""
         return next((self.datasets[name].array for name in names if name in self.datasets), None)
 
-    def number(self, *names: str, on: str | None = None) -> float | None:
-        """Return the first of these attributes (of the root, or of the dataset ``on``) as a float, else None.
+    def attribute(self, *names: str, on: str | None = None) -> Any:
+        """Return the first of these attributes (of the root, or of the dataset ``on``), else None.
 
-        Raises:
-            Refused: the attribute is not one number.
+        What is one number is returned as a plain Python number, in an array of one too.
         """
-        attrs = self.attrs if on is None else self.datasets[on].attrs
-        name = next((name for name in names if name in attrs), None)
-        if name is None:
-            return None
-        value = np.asarray(attrs[name])
-        if value.size != 1 or value.dtype.kind not in "fiub":
-            place = name if on is None else f"{on}.{name}"
-            raise Refused(f"attribute {place} of {self.source} is {attrs[name]!r}; write it as one number.")
-        return float(value.reshape(()))
+        dataset = self.datasets.get(on) if on else None
+        attrs = (dataset.attrs if dataset else {}) if on else self.attrs
+        value = next((attrs[name] for name in names if name in attrs), None)
+        if isinstance(value, np.ndarray | np.generic) and value.size == 1:
+            return value.item()
+        return value
 
 
 def little_endian(array: NDArray[Any]) -> NDArray[Any]:

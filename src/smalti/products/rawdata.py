@@ -1,17 +1,17 @@
-"""A scan under PtychoPINN's names, and its NPZ files."""
+"""A scan under PtychoPINN's names, and the NPZ files it is written to."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from smalti.codecs.product import Product, to_pixels
+from smalti.codecs.scan import Scan
 from smalti.errors import Refused
-from smalti.formats import read_arrays
-from smalti.products.files import save_layout
+from smalti.products.container import save_layout
 from smalti.products.layout import Dataset, Layout
 
 
@@ -23,10 +23,11 @@ class RawData:
         xcoords, ycoords: (N,) float64, probe centre in pixels of ``objectGuess``; 0 is its first pixel's centre.
         probeGuess: (H, W) complex, or (P, H, W) for P incoherent modes.
         objectGuess: (M, K) complex.
-        diff3d: (N, H, W) patterns as recorded, or None when they were left out.
+        diff3d: (N, H, W) patterns, or None when they were left out.
         scan_index: (N,) int64 or None.
-        original_axis_order: how ``diff3d`` lay in the file: ``NHW``, ``HNW`` or ``HWN``.
+        original_axis_order: how ``diff3d`` lay where it came from: ``NHW``, ``HNW`` or ``HWN``.
         bad_pixels: (H, W) bool, True where the detector tells nothing, or None.
+        unit: what ``diff3d`` holds, ``counts`` or ``amplitude``; None where its values must tell.
     """
 
     xcoords: NDArray[np.float64]
@@ -37,6 +38,70 @@ class RawData:
     scan_index: NDArray[np.int64] | None = None
     original_axis_order: str = "NHW"
     bad_pixels: NDArray[np.bool_] | None = None
+    unit: str | None = None
+
+
+def rawdata_of_scan(scan: Scan) -> RawData:
+    """Return a scan in canonical form under PtychoPINN's names.
+
+    Raises:
+        Refused: it has no probe or no object.
+    """
+    guesses = {"probeGuess": scan.probe_guess, "objectGuess": scan.object_guess}
+    missing = [name for name, array in guesses.items() if array is None]
+    if scan.probe_guess is None or scan.object_guess is None:
+        raise Refused(
+            f"scan {scan.metadata.name} has no {' and no '.join(missing)} to go with its positions, and a product is "
+            "made of them; reconstruct it, or add them to its file."
+        )
+    return RawData(
+        xcoords=scan.xcoords,
+        ycoords=scan.ycoords,
+        probeGuess=scan.probe_guess,
+        objectGuess=scan.object_guess,
+        diff3d=scan.diffraction,
+        scan_index=scan.scan_index,
+        bad_pixels=scan.bad_pixels,
+        unit="amplitude",
+    )
+
+
+def rawdata_of_product(product: Product) -> RawData:
+    """Return a product as a scan: positions in pixels of the object.
+
+    Where it carries patterns, the positions are those that lie with them: they are the pixels themselves, and
+    PtychoPINN writes an object centre that does not lead back to them.
+
+    Raises:
+        Refused: there are several layers or coherent modes, which a scan cannot hold.
+    """
+    layers, coherent = len(product.object), len(product.probe)
+    if layers != 1 or coherent != 1:
+        raise Refused(
+            f"the product has {layers} object layers and {coherent} coherent probe modes, and a scan holds one of "
+            "each; keep it whole, as a product in a store."
+        )
+    probe, patterns = product.probe[0], product.patterns
+    xcoords, ycoords = _pixels(product) if patterns is None else (patterns.xcoords, patterns.ycoords)
+    return RawData(
+        xcoords=xcoords.astype(np.float64),
+        ycoords=ycoords.astype(np.float64),
+        probeGuess=probe[0] if len(probe) == 1 else probe,
+        objectGuess=product.object[0],
+        diff3d=None if patterns is None else patterns.diffraction,
+        scan_index=product.probe_position_indexes if patterns is None else patterns.scan_index,
+        original_axis_order="NHW" if patterns is None else patterns.original_axis_order,
+        bad_pixels=None if patterns is None else patterns.bad_pixels,
+        unit=None if patterns is None else patterns.unit,
+    )
+
+
+def _pixels(product: Product) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    metadata, (height, width) = product.metadata, product.object.shape[1:]
+    return (
+        to_pixels(product.probe_position_x_m, width, metadata.object_pixel_width_m, metadata.object_center_x_m),
+        to_pixels(product.probe_position_y_m, height, metadata.object_pixel_height_m, metadata.object_center_y_m),
+    )
 
 
 def write_rawdata_npz(path: Path, raw: RawData) -> None:
@@ -58,59 +123,3 @@ def write_rawdata_npz(path: Path, raw: RawData) -> None:
         "bad_pixels": raw.bad_pixels,
     }
     save_layout(path, Layout({}, {key: Dataset(array) for key, array in arrays.items() if array is not None}))
-
-
-def read_rawdata_npz(path: Path, include_diffraction: bool = True) -> RawData:
-    """Read a scan from an NPZ file with PtychoPINN's keys (``diffraction``, or the older ``diff3d``).
-
-    Raises:
-        NotFound, ContractBroken, Unavailable: as ``smalti.formats.read_arrays``; a pickle is never read.
-        Refused: a key is missing or an array does not fit the others; the message names key and file.
-    """
-    arrays = read_arrays(path)
-    required = ("xcoords", "ycoords", "probeGuess", "objectGuess")
-    missing = [key for key in required if key not in arrays]
-    if include_diffraction and not {"diffraction", "diff3d"} & arrays.keys():
-        missing.append("diffraction (or diff3d)")
-    if missing:
-        raise Refused(
-            f"{path} has no {' and no '.join(missing)}; it has {', '.join(sorted(arrays)) or 'nothing'}. "
-            "Nothing is made up: add the missing arrays."
-        )
-    xcoords, ycoords = (arrays[key].astype(np.float64) for key in ("xcoords", "ycoords"))
-    count = len(xcoords) if xcoords.ndim == 1 else 0
-    if xcoords.shape != ycoords.shape or not count:
-        raise Refused(f"{path} has xcoords {xcoords.shape} and ycoords {ycoords.shape}; wanted (N,) both.")
-    probe, obj = arrays["probeGuess"], arrays["objectGuess"]
-    if probe.ndim not in (2, 3) or obj.ndim != 2:
-        raise Refused(f"{path} has probeGuess {probe.shape}, objectGuess {obj.shape}; wanted (H, W) and (M, K).")
-    scan_index = arrays.get("scan_index")
-    if scan_index is not None and (scan_index.shape != (count,) or scan_index.dtype.kind not in "iu"):
-        raise Refused(f"{path} has scan_index {scan_index.dtype} {scan_index.shape}; wanted ({count},) integers.")
-    bad = arrays.get("bad_pixels")
-    if bad is not None and (bad.shape != probe.shape[-2:] or not np.isin(bad, (0, 1)).all()):
-        wanted = f"{probe.shape[-2:]} of 0 and 1, where 1 is bad"
-        raise Refused(f"{path} has bad_pixels {bad.dtype} {bad.shape}; wanted {wanted}.")
-    diff3d, order = _patterns(arrays, count, probe.shape[-2:], path) if include_diffraction else (None, "NHW")
-    return RawData(xcoords, ycoords, probe, obj, diff3d, scan_index, order, None if bad is None else bad.astype(bool))
-
-
-def _patterns(
-    arrays: dict[str, NDArray[Any]], count: int, probe_shape: tuple[int, ...], path: Path
-) -> tuple[NDArray[Any], str]:
-    """Return the patterns as (N, H, W) and the axis order they had; two readings are refused, never guessed."""
-    stacks = [arrays[key] for key in ("diffraction", "diff3d") if key in arrays]
-    if len(stacks) == 2 and not np.array_equal(stacks[0], stacks[1]):
-        raise Refused(f"{path} has diffraction and diff3d, and they differ; keep the one that was measured.")
-    stack = stacks[0]
-    orders = (
-        {"NHW": stack, "HNW": np.moveaxis(stack, 1, 0), "HWN": np.moveaxis(stack, -1, 0)} if stack.ndim == 3 else {}
-    )
-    wanted = (count, *probe_shape)
-    fitting = [order for order, moved in orders.items() if moved.shape == wanted]
-    if not fitting or (fitting[0] != "NHW" and len(fitting) > 1):
-        raise Refused(
-            f"{path} has patterns of shape {stack.shape} for {count} positions and a probe of {probe_shape}; "
-            f"wanted {wanted}."
-        )
-    return orders[fitting[0]], fitting[0]

@@ -1,11 +1,11 @@
 """The forward model of a batch of patterns and its gradients, written out by hand.
 
-A pattern is the incoherent sum, over the probe's modes, of the waves that object times probe sends to the detector. The
-probe sits between pixels: its pupil (Fourier transform) gets a phase ramp. Gradients are those with respect to the
-complex conjugate, half of dL/dRe + i dL/dIm.
+A pattern is the incoherent sum, over the probe's modes, of the intensities on the detector of object times probe. The
+probe is moved by fractions of a pixel: its pupil (Fourier transform) gets a phase ramp. Gradients are those with
+respect to the complex conjugate, half of dL/dRe + i dL/dIm.
 
-On a CPU this takes half the time of automatic differentiation. MLX is slow there with single complex products,
-scalings of transforms and scattered sums, so products stand in compiled blocks, factors sit in real numbers, and
+Automatic differentiation is slower on a CPU (decision 13): MLX is slow there with single complex products, scalings
+of transforms and scattered sums. So products stand in compiled blocks, scale factors multiply real arrays, and
 windows are added to the object one after another.
 
 Source: S. Kandel et al., Opt. Express 27, 18653 (2019), for this model; M. Guizar-Sicairos, J. R. Fienup, Opt. Express
@@ -20,8 +20,9 @@ from dataclasses import dataclass
 import mlx.core as mx
 import numpy as np
 
-from smalti.ptycho.optics.propagation import LONE, Propagation
-from smalti.ptycho.solve.losses import Loss
+from smalti.ptycho.losses import Loss
+from smalti.ptycho.optics.propagation import ZERO, Propagation
+from smalti.ptycho.optics.shift import shift_ramp
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -29,9 +30,9 @@ class Batch:
     """B patterns and where they were taken.
 
     Attributes:
-        measured: (B, H, W) float32, the root of counts plus floor, laid out as the propagation makes them.
+        measured: (B, H, W) float32, sqrt(counts + floor), in the pixel order of ``Propagation.forward``.
         corner: (B, 2) int32, first row and column of each window on the object.
-        shift: (B, 2) float32, how far the probe sits below and right of its window, within half a pixel.
+        shift: (B, 2) float32, from -0.5 to 0.5, how far the probe is below and right of its window, pixels.
     """
 
     measured: mx.array
@@ -41,17 +42,17 @@ class Batch:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ForwardModel:
-    """What the detector would see, and the way down from there.
+    """Modelled intensities of a scan, their loss against the measured ones, and its gradients.
 
     Attributes:
         window: (H, W) of a pattern.
-        propagation: the way to the detector.
-        loss: compares intensities with measured amplitudes.
-        floor: is added to intensities, in counts.
-        weight: (H, W) float32, what each pixel counts in the loss, as the propagation makes patterns; 0 where the
-            detector tells nothing.
-        pupil_scale: (H, W) float32, the usual size of a coefficient of the pupil, 0 where it has to stay zero.
-        between_pixels: whether the probe has to be shifted at all.
+        propagation: from the exit wave to the detector.
+        loss: compares modelled intensities with measured amplitudes.
+        floor: is added to intensities, in the unit of the intensities.
+        weight: (H, W) float32, factor of each pixel in the loss, in the pixel order of ``Propagation.forward``; 0 for
+            a bad pixel.
+        pupil_scale: (H, W) float32, the expected magnitude of a coefficient of the pupil, 0 outside its support.
+        between_pixels: whether any probe is shifted by a fraction of a pixel.
     """
 
     window: tuple[int, int]
@@ -63,20 +64,24 @@ class ForwardModel:
     between_pixels: bool
 
     def gradient(self, obj: mx.array, pupil: mx.array, batch: Batch) -> tuple[mx.array, mx.array, mx.array, mx.array]:
-        """Return the loss of a batch and its gradients; compile it, see above.
+        """Return the loss of a batch and its gradients; meant to be compiled by ``mx.compile``.
 
         Args:
             obj: (M, K) complex64.
             pupil: (P, H, W) complex64, the unnormalised Fourier transform of the probe's modes.
 
         Returns:
-            The weighted loss, summed over the batch, and its gradients: by ``obj``, by ``pupil`` in units of
-            ``pupil_scale``, and by the position, (B, 2) down and right; zeros where the probe stays on whole pixels.
+            The weighted loss, summed over the batch, and its gradients: by ``obj``, (M, K); by
+            ``pupil / pupil_scale``, (P, H, W); and by the position, (B, 2) down and right, 0 unless ``between_pixels``.
         """
-        ramp = self._ramp(batch.shift) if self.between_pixels else mx.ones((1, 1, 1, 1), dtype=mx.complex64)
+        ramp = (
+            shift_ramp(self.window, batch.shift)[:, None]
+            if self.between_pixels
+            else mx.ones((1, 1, 1, 1), dtype=mx.complex64)
+        )
         probe = mx.fft.ifft2(pupil * ramp)  # (B or 1, P, H, W)
         patch = _windows(obj, batch.corner, self.window)[:, None]  # (B, 1, H, W)
-        wave = self.propagation.forward(patch * probe + LONE)
+        wave = self.propagation.forward(patch * probe + ZERO)
         intensity = _squared(wave).sum(axis=1) * (1 / self.propagation.gain**2) + self.floor
         loss, slope = self.loss(intensity, batch.measured)
         residual = self.propagation.back(wave * (slope * self.weight)[:, None])
@@ -85,21 +90,14 @@ class ForwardModel:
         position = self._along_shift(turned, pupil) if self.between_pixels else mx.zeros(batch.shift.shape)
         return (loss * self.weight).sum(), object_slope, turned.sum(axis=0) * self.pupil_scale, position
 
-    def _ramp(self, shift: mx.array) -> mx.array:
-        """Return the (B, 1, H, W) factors on the pupil that shift the probe down and right."""
-        height, width = self.window
-        down = mx.exp(shift[:, :1] * mx.array(-2j * math.pi * np.fft.fftfreq(height).astype(np.complex64)))
-        right = mx.exp(shift[:, 1:] * mx.array(-2j * math.pi * np.fft.fftfreq(width).astype(np.complex64)))
-        return (down[:, :, None] * right[:, None, :])[:, None]
-
     def _to_pupil(self, probe_gradient: mx.array) -> mx.array:
-        """Return the (..., P, H, W) adjoint of the inverse transform; what all patterns share is summed before."""
+        """Return the adjoint of the inverse transform, (B, P, H, W), or (1, P, H, W) where all share one ramp of 1."""
         if not self.between_pixels:
             probe_gradient = probe_gradient.sum(axis=0, keepdims=True)
         return mx.fft.fft2(probe_gradient) * (1 / math.prod(self.window))
 
     def _along_shift(self, turned: mx.array, pupil: mx.array) -> mx.array:
-        """Return (B, 2): how the loss of each pattern grows along the pupil's derivative, -2 pi i f times the pupil."""
+        """Return (B, 2) dL/d(down) and dL/d(right): the ramp's derivative by the shift is -2 pi i f times the ramp."""
         along = mx.imag(mx.conj(turned) * pupil).sum(axis=1)  # (B, H, W)
         down, right = (mx.array(4 * math.pi * np.fft.fftfreq(n).astype(np.float32)) for n in self.window)
         return mx.stack([(along.sum(axis=2) * down).sum(axis=1), (along.sum(axis=1) * right).sum(axis=1)], axis=1)

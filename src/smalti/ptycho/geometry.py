@@ -1,4 +1,4 @@
-"""Where each probe window lies on the object canvas: whole-pixel corners and sub-pixel remainders."""
+"""Where each probe window lies on the object canvas, in whole and fractional pixels, and how large a pixel is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from smalti.codecs.scan import Scan
 from smalti.errors import Refused
+from smalti.optics import far_field_pixel_m
 
 LARGEST_CANVAS_PIXELS = 2**28
 
@@ -33,7 +35,7 @@ class Placement:
     Attributes:
         canvas: the object array the windows lie on.
         rows, cols: (N,) int32, the window's first row and column on the canvas.
-        dy, dx: (N,) float32 in [-0.5, 0.5), how far the probe sits below and right of its window.
+        dy, dx: (N,) float32, from -0.5 to 0.5, how far the probe is below and right of its window.
     """
 
     canvas: Canvas
@@ -44,7 +46,7 @@ class Placement:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every probe sits on whole pixels, so that nothing needs a sub-pixel shift."""
+        """Whether no probe needs a sub-pixel shift."""
         return not (self.dy.any() or self.dx.any())
 
 
@@ -58,11 +60,12 @@ def place(
         window: (H, W) of the probe array.
         padding: free pixels on every side of the outermost windows.
 
-    The canvas begins on a whole scan pixel, unless all windows share one remainder (integer positions and
-    an even window do: 0.5), which then moves into the origin and leaves nothing to shift.
+    The canvas begins on a whole scan pixel, unless all windows share one fraction (integer positions and an even
+    window do: 0.5), which is then part of the origin, and no window needs a sub-pixel shift.
 
     Raises:
-        Refused: no or unequal numbers of coordinates, one that is not finite, or a span no memory can hold.
+        Refused: no or unequal numbers of coordinates, one that is not finite, or a canvas of more than
+            ``LARGEST_CANVAS_PIXELS``.
     """
     if xcoords.shape != ycoords.shape or xcoords.ndim != 1 or xcoords.size == 0:
         raise Refused(
@@ -95,3 +98,15 @@ def _place_axis(
     local = first - origin
     whole = np.floor(local + 0.5)
     return int(whole.max()) + window + padding, float(origin), whole, (local - whole).astype(np.float32)
+
+
+def object_pixel_m(scan: Scan) -> float | None:
+    """Return the object pixel of a scan in m: as stated, else as the far field implies it; None where neither is."""
+    metadata = scan.metadata
+    if metadata.object_pixel_size_m is not None:
+        return metadata.object_pixel_size_m.value
+    energy, distance = metadata.photon_energy_eV, metadata.detector_distance_m
+    pixel = metadata.detector_pixel_size_m
+    if not metadata.far_field or energy is None or distance is None or pixel is None:
+        return None
+    return far_field_pixel_m(energy.value, distance.value, pixel.value, scan.diffraction.shape[-1])

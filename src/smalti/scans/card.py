@@ -18,6 +18,10 @@ SUFFIX = ".card.yaml"
 LARGEST_NBYTES = 64 * 1024
 
 
+PositionUnit = Literal["px", "m", "mm", "um", "nm"]
+MaskConvention = Literal["true_is_bad", "true_is_good", "bit_field"]
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -30,34 +34,57 @@ class DiffractionReading(_Part):
         quantity: what a value is: detector counts (intensity), or their square root.
         dc: where the undiffracted beam is: at the centre, or at pixel [0, 0] and around the corners.
         stack_axis: which axis counts the patterns.
+        codes: what the same pixels of every pattern hold where it may be a code of the detector (the largest number of
+            its type, -1, NaN): nothing measured, so that they are bad pixels, or signal.
     """
 
     key: str | None = None
     quantity: Literal["amplitude", "counts"] | None = None
     dc: Literal["centre", "corner"] | None = None
     stack_axis: Literal["first", "last"] | None = None
+    codes: Literal["bad", "signal"] | None = None
 
 
 class PositionsReading(_Part):
-    """How to read the positions: either ``xcoords`` and ``ycoords``, or one (N, 2) array ``key`` with its ``order``."""
+    """How to read the positions: either ``xcoords`` and ``ycoords``, or one table ``key`` with its ``order``.
+
+    Attributes:
+        xcoords, ycoords: names of the arrays of columns and rows.
+        key: name of one (N, 2) or (N, 3) array that holds both.
+        order: what each of its columns is; of three, ``z`` is left out.
+        unit: of the numbers: object pixels, or a length.
+    """
 
     xcoords: str | None = None
     ycoords: str | None = None
     key: str | None = None
-    order: tuple[Literal["x", "y"], Literal["x", "y"]] | None = None
-    unit: Literal["px", "m"] | None = None
+    order: tuple[Literal["x", "y", "z"], ...] | None = None
+    unit: PositionUnit | None = None
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
         if (self.key is None) != (self.order is None):
             raise ValueError("key and order together, e.g. key: scan, order: [y, x]")
-        if self.order and self.order[0] == self.order[1]:
-            raise ValueError("order: [x, y] or [y, x]")
+        if self.order and sorted(self.order) not in (["x", "y"], ["x", "y", "z"]):
+            raise ValueError("order: [x, y] or [y, x], or three columns with z in its place")
         if (self.xcoords is None) != (self.ycoords is None):
             raise ValueError("xcoords and ycoords together")
         if self.key is not None and self.xcoords is not None:
             raise ValueError("either xcoords and ycoords, or key and order")
         return self
+
+
+class MaskReading(_Part):
+    """Which array marks the pixels of the detector, and what its values say.
+
+    Attributes:
+        key: name of the (H, W) array.
+        convention: whether what is not 0 marks a bad pixel (as in ``bad_pixels``) or a good one (as in ptypy and
+            PtyLab), or each bit says something of the pixel (as in CXI and NeXus, where 0 is good).
+    """
+
+    key: str | None = None
+    convention: MaskConvention | None = None
 
 
 class ProbeReading(_Part):
@@ -81,6 +108,7 @@ class Reading(_Part):
     positions: PositionsReading = PositionsReading()
     probe: ProbeReading | None = None
     object: ObjectReading | None = None
+    mask: MaskReading = MaskReading()
 
     def names(self) -> dict[str, str]:
         """Return contract key -> name in the file, for each array that the card names."""
@@ -91,31 +119,46 @@ class Reading(_Part):
             "ycoords": positions.key or positions.ycoords,
             "probeGuess": self.probe.key if self.probe else None,
             "objectGuess": self.object.key if self.object else None,
+            "bad_pixels": self.mask.key,
         }
         return {key: name for key, name in named.items() if name is not None}
 
 
 class Physics(_Part):
-    """Physical values, each with its unit in its name; one that is left out is unknown.
+    """Physical values, each with its unit in its name; one that is left out is unknown, or what the file says.
 
-    ``far_field: false`` says that the detector is so near that each pattern is an image, on the object's pixels.
+    Attributes:
+        far_field: false says that the detector is so near that each pattern is an image, on the object's pixels.
+        corrects_file: whether a value here holds where the file states another one; without it that is refused.
     """
 
     photon_energy_eV: Stated | None = None
     detector_distance_m: Stated | None = None
     detector_pixel_size_m: Stated | None = None
+    detector_pixel_width_m: Stated | None = None
+    detector_pixel_height_m: Stated | None = None
     object_pixel_size_m: Stated | None = None
     exposure_time_s: Stated | None = None
     far_field: bool = True
+    corrects_file: bool = False
 
-    @field_validator(
-        "photon_energy_eV", "detector_distance_m", "detector_pixel_size_m", "object_pixel_size_m", "exposure_time_s"
-    )
+    def stated(self) -> dict[str, Stated]:
+        """Return the values that are known, by field."""
+        return {name: value for name, value in self if isinstance(value, Stated)}
+
+    @field_validator("*")
     @classmethod
-    def _positive(cls, stated: Stated | None) -> Stated | None:
-        if stated is not None and not (math.isfinite(stated.value) and stated.value > 0):
+    def _positive(cls, stated: Stated | bool | None) -> Stated | bool | None:
+        if isinstance(stated, Stated) and not (math.isfinite(stated.value) and stated.value > 0):
             raise ValueError("a positive number as value")
         return stated
+
+    @model_validator(mode="after")
+    def _square_or_both(self) -> Self:
+        both = (self.detector_pixel_width_m is None, self.detector_pixel_height_m is None)
+        if both[0] != both[1] or (self.detector_pixel_size_m is not None and not all(both)):
+            raise ValueError("either detector_pixel_size_m, or detector_pixel_width_m and detector_pixel_height_m")
+        return self
 
 
 class Card(_Part):

@@ -3,65 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import reduce
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from smalti.codecs.scan import Scan, ScanMetadata, Stated
-from smalti.contracts.builtin.scan import SCAN, ScanContract
+from smalti.codecs.scan import Scan, ScanMetadata, Stated, object_pixels_m
+from smalti.contracts.builtin.scan import FOOTPRINT, SCAN, ScanContract
 from smalti.contracts.parts import entries_of
 from smalti.contracts.result import ValidationResult
 from smalti.contracts.violation import Violation, errors, shown
 from smalti.formats.content import Content
-from smalti.optics import far_field_pixel_m
-from smalti.scans import inference
-from smalti.scans.card import SUFFIX, Card, Physics, Reading
-from smalti.scans.inference import Evidence, Question
-from smalti.scans.positions import asked_for_positions, squeezed
-
-Array = NDArray[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class _Draft:
-    """The arrays on their way, under the contract's keys; each step returns a new draft."""
-
-    contract: ScanContract
-    arrays: Mapping[str, Array]
-    violations: tuple[Violation, ...]
-    card: Card | None
-    card_name: str
-    conversions: tuple[str, ...] = ()
-
-    @property
-    def reading(self) -> Reading:
-        return self.card.reading if self.card else Reading()
-
-    @property
-    def physics(self) -> Physics:
-        return self.card.physics if self.card else Physics()
-
-    def converted(self, key: str, array: Array, how: str) -> _Draft:
-        notes = (*self.conversions, f"{key}: {how}")
-        return replace(self, arrays={**self.arrays, key: array}, conversions=notes)
-
-    def without(self, *keys: str) -> _Draft:
-        return replace(self, arrays={k: v for k, v in self.arrays.items() if k not in keys})
-
-    def violating(self, violation: Violation) -> _Draft:
-        return replace(self, violations=(*self.violations, violation))
-
-    def settled(self, question: Question, stated: str | None, seen: Evidence) -> tuple[_Draft, str | None]:
-        """Return the draft and the reading settled on, or the draft with the violation and None."""
-        answer = inference.settle(question, stated, seen, self.card_name)
-        return (self.violating(answer), None) if isinstance(answer, Violation) else (self, answer)
-
-    def sound(self, *keys: str) -> bool:
-        """Tell whether these arrays are there and keep their own part of the contract."""
-        return all(key in self.arrays and not any(self.contract.spec(key).breaches(self.arrays[key])) for key in keys)
+from smalti.scans import inference, units
+from smalti.scans.card import SUFFIX, Card, Physics
+from smalti.scans.detector import steps_of_the_detector
+from smalti.scans.draft import Array, Draft
+from smalti.scans.masks import mask_named
+from smalti.scans.physics import combined, fitness, split_statements
+from smalti.scans.positions import CXI, asked_for_positions, moving_otherwise, squeezed
 
 
 def conform(
@@ -71,9 +30,9 @@ def conform(
     *,
     file_name: str = "scan.npz",
 ) -> ValidationResult:
-    """Apply the card, convert legacy forms, and judge the result by the contract; pure.
+    """Apply the card, convert legacy forms, and validate the result against the contract; pure.
 
-    Where a card and the values leave two readings possible, the outcome has a violation that names both.
+    Where a card and the values leave two readings possible, the result has a violation that names both.
 
     Args:
         content: what a reader found in the file, or arrays under the file's names.
@@ -82,31 +41,63 @@ def conform(
         file_name: for messages, and for the scan's name where there is no card.
     """
     content = content if isinstance(content, Content) else Content(content)
-    arrays = content.arrays
-    resolved, violations = contract.resolve(arrays, card.reading.names() if card else None)
+    arrays, said = split_statements(content)
+    if card and (chosen := card.reading.positions.key) in arrays:  # of one translation, the other reading is no news
+        arrays = {name: a for name, a in arrays.items() if not name.startswith(CXI) or name == chosen}
     card_name = shown(file_name) + SUFFIX
-    violations = (*content.violations, *asked_for_positions(violations, arrays, resolved, card_name))
-    draft = _Draft(
-        contract, resolved, violations, card, card_name, (*content.conversions, *_renamings(arrays, resolved))
+    physics = combined(card.physics if card else Physics(), said, card_name)
+    named = dict(card.reading.names()) if card else {}
+    mask_name = named.get("bad_pixels") or mask_named(arrays, _planes(arrays, named))
+    if mask_name:
+        named["bad_pixels"] = mask_name
+    resolved, violations = contract.resolve(arrays, named)
+    far_field = card.physics.far_field if card else True
+    asked = asked_for_positions(violations, arrays, resolved, card_name, far_field=far_field)
+    draft = Draft(
+        contract,
+        resolved,
+        (*content.violations, *asked, *physics.violations),
+        card,
+        card_name,
+        mask_name or "bad_pixels",
+        (*content.conversions, *physics.notes, *_renamings(arrays, resolved)),
     )
-    steps: tuple[Callable[[_Draft], _Draft], ...] = (
+    metadata = _metadata(draft, physics.values, file_name)
+    steps: tuple[Callable[[Draft], Draft], ...] = (
         _split_positions,
         _drop_singleton_axes,
         _stack_first,
         _modes_first,
-        _cast,
-        _silence_bad_pixels,
-        _to_amplitude,
-        _centre_dc,
-        _to_pixels,
+        *steps_of_the_detector(_cast),
+        lambda draft: _to_pixels(draft, metadata),
+        _object_where_it_fits,
+        _movement_of_images,
         _number,
     )
     draft = reduce(lambda draft, step: step(draft), steps, draft)
-    metadata = _metadata(draft, file_name)
-    said = dict(entries_of(metadata.model_dump(mode="json", exclude_none=True)))
-    violations = (*draft.violations, *contract.judge(draft.arrays, said))
-    scan = None if errors(violations) else _scan(draft, metadata)
-    return ValidationResult(scan, violations, draft.conversions)
+    metadata = _finished(metadata, draft)
+    said_in_words = dict(entries_of(metadata.model_dump(mode="json", exclude_none=True)))
+    known = {(v.code, v.place) for v in errors(draft.violations)}
+    broken = (v for v in contract.judge(draft.arrays, said_in_words) if (v.code, v.place) not in known)
+    violations = (*draft.violations, *broken)
+    skipped = tuple(f"{shown(skipped.name)}: {skipped.reason}" for skipped in content.skipped)
+    if errors(violations):
+        return ValidationResult(None, violations, draft.conversions, skipped)
+    scan = _scan(draft, metadata)
+    return ValidationResult(scan, (*violations, *_outlook(draft, metadata)), draft.conversions, skipped)
+
+
+def _planes(arrays: Mapping[str, Array], named: Mapping[str, str]) -> set[tuple[int, ...]]:
+    """Return the shapes that one pattern may have, by whichever axis counts the patterns."""
+    for name in (named.get("diffraction"), "diffraction", "diff3d"):
+        if (
+            name is not None
+            and name in arrays
+            and (shape := tuple(n for n in arrays[name].shape if n != 1))
+            and len(shape) in (2, 3)
+        ):
+            return {shape[-2:], shape[:2]}
+    return set()
 
 
 def _renamings(arrays: Mapping[str, Array], resolved: Mapping[str, Array]) -> tuple[str, ...]:
@@ -118,25 +109,31 @@ def _renamings(arrays: Mapping[str, Array], resolved: Mapping[str, Array]) -> tu
     )
 
 
-def _split_positions(draft: _Draft) -> _Draft:
-    """One (N, 2) table of positions becomes two columns."""
-    positions = draft.reading.positions
-    if positions.order is None or "xcoords" not in draft.arrays:
+def _split_positions(draft: Draft) -> Draft:
+    """One table of positions becomes two columns; of three, that of z is left out."""
+    order = draft.reading.positions.order
+    if order is None or "xcoords" not in draft.arrays:
         return draft
     raw = draft.arrays["xcoords"]
     table = squeezed(raw, 2)
-    if table.ndim != 2 or table.shape[1] != 2:
+    if table.ndim == 2 and table.shape[0] == len(order) != table.shape[1]:
+        table = table.T
+    if table.ndim != 2 or table.shape[1] != len(order):
         found, remedy = f"shape {raw.shape}", f"correct reading.positions in {draft.card_name}"
-        violation = Violation("positions.columns", shown(str(positions.key)), found, "shape (N, 2)", remedy)
+        place = shown(str(draft.reading.positions.key))
+        violation = Violation("positions.columns", place, found, f"shape (N, {len(order)})", remedy)
         return draft.without("xcoords", "ycoords").violating(violation)
     for key, letter in (("xcoords", "x"), ("ycoords", "y")):
-        column = positions.order.index(letter)
+        column = order.index(letter)
         draft = draft.converted(key, table[:, column], f"column {column} of shape {table.shape}")
     return draft
 
 
-def _drop_singleton_axes(draft: _Draft) -> _Draft:
+def _drop_singleton_axes(draft: Draft) -> Draft:
     for key, array in draft.arrays.items():
+        if key == "probeGuess" and (refused := _coherent_modes(draft)):
+            draft = draft.without(key).violating(refused)
+            continue
         rank = max((len(names) for names in draft.contract.spec(key).shapes), default=array.ndim)
         fewer = squeezed(array, rank)
         if fewer.ndim != array.ndim:
@@ -145,35 +142,64 @@ def _drop_singleton_axes(draft: _Draft) -> _Draft:
     return draft
 
 
-def _stack_first(draft: _Draft) -> _Draft:
+def _coherent_modes(draft: Draft) -> Violation | None:
+    """Return the violation of a probe with two axes of modes, the coherent ones of which are more than one.
+
+    Ptychodus writes (coherent, incoherent, H, W) and PtychoShelves, transposed, (H, W, incoherent, coherent). Coherent
+    modes are added with weights of their own for each position, incoherent ones in intensity: neither stands for the
+    other, and a scan holds incoherent modes only.
+    """
+    probe, patterns = draft.arrays["probeGuess"], draft.arrays.get("diffraction")
+    shape = probe.shape
+    while len(shape) > 4 and shape[0] == 1:
+        shape = shape[1:]
+    if len(shape) < 4:
+        return None
+    plane = squeezed(patterns, 3).shape[-2:] if patterns is not None and patterns.ndim >= 3 else shape[-2:]
+    transposed = shape[-2:] != plane and shape[:2] == plane
+    coherent = shape[-1] if transposed else shape[0]
+    if coherent == 1 and len(shape) == 4:
+        return None
+    first = "probeGuess[..., 0]" if transposed else "probeGuess[0]"
+    found = f"shape {probe.shape}, which has {coherent} coherent (OPR) modes; they are no incoherent modes"
+    wanted = f"shape {draft.contract.spec('probeGuess').wanted_shape()} of incoherent modes"
+    remedy = f"save {first}, its first coherent mode, or, if these modes are incoherent, save them on one axis"
+    return Violation("probeGuess.coherent_modes", "probeGuess", found, wanted, remedy)
+
+
+def _stack_first(draft: Draft) -> Draft:
     """(H, W, N) patterns become (N, H, W), and the patches of the object, which lie as they do, with them."""
     patterns, xcoords = draft.arrays.get("diffraction"), draft.arrays.get("xcoords")
     if patterns is None or xcoords is None or patterns.ndim != 3:
         return draft
     seen = inference.stack_axis_of(patterns.shape, xcoords.size)
-    draft, axis = draft.settled(inference.STACK_AXIS, draft.reading.diffraction.stack_axis, seen)
+    draft, axis = draft.resolved(inference.STACK_AXIS, draft.reading.diffraction.stack_axis, seen)
     if axis != "last":
         return draft
-    alike = [key for key in ("diffraction", "Y") if key in draft.arrays and draft.arrays[key].shape == patterns.shape]
+    alike = [
+        key
+        for key in ("diffraction", "Y", "bad_pixels")
+        if key in draft.arrays and draft.arrays[key].shape == patterns.shape
+    ]
     for key in alike:
         draft = draft.converted(key, np.moveaxis(draft.arrays[key], -1, 0), "last axis moved to the front")
     return draft
 
 
-def _modes_first(draft: _Draft) -> _Draft:
+def _modes_first(draft: Draft) -> Draft:
     """(H, W, P) modes become (P, H, W)."""
     patterns, probe = draft.arrays.get("diffraction"), draft.arrays.get("probeGuess")
     if patterns is None or probe is None or not patterns.ndim == probe.ndim == 3:
         return draft
     stated = draft.reading.probe.mode_axis if draft.reading.probe else None
     seen = inference.mode_axis_of(probe.shape, patterns.shape[1:])
-    draft, axis = draft.settled(inference.MODE_AXIS, stated, seen)
+    draft, axis = draft.resolved(inference.MODE_AXIS, stated, seen)
     if axis != "last":
         return draft
     return draft.converted("probeGuess", np.moveaxis(probe, -1, 0), "last axis moved to the front")
 
 
-def _cast(draft: _Draft) -> _Draft:
+def _cast(draft: Draft) -> Draft:
     """Any width and byte order becomes the canonical one; whole numbers may change their kind, never their value."""
     for key, array in draft.arrays.items():
         spec = draft.contract.spec(key)
@@ -188,73 +214,65 @@ def _cast(draft: _Draft) -> _Draft:
     return draft
 
 
-def _silence_bad_pixels(draft: _Draft) -> _Draft:
-    """What a detector writes where it measures nothing (-1, its largest number, NaN) becomes 0 before it is judged."""
-    patterns, bad = draft.arrays.get("diffraction"), draft.arrays.get("bad_pixels")
-    if patterns is None or bad is None or patterns.dtype.kind not in "fiu" or patterns.shape[1:] != bad.shape:
-        return draft
-    if not draft.sound("bad_pixels") or bad.all() or not patterns[:, bad].any():
-        return draft
-    silent = np.where(bad, patterns.dtype.type(0), patterns)
-    return draft.converted("diffraction", silent, f"set to 0 at the {int(bad.sum())} bad pixels")
-
-
-def _to_amplitude(draft: _Draft) -> _Draft:
-    if not draft.sound("diffraction"):
-        return draft
-    patterns = draft.arrays["diffraction"]
-    seen = inference.quantity_of(patterns, far_field=draft.physics.far_field)
-    draft, quantity = draft.settled(inference.QUANTITY, draft.reading.diffraction.quantity, seen)
-    if quantity != "counts":
-        return draft
-    return draft.converted("diffraction", np.sqrt(patterns), "counts to amplitude by the square root")
-
-
-def _centre_dc(draft: _Draft) -> _Draft:
-    if not draft.sound("diffraction") or not draft.physics.far_field:
-        return draft
-    patterns = draft.arrays["diffraction"]
-    draft, dc = draft.settled(inference.DC, draft.reading.diffraction.dc, inference.dc_of(patterns))
-    if dc != "corner":
-        return draft
-    for key in ("diffraction", "bad_pixels"):
-        if key in draft.arrays:
-            shifted = np.fft.fftshift(draft.arrays[key], axes=(-2, -1))
-            draft = draft.converted(key, shifted, "DC moved from the corner to the centre (fftshift)")
-    return draft
-
-
-def _to_pixels(draft: _Draft) -> _Draft:
+def _to_pixels(draft: Draft, metadata: ScanMetadata) -> Draft:
+    """Positions in a unit of length become object pixels; which unit they are in is asked where pixels cannot be."""
     if not draft.sound("xcoords", "ycoords"):
         return draft
-    seen = inference.unit_of(draft.arrays["xcoords"], draft.arrays["ycoords"])
-    draft, unit = draft.settled(inference.UNIT, draft.reading.positions.unit, seen)
-    if unit != "m":
+    xcoords, ycoords = draft.arrays["xcoords"], draft.arrays["ycoords"]
+    if xcoords.shape != ycoords.shape:
         return draft
-    pixel = _object_pixel_m(draft)
-    if pixel is None:
+    patterns, stated = draft.arrays.get("diffraction"), draft.reading.positions.unit
+    plane = patterns.shape[-2:] if patterns is not None and patterns.ndim == 3 else None
+    pixels = object_pixels_m(metadata, plane) if plane else None
+    if metadata.object_pixel_size_m:
+        pixels = metadata.object_pixel_size_m, metadata.object_pixel_size_m
+    spread = units.spread_of(xcoords, ycoords)
+    window, pixel_m = max(plane or (1 << 30,)), max(p.value for p in pixels) if pixels else None
+    unit, violation = units.resolve_unit(spread, stated, window, pixel_m, draft.card_name)
+    draft = draft.violating(violation)
+    if unit in (None, "px"):
+        return draft
+    if pixels is None:
+        found, wanted = f"{units.WORDS[unit]} and no pixel size", "the size of an object pixel"
         remedy = f"write physics.object_pixel_size_m in {draft.card_name}"
-        place, wanted = inference.UNIT.place, "the size of an object pixel"
-        return draft.violating(Violation("positions.unit", place, "metres and no pixel size", wanted, remedy))
-    for key in ("xcoords", "ycoords"):
-        how = f"metres to pixels of {pixel.value:g} m{' (assumed)' if pixel.assumed else ''}"
-        draft = draft.converted(key, draft.arrays[key] / pixel.value, how)
+        return draft.violating(Violation("positions.unit", units.PLACE, found, wanted, remedy))
+    for key, pixel in zip(("xcoords", "ycoords"), pixels, strict=True):
+        how = f"{units.WORDS[unit]} to pixels of {pixel.value:g} m{' (assumed)' if pixel.assumed else ''}"
+        metres = draft.arrays[key] if unit == "m" else draft.arrays[key] * units.METRES[unit]
+        draft = draft.converted(key, metres / pixel.value, how)
     return draft
 
 
-def _object_pixel_m(draft: _Draft) -> Stated | None:
-    """Return the pixel size that the card states, or what its energy, distance and pixel give in the far field."""
-    physics = draft.physics
-    energy, distance = physics.photon_energy_eV, physics.detector_distance_m
-    detector, patterns = physics.detector_pixel_size_m, draft.arrays.get("diffraction")
-    follows = physics.far_field and patterns is not None and patterns.ndim == 3
-    if physics.object_pixel_size_m or not (follows and patterns is not None and energy and distance and detector):
-        return physics.object_pixel_size_m
-    size_m = far_field_pixel_m(energy.value, distance.value, detector.value, patterns.shape[-1])
-    return Stated(value=size_m, assumed=any(part.assumed for part in (energy, distance, detector)))
+def _object_where_it_fits(draft: Draft) -> Draft:
+    """An object that the probes leave is not used, unless swapped positions would lie on it: then one is wrong."""
+    if not draft.sound(*FOOTPRINT.needs):
+        return draft
+    found = tuple(FOOTPRINT.breaches(draft.arrays))
+    if not found or any("swapped" in violation.found for violation in found):
+        return draft
+    remedy = "the object is left out; to keep it, give positions in pixels from its first pixel"
+    warnings = (replace(violation, severity="warning", remedy=remedy) for violation in found)
+    key = FOOTPRINT.needs[-1]
+    return draft.without(key).violating(*warnings).noted(f"{key}: left out, for the positions leave it")
 
 
-def _number(draft: _Draft) -> _Draft:
+def _movement_of_images(draft: Draft) -> Draft:
+    """Where neighbouring patterns move as other positions would have them move, that is a warning."""
+    if not draft.sound("diffraction", "xcoords", "ycoords"):
+        return draft
+    patterns, xcoords, ycoords = (draft.arrays[key] for key in ("diffraction", "xcoords", "ycoords"))
+    if not len(patterns) == len(xcoords) == len(ycoords):
+        return draft
+    seen = moving_otherwise(patterns, xcoords, ycoords, far_field=draft.far_field)
+    if seen is None:
+        return draft
+    found = f"positions and patterns that move as if {seen}"
+    remedy = f"the positions are kept; correct reading.positions in {draft.card_name} if they were read wrongly"
+    wanted = "patterns that move with their positions"
+    return draft.violating(Violation("positions.movement", units.PLACE, found, wanted, remedy, "warning"))
+
+
+def _number(draft: Draft) -> Draft:
     """Patterns without numbers get them in order."""
     if "scan_index" not in draft.arrays and draft.sound("diffraction"):
         count = len(draft.arrays["diffraction"])
@@ -262,21 +280,36 @@ def _number(draft: _Draft) -> _Draft:
     return draft
 
 
-def _metadata(draft: _Draft, file_name: str) -> ScanMetadata:
-    card, known = draft.card, draft.arrays
-    role = (card.reading.object.role if card and card.reading.object else "guess") if "objectGuess" in known else None
-    more = (f"{key}: checked and left out" for key in known if key not in {spec.key for spec in SCAN.arrays})
-    return ScanMetadata(
-        name=card.name if card else shown(file_name).split(".")[0],
-        **({field: getattr(card, field) for field in ("title", "source", "version", "licence")} if card else {}),
-        **dict(draft.physics),
-        object_role=role,
-        conversions=(*draft.conversions, *more),
-        contract=draft.contract.id,
-    )
+def _metadata(draft: Draft, values: Mapping[str, Stated], file_name: str) -> ScanMetadata:
+    card = draft.card
+    about = {field: getattr(card, field) for field in ("title", "source", "version", "licence")} if card else {}
+    name = card.name if card else shown(file_name).split(".")[0]
+    known = {"name": name, "far_field": draft.far_field, "contract": draft.contract.id}
+    return ScanMetadata.model_validate({**about, **known, **values})
 
 
-def _scan(draft: _Draft, metadata: ScanMetadata) -> Scan:
+def _finished(metadata: ScanMetadata, draft: Draft) -> ScanMetadata:
+    """Return the metadata with what the conversion has shown."""
+    role = (draft.reading.object.role if draft.reading.object else "guess") if "objectGuess" in draft.arrays else None
+    more = (f"{key}: checked and left out" for key in draft.arrays if key not in {spec.key for spec in SCAN.arrays})
+    return metadata.model_copy(update={"object_role": role, "conversions": (*draft.conversions, *more)})
+
+
+def _outlook(draft: Draft, metadata: ScanMetadata) -> tuple[Violation, ...]:
+    """Return warnings on what this scan will not give, although it is accepted."""
+    patterns = draft.arrays.get("diffraction")
+    if patterns is None or patterns.ndim != 3:
+        return ()
+    height, width = patterns.shape[1:]
+    found = fitness(metadata, (height, width), draft.card_name)
+    if len(patterns) == 1:
+        what, wanted = "one pattern", "several that overlap"
+        remedy = "expect no resolution from two halves, and an object that one pattern alone does not determine"
+        return (*found, Violation("diffraction.one_pattern", "diffraction", what, wanted, remedy, "warning"))
+    return found
+
+
+def _scan(draft: Draft, metadata: ScanMetadata) -> Scan:
     arrays = {key: np.ascontiguousarray(array) for key, array in draft.arrays.items()}
     probe = arrays.get("probeGuess")
     return Scan(

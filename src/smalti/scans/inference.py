@@ -1,9 +1,9 @@
-"""What the numbers themselves say where a file does not: amplitude or counts, where DC is, axes, unit."""
+"""What the values of a file say where nobody does: amplitude or counts, and which axis counts patterns or modes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,23 +15,24 @@ _FEWEST_ROOTS = 10
 _LARGEST_COUNT_TESTED = 1e5  # above it float32 cannot tell a squared root from a whole number
 _LARGEST_NORMALISED = 10  # PtychoPINN, docs/data_contracts.md: maximum and maximum / mean of a normalised amplitude
 _LARGEST_PEAK_TO_MEAN = 100
-_DC_SUPPORTED, _DC_CERTAIN = 2, 10
-_SMALLEST_SPAN_PX = 1e-2
+
+Strength = Literal["likely", "certain", "only"]
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """Which reading the values support.
+class Inference:
+    """Which reading the values support, and how strongly.
 
     Attributes:
         says: the reading, or None where they support more than one.
         because: what was seen, as a clause.
-        certain: whether a card that says otherwise must be wrong.
+        strength: what becomes of a card that says otherwise: it is followed (``likely``), followed with a warning
+            (``certain``), or refused, for its reading does not fit the shapes (``only``).
     """
 
     says: str | None
     because: str
-    certain: bool = False
+    strength: Strength = "likely"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,52 +49,64 @@ QUANTITY = Question("diffraction.quantity", "diffraction", "reading.diffraction.
 DC = Question("diffraction.dc", "diffraction", "reading.diffraction.dc", ("centre", "corner"))
 STACK_AXIS = Question("diffraction.stack_axis", "diffraction", "reading.diffraction.stack_axis", ("first", "last"))
 MODE_AXIS = Question("probeGuess.mode_axis", "probeGuess", "reading.probe.mode_axis", ("first", "last"))
-UNIT = Question("positions.unit", "xcoords and ycoords", "reading.positions.unit", ("px", "m"))
 
 
-def settle(question: Question, stated: str | None, evidence: Evidence, card: str) -> str | Violation:
-    """Return the reading that card and values agree on, or the violation that names both readings.
+def resolve(question: Question, stated: str | None, seen: Inference, card: str) -> tuple[str | None, Violation | None]:
+    """Return the reading to take, if there is one, and what a person should hear about it.
+
+    The card wins over the values; where they certainly say otherwise, that is a warning with both readings.
 
     Args:
         question: what is asked.
         stated: what the card says, if it does.
-        evidence: what the values say.
+        seen: what the values say.
         card: file name of the card, for the remedy.
     """
-    if stated is None and evidence.says is None:
-        found = f"values that can be read as {' or '.join(question.readings)}: {evidence.because}"
+    if stated is None and seen.says is None:
+        found = f"values that can be read as {' or '.join(question.readings)}: {seen.because}"
         first, second = question.readings
         remedy = f"write {question.field}: {first} (or {second}) in {card}"
-        return Violation(question.code, question.place, found, "one reading", remedy)
-    if stated is not None and evidence.certain and evidence.says not in (None, stated):
-        found = f"{stated} in the card and {evidence.says} in the values: {evidence.because}"
-        remedy = f"correct {question.field} in {card}, or the file"
-        return Violation(question.code, question.place, found, "one reading", remedy)
-    return stated or evidence.says or question.readings[0]
+        return None, Violation(question.code, question.place, found, "one reading", remedy)
+    if stated is not None and seen.strength != "likely" and seen.says not in (None, stated):
+        found = f"{stated} in the card and {seen.says} in the values: {seen.because}"
+        if seen.strength == "only":
+            remedy = f"correct {question.field} in {card}, or the file"
+            return None, Violation(question.code, question.place, found, "one reading", remedy)
+        remedy = f"the card is followed; correct {question.field} in {card} if the values are right"
+        return stated, Violation(question.code, question.place, found, "one reading", remedy, "warning")
+    return stated or seen.says, None
 
 
-def quantity_of(patterns: NDArray[Any], *, far_field: bool = True) -> Evidence:
+def quantity_of(patterns: NDArray[Any], *, far_field: bool = True) -> Inference:
     """Tell amplitude from counts in (N, H, W) finite, non-negative floating-point patterns.
 
     Whole numbers are counts and roots of whole numbers are amplitudes for certain; where neither holds,
     PtychoPINN's limits for a normalised amplitude support one reading or none. They are about the far field: an image
-    in the near field divided by the empty beam lies within them too, whether it is an intensity or its root.
+    in the near field divided by the empty beam lies within them too, whether it is an intensity or its root. What is
+    held against them is the largest value of a typical pattern, so that a hot pixel of a few patterns decides nothing.
     """
     some = _some(patterns)
-    largest, mean = float(patterns.max()), float(some.mean(dtype=np.float64))
     if (some == np.rint(some)).all():
+        largest = float(patterns.max())
         if largest <= 1:
-            return Evidence("amplitude", "every value is 0 or 1, where amplitude and counts agree")
-        return Evidence("counts", f"every value is a whole number and the largest is {largest:g}", certain=True)
+            return Inference("amplitude", "every value is 0 or 1, where amplitude and counts agree")
+        return Inference("counts", f"every value is a whole number and the largest is {largest:g}", "certain")
     if _are_roots(some):
         because = "the square of every value is a whole number and the values are not"
-        return Evidence("amplitude", because, certain=True)
+        return Inference("amplitude", because, "certain")
+    largest, mean = _typical(some.max(axis=(1, 2))), _typical(some.mean(axis=(1, 2), dtype=np.float64))
     peak_to_mean = largest / mean if mean else float("inf")
     because = (
-        f"neither values nor squares are whole numbers, the largest is {largest:g}, {peak_to_mean:.3g} times the mean"
+        f"neither values nor squares are whole numbers, and the largest of a typical pattern is {largest:g}, "
+        f"{peak_to_mean:.3g} times its mean"
     )
     normalised = largest < _LARGEST_NORMALISED and peak_to_mean < _LARGEST_PEAK_TO_MEAN
-    return Evidence("amplitude" if normalised and far_field else None, because)
+    return Inference("amplitude" if normalised and far_field else None, because)
+
+
+def _typical(of_each: NDArray[Any]) -> float:
+    """Return the median of one number for each pattern, empty patterns left out."""
+    return float(np.median(of_each[of_each > 0])) if of_each.any() else 0.0
 
 
 def _are_roots(values: NDArray[Any]) -> bool:
@@ -106,50 +119,22 @@ def _are_roots(values: NDArray[Any]) -> bool:
     return bool(tested.size >= _FEWEST_ROOTS and close.all() and whole.max() > 1)
 
 
-def dc_of(patterns: NDArray[Any]) -> Evidence:
-    """Tell a centred beam from one at pixel [0, 0] in (N, H, W) amplitudes.
-
-    The energy in the middle quarter of the mean pattern is compared with that in its four corners.
-    """
-    some = _some(patterns)
-    mean = np.einsum("nhw,nhw->hw", some, some)
-    height, width = mean.shape
-    top, left = height // 4, width // 4
-    centre = float(mean[top : height - top, left : width - left].mean())
-    rolled = np.fft.fftshift(mean)
-    corner = float(rolled[top : height - top, left : width - left].mean())
-    if centre == corner:
-        return Evidence(None, "the middle and the corners of the mean pattern are equally bright")
-    says, more, less = ("centre", centre, corner) if centre > corner else ("corner", corner, centre)
-    ratio = more / less if less > 0 else float("inf")
-    places = ("middle", "corners") if says == "centre" else ("corners", "middle")
-    because = f"the mean pattern has {ratio:.3g} times the energy of its {places[1]} in its {places[0]}"
-    return Evidence(says if ratio >= _DC_SUPPORTED else None, because, certain=ratio >= _DC_CERTAIN)
-
-
-def stack_axis_of(shape: tuple[int, ...], positions: int) -> Evidence:
+def stack_axis_of(shape: tuple[int, ...], positions: int) -> Inference:
     """Tell (N, H, W) from (H, W, N) by which end of ``shape`` is the number of positions."""
     first, last = shape[0] == positions, shape[-1] == positions
     because = f"shape {shape} with {positions} positions"
     if first and last:
-        return Evidence(None, because)
-    return Evidence("last" if last else "first", because, certain=first or last)
+        return Inference(None, because)
+    return Inference("last" if last else "first", because, "only" if first or last else "likely")
 
 
-def mode_axis_of(shape: tuple[int, ...], plane: tuple[int, ...]) -> Evidence:
+def mode_axis_of(shape: tuple[int, ...], plane: tuple[int, ...]) -> Inference:
     """Tell (P, H, W) from (H, W, P) by which end of ``shape`` is a plane as large as those of the patterns."""
     first, last = shape[1:] == plane, shape[:-1] == plane
     because = f"shape {shape} and patterns of {' x '.join(map(str, plane))}"
     if first and last:
-        return Evidence(None, because)
-    return Evidence("last" if last else "first", because, certain=first or last)
-
-
-def unit_of(xcoords: NDArray[Any], ycoords: NDArray[Any]) -> Evidence:
-    """Tell pixels from metres: a scan that moves, but by less than a hundredth of a pixel, may be in metres."""
-    span = max(float(np.ptp(xcoords)), float(np.ptp(ycoords)))
-    because = f"the positions span {span:.3g}"
-    return Evidence(None if 0 < span < _SMALLEST_SPAN_PX else "px", because)
+        return Inference(None, because)
+    return Inference("last" if last else "first", because, "only" if first or last else "likely")
 
 
 def _some(patterns: NDArray[Any]) -> NDArray[Any]:

@@ -13,7 +13,11 @@ from smalti.formats import DEFAULT_LIMITS, Content, Limits, read_file
 from smalti.formats.regular_file import sha256_of
 from smalti.scans.card import Card
 from smalti.scans.conversion import conform
+from smalti.scans.masks import MASK_NAMES
+from smalti.scans.physics import FIELDS
 from smalti.scans.shipped import card_for
+
+_MAY_HELP = frozenset(MASK_NAMES) | frozenset(FIELDS)
 
 
 def read_scan(path: Path, card: Card | None = None, limits: Limits = DEFAULT_LIMITS) -> Scan:
@@ -51,7 +55,7 @@ def validate_scan(
         violations = tuple(v for v in error.violations if isinstance(v, Violation))
         return ValidationResult(None, violations, refusal=str(error))
     if not isinstance(content, Content):
-        found = f"a table of {content.num_rows} rows and {content.num_columns} columns"
+        found = f"a table of {content.table.num_rows} rows and {content.table.num_columns} columns"
         remedy = "give a file of arrays, or name the contract of the table"
         violation = Violation("file.form", "the file", found, f"named arrays, as {contract.id} asks for", remedy)
         return ValidationResult(None, (violation,))
@@ -59,9 +63,9 @@ def validate_scan(
 
 
 def names_for(contract: ScanContract, card: Card | None) -> frozenset[str]:
-    """Return the names of the arrays that the contract or the card may ask for."""
+    """Return the names of the arrays that may be asked for: by the contract, the card, or as a mask or physics."""
     named = set(card.reading.names().values()) if card else set()
-    return frozenset({name for spec in contract.arrays for name in (spec.key, *spec.aliases)} | named)
+    return frozenset({name for spec in contract.arrays for name in (spec.key, *spec.aliases)} | named | _MAY_HELP)
 
 
 def require_described(path: Path, card: Card | None) -> None:

@@ -1,13 +1,13 @@
 """Simulated ptychography scans: a known object and probe, jittered positions, Poisson noise.
 
-Two photographs (``simulate_scan``) are what ``make run`` shows; a Siemens star (``simulate_star``) is what the
-benchmark measures on; ``simulate_near_field`` puts that star close to the detector. Equal arguments give equal scans:
-whatever is random comes from ``seed``. The probe guess of each is exact; to spoil it, replace it::
+``simulate_scan`` has two photographs as object and is used by ``make run``; ``simulate_star`` has a Siemens star and is
+used by the benchmark; ``simulate_near_field`` puts that star close to the detector. Equal arguments give equal scans:
+everything random comes from ``seed``. The probe guess is exact; for other probe guesses, replace it::
 
     scan = simulate_star("star")
     replace(scan, probe_guess=probe_of(64, defocus=1.15)[None])  # 15 % too much defocus
     replace(scan, probe_guess=None)  # unknown
-    replace(scan, patches=patches_of(scan))  # with what a teacher shows
+    replace(scan, patches=patches_of(scan))  # with true patches, for supervised training
 """
 
 from smalti.simulation.exposure import SOURCE, patches_of

@@ -1,4 +1,4 @@
-"""A scan with the detector close behind the object: each pattern is a defocused image of what the probe lights up."""
+"""A near-field scan of a Siemens star: the detector is 1 mm behind the object, each pattern a Fresnel hologram."""
 
 from __future__ import annotations
 
@@ -36,8 +36,14 @@ def simulate_near_field(
 ) -> Scan:
     """Return a near-field scan of a Siemens star with Poisson noise; its ``object_guess`` is the truth.
 
-    The probe is small, so that what 1 mm of way spreads stays inside the window. The arguments
-    are those of ``simulate_star``.
+    The probe is small enough that diffraction over 1 mm leaves its light inside the window.
+
+    Args:
+        name: the scan's name.
+        positions_per_side: the raster has this many rows and columns.
+        window: pixels along a pattern's side.
+        photons_per_pattern: photons in the probe, before the object absorbs any.
+        seed: decides the jitter and the noise; the object is always the same.
 
     Raises:
         Refused: a number that gives no scan.

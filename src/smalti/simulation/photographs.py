@@ -1,7 +1,7 @@
-"""A far-field scan of two photographs, for a demonstration that a person wants to look at.
+"""A far-field scan of two photographs, for demonstrations.
 
 The object's amplitude is ``skimage.data.astronaut`` (NASA, public domain) and its phase is
-``skimage.data.camera`` (Lav Varshney, CC0); both ship inside the scikit-image wheel, nothing is downloaded.
+``skimage.data.camera`` (Lav Varshney, CC0); both ship inside the scikit-image color_wheel, nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ def simulate_scan(
 ) -> Scan:
     """Return a far-field scan of a known object with Poisson noise; its ``object_guess`` is the truth.
 
-    The positions are a jittered raster on fractions of a pixel, neighbours overlap by about three quarters of
-    the probe's diameter, and the probe guess is exact. One seed gives one scan.
+    The positions are a jittered raster on fractions of a pixel, a quarter of the probe's diameter apart, and the probe
+    guess is exact. Equal arguments give equal scans.
 
     Args:
         name: the scan's name.
         positions_per_side: the raster has this many rows and columns.
         window: pixels along a pattern's side.
-        photons_per_pattern: photons in the probe; a pattern counts what the object lets through.
+        photons_per_pattern: photons in the probe, before the object absorbs any.
         seed: decides the jitter and the noise.
 
     Raises:

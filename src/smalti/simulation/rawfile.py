@@ -1,4 +1,4 @@
-"""A simulated scan as a raw file with the card that says what the file cannot."""
+"""A simulated scan as a raw npz file, and the fields of its card."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from smalti.codecs.scan import Scan
 
 
 def write_raw_npz(scan: Scan, path: str | Path) -> None:
-    """Write the raw file a beamline would leave, under PtychoPINN's keys; equal scans give equal bytes.
+    """Write a scan as a raw npz file under PtychoPINN's keys; equal scans give equal bytes.
 
-    The file appears whole or not at all. One probe mode is written as (H, W), several as (P, H, W).
+    The file is complete or absent. One probe mode is written as (H, W), several as (P, H, W).
 
     Source: PtychoPINN ``docs/data_contracts.md``, section 1.
     """
@@ -43,7 +43,7 @@ def write_raw_npz(scan: Scan, path: str | Path) -> None:
 
 
 def card_fields(scan: Scan) -> dict[str, Any]:
-    """Return the fields of the card (``smalti.scans.card.Card``) that says what the raw file cannot."""
+    """Return the fields of a card (``smalti.scans.card.Card``) for the raw file of a scan."""
     fields = scan.metadata.model_dump(mode="json", exclude_none=True)
     return {
         **{key: fields[key] for key in ("name", "title", "source", "version", "licence")},

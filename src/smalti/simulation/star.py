@@ -1,4 +1,4 @@
-"""A far-field scan of a Siemens star: phase and amplitude are known at every pixel, and unlike each other."""
+"""A far-field scan of a Siemens star with a textured phase and an uncorrelated amplitude."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from smalti.simulation.exposure import (
 )
 from smalti.simulation.optics import Wave, probe_of, to_far_field
 
-PHASE_RANGE_rad = 0.9  # of which the star itself makes STAR_SHARE, and a fine texture the rest
+PHASE_RANGE_rad = 0.9  # STAR_SHARE of it by the star, the rest by a fine texture
 STAR_SHARE = 0.8
 AMPLITUDE_RANGE = (0.55, 1.0)
 SPOKES = 18
@@ -41,14 +41,14 @@ def simulate_star(
 ) -> Scan:
     """Return a far-field scan of a Siemens star with Poisson noise; its ``object_guess`` is the truth.
 
-    The positions are a jittered raster, and the probe guess is exact. Figures are meant for :func:`interior`.
+    The positions are a jittered raster, and the probe guess is exact. Metrics are meant for :func:`interior`.
 
     Args:
         name: the scan's name.
         positions_per_side: the raster has this many rows and columns.
         window: pixels along a pattern's side.
-        photons_per_pattern: photons in the probe; a pattern counts what the object lets through.
-        whole_pixels: positions without fractions of a pixel.
+        photons_per_pattern: photons in the probe, before the object absorbs any.
+        whole_pixels: round the windows to whole pixels.
         seed: decides the jitter and the noise; the object is always the same.
 
     Raises:
@@ -70,7 +70,7 @@ def simulate_star(
 
 
 def interior(positions_per_side: int = 23, window: int = 64) -> tuple[slice, slice]:
-    """Return where a simulated star is judged: between the centres of the outermost raster lines, before the jitter.
+    """Return the area for metrics of a simulated star: between the mean positions of the outermost raster lines.
 
     With 23 positions per side and 64 pixels this is 126 x 126 pixels, from [35, 35] of the true object.
     """
@@ -97,7 +97,7 @@ def _spokes(side: int) -> NDArray[np.float64]:
 
 
 def _texture(side: int, grain_pixels: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return (side, side) values from 0 to 1: noise without anything much smaller than ``grain_pixels``."""
+    """Return (side, side) values from 0 to 1: white noise blurred by a Gaussian of sigma ``grain_pixels``."""
     frequency = np.fft.fftfreq(side)
     blur = np.exp(-2 * (math.pi * grain_pixels) ** 2 * (frequency[:, None] ** 2 + frequency**2))
     noise = np.fft.ifft2(np.fft.fft2(rng.standard_normal((side, side))) * blur).real

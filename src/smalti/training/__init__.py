@@ -1,4 +1,4 @@
-"""Training that a killed process resumes to the same bits; the loop itself runs in a child process."""
+"""Training settings, and the training loop, whose runs can be resumed to the same bits; only the loop imports MLX."""
 
 from smalti.training.settings import TrainingSettings
 

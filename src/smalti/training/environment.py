@@ -1,4 +1,4 @@
-"""What decides the last bits of a training run beside its settings: the same on resume, the same bits."""
+"""The environment of a run: what its exact bits depend on beside data and settings."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The training loop: deterministic, stopped at any step, resumed from a checkpoint to the same bits.
+"""The training loop: deterministic, and resumable from a checkpoint of any step to the same bits.
 
-Nothing random has a state of its own: the random numbers of a step come from (seed, epoch, step), the order of an epoch
-from (seed, epoch). A position is all that a checkpoint needs to remember of chance.
+No random generator keeps a state: the random numbers of a step are seeded by (seed, epoch, step), the order of an epoch
+by (seed, epoch). So a checkpoint records epoch and step, and no generator.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from smalti.training.environment import describe_environment
 from smalti.training.settings import TrainingSettings
 
 BETAS = [0.9, 0.99]
-WARM_UP = 0.02  # of all steps, with a rising learning rate
-LAST_RATE = 0.02  # of the highest, by a cosine
+WARM_UP = 0.02  # fraction of all steps in which the learning rate rises
+FINAL_RATE = 0.02  # of the peak learning rate, reached by a cosine
 
 N = TypeVar("N", bound=nn.Module)
 Report = Callable[[dict[str, Any]], None]
 
 
 class Task(Protocol[N]):
-    """What is learned from what; all that the loop knows of a model and its data."""
+    """A model, its data and its loss, as the loop uses them."""
 
     @property
     def model_config(self) -> Mapping[str, Json]:
@@ -53,10 +53,10 @@ class Task(Protocol[N]):
         """Return the arrays of these samples, of the same shapes for every step."""
 
     def loss(self, network: N, *arrays: mx.array) -> mx.array:
-        """Return the scalar to make small."""
+        """Return the scalar that is minimised."""
 
     def validation_loss(self, network: N) -> float:
-        """Return the same figure for samples that are never trained on."""
+        """Return the loss of samples that are never trained on; a task may define it otherwise than ``loss``."""
 
 
 def train(
@@ -66,18 +66,18 @@ def train(
     report: Report = lambda _: None,
     save: Callable[[Checkpoint], None] = lambda _: None,
 ) -> Checkpoint:
-    """Train to the last epoch and return the checkpoint there.
+    """Train to the last epoch and return its checkpoint.
 
     Args:
-        task: what is learned.
-        settings: how.
-        resume: a checkpoint of the same task and settings, of any step, to go on from.
+        task: model, data and loss.
+        settings: of the training.
+        resume: a checkpoint of the same task and settings, of any step, to resume from.
         report: is given ``epoch`` (epochs done), ``epochs``, ``step`` (steps done in all), ``loss``,
             ``validation_loss`` (the last one measured, or None) and ``samples_per_s`` after every epoch.
         save: is given a checkpoint every ``settings.checkpoint_epochs`` epochs, but not the last one.
 
     Raises:
-        Refused: the checkpoint is of another task or settings, or the loss is no longer a number.
+        Refused: the checkpoint is of another task or settings, or the loss is no longer finite.
     """
     training = Training(task, settings, resume)
     while not training.finished:
@@ -100,10 +100,10 @@ def train(
 
 
 class Training(Generic[N]):
-    """A training run at some step, which ``advance`` moves on by one and ``checkpoint`` writes down.
+    """A training run at some step: ``advance`` takes one step, ``checkpoint`` returns its state.
 
     Attributes:
-        epoch, step: the position: epochs finished, and steps done in the one that is under way.
+        epoch, step: epochs finished, and steps done in the current one.
         history: ``epoch`` and ``loss`` of every finished epoch, and ``validation_loss`` where it was measured.
     """
 
@@ -112,7 +112,7 @@ class Training(Generic[N]):
         self.config: dict[str, Json] = {**task.model_config, "training": asdict(settings)}
         self.epoch, self.step = 0, 0
         self.history: list[dict[str, Any]] = []
-        self._loss_sum = 0.0  # of the epoch under way
+        self._loss_sum = 0.0  # of the current epoch
         self._environments = [describe_environment()]
         self._order = self._order_of(0)
         self.steps_per_epoch, self.samples_per_step = self._order.shape
@@ -132,16 +132,16 @@ class Training(Generic[N]):
 
     @property
     def at_checkpoint(self) -> bool:
-        """Whether the epoch that ended last is one to measure the validation loss and to write down."""
+        """Whether the epoch that ended last is one with a validation loss and a checkpoint."""
         return self.finished or self.epoch % self.settings.checkpoint_epochs == 0
 
     @property
     def validation_loss(self) -> float | None:
-        """The last one measured."""
+        """The latest validation loss; None before the first."""
         return next((e["validation_loss"] for e in reversed(self.history) if "validation_loss" in e), None)
 
     def finish_epoch(self) -> None:
-        """Advance to the end of the epoch under way."""
+        """Advance to the end of the current epoch."""
         epoch = self.epoch
         while self.epoch == epoch:
             self.advance()
@@ -150,7 +150,7 @@ class Training(Generic[N]):
         """Take one step; the last of an epoch that ends in a checkpoint also measures the validation loss.
 
         Raises:
-            Refused: the loss is no longer a number.
+            Refused: the loss is no longer finite.
         """
         mx.random.seed(step_seed(self.settings.seed, self.epoch, self.step))
         arrays = self.task.batch(self._order[self.step])
@@ -164,7 +164,7 @@ class Training(Generic[N]):
             self._close_epoch()
 
     def checkpoint(self) -> Checkpoint:
-        """Return everything needed to go on from here to the same bits; equal runs give equal checkpoints."""
+        """Return the state from which a run is resumed to the same bits; equal runs give equal checkpoints."""
         validated = [entry for entry in self.history if "validation_loss" in entry]
         return Checkpoint(
             model=_to_numpy(self.network.parameters()),
@@ -202,7 +202,7 @@ class Training(Generic[N]):
         state: Any = resume.state
         self.epoch, self.step, self._loss_sum = state["epoch"], state["step"], state["loss_sum"]
         self.history = list(state["history"])
-        # One entry promises the bits of a run that never stopped; more say where that promise ended.
+        # One entry: the bits are those of an uninterrupted run. More: the environment changed on a resume.
         if state["environments"][-1] == self._environments[-1]:
             self._environments = []
         self._environments = [*state["environments"], *self._environments]
@@ -214,7 +214,7 @@ class Training(Generic[N]):
     def _schedule(self) -> Callable[[mx.array], mx.array]:
         rate, steps = self.settings.learning_rate, self.steps_per_epoch * self.settings.epochs
         rising = math.ceil(WARM_UP * steps)
-        falling = optim.cosine_decay(rate, max(1, steps - rising), rate * LAST_RATE)
+        falling = optim.cosine_decay(rate, max(1, steps - rising), rate * FINAL_RATE)
         schedule: Callable[[mx.array], mx.array] = optim.join_schedules(
             [optim.linear_schedule(rate / (rising + 1), rate, rising), falling], [rising]
         )

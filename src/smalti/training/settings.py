@@ -1,4 +1,4 @@
-"""What a person may choose about a training run, each choice with its default and its help."""
+"""The settings of a training run, with default and help text."""
 
 from __future__ import annotations
 
@@ -11,18 +11,23 @@ from smalti.errors import Refused
 
 @dataclass(frozen=True, slots=True)
 class TrainingSettings:
-    """The settings of the training loop; they are kept in every checkpoint.
+    """The settings of the training loop; every checkpoint records them.
 
     Raises:
-        Refused: a number no training can run with.
+        Refused: fewer than 1 epoch, sample per step or epoch between checkpoints, a negative weight decay or seed, or
+            a learning rate that is not above 0.
     """
 
     epochs: int = field(default=50, metadata={"help": "passes over the training samples"})
     batch: int = field(default=16, metadata={"help": "samples per step"})
-    learning_rate: float = field(default=5e-3, metadata={"help": "highest step of AdamW, then a cosine down"})
-    weight_decay: float = field(default=1e-2, metadata={"help": "pull of AdamW towards zero weights"})
-    seed: int = field(default=0, metadata={"help": "decides first weights, order and every random number"})
-    checkpoint_epochs: int = field(default=5, metadata={"help": "epochs between checkpoints, which are validated"})
+    learning_rate: float = field(
+        default=5e-3, metadata={"help": "peak learning rate of AdamW, before the cosine decay"}
+    )
+    weight_decay: float = field(default=1e-2, metadata={"help": "weight decay of AdamW"})
+    seed: int = field(default=0, metadata={"help": "seed of initial weights, order of samples and every random number"})
+    checkpoint_epochs: int = field(
+        default=5, metadata={"help": "epochs between checkpoints, at which the validation loss is measured"}
+    )
 
     def __post_init__(self) -> None:
         lowest = {"epochs": 1, "batch": 1, "weight_decay": 0, "seed": 0, "checkpoint_epochs": 1}
@@ -37,7 +42,7 @@ class TrainingSettings:
         """Return the defaults with what was ``chosen``.
 
         Raises:
-            Refused: a name that is no setting, listing those that are.
+            Refused: a name that is no setting, listing those that are, or what the class refuses.
         """
         names = [f.name for f in fields(cls)]
         if unknown := sorted(set(chosen) - set(names)):

@@ -1,4 +1,4 @@
-"""Makes ``judge_many.py`` beside this a module of the library, in a child process whose PYTHONPATH leads here."""
+"""Makes the modules beside this ones of the library, in a process whose PYTHONPATH leads here: what a sandbox runs."""
 
 from pathlib import Path
 

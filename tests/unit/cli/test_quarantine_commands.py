@@ -1,4 +1,4 @@
-"""``smalti quarantine``: what was rejected, why, and once more."""
+"""``smalti quarantine``: what was not accepted, why, and another try."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SMALTI_ROOT", str(tmp_path))
     raw = tmp_path / "data" / "raw"
     raw.mkdir(parents=True)
-    report = {"contract": "scan/1", "reason": REASON, "violations": [], "judged_at": "2026-01-01"}
+    report = {"contract": "scan/1", "reason": REASON, "violations": [], "validated_at": "2026-01-01"}
     for key, name in (("a", "a.npz"), ("b-1", "b\n.npz")):
         (raw / name).write_text("bad")
         Quarantine(tmp_path / "data" / "quarantine").take(key, name, raw / name, report)
@@ -42,7 +42,7 @@ def test_the_list_has_each_file_with_its_first_reason(root: Path) -> None:
 
 def test_one_file_is_shown_with_every_reason_and_its_place(root: Path) -> None:
     shown = run("show", "a").stdout
-    assert "breaks the contract scan/1" in shown
+    assert "does not keep the contract scan/1" in shown
     assert "ycoords: found nothing" in shown
     assert str(root / "data" / "quarantine" / "a" / "a.npz") in shown
     assert json.loads(run("show", "a.npz", "--json").stdout)["report"]["contract"] == "scan/1"
@@ -69,3 +69,11 @@ def test_a_retry_of_nothing_in_particular_is_a_usage_error(root: Path) -> None:
     assert run("retry").exit_code == 2
     assert run("retry", "a", "--all").exit_code == 2
     assert isinstance(run("retry", "nothing").exception, NotFound)
+
+
+def test_what_is_ignored_is_listed_with_the_reason(root: Path) -> None:
+    (root / "data" / "raw" / "junk.txt").write_text("x")
+    assert run("ignored").stdout == "junk.txt  its name says that it is a note, no data\n"
+    assert json.loads(run("ignored", "--json").stdout) == [
+        {"name": "junk.txt", "reason": "its name says that it is a note, no data"}
+    ]

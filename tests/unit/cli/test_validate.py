@@ -42,17 +42,20 @@ def test_an_accepted_scan_is_described(tmp_path: Path, good: dict[str, Any]) -> 
     assert result.exit_code == 0
     assert result.stderr == ""
     assert result.stdout.splitlines() == [
-        "scan.npz: accepted, scan/2, 6 patterns of 16 x 16.",
+        "scan.npz: accepted, scan/3, 6 patterns of 16 x 16.",
         "  converted  scan_index: absent, numbered 0 to 5",
         "  warning    the file: found the arrays weather, wanted only diffraction, xcoords, ycoords, probeGuess, "
         "objectGuess, scan_index, Y, bad_pixels; nothing reads the others.",
+        "  warning    the scan: found no object pixel size, wanted physics in the card that give one, for the "
+        "product's metres; state object_pixel_size_m, or photon_energy_eV, detector_distance_m and "
+        "detector_pixel_size_m in scan.npz.card.yaml.",
     ]
 
 
 def test_the_star_is_accepted_with_its_assumptions(star_path: Path) -> None:
     result = run(star_path)
     assert result.exit_code == 0
-    assert "accepted, scan/2, 516 patterns of 128 x 128." in result.stdout
+    assert "accepted, scan/3, 516 patterns of 128 x 128." in result.stdout
     assert result.stdout.count("  assumed    ") == 3
     assert "DC moved from the corner to the centre" in result.stdout
 
@@ -108,7 +111,7 @@ def test_an_unknown_contract_names_the_known_ones(tmp_path: Path) -> None:
     ("name", "contract", "says"),
     [
         ("scan.npz", "table", "scan.npz: the file: found arrays, wanted a table; give a file for the contract table/1"),
-        ("table.csv", "scan", "table.csv: the file: found a table, wanted arrays; give a file for the contract scan/2"),
+        ("table.csv", "scan", "table.csv: the file: found a table, wanted arrays; give a file for the contract scan/3"),
         ("table.csv", "product", "table.csv: the file: found a file in the form csv, wanted a product as HDF5 or NPZ"),
     ],
 )
@@ -145,13 +148,13 @@ def test_json_says_the_same(tmp_path: Path, good: dict[str, Any]) -> None:
     accepted = run(path, "--json")
     document = json.loads(accepted.stdout)
     assert accepted.exit_code == 0
+    assert [violation["code"] for violation in document.pop("violations")] == ["physics.pixel_size"]
     assert document == {
         "path": str(path),
-        "contract": "scan/2",
+        "contract": "scan/3",
         "accepted": True,
         "reason": None,
         "shape": [6, 16, 16],
-        "violations": [],
         "conversions": ["scan_index: absent, numbered 0 to 5"],
         "assumptions": [],
     }

@@ -17,8 +17,9 @@ from smalti.errors import Refused
 from smalti.simulation import simulate_scan
 
 VERSIONS = {
-    "scan/2": "56f7014dbd6e",
-    "product/1": "b31f92699e5b",
+    "scan/3": "c6ca13b50c04",
+    "product/2": "f42162abdaba",
+    "readable-product/1": "5a6dce89417e",
     "checkpoint/1": "58cef32a5a09",
     "table/1": "8b120a08ac50",
     "titanic-train/1": "6e5e7f79a2b5",

@@ -128,7 +128,7 @@ def test_checking_never_raises_and_never_changes(array: Any) -> None:
 
 def test_a_contract_is_data_and_prints_itself() -> None:
     page = SCAN.describe()
-    assert page.startswith("# Contract scan/2\n")
+    assert page.startswith("# Contract scan/3\n")
     assert all(f"| `{spec.key}` |" in page for spec in SCAN.arrays)
     assert "`diff3d`" in page
     assert all(rule.sentence() in page for rule in SCAN.rules)

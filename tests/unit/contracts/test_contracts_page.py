@@ -34,6 +34,8 @@ def test_every_code_is_on_the_page() -> None:
     rooms = [ROOT / "src" / "smalti" / room for room in ("contracts", "scans")]
     text = "".join(module.read_text() for room in rooms for module in room.rglob("*.py"))
     codes = set(re.findall(r'(?:Violation|breach|Question)\(\s*"([a-zA-Z]+\.[a-z_]+)"', text))
+    readers = "".join(module.read_text() for module in (ROOT / "src" / "smalti" / "formats").glob("*.py"))
+    codes |= set(re.findall(r'"(table\.[a-z_]+)"', readers))
     codes |= {f"<key>.{rule}" for rule in re.findall(r'breach\(f"{key}\.([a-z_]+)"', text)}
     assert len(codes) > 30
     assert {code for code in codes if f"`{code}`" not in PAGE and not code.startswith(("card.", "file."))} == set()

@@ -47,7 +47,7 @@ def yours(tmp_path: Path) -> Path:
 def test_ours_are_found_by_name_and_by_version() -> None:
     assert contracts()[: len(OURS)] == OURS
     assert contract_named("scan") is SCAN
-    assert contract_named("product/1") is PRODUCT
+    assert contract_named("product/2") is PRODUCT
 
 
 def test_one_file_adds_contracts(yours: Path) -> None:
@@ -81,8 +81,11 @@ def test_a_derived_scan_contract_converts_and_then_asks_for_more(yours: Path) ->
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("scam", r"scam is no contract; the contracts are scan, product, checkpoint, table, titanic-train"),
-        ("scan/9", r"contract scan is at version 2 here, not 9"),
+        (
+            "scam",
+            r"scam is no contract; the contracts are scan, product, readable-product, checkpoint, weights, table",
+        ),
+        ("scan/9", r"contract scan is at version 3 here, not 9"),
         ("{}:NONE", r"NONE is no contract in .*yours.py; the contracts in .*yours.py are beamline-scan, log\."),
         ("nowhere.py:A", r"nowhere.py cannot be read: No such file"),
         ("x\x1b[1m", r"x\\x1b\[1m is no contract"),

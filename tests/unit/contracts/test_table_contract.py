@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from smalti.contracts import TABLE, ColumnSpec, TableContract, Violation
 from smalti.contracts.builtin.titanic import TITANIC_TEST, TITANIC_TRAIN
 from smalti.errors import Refused
-from smalti.formats import read_file
+from smalti.formats import TableContent, read_file
 from smalti.testing.tables import arrow_arrays, arrow_tables, frames
 
 
@@ -145,7 +145,10 @@ def test_the_titanic_tables_keep_their_contracts(
     path = star_path.with_name(f"titanic_{name}.csv")
     if not path.is_file():
         pytest.skip(f"{path.name} is not beside the measured scan")
-    table = read_file(path)
+    read = read_file(path)
+    assert isinstance(read, TableContent)
+    assert read.violations == ()
+    table = read.table
     assert contract.check(table) == ()
     assert contract.check(pd.read_csv(path)) == ()
     [violation] = contract.check(table.slice(1))
@@ -242,6 +245,21 @@ def test_a_contract_that_contradicts_itself_is_refused() -> None:
         TableContract(name="mine", version=1, summary="", columns=(ONE, ONE))
 
 
+@pytest.mark.parametrize(
+    ("asks", "says"),
+    [
+        ({"type": "text", "minimum": 0}, "a range is for numbers, and a is text"),
+        ({"type": "integer", "pattern": "x"}, "a pattern is for text, and a is integer"),
+        ({"type": "integer", "choices": ("x",)}, "choices are .* of the column's type"),
+        ({"type": "text", "choices": (1,)}, "choices are .* of the column's type"),
+        ({"type": "flag", "choices": (1,)}, "choices are .* of the column's type"),
+    ],
+)
+def test_a_column_whose_rules_do_not_fit_its_type_is_refused(asks: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        ColumnSpec(key="a", meaning="", **asks)
+
+
 @settings(max_examples=30)
 @given(st.lists(st.integers(-5, 5) | st.none(), min_size=1, max_size=12))
 def test_counts_and_first_rows_are_right(values: list[int | None]) -> None:
@@ -258,6 +276,51 @@ def test_counts_and_first_rows_are_right(values: list[int | None]) -> None:
     assert {code: (v.index, v.found.split()[0]) for code, v in found.items()} == {
         code: ((rows[0],), str(len(rows))) for code, rows in bad.items() if rows
     }
+
+
+WIDE = st.integers(2**53 - 2, 2**53 + 2) | st.integers(2**63 - 2, 2**63 + 2) | st.integers(2**64 - 3, 2**64 - 1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.none() | WIDE, min_size=1, max_size=8), st.sampled_from([2**53, 2**53 + 2, 2**62, 2**64, 10**30]))
+def test_whole_numbers_of_any_width_are_compared_exactly(values: list[int | None], least: int) -> None:
+    spec = ColumnSpec(
+        key="a", meaning="", type="integer", nullable=True, unique=True, minimum=least, choices=(2**64 - 1,)
+    )
+    contract = TableContract(name="mine", version=1, summary="", columns=(spec,))
+    found = {v.code: v.index[0] for v in contract.check(pa.table({"a": pa.array(values, pa.uint64())}))}
+    present = [(row, value) for row, value in enumerate(values) if value is not None]
+    first = {
+        "column.repeated": next((row for row, value in present if value in values[:row]), None),
+        "column.range": next((row for row, value in present if value < least), None),
+        "column.category": next((row for row, value in present if value != 2**64 - 1), None),
+    }
+    assert found == {code: row for code, row in first.items() if row is not None}
+
+
+@pytest.mark.parametrize("least", [-(2**15), -(2**63)])
+def test_the_least_integer_is_a_finite_number(least: int) -> None:
+    kind = pa.int16() if least == -(2**15) else pa.int64()
+    number = TableContract(
+        name="mine", version=1, summary="", columns=(ColumnSpec(key="a", meaning="", type="number"),)
+    )
+    assert number.check(pa.table({"a": pa.array([least, 0], kind)})) == ()
+
+
+def test_decimals_are_told_apart_to_the_last_digit() -> None:
+    spec = ColumnSpec(key="a", meaning="", type="number", unique=True, minimum=1, choices=(1, 2))
+    contract = TableContract(name="mine", version=1, summary="", columns=(spec,))
+    ids = pa.array(["1.00000000000000000001", "1.00000000000000000002"]).cast(pa.decimal128(38, 20))
+    assert [v.code for v in contract.check(pa.table({"a": ids}))] == ["column.category"]
+
+
+@pytest.mark.parametrize(("kind", "exact"), [(pa.float64(), 2**53 - 1), (pa.float32(), 2**24 - 1)])
+def test_whole_numbers_that_floats_may_have_rounded_are_no_integers(kind: pa.DataType, exact: int) -> None:
+    contract = TableContract(name="mine", version=1, summary="", columns=(ONE,))
+    assert contract.check(pa.table({"a": pa.array([1, exact], kind)})) == ()
+    [violation] = contract.check(pa.table({"a": pa.array([1, exact + 1], kind)}))
+    assert violation.code == "column.type"
+    assert f"whole numbers so large that {kind} may have rounded them, wanted integer" in str(violation)
 
 
 BEFORE = pa.schema({"a": pa.int64(), "b": pa.string(), "c": pa.float64()})
@@ -285,7 +348,7 @@ def test_what_changed_since_the_accepted_version_is_named(
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(arrow_arrays(), st.data())
-def test_whatever_a_column_holds_it_is_judged_and_never_raises(column: pa.Array, data: st.DataObject) -> None:
+def test_whatever_a_column_holds_it_is_validated_and_never_raises(column: pa.Array, data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(["integer", "number", "text", "flag", "time"]))
     ranged = {"minimum": 0, "exclusive_maximum": 9} if kind in ("integer", "number") else {}
     choices = (1, 2) if kind == "integer" else ("u", "v") if kind == "text" else ()
@@ -305,7 +368,7 @@ def test_whatever_a_column_holds_it_is_judged_and_never_raises(column: pa.Array,
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(frames() | arrow_tables())
-def test_any_table_is_judged(table: Any) -> None:
+def test_any_table_is_validated(table: Any) -> None:
     try:
         found = TABLE.check(table)
     except Refused:

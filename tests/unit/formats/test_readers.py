@@ -18,7 +18,7 @@ import pytest
 from pyarrow import csv, parquet
 
 from smalti.errors import ContractBroken
-from smalti.formats import Content, Limits, read_arrays, read_file
+from smalti.formats import Content, Limits, TableContent, read_arrays, read_file
 from smalti.scans import Card, validate_scan
 from tests.unit.formats.hostile.making import npz, sound
 
@@ -122,8 +122,8 @@ def test_a_table_is_the_same_in_every_form_and_wrapping(tmp_path: Path, name: st
     path = tmp_path / (name + ending)
     path.write_bytes(WRAPS[ending](TABLES[name]) if ending != ".zip" else zipped(TABLES[name], name))
     read = read_file(path)
-    assert isinstance(read, pyarrow.Table)
-    assert read.to_pylist() == TABLE.to_pylist()
+    assert isinstance(read, TableContent)
+    assert read.table.to_pylist() == TABLE.to_pylist()
 
 
 @pytest.mark.parametrize("change", [lambda a: a.astype(">f8"), np.asfortranarray, lambda a: a[::-1]])
@@ -251,7 +251,9 @@ def test_bfloat16_is_widened_without_loss(tmp_path: Path) -> None:
 
 def test_csv_with_a_byte_order_mark_and_dos_line_ends_is_read(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(b"\xef\xbb\xbfa,b\r\n1,x\r\n2,\r\n")
-    assert read_file(tmp_path / "t.csv").to_pydict() == {"a": [1, 2], "b": ["x", ""]}
+    read = read_file(tmp_path / "t.csv")
+    assert isinstance(read, TableContent)
+    assert read.table.to_pydict() == {"a": [1, 2], "b": ["x", ""]}
 
 
 @pytest.mark.parametrize("name", ["Läufe\n.npz", "x" * 240 + ".npz", "no ending", ".npz"])

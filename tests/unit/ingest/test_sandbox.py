@@ -1,172 +1,253 @@
-"""The sandbox: a child that takes too much, crashes or hangs ends alone, and its end is a verdict on the file."""
+"""Laws of the sandbox: each file has its own result, whatever it does to its reader, and values come back untouched."""
 
 from __future__ import annotations
 
+import base64
+import json
 import os
-import resource
-import time
+import signal
+import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
-from smalti.compute import ChildLimits, ChildStopped, run_child
-from smalti.errors import ContractBroken, NotFound
-from smalti.ingest.sandbox import in_sandbox, limits_for
+import smalti.ingest.sandbox
+from smalti.codecs import Scan
+from smalti.errors import ContractBroken, NotFound, Unavailable
+from smalti.ingest.sandbox import Sandbox, limits_for
+from smalti.ingest.validate import document, validate_file
+from tests.sandboxed.places import injected
+from tests.unit.formats.hostile.making import npz
 
-ERRANDS = """
-import ctypes, os, resource, signal, sys, threading, time
-from smalti.compute import extend_limits
-from smalti.errors import NotFound
-
-def limits(request, report):
-    kinds = ("DATA", "CPU", "FSIZE", "NOFILE", "CORE")
-    return {kind: resource.getrlimit(getattr(resource, f"RLIMIT_{kind}"))[0] for kind in kinds}
-
-def take(request, report):
-    if "declared" in request:
-        extend_limits(request["declared"], 0)
-    return {"took": len(bytearray(request["nbytes"]))}
-
-def take_twice(request, report):
-    for declared in request["declared"]:
-        extend_limits(declared, 1)
-    return limits(request, report)
-
-def compute(request, report):
-    while True:
-        pass
-
-def sleep(request, report):
-    time.sleep(60)
-
-def write(request, report):
-    with open(request["path"], "wb") as file:
-        file.write(bytes(8 << 20))
-    return {}
-
-def segfault(request, report):
-    ctypes.string_at(0)
-
-def abort(request, report):
-    os.abort()
-
-def raise_error(request, report):
-    print("noise on stderr", file=sys.stderr)
-    raise RuntimeError("the cause")
-
-def find_nothing(request, report):
-    raise NotFound("there is no file x.")
-
-def environment(request, report):
-    return {name: os.environ.get(name) for name in ("OPENBLAS_NUM_THREADS", "ARROW_DEFAULT_MEMORY_POOL")}
-"""
-TIGHT = ChildLimits(memory_nbytes=128 << 20, cpu_s=1, file_nbytes=1 << 20, wall_s=5)
+SOUND = {
+    "contract": "scan/1", "accepted": True, "reason": None, "violations": [], "shape": [1, 2, 3], "conversions": [],
+    "assumptions": [],
+}  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def errands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "errands.py").write_text(ERRANDS)
-    (tmp_path / "sitecustomize.py").write_text(f"import smalti; smalti.__path__.append({str(tmp_path)!r})")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", injected())
+        with Sandbox() as made:
+            yield made
 
 
-def run(name: str, limits: ChildLimits = TIGHT, **request: Any) -> dict[str, Any]:
-    return run_child(f"smalti.errands:{name}", request, limits=limits)
+@pytest.fixture
+def taken_over(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """A sandbox in which every file does what it likes."""
+    monkeypatch.setattr(smalti.ingest.sandbox, "_VALIDATE", "smalti.escapes:obey")
+    return sandbox
 
 
-def test_the_child_has_the_limits_before_it_imports_the_function() -> None:
-    found = run("limits")
-    assert found == {"DATA": 128 << 20, "CPU": 1, "FSIZE": 1 << 20, "NOFILE": 256, "CORE": 0}
+def hostile(folder: Path, name: str, **order: Any) -> Path:
+    path = folder / f"{name}.npz"
+    path.write_text(json.dumps(order))
+    return path
 
 
-def test_this_process_keeps_its_own_limits() -> None:
-    before = resource.getrlimit(resource.RLIMIT_DATA)
-    run("limits")
-    assert resource.getrlimit(resource.RLIMIT_DATA) == before
+def good(folder: Path, name: str = "good", document: Any = SOUND) -> Path:
+    return hostile(folder, name, do="say", answer=document)
 
 
-def test_too_much_memory_ends_it_and_what_was_declared_does_not() -> None:
-    with pytest.raises(ChildStopped, match="more memory than the 128 MB") as stopped:
-        run("take", nbytes=400 << 20)
-    assert stopped.value.cause == "memory"
-    assert run("take", nbytes=400 << 20, declared=400 << 20) == {"took": 400 << 20}
+def test_a_scan_is_what_it_is_without_a_sandbox(sandbox: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "scan.npz"
+    path.write_bytes(npz())
+    result, plain = sandbox.validate(path, keep=True), validate_file(path)
+    assert result.document == json.loads(json.dumps(document(plain, path.name)))
+    assert isinstance(result.value, Scan)
+    np.testing.assert_array_equal(result.value.diffraction, plain.value.diffraction)
+    assert result.value.metadata == plain.value.metadata
+    assert sandbox.validate(path).value is None
 
 
-def test_room_for_a_value_is_not_added_to_the_room_for_the_last_and_time_is() -> None:
-    found = run("take_twice", declared=[1 << 30, 1 << 20])
-    assert (found["DATA"], found["CPU"]) == ((128 << 20) + (1 << 20), 3)
+def test_a_table_is_compared_with_the_one_before(sandbox: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("a,b\n1,x\n2,y\n")
+    before = base64.b64encode(pa.schema({"a": pa.float64(), "b": pa.string()}).serialize()).decode()
+    compared = sandbox.validate(path, accepted_schema=before)
+    assert [violation["place"] for violation in compared.document["violations"]] == ["a"]
+    assert sandbox.validate(path, keep=True).value.to_pydict() == {"a": [1, 2], "b": ["x", "y"]}
 
 
-def test_too_much_computing_ends_it() -> None:
-    with pytest.raises(ChildStopped, match="more than 1 s of computing") as stopped:
-        run("compute")
-    assert stopped.value.cause == "time"
+def test_the_card_beside_a_file_is_read(sandbox: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "scan.npz"
+    path.write_bytes(npz())
+    (tmp_path / "scan.npz.card.yaml").write_text("title: what the card says\nunknown_field: 1\n")
+    assert "unknown_field" in sandbox.validate(path).document["reason"]
 
 
-def test_waiting_too_long_ends_it() -> None:
-    begin = time.monotonic()
-    with pytest.raises(ChildStopped, match=r"0\.5 s in all") as stopped:
-        run("sleep", ChildLimits(128 << 20, 5, 1 << 20, wall_s=0.5))
-    assert stopped.value.cause == "time"
-    assert time.monotonic() - begin < 5
-
-
-def test_no_larger_file_is_written(tmp_path: Path) -> None:
-    with pytest.raises(ChildStopped):
-        run("write", path=str(tmp_path / "large"))
-    assert (tmp_path / "large").stat().st_size <= 1 << 20
-
-
-@pytest.mark.parametrize(
-    ("errand", "says"),
-    [("segfault", "was killed by SIGSEGV"), ("abort", "was killed by SIGABRT"), ("raise_error", "ended with status 1")],
-)
-def test_a_crash_is_a_verdict_and_leaves_the_terminal_alone(
-    errand: str, says: str, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("named", ["given", "file"])
+def test_your_own_contract_is_run_and_may_import_what_you_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
 ) -> None:
-    with pytest.raises(ChildStopped, match=says) as stopped:
-        run(errand)
-    assert stopped.value.cause == "crash"
-    assert capfd.readouterr() == ("", "")
-
-
-def test_an_error_of_the_library_comes_through() -> None:
-    with pytest.raises(NotFound, match="there is no file x"):
-        run("find_nothing")
-
-
-def test_libraries_are_told_to_be_frugal() -> None:
-    assert run("environment") == {"OPENBLAS_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "my_rules.py").write_text("least = 3")
+    (tmp_path / "mine.py").write_text(
+        "from my_rules import least\nfrom smalti.contracts import TableContract\n"
+        "MINE = TableContract(name='mine', version=1, summary='Mine.', minimum_rows=least, others='welcome')\n"
+    )
+    (tmp_path / "table.csv").write_text("a\n1\n2\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((injected(), str(tmp_path / "lib"))))
+    monkeypatch.chdir(tmp_path)
+    contract, file = ("mine.py:MINE", None) if named == "given" else ("mine", Path("mine.py"))
+    with Sandbox(tmp_path) as own:
+        found = own.validate(Path("table.csv"), contract=contract, contracts_file=file).document
+    assert (found["contract"], [v["code"] for v in found["violations"]]) == ("mine/1", ["table.rows"])
 
 
 @pytest.mark.parametrize(
-    ("cause", "code"),
-    [("memory", "file.too_much_memory"), ("time", "file.too_slow"), ("crash", "file.crashed_the_reader")],
+    ("contract", "says"), [("nothing", "'?nothing'? is no contract"), ("absent.py:X", "absent.py cannot be read")]
 )
-def test_the_end_of_a_sandbox_is_a_violation(tmp_path: Path, cause: Any, code: str) -> None:
-    def stop(function: str, request: Any, limits: ChildLimits) -> dict[str, Any]:
-        raise ChildStopped("it stopped.", cause)
-
-    with pytest.raises(ContractBroken, match=r"^scan\.npz: the file: found a file that cannot be read: it stopped, "):
-        in_sandbox("smalti.x:y", tmp_path / "scan.npz", {}, stop)
-    with pytest.raises(ContractBroken) as refusal:
-        in_sandbox("smalti.x:y", tmp_path / "scan.npz", {}, stop)
-    assert [violation.code for violation in refusal.value.violations] == [code]
+def test_why_there_is_no_such_contract_is_said(sandbox: Sandbox, tmp_path: Path, contract: str, says: str) -> None:
+    (tmp_path / "table.csv").write_text("a\n1\n")
+    found = sandbox.validate(tmp_path / "table.csv", contract=contract).document
+    assert found.keys() == {"usage"}
+    assert says.replace("'?", "") in found["usage"]
 
 
-def test_a_larger_file_may_compute_longer_and_starts_with_the_same_memory(tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_refused_in_words(sandbox: Sandbox, tmp_path: Path) -> None:
+    for path in (tmp_path / "absent.npz", tmp_path / "nul\0", tmp_path / ("x" * 300), tmp_path):
+        found = sandbox.validate(path).document
+        assert not found["accepted"]
+        assert found["reason"]
+
+
+WAYS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "segfault": ({"do": "crash"}, "file.crashed_the_reader", "was killed by SIGSEGV"),
+    "abort": ({"do": "abort"}, "file.crashed_the_reader", "was killed by SIGABRT"),
+    "fail": ({"do": "fail"}, "file.crashed_the_reader", "failed: RuntimeError: the cause"),
+    "leave": ({"do": "leave"}, "file.crashed_the_reader", "ended with status 1"),
+    "memory": ({"do": "take_without_end"}, "file.too_much_memory", "more memory than the 384 MB"),
+    "silence": ({"do": "close_without_answer"}, "file.crashed_the_reader", "was killed by SIGKILL"),
+    "endless": ({"do": "say_raw", "hex": "41" + "ff" * 8, "again": True}, "file.crashed_the_reader", "SIGKILL"),
+    "no JSON": (
+        {"do": "say_raw", "hex": (struct.pack("<cQ", b"A", 3) + b"{]}").hex(), "again": False},
+        "file.crashed_the_reader",
+        "gave no answer that makes sense",
+    ),
+    "no document": (
+        {"do": "say", "answer": {"accepted": True}},
+        "file.crashed_the_reader",
+        "answered a document whose",
+    ),
+    "no value": ({"do": "say", "answer": SOUND}, "file.crashed_the_reader", "handed over what is no value"),
+    "foreign value": (
+        {"do": "say", "answer": SOUND, "leave": {"description.json": '{"header": 1}', "content": "x" * 64}},
+        "file.crashed_the_reader",
+        "handed over what is no value",
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_a_file_does_to_its_reader_is_a_violation_of_its_own(
+    taken_over: Sandbox, tmp_path: Path, way: str
+) -> None:
+    order, code, says = WAYS[way]
+    result = taken_over.validate(hostile(tmp_path, "bad", **order), keep=True)
+    assert not result.document["accepted"]
+    assert result.value is None
+    assert [violation["code"] for violation in result.document["violations"]] == [code]
+    assert says in result.document["reason"]
+    assert result.document["reason"].startswith("bad.npz: the file: found a file that cannot be read: ")
+
+
+def test_hostile_files_between_good_ones_change_nothing(taken_over: Sandbox, tmp_path: Path) -> None:
+    files, documents = [], []
+    for number, (order, _, _) in enumerate(WAYS.values()):
+        documents.append({**SOUND, "shape": [number]})
+        files += [good(tmp_path, f"good {number}", documents[-1]), hostile(tmp_path, f"bad {number}", **order)]
+    found = [taken_over.validate(path).document for path in files]
+    assert found[::2] == documents
+
+
+def test_a_second_answer_is_not_that_of_the_next_file(taken_over: Sandbox, tmp_path: Path) -> None:
+    first = taken_over.validate(hostile(tmp_path, "twice", do="answer_twice")).document
+    assert not first["accepted"]
+    assert taken_over.validate(good(tmp_path)).document == SOUND
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"accepted": "yes"}, {"accepted": 1}, {"reason": 7}, {"reason": "no"}, {"violations": {}}, {"shape": [1.5]},
+        {"violations": ["x"]}, {"violations": [{"code": "x"}]}, {"conversions": [None]}, {"assumptions": "all"},
+        {"contract": []}, {"shape": [-1]}, {"shape": "abc"}, {"accepted": False},
+        {"violations": [dict.fromkeys(("code", "place", "found", "wanted", "remedy", "message"), "x")
+                        | {"severity": "error", "index": []}]},
+    ],
+)  # fmt: skip
+def test_a_document_of_another_form_is_none(taken_over: Sandbox, tmp_path: Path, change: dict[str, Any]) -> None:
+    found = taken_over.validate(good(tmp_path, document={**SOUND, **change})).document
+    assert [violation["code"] for violation in found["violations"]] == ["file.crashed_the_reader"]
+
+
+def test_no_control_character_of_a_hostile_answer_is_shown(taken_over: Sandbox, tmp_path: Path) -> None:
+    said = {**SOUND, "conversions": ["\x1b[2Jgone\u202e\nnext line"], "more": {"\x07": "\x9b"}}
+    found = taken_over.validate(good(tmp_path, document=said)).document
+    assert found["conversions"] == ["\ufffd[2Jgone\ufffd\nnext line"]
+    assert found["more"] == {"\ufffd": "\ufffd"}
+
+
+def test_an_error_of_the_library_comes_through_and_no_other(sandbox: Sandbox, tmp_path: Path) -> None:
+    def answer(said: Any) -> None:
+        data = json.dumps(said).encode()
+        data = struct.pack("<cQ", b"A", len(data)) + data
+        sandbox.call("smalti.escapes:say_raw", tmp_path / "x", {"hex": data.hex(), "again": False})
+
+    with pytest.raises(NotFound, match="there is no such thing"):
+        answer({"error": "NotFound", "message": "there is no such thing."})
+    with pytest.raises(Unavailable, match="try later"):
+        answer({"error": "Unavailable", "message": "try later."})
+    for foreign in ("SystemExit", "annotations", "KeyboardInterrupt", "__name__", 7):
+        with pytest.raises(ContractBroken, match="gave no answer that makes sense"):
+            answer({"error": foreign, "message": "x"})
+
+
+def test_the_machine_is_not_the_file(taken_over: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = b'{"error": "Unavailable", "message": "the disk is gone."}'
+    order = {"do": "say_raw", "hex": (struct.pack("<cQ", b"A", len(data)) + data).hex(), "again": False}
+    with pytest.raises(Unavailable, match="the disk is gone"):
+        taken_over.validate(hostile(tmp_path, "x", **order))
+
+
+def test_it_goes_on_when_its_processes_are_killed(sandbox: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "scan.npz"
+    path.write_bytes(npz())
+    first = sandbox.validate(path).document
+    server = sandbox._server
+    assert server is not None
+    assert server._process is not None
+    os.kill(server._process.pid, signal.SIGKILL)
+    assert sandbox.validate(path).document == first
+
+
+def test_nothing_is_left_behind_and_values_stay(tmp_path: Path) -> None:
+    path, place = tmp_path / "scan.npz", tmp_path / "place"
+    path.write_bytes(npz())
+    place.mkdir()
+    with Sandbox(place) as own:
+        value = own.validate(path, keep=True).value
+        (folder,) = place.iterdir()
+        assert [left.name for left in folder.iterdir()] == ["server"]
+    assert list(place.iterdir()) == []
+    assert not value.diffraction.flags.writeable
+    np.testing.assert_array_equal(value.diffraction, validate_file(path).value.diffraction)
+
+
+def test_a_sandbox_that_read_nothing_made_nothing(tmp_path: Path) -> None:
+    with Sandbox(tmp_path):
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_larger_file_may_take_more_and_starts_with_the_same_memory() -> None:
     small, large = limits_for(0), limits_for(1 << 30)
     assert small.memory_nbytes == large.memory_nbytes == 384 << 20
     assert small.cpu_s <= 5 < large.cpu_s
-    asked: list[ChildLimits] = []
-
-    def note(function: str, request: Any, limits: ChildLimits) -> dict[str, Any]:
-        asked.append(limits)
-        return {}
-
-    (tmp_path / "scan.npz").touch()
-    os.truncate(tmp_path / "scan.npz", 1 << 30)
-    in_sandbox("smalti.x:y", tmp_path / "scan.npz", {}, note)
-    in_sandbox("smalti.x:y", tmp_path / "absent.npz", {}, note)
-    assert asked == [large, small]
+    assert small.claimable_nbytes < large.claimable_nbytes
+    assert small.file_nbytes < large.file_nbytes

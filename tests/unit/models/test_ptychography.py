@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mlx.utils import tree_flatten, tree_unflatten
 
 from smalti.errors import Refused
-from smalti.models.ptychography import Look, PtychographyConfig, depth_to_space, from_config, space_to_depth
+from smalti.models.ptychography import Iteration, PtychographyConfig, depth_to_space, from_config, space_to_depth
 
 CONFIG = PtychographyConfig(window=16, gridsize=2, channels=4, blocks=2)
 POSITIONS = mx.array([[0.0, 0], [0, 5], [6, 0], [6, 5], [9, 9], [9, 13], [14, 9], [14, 13]])
@@ -21,9 +21,9 @@ def random_waves(batch: int = 8, side: int = 16, seed: int = 1) -> mx.array:
     return real + 1j * imaginary
 
 
-def woken_look() -> Look:
+def woken_look() -> Iteration:
     """A look with no parameter left at zero."""
-    look = Look(CONFIG)
+    look = Iteration(CONFIG)
     look.apply(lambda parameter: parameter + 0.1 * mx.random.normal(parameter.shape, key=mx.random.key(parameter.size)))
     return look
 
@@ -31,7 +31,7 @@ def woken_look() -> Look:
 @pytest.mark.parametrize("gridsize", [1, 2])
 def test_an_untrained_look_takes_the_updates_as_they_are(gridsize: int) -> None:
     patches, updates = random_waves(seed=1), random_waves(seed=2)
-    seen = Look(PtychographyConfig(window=16, gridsize=gridsize))(patches, updates, POSITIONS)
+    seen = Iteration(PtychographyConfig(window=16, gridsize=gridsize))(patches, updates, POSITIONS)
     assert seen.dtype == mx.complex64
     np.testing.assert_array_equal(seen, patches + updates)
 
@@ -91,7 +91,7 @@ def test_a_patch_that_does_not_divide_into_tokens_is_refused(window: int) -> Non
         PtychographyConfig(window=window)
 
 
-@pytest.mark.parametrize("name", ["gridsize", "looks", "channels", "blocks"])
+@pytest.mark.parametrize("name", ["gridsize", "iterations", "channels", "blocks"])
 def test_a_network_of_nothing_is_refused(name: str) -> None:
     with pytest.raises(Refused, match=f"{name} of the network is 0; give at least 1"):
         PtychographyConfig(window=16, **{name: 0})

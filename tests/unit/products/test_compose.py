@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from smalti.codecs.product import to_pixels
 from smalti.codecs.reconstruction import Reconstruction
 from smalti.codecs.scan import Scan, Stated
 from smalti.errors import Refused
 from smalti.products import product_from_reconstruction, raw_bundle_of, validate_product, write_product
-from smalti.products.frame import to_pixels
 
 # 12.398... keV Å / 8 keV * 2 m / (8 * 75 µm), worked out by hand.
 PIXEL_M = 1.5498024804e-10 * 2.0 / (8 * 75e-6)
@@ -40,7 +40,7 @@ def test_ptychodus_finds_the_positions_where_the_solver_had_them(scan: Scan, rec
 def test_the_product_of_a_scan_is_sound(tmp_path: Path, scan: Scan, reconstruction: Reconstruction) -> None:
     product = product_from_reconstruction(scan, reconstruction, "run")
     assert write_product(tmp_path / "p.h5", product, raw_bundle_of(scan, reconstruction)) == ()
-    assert validate_product(tmp_path / "p.h5") == ()
+    assert validate_product(tmp_path / "p.h5").violations == ()
     assert product.probe.shape == (1, 2, 8, 8)
     assert product.loss_epochs.tolist() == [0, 1, 2]
 

@@ -1,4 +1,4 @@
-"""An NPZ scan becomes a sound product and comes back; nothing is made up, nothing unpickled."""
+"""A scan file becomes a sound product and comes back; it is read as every other door reads it, nothing is made up."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import yaml
 
 from smalti.codecs.product import Product
-from smalti.errors import NotFound, Refused
+from smalti.contracts.violation import errors
+from smalti.errors import ContractBroken, NotFound, Refused
 from smalti.products import (
     ExportMeta,
+    RawData,
     export_npz,
     export_product_from_rawdata,
+    export_scan,
     import_product,
     import_product_to_rawdata,
     read_product,
@@ -24,17 +28,20 @@ from smalti.products import (
     write_product,
     write_rawdata_npz,
 )
+from smalti.scans import read_scan
 
 Arrays = dict[str, Any]
 KNOWN = ExportMeta(name="run", detector_distance_m=2.0, probe_energy_eV=8000.0, object_pixel_width_m=4e-8,
                    object_pixel_height_m=4e-8)  # fmt: skip
+CARD = {"name": "star", "source": "a beamline", "version": "1", "licence": "CC0-1.0"}
 
 
 @pytest.fixture
 def arrays() -> Arrays:
     random = np.random.default_rng(3)
+    row, column = np.mgrid[:16, :16] - 8
     return {
-        "diffraction": random.poisson(3, (5, 16, 16)).astype(np.uint16),
+        "diffraction": random.poisson(50 * np.exp(-(row**2 + column**2) / 8), (5, 16, 16)).astype(np.uint16),
         "probeGuess": np.ones((16, 16), np.complex64),
         "objectGuess": np.ones((60, 70), np.complex64),
         "xcoords": random.uniform(10, 58, 5),
@@ -45,26 +52,122 @@ def arrays() -> Arrays:
 
 @pytest.fixture
 def convert(tmp_path: Path, arrays: Arrays) -> Callable[..., tuple[Any, Path]]:
-    def run(meta: ExportMeta = KNOWN, include: bool = True) -> tuple[Any, Path]:
+    def run(meta: ExportMeta = KNOWN, include: bool = True, card: dict[str, Any] | None = None) -> tuple[Any, Path]:
         np.savez(tmp_path / "scan.npz", **arrays)
+        if card is not None:
+            (tmp_path / "scan.npz.card.yaml").write_text(yaml.safe_dump({**CARD, **card}))
         return export_npz(tmp_path / "scan.npz", tmp_path / "p.h5", meta, include), tmp_path / "p.h5"
 
     return run
 
 
-def test_a_conversion_warns_of_missing_losses_only(convert: Callable[..., tuple[Any, Path]]) -> None:
+def in_metres(arrays: Arrays, pixel_m: float, **physics: float) -> dict[str, Any]:
+    """Bring the positions to metres, and return the card that says so."""
+    for key in ("xcoords", "ycoords"):
+        arrays[key] = arrays[key] * pixel_m
+    return {
+        "reading": {"positions": {"xcoords": "xcoords", "ycoords": "ycoords", "unit": "m"}},
+        "physics": {name: {"value": value} for name, value in physics.items()},
+    }
+
+
+def test_a_conversion_warns_of_missing_losses_and_repeated_numbers_only(
+    convert: Callable[..., tuple[Any, Path]],
+) -> None:
     found, path = convert()
-    assert [finding.code for finding in found] == ["no-losses"]
-    assert validate_product(path) == found
+    assert [(v.code, v.severity) for v in found] == [("scan_index.repeated", "warning"), ("losses.none", "warning")]
+    assert validate_product(path).violations == found[1:]
 
 
-def test_a_scan_converted_comes_back_as_it_was(convert: Callable[..., tuple[Any, Path]], arrays: Arrays) -> None:
-    raw = import_product_to_rawdata(convert()[1])
+def test_a_scan_converted_comes_back_as_the_scan_that_every_reader_sees(
+    convert: Callable[..., tuple[Any, Path]], arrays: Arrays
+) -> None:
+    _, path = convert()
+    raw, scan = import_product_to_rawdata(path), read_scan(path.with_name("scan.npz"))
     np.testing.assert_allclose(raw.xcoords, arrays["xcoords"], atol=1e-10)
     np.testing.assert_allclose(raw.ycoords, arrays["ycoords"], atol=1e-10)
-    np.testing.assert_array_equal(raw.diff3d, arrays["diffraction"])
+    np.testing.assert_array_equal(raw.diff3d, scan.diffraction)
+    np.testing.assert_allclose(np.square(raw.diff3d), arrays["diffraction"], rtol=1e-6)
     np.testing.assert_array_equal(raw.probeGuess, arrays["probeGuess"])
     np.testing.assert_array_equal(raw.objectGuess, arrays["objectGuess"])
+
+
+def test_positions_in_metres_are_those_of_the_file(convert: Callable[..., tuple[Any, Path]], arrays: Arrays) -> None:
+    """The card says that they are in metres, and how large a pixel and an energy are."""
+    card = in_metres(arrays, 5e-8, object_pixel_size_m=5e-8, photon_energy_eV=8000)
+    found, path = convert(ExportMeta(), card=card)
+    product = read_product(path)
+    np.testing.assert_allclose(product.probe_position_x_m, arrays["xcoords"], rtol=3e-16)  # a last digit at most
+    np.testing.assert_allclose(product.probe_position_y_m, arrays["ycoords"], rtol=3e-16)
+    assert (product.metadata.photon_energy_eV, product.metadata.name) == (8000, "star")
+    assert {v.code for v in found} == {"scan_index.repeated", "losses.none", "product.unknown"}
+
+
+def test_the_pixel_follows_from_the_card_where_no_option_states_it(
+    convert: Callable[..., tuple[Any, Path]],
+) -> None:
+    physics = {"photon_energy_eV": 8000.0, "detector_distance_m": 2.0, "detector_pixel_size_m": 75e-6}
+    _, path = convert(ExportMeta(), card={"physics": {name: {"value": value} for name, value in physics.items()}})
+    metadata = read_product(path).metadata
+    assert metadata.object_pixel_width_m == pytest.approx(1.5498024804e-10 * 2.0 / (16 * 75e-6))
+    assert "computed as wavelength * distance" in metadata.comments
+    assert "Source: a beamline" in metadata.comments
+    assert "CONVERTED: diffraction: counts to amplitude by the square root" in metadata.comments
+
+
+def test_an_option_replaces_what_the_card_states_and_the_contradiction_is_said(
+    convert: Callable[..., tuple[Any, Path]],
+) -> None:
+    card = {"physics": {"photon_energy_eV": {"value": 8800}, "exposure_time_s": {"value": 0.1, "assumed": True}}}
+    found, path = convert(KNOWN, card=card)
+    metadata = read_product(path).metadata
+    assert (metadata.photon_energy_eV, metadata.exposure_time_s) == (8000.0, 0.1)
+    assert "ASSUMED: exposure_time_s = 0.1 is assumed" in metadata.comments
+    [said] = [v for v in found if v.code == "physics.contradiction"]
+    assert str(said) == (
+        "photon_energy_eV: found 8800 for the scan and 8000 for this product, wanted one value; 8000 was used; correct "
+        "the one that is wrong."
+    )
+
+
+def test_a_pixel_size_that_the_cards_physics_contradict_is_said(convert: Callable[..., tuple[Any, Path]]) -> None:
+    physics = {"photon_energy_eV": 8000.0, "detector_distance_m": 2.0, "detector_pixel_size_m": 75e-6}
+    found, path = convert(KNOWN, card={"physics": {name: {"value": value} for name, value in physics.items()}})
+    assert read_product(path).metadata.object_pixel_width_m == 4e-8
+    [said] = [v for v in found if v.code == "physics.contradiction"]
+    assert str(said).startswith("object_pixel_size_m: found 2.583e-07 for the scan and 4e-08 for this product")
+
+
+def test_a_pixel_size_that_replaces_the_cards_moves_no_position_that_the_file_has_in_metres(
+    convert: Callable[..., tuple[Any, Path]], arrays: Arrays
+) -> None:
+    card = in_metres(arrays, 4e-8, object_pixel_size_m=5e-8)
+    found, path = convert(KNOWN, card=card)
+    product = read_product(path)
+    np.testing.assert_allclose(product.probe_position_x_m, arrays["xcoords"], rtol=1e-12)
+    assert product.metadata.object_pixel_width_m == 4e-8
+    assert [v.place for v in found if v.code == "physics.contradiction"] == ["object_pixel_size_m"]
+
+
+def test_an_option_gives_the_pixel_that_metres_need(convert: Callable[..., tuple[Any, Path]], arrays: Arrays) -> None:
+    card = in_metres(arrays, 4e-8)
+    _, path = convert(KNOWN, card=card)
+    np.testing.assert_allclose(read_product(path).probe_position_x_m, arrays["xcoords"], rtol=1e-12)
+    with pytest.raises(ContractBroken, match="metres and no pixel size"):
+        convert(ExportMeta(), card=card)
+
+
+def test_a_scan_in_memory_is_exported_as_its_file_is(convert: Callable[..., tuple[Any, Path]], arrays: Arrays) -> None:
+    card = in_metres(arrays, 5e-8, object_pixel_size_m=5e-8, photon_energy_eV=8000)
+    _, path = convert(ExportMeta(), card=card)
+    export_scan(read_scan(path.with_name("scan.npz")), path.with_name("again.h5"))
+    assert path.with_name("again.h5").read_bytes() == path.read_bytes()
+
+
+def test_the_near_field_stays_the_near_field(convert: Callable[..., tuple[Any, Path]], arrays: Arrays) -> None:
+    arrays["diffraction"] = np.ones((5, 16, 16), np.float32) * np.sqrt(2.0).astype(np.float32)
+    card = {"physics": {"far_field": False}, "reading": {"diffraction": {"quantity": "amplitude"}}}
+    assert not read_product(convert(KNOWN, card=card)[1]).metadata.far_field
 
 
 def test_positions_in_metres_are_pixels_times_pixel_size_when_no_centre_is_given(
@@ -81,7 +184,7 @@ def test_a_given_centre_moves_the_world_and_not_the_scan_in_its_object(
     _, path = convert(ExportMeta(object_center_x_m=0.0, object_center_y_m=-3e-6))
     assert read_product(path).metadata.object_center_y_m == -3e-6
     np.testing.assert_allclose(import_product_to_rawdata(path).xcoords, arrays["xcoords"], atol=1e-9)
-    assert not [finding for finding in validate_product(path) if finding.severity == "error"]
+    assert not errors(validate_product(path).violations)
 
 
 def test_the_probe_pixel_follows_the_object_and_a_different_one_is_a_warning(
@@ -89,19 +192,19 @@ def test_the_probe_pixel_follows_the_object_and_a_different_one_is_a_warning(
 ) -> None:
     assert read_product(convert()[1]).metadata.probe_pixel_width_m == 4e-8
     found, _ = convert(ExportMeta(probe_pixel_width_m=1.25e-7, probe_pixel_height_m=1.25e-7))
-    assert "pixel-mismatch" in {finding.code for finding in found}
+    assert "field.pixels_differ" in {violation.code for violation in found}
 
 
 def test_what_nobody_said_is_unknown_and_what_was_assumed_is_noted(convert: Callable[..., tuple[Any, Path]]) -> None:
-    _, path = convert(ExportMeta(comments="mine", detector_distance_m=0.0))
+    found, path = convert(ExportMeta(comments="mine", detector_distance_m=0.0))
     metadata = read_product(path).metadata
     assert (metadata.detector_object_distance_m, metadata.photon_energy_eV) == (None, None)
-    assert metadata.comments.split("\n")[:3] == [
-        "mine",
-        "ASSUMED: object pixel size 5e-08 m.",
-        "ASSUMED: pattern numbers 0, 1, 2, ..., because scan_index repeats.",
-    ]
+    comments = metadata.comments.split("\n")
+    assert comments[0] == "mine"
+    assert "ASSUMED: object pixel size 5e-08 m." in comments
+    assert "ASSUMED: pattern numbers 0, 1, 2, ..., because scan_index repeats." in comments
     assert "UNKNOWN, written as 0: detector_object_distance_m, photon_energy_eV," in metadata.comments
+    assert ("physics.pixel_size", "warning") in {(v.code, v.severity) for v in found}
 
 
 def test_a_unique_scan_index_is_kept(convert: Callable[..., tuple[Any, Path]], arrays: Arrays) -> None:
@@ -109,62 +212,71 @@ def test_a_unique_scan_index_is_kept(convert: Callable[..., tuple[Any, Path]], a
     assert read_product(convert()[1]).probe_position_indexes.tolist() == [4, 3, 2, 1, 0]
 
 
-def test_bad_pixels_travel_with_the_patterns(convert: Callable[..., tuple[Any, Path]], arrays: Arrays) -> None:
-    arrays["bad_pixels"] = np.eye(16, dtype="u1")
+def test_bad_pixels_travel_with_the_patterns_and_what_is_there_is_0(
+    convert: Callable[..., tuple[Any, Path]], arrays: Arrays
+) -> None:
+    bad = np.eye(16, dtype=bool)
+    arrays["bad_pixels"] = bad.astype("u1")
+    arrays["diffraction"] = np.where(bad, np.nan, arrays["diffraction"].astype("f4"))
     raw = import_product_to_rawdata(convert()[1])
+    np.testing.assert_array_equal(raw.bad_pixels, bad)
     assert raw.bad_pixels is not None
     assert raw.bad_pixels.dtype == bool
-    np.testing.assert_array_equal(raw.bad_pixels, np.eye(16, dtype=bool))
+    assert not np.asarray(raw.diff3d)[:, bad].any()
+
+
+def test_columns_and_legacy_axes_are_read_as_every_other_door_reads_them(
+    convert: Callable[..., tuple[Any, Path]], arrays: Arrays
+) -> None:
+    usual = convert()[1].read_bytes()
+    arrays["diff3d"] = np.moveaxis(arrays.pop("diffraction"), 0, -1)
+    arrays["xcoords"], arrays["ycoords"] = arrays["xcoords"][:, None], arrays["ycoords"][None]
+    _, path = convert()
+    assert "CONVERTED: diffraction: last axis moved to the front" in read_product(path).metadata.comments
+    legacy = import_product(path)
+    path.with_name("usual.h5").write_bytes(usual)
+    np.testing.assert_array_equal(
+        legacy.product.probe_position_y_m, read_product(path.with_name("usual.h5")).probe_position_y_m
+    )
+    assert legacy.patterns is not None
+    bundle = read_raw_bundle(path.with_name("usual.h5"))
+    assert bundle is not None
+    np.testing.assert_array_equal(legacy.patterns.diffraction, bundle.diffraction)
 
 
 def test_patterns_travel_with_their_unit_or_stay_at_home(convert: Callable[..., tuple[Any, Path]]) -> None:
     with h5py.File(convert()[1]) as file:
-        assert file["raw_data/diffraction"].attrs["unit"] == "counts"
-        assert file["raw_data/diffraction"].dtype == np.uint16
+        assert file["raw_data/diffraction"].attrs["unit"] == "amplitude"
+        assert file["raw_data/diffraction"].dtype == np.float32
     assert read_raw_bundle(convert(include=False)[1]) is None
 
 
-@pytest.mark.parametrize(("axis", "order"), [(-1, "HWN"), (1, "HNW")])
-def test_legacy_axes_are_brought_to_n_h_w_and_recorded(
-    convert: Callable[..., tuple[Any, Path]], arrays: Arrays, axis: int, order: str
-) -> None:
-    wanted = arrays.pop("diffraction")
-    arrays["diff3d"] = np.moveaxis(wanted, 0, axis)
-    bundle = read_raw_bundle(convert()[1])
-    assert bundle is not None
-    assert bundle.original_axis_order == order
-    np.testing.assert_array_equal(bundle.diffraction, wanted)
-
-
-@pytest.mark.parametrize("key", ["objectGuess", "probeGuess", "xcoords", "ycoords", "diffraction"])
+@pytest.mark.parametrize("key", ["xcoords", "ycoords", "diffraction"])
 def test_a_missing_key_is_refused_by_name(convert: Callable[..., tuple[Any, Path]], arrays: Arrays, key: str) -> None:
     del arrays[key]
-    with pytest.raises(Refused, match=rf"scan.npz has no {key}"):
+    with pytest.raises(ContractBroken, match=rf"scan.npz: {key}: found the arrays .*, wanted {key}"):
         convert()
 
 
-def test_patterns_are_not_wanted_when_they_stay_at_home(
-    convert: Callable[..., tuple[Any, Path]], arrays: Arrays
+@pytest.mark.parametrize("keys", [("probeGuess",), ("objectGuess",), ("probeGuess", "objectGuess")])
+def test_a_guess_is_never_made_up(
+    convert: Callable[..., tuple[Any, Path]], arrays: Arrays, keys: tuple[str, ...]
 ) -> None:
-    del arrays["diffraction"]
-    assert convert(include=False)[1].exists()
+    for key in keys:
+        del arrays[key]
+    with pytest.raises(Refused, match=f"scan scan has no {' and no '.join(keys)} to go with its positions"):
+        convert()
 
 
 @pytest.mark.parametrize(
     ("key", "value", "sentence"),
     [
-        ("diff3d", np.ones((5, 16, 16)), "has diffraction and diff3d, and they differ"),
-        ("diffraction", np.ones((4, 16, 16)), r"patterns of shape \(4, 16, 16\) for 5 positions"),
-        ("probeGuess", np.ones((16, 16, 1), complex), "probe of"),
-        ("probeGuess", np.ones((16, 16)), "probe holds float64; wanted: complex numbers"),
-        ("objectGuess", np.ones((1, 60, 70), complex), r"objectGuess \(1, 60, 70\)"),
-        ("xcoords", np.ones(4), r"xcoords \(4,\)"),
-        ("xcoords", np.full(5, np.nan), "NaN or infinity"),
-        ("xcoords", np.full(5, 5e-6 * 1e9), "object of 70 px"),
-        ("scan_index", np.zeros(5), "scan_index float64"),
-        ("bad_pixels", np.full((16, 16), 2), "bad_pixels int64"),
-        ("bad_pixels", np.zeros((5, 16, 16), bool), r"bad_pixels bool \(5, 16, 16\)"),
-        ("xcoords", np.array([{}], dtype=object), "pickle"),
+        ("diff3d", np.ones((5, 16, 16)), "both diffraction and diff3d, with different values"),
+        ("probeGuess", np.ones((16, 16)), "probeGuess: found dtype float64, wanted complex values"),
+        ("xcoords", np.ones(4), "found N = 4, wanted N = 5"),
+        ("xcoords", np.full(5, np.nan), "xcoords: found 5 of 5 values"),
+        ("xcoords", np.full(5, 5e-6 * 1e9), "the pixels of objectGuess"),
+        ("bad_pixels", np.full((16, 16), 2), "bad_pixels: found dtype int64"),
     ],
 )
 def test_what_does_not_fit_is_refused(
@@ -175,14 +287,15 @@ def test_what_does_not_fit_is_refused(
         convert()
 
 
-def test_what_is_no_npz_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match=r"absent\.npz"):
+def test_what_is_no_scan_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="there is no file"):
         export_npz(tmp_path / "absent.npz", tmp_path / "p.h5")
     (tmp_path / "text.npz").write_text("no NPZ")
     np.save(tmp_path / "array.npy", np.ones(3))
-    for name, says in (("text.npz", r"an \.npz archive"), ("array.npy", "has no xcoords")):
+    for name, says in (("text.npz", r"an \.npz archive"), ("array.npy", "wanted xcoords")):
         with pytest.raises(Refused, match=says):
             export_npz(tmp_path / name, tmp_path / "p.h5")
+    assert not (tmp_path / "p.h5").exists()
 
 
 def test_layers_and_coherent_modes_do_not_fit_a_scan(tmp_path: Path, product: Product) -> None:
@@ -221,16 +334,19 @@ def test_modes_come_back_as_modes(convert: Callable[..., tuple[Any, Path]], arra
 @pytest.mark.parametrize(
     ("patterns", "unit"),
     [
+        (np.full((5, 16, 16), 400, np.uint16), "counts"),
         (np.full((5, 16, 16), 400.0), "counts"),
         (np.sqrt(np.full((5, 16, 16), 397.0, np.float32)), "amplitude"),
         (np.full((5, 16, 16), 0.3), "amplitude"),
         (np.full((5, 16, 16), 700.3), "unknown"),
     ],
 )
-def test_the_unit_of_patterns_follows_from_their_values(
-    convert: Callable[..., tuple[Any, Path]], arrays: Arrays, patterns: np.ndarray, unit: str
+def test_patterns_in_memory_are_written_as_they_are_and_their_values_tell_their_unit(
+    tmp_path: Path, arrays: Arrays, patterns: np.ndarray, unit: str
 ) -> None:
-    arrays["diffraction"] = patterns
-    bundle = read_raw_bundle(convert()[1])
+    raw = RawData(arrays["xcoords"], arrays["ycoords"], arrays["probeGuess"], arrays["objectGuess"], patterns)
+    export_product_from_rawdata(raw, tmp_path / "p.h5", KNOWN)
+    bundle = read_raw_bundle(tmp_path / "p.h5")
     assert bundle is not None
     assert bundle.unit == unit
+    np.testing.assert_array_equal(bundle.diffraction, patterns)

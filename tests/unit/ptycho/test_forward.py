@@ -6,10 +6,10 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from smalti.ptycho.evaluate.metrics import NearField
 from smalti.ptycho.forward import Batch, ForwardModel
+from smalti.ptycho.losses import LOSSES, amplitude
+from smalti.ptycho.optics.near_field import NearField
 from smalti.ptycho.optics.propagation import AngularSpectrum, FarField, transfer_function
-from smalti.ptycho.solve.losses import LOSSES, amplitude
 
 WINDOW = (16, 12)
 CANVAS = (26, 24)

@@ -1,4 +1,6 @@
-"""Laws of placing windows: corner plus remainder is the position, and all lies on the canvas."""
+"""Laws of placing windows: corner plus remainder is the position, all on the canvas; and of the object pixel."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from smalti.codecs.scan import Stated
 from smalti.errors import Refused
-from smalti.ptycho.geometry import place
+from smalti.ptycho.geometry import object_pixel_m, place
+from smalti.simulation import simulate_near_field, simulate_scan
 
 coordinates = arrays(np.float64, 7, elements=st.floats(-300, 300))
 windows = st.tuples(st.integers(2, 40), st.integers(2, 40))
@@ -61,3 +65,23 @@ def test_types_are_those_that_are_promised() -> None:
 def test_positions_that_make_no_canvas_are_refused(xcoords, ycoords, message) -> None:
     with pytest.raises(Refused, match=message):
         place(np.array(xcoords), np.array(ycoords), (8, 8), 0)
+
+
+def test_the_object_pixel_is_as_stated_or_follows_from_the_far_field() -> None:
+    scan = simulate_scan("pixel", positions_per_side=2, window=32)
+
+    def pixel_m(**update: Stated | None) -> float | None:
+        return object_pixel_m(replace(scan, metadata=scan.metadata.model_copy(update=update)))
+
+    # hc / E * z / (N p) = 1.2398e-6 / 8800 * 2 / (32 * 75e-6)
+    assert pixel_m(object_pixel_size_m=None) == pytest.approx(1.174092e-7, rel=1e-5)
+    assert pixel_m(object_pixel_size_m=Stated(value=1e-8), photon_energy_eV=None) == 1e-8
+    for name in ("photon_energy_eV", "detector_distance_m", "detector_pixel_size_m"):
+        assert pixel_m(object_pixel_size_m=None, **{name: None}) is None
+
+
+def test_the_near_field_implies_no_object_pixel() -> None:
+    near = simulate_near_field("near", positions_per_side=2, window=32)
+    assert object_pixel_m(near) == 1e-7
+    unstated = near.metadata.model_copy(update={"object_pixel_size_m": None})
+    assert object_pixel_m(replace(near, metadata=unstated)) is None

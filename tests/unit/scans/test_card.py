@@ -20,6 +20,7 @@ def test_a_card_says_how_to_read_what_the_file_does_not() -> None:
       positions: {key: scan, order: [y, x], unit: m}
       probe: {key: probe}
       object: {key: truth, role: truth}
+      mask: {key: flags, convention: bit_field}
     physics:
       object_pixel_size_m: {value: 75e-9, assumed: true, note: from the paper}
     """
@@ -30,6 +31,7 @@ def test_a_card_says_how_to_read_what_the_file_does_not() -> None:
         "ycoords": "scan",
         "probeGuess": "probe",
         "objectGuess": "truth",
+        "bad_pixels": "flags",
     }
     assert card.physics.object_pixel_size_m is not None
     assert card.physics.object_pixel_size_m.value == 75e-9
@@ -73,7 +75,7 @@ REFUSED = {
     "misspelt field": (
         NEEDED + "reading: {diffraction: {dcc: corner}}\n",
         "card.unknown_field",
-        "reading.diffraction.dcc: found an unknown field, wanted one of key, quantity, dc, stack_axis",
+        "reading.diffraction.dcc: found an unknown field, wanted one of key, quantity, dc, stack_axis, codes",
     ),
     "unknown physics": (NEEDED + "physics: {energy: 1}\n", "card.unknown_field", "one of photon_energy_eV, detector"),
     "unknown in a value": (
@@ -86,7 +88,27 @@ REFUSED = {
         "card.value",
         "reading.diffraction.dc: found 'middle', wanted 'centre' or 'corner'",
     ),
-    "no such axis": (NEEDED + "reading: {positions: {key: a, order: [y, z]}}\n", "card.value", "wanted 'x' or 'y'"),
+    "no such axis": (
+        NEEDED + "reading: {positions: {key: a, order: [y, z]}}\n",
+        "card.value",
+        "order: [x, y] or [y, x]",
+    ),
+    "no y": (NEEDED + "reading: {positions: {key: a, order: [x, z]}}\n", "card.value", "order: [x, y] or [y, x]"),
+    "no such unit": (
+        NEEDED + "reading: {positions: {unit: cm}}\n",
+        "card.value",
+        "reading.positions.unit: found 'cm', wanted 'px', 'm', 'mm', 'um' or 'nm'",
+    ),
+    "no such convention": (
+        NEEDED + "reading: {mask: {convention: inverted}}\n",
+        "card.value",
+        "wanted 'true_is_bad', 'true_is_good' or 'bit_field'",
+    ),
+    "width without height": (
+        NEEDED + "physics: {detector_pixel_width_m: {value: 7.5e-5}}\n",
+        "card.value",
+        "either detector_pixel_size_m, or detector_pixel_width_m and detector_pixel_height_m",
+    ),
     "same axis twice": (NEEDED + "reading: {positions: {key: a, order: [y, y]}}\n", "card.value", "[x, y] or [y, x]"),
     "key without order": (NEEDED + "reading: {positions: {key: a}}\n", "card.value", "wanted key and order together"),
     "x without y": (NEEDED + "reading: {positions: {xcoords: a}}\n", "card.value", "xcoords and ycoords together"),

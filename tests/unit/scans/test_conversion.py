@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from smalti.codecs.scan import Scan
 from smalti.contracts import ValidationResult
+from smalti.contracts.violation import errors
 from smalti.scans import Card, conform
 
 Arrays = dict[str, Any]
@@ -28,9 +29,9 @@ def accepted(outcome: ValidationResult) -> Scan:
 def test_canonical_keys_need_no_conversion(arrays: Arrays) -> None:
     outcome = conform(arrays, file_name="star.npz")
     scan = accepted(outcome)
-    assert outcome.violations == ()
+    assert [(v.code, v.severity) for v in outcome.violations] == [("physics.pixel_size", "warning")]
     assert scan.metadata.conversions == ()
-    assert (scan.metadata.name, scan.metadata.contract, scan.metadata.object_role) == ("star", "scan/2", "guess")
+    assert (scan.metadata.name, scan.metadata.contract, scan.metadata.object_role) == ("star", "scan/3", "guess")
     assert scan.probe_guess is not None
     assert scan.probe_guess.shape == (1, 16, 16)
     assert [a.dtype for a in (scan.diffraction, scan.xcoords, scan.scan_index)] == ["f4", "f8", "i8"]
@@ -136,7 +137,8 @@ def test_a_card_names_arrays_and_gives_the_physics(arrays: Arrays, counts: Any) 
         "object": {"key": "O", "role": "truth"},
     }
     energy = {"value": 8800, "assumed": True, "note": "a guess"}
-    outcome = conform(foreign, card(reading=reading, physics={"photon_energy_eV": energy}))
+    physics = {"photon_energy_eV": energy, "object_pixel_size_m": {"value": 5e-8}}
+    outcome = conform(foreign, card(reading=reading, physics=physics))
     scan = accepted(outcome)
     assert outcome.violations == ()
     np.testing.assert_array_equal(scan.xcoords, arrays["xcoords"])
@@ -170,7 +172,6 @@ OPEN = {
         "diffraction",
         ("first", "last"),
     ),
-    "unit": (lambda a: a.update(xcoords=a["xcoords"] * 1e-8, ycoords=a["ycoords"] * 1e-8), "positions", ("px", "m")),
 }
 
 
@@ -180,7 +181,7 @@ def test_two_possible_readings_are_asked_about_and_either_answer_is_taken(arrays
         del arrays[key]
     change, section, readings = OPEN[question]
     change(arrays)
-    [asked] = conform(arrays, file_name="star.npz").violations
+    [asked] = errors(conform(arrays, file_name="star.npz").violations)
     field = f"reading.{section}.{question}: {readings[0]} (or {readings[1]})"
     assert f"{readings[0]} or {readings[1]}" in asked.found
     assert asked.remedy == f"write {field} in star.npz.card.yaml"
@@ -195,8 +196,6 @@ def test_two_possible_readings_are_asked_about_and_either_answer_is_taken(arrays
 @pytest.mark.parametrize(
     ("section", "stated", "says"),
     [
-        ("diffraction", {"quantity": "counts"}, "counts in the card and amplitude in the values"),
-        ("diffraction", {"dc": "corner"}, "corner in the card and centre in the values"),
         ("diffraction", {"stack_axis": "last"}, "last in the card and first in the values"),
         ("diffraction", {"key": "data"}, "wanted data"),
         ("probe", {"key": "probe"}, "probeGuess: found the arrays"),
@@ -211,10 +210,27 @@ def test_a_card_that_the_file_contradicts_is_a_violation(
     assert says in "\n".join(map(str, outcome.violations))
 
 
+@pytest.mark.parametrize(
+    ("stated", "says", "conversion"),
+    [
+        ({"quantity": "counts"}, "counts in the card and amplitude in the values", "square root"),
+        ({"dc": "corner"}, "corner in the card and centre in the values", "fftshift"),
+    ],
+)
+def test_a_card_wins_over_the_values_and_hears_what_they_say(
+    arrays: Arrays, stated: dict[str, str], says: str, conversion: str
+) -> None:
+    outcome = conform(arrays, card(reading={"diffraction": stated}))
+    assert conversion in " ".join(accepted(outcome).metadata.conversions)
+    [warning] = [v for v in outcome.violations if v.code.startswith("diffraction")]
+    assert warning.severity == "warning"
+    assert says in str(warning)
+
+
 def test_warnings_do_not_reject(arrays: Arrays) -> None:
     arrays["scan_index"][:] = 0
     outcome = conform({**arrays, "dark": np.zeros((16, 16), bool)})
-    assert {v.code for v in outcome.violations} == {"scan_index.repeated", "key.unknown"}
+    assert {v.code for v in outcome.violations} == {"scan_index.repeated", "key.unknown", "physics.pixel_size"}
     accepted(outcome)
 
 
@@ -260,10 +276,10 @@ def test_bad_pixels_move_with_the_patterns(arrays: Arrays, bad: Any) -> None:
 
 BAD_MASKS = {
     "every pixel": (np.ones((16, 16), "u1"), "bad_pixels.all_bad", "nothing but bad pixels"),
-    "twos": (np.full((16, 16), 2, "u1"), "array.dtype", "dtype uint8, wanted true or false values"),
+    "every pixel, as 255": (np.full((16, 16), 255, "u1"), "bad_pixels.all_bad", "nothing but bad pixels"),
     "halves": (np.full((16, 16), 0.5), "array.dtype", "dtype float64, wanted true or false values"),
     "other planes": (np.zeros((16, 15), bool), "dimension.mismatch", "W = 15, wanted W = 16 as in diffraction"),
-    "one for each pattern": (np.zeros((12, 16, 16), bool), "array.rank", "wanted shape (H, W)"),
+    "one for each pattern": (np.arange(12 * 256).reshape(12, 16, 16) % 5 == 0, "array.rank", "wanted shape (H, W)"),
 }
 
 
@@ -295,7 +311,7 @@ def test_in_the_near_field_nothing_is_asked_about_dc_and_nothing_moved(arrays: A
     assert not scan.metadata.far_field
     np.testing.assert_array_equal(scan.diffraction, image)
     flat = {**arrays, "diffraction": np.full((12, 16, 16), 3, "u2")}
-    assert [v.code for v in conform(flat, card()).violations] == ["diffraction.dc"]
+    assert [v.code for v in errors(conform(flat, card()).violations)] == ["diffraction.dc"]
     assert accepted(conform(flat, card(physics={"far_field": False}))).metadata.conversions[-1].endswith("square root")
 
 

@@ -15,7 +15,7 @@ from smalti.formats import read_arrays
 from smalti.formats.regular_file import sha256_of
 from smalti.scans import Card, conform, read_scan, validate_scan
 from smalti.scans.shipped import card_for
-from smalti.simulation import simulate_scan, write_raw_npz
+from smalti.simulation import card_fields, simulate_scan, write_raw_npz
 
 
 def test_the_star_is_read_by_its_shipped_card(star_path: Path) -> None:
@@ -78,7 +78,9 @@ def test_a_simulated_file_needs_no_conversion(tmp_path: Path) -> None:
     scan = simulate_scan("sim", positions_per_side=3)
     write_raw_npz(scan, tmp_path / "sim.npz")
     outcome = validate_scan(tmp_path / "sim.npz")
-    assert outcome.violations == ()
+    assert [v.code for v in outcome.violations] == ["physics.pixel_size"]
+    described = validate_scan(tmp_path / "sim.npz", Card.model_validate(card_fields(scan)))
+    assert described.violations == ()
     assert outcome.value is not None
     assert outcome.value.metadata.conversions == ()
     np.testing.assert_array_equal(outcome.value.diffraction, scan.diffraction)

@@ -47,10 +47,16 @@ def test_swapped_positions_are_refused_and_named_never_swapped(wide: Arrays) -> 
     assert "swap xcoords and ycoords, or transpose objectGuess, whichever was saved wrong" in violation.remedy
 
 
-def test_positions_that_fit_no_way_are_not_said_to_be_swapped(wide: Arrays) -> None:
+def test_an_object_that_the_positions_leave_is_not_used_and_that_is_said(wide: Arrays) -> None:
     wide["xcoords"] = wide["xcoords"] + 500
-    [violation] = errors(conform(wide).violations)
-    assert "swapped" not in str(violation)
+    outcome = conform(wide)
+    scan = accepted(outcome)
+    assert scan.object_guess is None
+    assert scan.metadata.object_role is None
+    assert "objectGuess: left out, for the positions leave it" in scan.metadata.conversions
+    [warning] = [v for v in outcome.violations if v.code == "positions.outside_object"]
+    assert warning.severity == "warning"
+    assert "swapped" not in str(warning)
 
 
 def test_positions_that_fit_both_ways_are_read_as_they_are_named(arrays: Arrays) -> None:
@@ -162,3 +168,50 @@ def test_a_contract_that_asks_for_more_is_recorded_with_the_scan(arrays: Arrays)
     assert violation.code == "field.out_of_range"
     scan = accepted(conform(arrays, card(physics={"photon_energy_eV": {"value": 8800}}), mine))
     assert scan.metadata.contract == "beamline/4"
+
+
+@pytest.mark.parametrize("shape", [(3, 1, 16, 16), (3, 2, 16, 16), (16, 16, 1, 3), (16, 16, 2, 3), (2, 3, 1, 16, 16)])
+def test_coherent_modes_are_no_incoherent_ones(arrays: Arrays, shape: tuple[int, ...]) -> None:
+    arrays["probeGuess"] = np.ones(shape, "c8")
+    [violation] = errors(conform(arrays).violations)
+    assert violation.code == "probeGuess.coherent_modes"
+    assert f"shape {shape}, which has {2 if len(shape) == 5 else 3} coherent (OPR) modes" in violation.found
+    assert "they are no incoherent modes" in violation.found
+    assert ("probeGuess[..., 0]" if shape[0] == 16 else "probeGuess[0]") in violation.remedy
+
+
+@pytest.mark.parametrize(
+    ("shape", "modes"),
+    [
+        ((16, 16), 1),
+        ((16, 16, 1), 1),
+        ((1, 16, 16), 1),
+        ((1, 1, 16, 16), 1),
+        ((1, 3, 16, 16), 3),
+        ((16, 16, 3, 1), 3),
+        ((1, 1, 1, 1, 16, 16), 1),
+        ((1, 1, 1, 3, 16, 16), 3),
+        ((16, 16, 3), 3),
+    ],
+)
+def test_incoherent_modes_come_first_whatever_axes_stand_around_them(
+    arrays: Arrays, shape: tuple[int, ...], modes: int
+) -> None:
+    planes = np.arange(modes * 256).reshape(modes, 16, 16).astype("c8")
+    last = shape[0] == 16
+    arrays["probeGuess"] = (np.moveaxis(planes, 0, -1) if last else planes).reshape(shape)
+    np.testing.assert_array_equal(accepted(conform(arrays)).probe_guess, planes)
+
+
+def test_more_patterns_than_positions_are_refused_with_both_numbers(arrays: Arrays) -> None:
+    arrays["diffraction"] = np.concatenate([arrays["diffraction"], arrays["diffraction"][:1]])
+    del arrays["scan_index"]
+    broken = errors(conform(arrays).violations)
+    assert [(v.code, v.place) for v in broken] == [("dimension.mismatch", "xcoords"), ("dimension.mismatch", "ycoords")]
+    assert all("found N = 12, wanted N = 13 as in diffraction" in str(v) for v in broken)
+
+
+def test_a_position_that_is_no_number_is_named_by_its_index(arrays: Arrays) -> None:
+    arrays["ycoords"][7] = np.nan
+    [violation] = errors(conform(arrays).violations)
+    assert (violation.code, violation.place, violation.index) == ("array.not_finite", "ycoords", (7,))

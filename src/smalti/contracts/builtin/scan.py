@@ -87,7 +87,7 @@ FOOTPRINT = FootprintInside(needs=("xcoords", "ycoords", "diffraction", "objectG
 
 SCAN = ScanContract(
     name="scan",
-    version=2,
+    version=3,
     summary="One ptychography scan in canonical form: N patterns of H x W pixels; +x is increasing column, "
     "+y increasing row.",
     arrays=(

@@ -5,8 +5,8 @@ Source of the meanings: https://www.kaggle.com/competitions/titanic/data.
 
 from __future__ import annotations
 
-from smalti.contracts.columns import ColumnSpec
-from smalti.contracts.table import TableContract
+from smalti.contracts.tables.columns import ColumnSpec
+from smalti.contracts.tables.table import TableContract
 
 _SURVIVED = ColumnSpec(
     key="Survived", meaning="Whether the passenger survived: 1 is yes.", type="integer", choices=(0, 1)

@@ -1,1 +1,6 @@
-"""Files from the network: downloads that are checked, resumed and unpacked safely."""
+"""Files from the network: downloads that are checked and resumed, and archives that are unpacked safely."""
+
+from smalti.datasets.fetch.download import Downloaded, Patience, download
+from smalti.datasets.fetch.unpack import unpack
+
+__all__ = ["Downloaded", "Patience", "download", "unpack"]

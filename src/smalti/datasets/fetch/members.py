@@ -9,28 +9,26 @@ import lzma
 import re
 import stat
 import tarfile
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import IO
+from typing import IO, Any, Self, cast
 
-from smalti.contracts.violation import Violation, shown
-from smalti.errors import ContractBroken
+from smalti.contracts.violation import shown
+from smalti.formats.npz import closed_fault, opened_zip, overlap_breaches
+from smalti.formats.source import Source
 
+WANTED = "a whole zip or tar"
+REMEDY = "pack it again with tar or zip"
 _CHUNK_NBYTES = 1 << 18
-_XZ_NBYTES = 512 << 20
-_TAR_BLOCK_NBYTES = 512
-_TAR_HEADER_NBYTES = 1 << 13
+_XZ_MEMORY_NBYTES = 512 << 20
 _TAR_HEADERS_NBYTES = 1 << 16
 _TAR_PADDING_NBYTES = 16 << 20
 _MANY_DIGITS = re.compile(rb"\d{100}")
-_ZIP_ENTRY_NBYTES = 1 << 10
-_ZIP_ENCRYPTED = 0x1
 _LONGEST_LINK_NBYTES = 1024
-_AGAIN = "pack it again with tar or zip"
-_COPY = "copy it again from its source"
+_KINDS = (0, stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK)
+_ONLY = "files, folders and links only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,7 @@ class Member:
     """One thing in an archive; the content is read before the next member is asked for.
 
     Attributes:
-        name: as the archive has it, not yet judged.
+        name: as the archive has it, not yet checked.
         content: the bytes of a file, else None.
         link: what a link leads to, else None; of a folder both are None.
         link_is_hard: ``link`` starts at the root of the archive, not at the folder of the member.
@@ -50,47 +48,38 @@ class Member:
     link_is_hard: bool = False
 
 
-def refused(code: str, place: str, found: str, wanted: str, remedy: str = _AGAIN) -> ContractBroken:
-    """Return the error to raise about an archive, with its one violation."""
-    violation = Violation(f"archive.{code}", place, found, wanted, remedy)
-    return ContractBroken(str(violation), (violation,))
-
-
-def members(file: io.BufferedReader, most_files: int) -> Iterator[Member]:
+def members(source: Source) -> Iterator[Member]:
     """Yield what is in a zip, or in a tar that is plain or in gzip, bzip2, xz or zstd; content decides, not the name.
 
     Raises:
-        ContractBroken: it holds what is neither file, folder nor link, or its structure is hostile.
-        Exception: it is damaged; the parsers raise nine unrelated kinds.
+        ContractBroken: it is damaged, holds what is neither file, folder nor link, or its structure is hostile.
     """
-    head = file.peek(6)[:6]
-    if head.startswith(b"PK"):
-        return _zip_members(file, most_files)
-    inflate = next((opened for magic, opened in _INFLATED.items() if head.startswith(magic)), None)
-    return _tar_members(_TarBytes(inflate(file) if inflate else iter(partial(file.read, _CHUNK_NBYTES), b"")))
+    head = source.file.read(6)
+    source.file.seek(0)
+    with source.mapped("the archive", WANTED):
+        if head.startswith(b"PK"):
+            yield from _zip_members(source)
+            return
+        pieces = next((inflated for magic, inflated in _INFLATED.items() if head.startswith(magic)), _pieces)
+        yield from _tar_members(source, pieces(source.file))
 
 
-def _zip_members(file: io.BufferedReader, most_files: int) -> Iterator[Member]:
-    nbytes = file.seek(0, io.SEEK_END)
-    with zipfile.ZipFile(_ZipBytes(file, most_files)) as archive:
+def _zip_members(source: Source) -> Iterator[Member]:
+    with opened_zip(source, WANTED, REMEDY) as archive:
         listed = archive.infolist()
-        if sum(info.compress_size for info in listed) > nbytes:
-            raise refused("overlap", "the archive", "members that overlap", "each byte in one member")
+        source.require(overlap_breaches(listed, source, REMEDY))
         for info in listed:
             place = f"member {shown(info.orig_filename)}"
             kind = stat.S_IFMT(info.external_attr >> 16)
-            if "\0" in info.orig_filename:
-                raise refused("name", place, "a name with a NUL in it", "a plain name")
-            if kind not in (0, stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK):
-                raise refused("kind", place, "a device, pipe or socket", "files, folders and links only")
-            if info.flag_bits & _ZIP_ENCRYPTED:
-                raise refused("encrypted", place, "an encrypted member", "one without a password")
-            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                method = f"compression method {info.compress_type}"
-                raise refused("method", place, method, "a stored or deflated member")
+            if "\0" in info.orig_filename:  # zipfile cuts the name there
+                raise source.refuse("archive.name", place, "a name with a NUL in it", "a plain name", REMEDY)
+            if kind not in _KINDS:
+                raise source.refuse("archive.kind", place, "a device, pipe or socket", _ONLY, REMEDY)
             if info.is_dir():
                 yield Member(info.filename)
                 continue
+            if fault := closed_fault(info):
+                raise source.refuse("archive.member", place, fault, "a stored or deflated member", REMEDY)
             with archive.open(info) as content:
                 if kind == stat.S_IFLNK:
                     yield Member(info.filename, link=content.read(_LONGEST_LINK_NBYTES).decode())
@@ -98,52 +87,68 @@ def _zip_members(file: io.BufferedReader, most_files: int) -> Iterator[Member]:
                     yield Member(info.filename, content)
 
 
-class _ZipBytes(io.BufferedReader):
-    """A zip whose table of contents is read only if it is as long as so many files need."""
-
-    def __init__(self, file: io.BufferedReader, most_files: int) -> None:
-        super().__init__(io.FileIO(file.fileno(), closefd=False))
-        self._most_nbytes = (1 << 20) + _ZIP_ENTRY_NBYTES * most_files
-
-    def read(self, nbytes: int | None = -1, /) -> bytes:
-        if nbytes is not None and nbytes > self._most_nbytes:
-            found = f"a table of contents of {nbytes} bytes"
-            raise refused("members", "the archive", found, f"at most {self._most_nbytes}", "unpack it in parts")
-        return super().read(nbytes)
-
-
-def _tar_members(stream: _TarBytes) -> Iterator[Member]:
-    with tarfile.TarFile(fileobj=stream) as archive:
+def _tar_members(source: Source, pieces: Iterator[bytes]) -> Iterator[Member]:
+    stream = _TarStream(source, pieces)
+    with tarfile.TarFile(fileobj=stream, tarinfo=_Header) as archive:
         for info in archive:
             place = f"member {shown(info.name)}"
             if info.issparse():
-                raise refused("sparse", place, "a sparse file", "a file with all of its bytes")
-            with stream.inside_a_member():
-                if info.isreg():
-                    yield Member(info.name, archive.extractfile(info))
-                elif info.isdir():
-                    yield Member(info.name)
-                elif info.islnk() or info.issym():
-                    yield Member(info.name, link=info.linkname, link_is_hard=info.islnk())
-                else:
-                    raise refused("kind", place, "a device, pipe or unknown thing", "files, folders and links only")
-        stream.require_end(archive.offset)
+                raise source.refuse("archive.sparse", place, "a sparse file", "a file with all of its bytes", REMEDY)
+            if info.isreg():
+                yield Member(info.name, archive.extractfile(info))
+            elif info.isdir():
+                yield Member(info.name)
+            elif info.islnk() or info.issym():
+                yield Member(info.name, link=info.linkname, link_is_hard=info.islnk())
+            else:
+                raise source.refuse("archive.kind", place, "a device, pipe or unknown thing", _ONLY, REMEDY)
+    stream.require_end()
 
 
-class _TarBytes(io.RawIOBase):
-    """The bytes of a tar, forward only, and between two files never more of them than headers need.
+class _Header(tarfile.TarInfo):
+    """A header that is read within limits; ``tarfile`` takes a broken or missing one for the end of the archive."""
 
-    ``tarfile`` reads a header of any declared length into memory, and takes a broken one for the end.
+    __slots__ = ()
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
+        with cast(_TarStream, archive.fileobj).within_headers():
+            return super().fromtarfile(archive)
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if len(buf) == tarfile.BLOCKSIZE and not any(buf):
+                raise  # the empty block that ends a tar
+            raise tarfile.ReadError(str(error)) from error
+
+
+class _TarStream(io.RawIOBase):
+    """The bytes of a tar, forward only, and no more of them for the headers of a file than those need.
+
+    ``tarfile`` would read a header of any declared length into memory, and can be sent back by a negative one.
     """
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
+    def __init__(self, source: Source, pieces: Iterator[bytes]) -> None:
+        self._source = source
         self._pieces = pieces
-        self._waiting = b""
-        self._at = 0
+        self._waiting = memoryview(b"")
         self._nbytes = 0
-        self._end_of_content = 0
-        self._headers_nbytes = 0
-        self._in_content = False
+        self._headers_left: int | None = None  # None while content is read
+
+    @contextmanager
+    def within_headers(self) -> Iterator[None]:
+        """Limit what is read; a header that announces another one shares its limit."""
+        if self._headers_left is not None:
+            yield
+            return
+        self._headers_left = _TAR_HEADERS_NBYTES
+        try:
+            yield
+        finally:
+            self._headers_left = None
 
     def tell(self) -> int:
         return self._nbytes
@@ -156,72 +161,57 @@ class _TarBytes(io.RawIOBase):
         return self._nbytes
 
     def read(self, nbytes: int = -1, /) -> bytes:
-        if not self._in_content:
-            self._headers_nbytes += nbytes
-            if not 0 <= nbytes <= _TAR_HEADER_NBYTES or self._headers_nbytes > _TAR_HEADERS_NBYTES:
-                raise refused(
-                    "header", "the archive", "a header that never ends", f"at most {_TAR_HEADER_NBYTES} bytes"
-                )
-        pieces = []
-        while nbytes > 0 and (piece := self._next(nbytes)):
-            pieces.append(piece)
-            nbytes -= len(piece)
-        data = b"".join(pieces)
-        if not self._in_content and _MANY_DIGITS.search(data):  # tarfile would take minutes: CVE-2024-6232
-            raise refused("header", "the archive", "a header made of digits", "headers as tar writes them")
-        return data
+        if self._headers_left is not None:
+            self._headers_left -= nbytes
+            if nbytes < 0 or self._headers_left < 0:
+                raise self._refusal("header", "a header that never ends", f"at most {_TAR_HEADERS_NBYTES} bytes")
+        data = bytearray()
+        while len(data) < nbytes and (piece := self._next(nbytes - len(data))):
+            data += piece
+        # On these, tarfile of Python 3.11.9 and older takes minutes: CVE-2024-6232.
+        if self._headers_left is not None and len(data) > tarfile.BLOCKSIZE and _MANY_DIGITS.search(data):
+            raise self._refusal("header", "a header made of digits", "headers as tar writes them")
+        return bytes(data)
 
-    @contextmanager
-    def inside_a_member(self) -> Iterator[None]:
-        """Let as many bytes be read as wanted, and the next header be as long as any."""
-        self._in_content, self._headers_nbytes = True, 0
-        yield
-        self._in_content = False
-
-    def require_end(self, offset: int) -> None:
-        """Read on to the end, which an inflater checks, and refuse all but zeros after the last member.
+    def require_end(self) -> None:
+        """Read on to the end, which an inflater checks, and refuse all but a limited number of zeros.
 
         Raises:
-            ContractBroken: the end is missing, or something follows that only other programs would unpack.
+            ContractBroken: something follows that only other programs would unpack.
         """
-        while self._next(_CHUNK_NBYTES):
-            if self._nbytes > offset + _TAR_PADDING_NBYTES:
-                raise refused("padding", "the archive", "zeros without end", f"at most {_TAR_PADDING_NBYTES} bytes")
-        if self._end_of_content > offset:
-            raise refused("damaged", "the archive", f"a broken header at byte {offset}", "a whole archive", _COPY)
-        if self._nbytes < offset + _TAR_BLOCK_NBYTES:
-            raise refused("damaged", "the archive", "no end", "the empty block that ends a tar", _COPY)
+        end = self._nbytes + _TAR_PADDING_NBYTES
+        while piece := self._next(_CHUNK_NBYTES):
+            if any(piece):
+                raise self._refusal("padding", "more after the end", "nothing but zeros there")
+            if self._nbytes > end:
+                raise self._refusal("padding", "zeros without end", f"at most {_TAR_PADDING_NBYTES} bytes")
 
-    def _next(self, most_nbytes: int) -> bytes:
-        if self._at == len(self._waiting):
-            self._waiting, self._at = next(self._pieces, b""), 0
-        piece = self._waiting[self._at : self._at + most_nbytes]
-        self._at += len(piece)
+    def _refusal(self, code: str, found: str, wanted: str) -> Exception:
+        return self._source.refuse(f"archive.{code}", "the archive", found, wanted, REMEDY)
+
+    def _next(self, most_nbytes: int) -> memoryview:
+        if not self._waiting:
+            self._waiting = memoryview(next(self._pieces, b""))
+        piece, self._waiting = self._waiting[:most_nbytes], self._waiting[most_nbytes:]
         self._nbytes += len(piece)
-        if not self._in_content and (nbytes := len(piece.rstrip(b"\0"))):
-            self._end_of_content = self._nbytes - len(piece) + nbytes
         return piece
 
 
-def _ungzipped(file: IO[bytes]) -> Iterator[bytes]:
-    return iter(partial(gzip.GzipFile(fileobj=file).read, _CHUNK_NBYTES), b"")
-
-
-def _unbzipped(file: IO[bytes]) -> Iterator[bytes]:
-    return iter(partial(bz2.BZ2File(file).read, _CHUNK_NBYTES), b"")
+def _pieces(file: Any) -> Iterator[bytes]:
+    return iter(partial(file.read, _CHUNK_NBYTES), b"")
 
 
 def _unzstd(file: IO[bytes]) -> Iterator[bytes]:
     import pyarrow as pa
 
-    return iter(partial(pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd").read, _CHUNK_NBYTES), b"")
+    return _pieces(pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd"))
 
 
 def _unxz(file: IO[bytes]) -> Iterator[bytes]:
     """Yield what an .xz holds; its header may ask for a window of 4 GiB, so memory is limited (lzma.open has none)."""
     data = file.read(_CHUNK_NBYTES)
     while data:
-        stream = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_NBYTES)
+        stream = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY_NBYTES)
         while not stream.eof:
             if piece := stream.decompress(data, _CHUNK_NBYTES):
                 yield piece
@@ -232,8 +222,8 @@ def _unxz(file: IO[bytes]) -> Iterator[bytes]:
 
 
 _INFLATED: dict[bytes, Callable[[IO[bytes]], Iterator[bytes]]] = {
-    b"\x1f\x8b": _ungzipped,
-    b"BZh": _unbzipped,
+    b"\x1f\x8b": lambda file: _pieces(gzip.GzipFile(fileobj=file)),
+    b"BZh": lambda file: _pieces(bz2.BZ2File(file)),
     b"\xfd7zXZ\0": _unxz,
     b"\x28\xb5\x2f\xfd": _unzstd,
 }

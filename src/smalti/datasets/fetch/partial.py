@@ -23,22 +23,18 @@ _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 class Partial:
     """``<target>.part`` and, where a server can go on with it, ``<target>.part.json``; see :func:`partial`."""
 
-    def __init__(self, target: Path, file: BufferedRandom) -> None:
+    def __init__(self, target: Path, path: Path, file: BufferedRandom) -> None:
         self._target = target
+        self._path = path
+        self._note = path.with_name(f"{path.name}.json")
         self._file = file
-        self._nbytes = file.seek(0, os.SEEK_END)
-        self._known = part_path(target).with_name(f"{part_path(target).name}.json")
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes so far."""
-        return self._nbytes
+        self.nbytes = file.seek(0, os.SEEK_END)  # so far
 
     def validator(self, url: str) -> str | None:
         """Return what the server called the version these are bytes of, or None if one cannot go on with them."""
         try:
-            known = json.loads(self._known.read_bytes())
-            fits = self._nbytes > 0 and known["url_sha256"] == _digest(url)
+            known = json.loads(self._note.read_bytes())
+            fits = self.nbytes > 0 and known["url_sha256"] == _digest(url)
             return str(known["validator"]) if fits else None
         except (FileNotFoundError, ValueError, TypeError, KeyError):  # not ours, or cut: begin anew
             return None
@@ -46,19 +42,19 @@ class Partial:
     def begin(self, url: str, validator: str | None) -> None:
         """Forget all bytes, and note what the ones to come are bytes of; the URL itself may hold a secret."""
         self.cut(0)
-        self._known.unlink(missing_ok=True)
+        self._note.unlink(missing_ok=True)
         if validator:
-            self._known.write_text(json.dumps({"url_sha256": _digest(url), "validator": validator}))
+            self._note.write_text(json.dumps({"url_sha256": _digest(url), "validator": validator}))
 
     def cut(self, nbytes: int) -> None:
         """Keep only the first ``nbytes`` bytes."""
-        self._nbytes = self._file.seek(nbytes)
+        self.nbytes = self._file.seek(nbytes)
         self._file.truncate()
 
     def append(self, piece: bytes) -> None:
         """Add bytes at the end."""
         self._file.write(piece)
-        self._nbytes += len(piece)
+        self.nbytes += len(piece)
 
     def sha256(self) -> str:
         """Return the SHA-256 of all bytes, as 64 hexadecimal digits, read back from the file."""
@@ -73,27 +69,33 @@ class Partial:
         """
         self._file.flush()
         os.fsync(self._file.fileno())
-        part = part_path(self._target)
-        if not _appeared(part, self._target):
-            if sha256_of(self._target) != sha256:
-                raise Refused(
-                    f"{shown(self._target.name)} is there already with other content; "
-                    f"move it away, or compare it with {shown(part.name)}."
-                )
-            part.unlink()
-        self._known.unlink(missing_ok=True)
+        if not self._moved() and sha256_of(self._target) != sha256:
+            raise Refused(
+                f"{shown(self._target.name)} is there already with other content; "
+                f"move it away, or compare it with {shown(self._path.name)}."
+            )
+        self._discard()
         sync(self._target.parent)
 
-    def discard_if_empty(self) -> None:
-        """Leave nothing behind where nothing came."""
-        if self._nbytes == 0:
-            part_path(self._target).unlink(missing_ok=True)
-            self._known.unlink(missing_ok=True)
+    def close(self) -> None:
+        """Keep the bytes for the next time; leave nothing behind where nothing came."""
+        if self.nbytes == 0:
+            self._discard()
 
+    def _moved(self) -> bool:
+        try:
+            os.link(self._path, self._target)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without hard links: only what ignores the lock on the part could come between
+            if os.path.lexists(self._target):
+                return False
+            self._path.rename(self._target)
+        return True
 
-def part_path(target: Path) -> Path:
-    """Return where the bytes for a target lie until there are all of them."""
-    return target.with_name(f"{target.name}.part")
+    def _discard(self) -> None:
+        self._path.unlink(missing_ok=True)
+        self._note.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -104,12 +106,13 @@ def partial(target: Path) -> Iterator[Partial]:
         Unavailable: another process is downloading it.
         Refused: there is something at ``<target>.part`` that is not a file.
     """
-    with os.fdopen(_locked(part_path(target)), "r+b") as file:
-        part = Partial(target, file)
+    path = target.with_name(f"{target.name}.part")
+    with os.fdopen(_locked(path), "r+b") as file:
+        part = Partial(target, path, file)
         try:
             yield part
         finally:
-            part.discard_if_empty()
+            part.close()
 
 
 def _locked(path: Path) -> int:
@@ -128,21 +131,6 @@ def _locked(path: Path) -> int:
             os.close(descriptor)
             raise
         os.close(descriptor)  # between our opening and locking, another process finished the download
-
-
-def _appeared(part: Path, target: Path) -> bool:
-    """Give the part the target's name; False when something has that name."""
-    try:
-        os.link(part, target)
-    except FileExistsError:
-        return False
-    except OSError:  # a file system without hard links: only what ignores the lock on the part could come between
-        if os.path.lexists(target):
-            return False
-        part.rename(target)
-    else:
-        part.unlink()
-    return True
 
 
 def _digest(url: str) -> str:

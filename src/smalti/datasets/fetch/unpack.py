@@ -1,30 +1,33 @@
-"""The files of an archive, written safely into a fresh folder that appears whole or not at all."""
+"""The files of an archive, written safely into a fresh folder that appears whole or not at all.
+
+Neither ``tarfile`` nor ``zipfile`` writes anything: with its ``data`` filter the former strips what leads out of a name
+and makes links, which has been got round (CVE-2025-4517), and the latter renames in silence. Here such names are
+refused and no link is ever made.
+"""
 
 from __future__ import annotations
 
-import errno
 import os
 import posixpath
 import re
 import tempfile
 import unicodedata
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from smalti.contracts.violation import shown
-from smalti.datasets.fetch.members import Member, members, refused
-from smalti.errors import ContractBroken, Refused, SmaltiError, Unavailable
+from smalti.datasets.fetch.members import REMEDY, WANTED, Member, members
+from smalti.errors import Refused, SmaltiError
 from smalti.formats.regular_file import open_regular
+from smalti.formats.source import Limits, Source
 from smalti.store.commit import machine_errors, move_folder, sync, sync_together
 
 _CHUNK_NBYTES = 1 << 20
-_ALWAYS_ALLOWED_NBYTES = 64 << 20  # below this a ratio says nothing
 _LONGEST_PART_NBYTES = 255
 _LONGEST_PATH_NBYTES = 900  # macOS takes 1024, the folder included
 _ROOT = PurePosixPath()
 _DRIVE = re.compile(r"[A-Za-z]:")
+_RAISE = "raise the limit if that is right"
 
 
 def unpack(
@@ -57,13 +60,14 @@ def unpack(
     with open_regular(archive) as file, machine_errors(f"unpacking {shown(archive.name)}"):
         if os.path.lexists(folder) and not (folder.is_dir() and not any(folder.iterdir())):
             raise there
-        allowed = max(_ALWAYS_ALLOWED_NBYTES, most_ratio * os.fstat(file.fileno()).st_size)
+        nbytes = os.fstat(file.fileno()).st_size
+        limits = Limits(content_nbytes=most_nbytes, expansion=most_ratio, members=most_files, objects=most_files)
+        source = Source(file, archive.name, nbytes, nbytes, limits)
         with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder.parent) as staging:
-            tree = _Tree(Path(staging) / "whole", min(most_nbytes, allowed), most_files)
-            with _named(archive.name):
-                for member in members(file, most_files):
-                    tree.add(member)
-                tree.copy_links()
+            tree = _Tree(Path(staging) / "whole", source)
+            for member in members(source):
+                tree.add(member)
+            tree.copy_links()
             sync_together(tree.paths())
             if not move_folder(tree.root, folder):
                 raise there
@@ -74,10 +78,9 @@ def unpack(
 class _Tree:
     """The folder that grows, and every name in it, so that none comes twice on any file system."""
 
-    def __init__(self, root: Path, most_nbytes: int, most_files: int) -> None:
+    def __init__(self, root: Path, source: Source) -> None:
         self.root = root
-        self._most_nbytes = most_nbytes
-        self._most_files = most_files
+        self._source = source
         self._nbytes = 0
         self._known: dict[str, PurePosixPath] = {}  # by its name on a file system that ignores case
         self._folders = {_ROOT}
@@ -90,16 +93,15 @@ class _Tree:
         Raises:
             ContractBroken: its name or size is not acceptable.
         """
-        path = _safe_path(member.name)
+        path = PurePosixPath(unicodedata.normalize("NFC", member.name))
+        if fault := _name_fault(member.name, path):
+            raise self._refusal("name", shown(member.name), fault, "a plain relative path")
+        self._claim(path, is_folder=member.content is None and member.link is None)
         if member.content is not None:
-            self._claim(path, is_folder=False)
             self._write(path, member.content)
         elif member.link is not None:
-            self._claim(path, is_folder=False)
             start = "" if member.link_is_hard else str(path.parent)
-            self._links[path] = _link_target(path, start, member.link)
-        else:
-            self._claim(path, is_folder=True)
+            self._links[path] = _link_target(start, member.link)
 
     def copy_links(self) -> None:
         """Put a copy of its file where each link is; links may lead to links.
@@ -114,8 +116,7 @@ class _Tree:
                 seen.add(target)
                 target = self._links[target]
             if target not in files:
-                found = f"a link to {shown(str(target))}"
-                raise refused("link", f"member {shown(str(path))}", found, "links to files of the archive")
+                raise self._refusal("link", path, f"a link to {shown(str(target))}", "links to files of the archive")
             with (self.root / target).open("rb") as content:
                 self._write(path, content)
 
@@ -133,40 +134,36 @@ class _Tree:
             return
         if path != path.parent:
             self._claim(path.parent, is_folder=True)
-        place = f"member {shown(str(path))}"
         key = unicodedata.normalize("NFC", str(path).casefold())
         known = self._known.get(key)
         if known == path or path == _ROOT:
-            raise refused("duplicate", place, "the same name twice", "each name once")
+            raise self._refusal("duplicate", path, "the same name twice", "each name once")
         if known is not None:
             found = f"a name that differs from {shown(str(known))} by case only"
-            raise refused("case", place, found, "names that differ on every file system")
-        if len(self._known) == self._most_files:
-            found = f"more than {self._most_files} files and folders"
-            raise refused("members", "the archive", found, "fewer", "raise the limit if that is right")
+            raise self._refusal("case", path, found, "names that differ on every file system")
+        most = self._source.limits.members
+        if len(self._known) == most:
+            found = f"more than {most} files and folders"
+            raise self._source.refuse("archive.members", "the archive", found, f"at most {most}", _RAISE)
         self._known[key] = path
         if is_folder:
             self._folders.add(path)
             (self.root / path).mkdir()
 
     def _write(self, path: PurePosixPath, content: IO[bytes]) -> None:
+        source = self._source
         with (self.root / path).open("xb") as file:
-            while piece := content.read(_CHUNK_NBYTES):
+            while True:
+                with source.mapped("the archive", WANTED):
+                    piece = content.read(_CHUNK_NBYTES)
+                if not piece:
+                    return
                 self._nbytes += len(piece)
-                if self._nbytes > self._most_nbytes:
-                    found = f"{self._nbytes} bytes or more, unpacked"
-                    wanted = f"at most {self._most_nbytes}"
-                    raise refused("expansion", "the archive", found, wanted, "raise the limit if that is right")
+                source.require(source.expansion_breaches("the archive", self._nbytes, source.stored_nbytes, _RAISE))
                 file.write(piece)
 
-
-def _safe_path(name: str) -> PurePosixPath:
-    """Return a member's path below the folder, in NFC; every name that means something else somewhere is refused."""
-    path = PurePosixPath(unicodedata.normalize("NFC", name))
-    fault = _name_fault(name, path)
-    if fault:
-        raise refused("name", f"member {shown(name)}", fault, "a plain relative path")
-    return path
+    def _refusal(self, rule: str, member: object, found: str, wanted: str) -> SmaltiError:
+        return self._source.refuse(f"archive.{rule}", f"member {shown(str(member))}", found, wanted, REMEDY)
 
 
 def _name_fault(name: str, path: PurePosixPath) -> str | None:
@@ -182,31 +179,6 @@ def _name_fault(name: str, path: PurePosixPath) -> str | None:
     return None
 
 
-def _link_target(path: PurePosixPath, start: str, link: str) -> PurePosixPath:
+def _link_target(start: str, link: str) -> PurePosixPath:
     """Return the path in the archive that a link leads to, read as text: nothing is followed on disk."""
-    target = PurePosixPath(unicodedata.normalize("NFC", posixpath.normpath(posixpath.join(start, link))))
-    if target.is_absolute() or ".." in target.parts:
-        raise refused("link", f"member {shown(str(path))}", "a link out of the folder", "links to files of the archive")
-    return target
-
-
-@contextmanager
-def _named(archive: str) -> Iterator[None]:
-    """Say which archive it is, and turn whatever the parsers raise into the one sentence it means.
-
-    What is listed is what the *machine* can do wrong; everything else is the file's fault.
-    """
-    try:
-        yield
-    except ContractBroken as error:
-        raise ContractBroken(f"{shown(archive)}: {error}", error.violations) from error
-    except SmaltiError:
-        raise
-    except MemoryError as error:
-        raise Unavailable(f"{shown(archive)} does not fit in memory; unpack it on a larger machine.") from error
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
-            raise
-        found = f"damage ({type(error).__name__}: {shown(str(error))})"
-        damage = refused("damaged", "the archive", found, "a whole zip or tar", "copy it again from its source")
-        raise ContractBroken(f"{shown(archive)}: {damage}", damage.violations) from error
+    return PurePosixPath(unicodedata.normalize("NFC", posixpath.normpath(posixpath.join(start, link))))

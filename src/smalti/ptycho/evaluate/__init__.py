@@ -1,1 +1,1 @@
-"""How good a reconstruction is: against the patterns, against another object, against itself."""
+"""Measures of a reconstruction: R-factor, PSNR and SSIM, Fourier ring correlation of split halves, registration."""

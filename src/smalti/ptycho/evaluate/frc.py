@@ -1,4 +1,4 @@
-"""Fourier ring correlation: up to which frequency two independent images of one object agree."""
+"""Fourier ring correlation (FRC) of two images of one object, its thresholds, and where it crosses them."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from smalti.store.values import Tree
 Image = NDArray[np.floating[Any]] | NDArray[np.complexfloating[Any, Any]]
 Curve = NDArray[np.float64]
 
-HALF_BIT_SNR = 0.2071  # 0.2071 in each half is 0.4142 in both together: half a bit by log2(1 + snr)
+HALF_BIT_SNR = 0.2071  # of each half, 0.4142 of both together: log2(1 + 0.4142) is half a bit
 ONE_BIT_SNR = 0.5
-FIRST_RING = 2  # the window smears the mean of an image over rings 0 and 1
+FIRST_RING = 2  # the Hann window spreads the mean of an image over rings 0 and 1
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class FrcResult:
-    """How well two reconstructions of one object agree, ring by ring.
+    """The ring correlations of two reconstructions of one object.
 
     Attributes:
-        frequency: (R,) of each ring, as a fraction of Nyquist, from 0 to 1.
-        phase: (R,) correlation of their phases.
-        complex: (R,) correlation of the complex objects.
+        frequency: (R,) of each ring, as a fraction of Nyquist, from 0 to 1, or to 1 - 1 / side of an odd side.
+        phase: (R,) correlation of the phases, from -1 to 1.
+        complex: (R,) correlation of the complex objects, from -1 to 1.
         pixels: (R,) int64, Fourier pixels on each ring.
-        pixel_size_m: object pixel, m, where it is known.
+        pixel_size_m: object pixel, m; None where it is unknown.
     """
 
     frequency: Curve
@@ -39,17 +39,18 @@ class FrcResult:
     pixel_size_m: float | None = None
 
     def thresholds(self) -> dict[str, Curve]:
-        """Return the curves that a correlation is compared with, (R,) each: half_bit, one_bit and seventh."""
+        """Return the threshold curves, (R,) each: half_bit, one_bit and seventh (a constant 1/7)."""
         return {
             "half_bit": bit_threshold(self.pixels, HALF_BIT_SNR),
             "one_bit": bit_threshold(self.pixels, ONE_BIT_SNR),
             "seventh": np.full(len(self.pixels), 1 / 7),
         }
 
-    def figures(self) -> dict[str, float]:
-        """Return each crossing: ``frc_phase_half_bit`` as a fraction of Nyquist, ``frc_phase_half_bit_nm`` in nm.
+    def metrics(self) -> dict[str, float]:
+        """Return the crossings, such as ``frc_phase_half_bit`` as a fraction of Nyquist.
 
-        The latter, pixel size over fraction, is a half period, and is there where the pixel size is known.
+        Where the pixel size is known, ``frc_phase_half_bit_nm`` and the like are the half periods in nm, pixel size
+        over fraction.
         """
         found: dict[str, float] = {}
         for image in ("phase", "complex"):
@@ -71,11 +72,12 @@ class FrcResult:
         return cls(**value)
 
 
-def compare_rings(first: Image, second: Image, pixel_size_m: float | None = None) -> FrcResult:
-    """Return the ring correlations of two aligned complex objects of one shape and of their phases.
+def compute_frc(first: Image, second: Image, pixel_size_m: float | None = None) -> FrcResult:
+    """Return the ring correlations of two registered complex objects of one shape, and of their phases.
 
-    A phase is taken as it is in (-pi, pi], less its mean: bring mean phase and ramp to zero before. Where an object's
-    phase wraps nevertheless, both images jump at the same places, and only the complex curve is to be trusted.
+    Phases are taken from -pi to pi without unwrapping, less their mean: remove mean phase and ramp before. Where an
+    object's phase wraps nevertheless, both images jump at the same places, the phase correlates too well, and only the
+    complex curve is valid.
     """
     phases = (np.angle(image) for image in (first, second))
     a, b = (phase - phase.mean() for phase in phases)
@@ -89,8 +91,8 @@ def compare_rings(first: Image, second: Image, pixel_size_m: float | None = None
 def ring_correlation(first: Image, second: Image) -> Curve:
     """Return Re(sum F1 conj(F2)) / sqrt(sum abs(F1)**2 sum abs(F2)**2) on each ring, from 0 to Nyquist.
 
-    The images are tapered by a Hann window first. Rings are one frequency step of the shorter side wide. A ring
-    that holds nothing in one image correlates by 0.
+    The images are multiplied by a Hann window first. A ring is as wide as one frequency step of the shorter side. On
+    a ring where one image is 0 the correlation is 0.
 
     Args:
         first, second: (M, K) real or complex, equal shapes.
@@ -101,10 +103,10 @@ def ring_correlation(first: Image, second: Image) -> Curve:
     return _on_rings(np.fft.fft2(first * taper), np.fft.fft2(second * taper))
 
 
-def agreement(first: Image, second: Image) -> Curve:
-    """Return the ring correlation of two (M, K) spectra, DC at [0, 0], at each of their pixels.
+def ring_correlation_map(first: Image, second: Image) -> Curve:
+    """Return the ring correlation of two (M, K) spectra, DC at [0, 0], as (M, K) weights of their pixels.
 
-    Where it is negative, and beyond Nyquist in the corners, 0 is returned.
+    Negative correlations, and pixels beyond the Nyquist ring, become 0.
     """
     found = np.append(np.maximum(_on_rings(first, second), 0), 0)
     return np.asarray(found[np.minimum(_rings(first.shape), len(found) - 1)].reshape(first.shape), dtype=np.float64)
@@ -121,10 +123,10 @@ def _on_rings(first: Image, second: Image) -> Curve:
 
 
 def bit_threshold(pixels: NDArray[np.int64], snr: float) -> Curve:
-    """Return the correlation at which rings of so many pixels carry the information of a signal-to-noise ratio ``snr``.
+    """Return the (R,) correlations that rings of ``pixels`` have at the signal-to-noise ratio ``snr`` of each image.
 
-    Source: M. van Heel, M. Schatz, J. Struct. Biol. 151, 250 (2005). ``pixels`` are all of a ring, as is
-    the custom; the window and the symmetry of real images leave fewer that are independent.
+    Source: M. van Heel, M. Schatz, J. Struct. Biol. 151, 250 (2005). As is customary, all ``pixels`` of a ring are
+    counted, although the window and the symmetry of real images leave fewer independent ones.
     """
     root = np.sqrt(pixels)
     signal = 2 * math.sqrt(snr) / root
@@ -138,7 +140,7 @@ def crossing(frequency: Curve, correlation: Curve, threshold: Curve) -> float:
 
 
 def _rings(shape: tuple[int, ...]) -> NDArray[np.intp]:
-    """Return the ring of each Fourier pixel, flattened, DC at [0, 0]."""
+    """Return the ring number of each Fourier pixel, flattened, DC at [0, 0]."""
     down, right = (np.fft.fftfreq(side, 1 / side) * min(shape) / side for side in shape)
     return np.asarray(np.rint(np.hypot(down[:, None], right)).ravel(), dtype=np.intp)
 

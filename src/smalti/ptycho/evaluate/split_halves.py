@@ -1,8 +1,8 @@
-"""How far a reconstruction can be trusted: two of them, from the even and from the odd patterns, compared."""
+"""Resolution from split halves: the Fourier ring correlation of reconstructions from even and from odd patterns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,25 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.codecs.reconstruction import Reconstruction
-from smalti.codecs.scan import Scan, open_scan
+from smalti.codecs.scan import Scan
 from smalti.errors import Refused
-from smalti.ptycho.evaluate.frc import FrcResult, compare_rings
-from smalti.ptycho.evaluate.metrics import known_pixel_m, scanned_area
-from smalti.ptycho.evaluate.registration import Area, Complex, align, without_ramp
+from smalti.ptycho.evaluate.frc import FrcResult, compute_frc
+from smalti.ptycho.evaluate.metrics import scanned_area
+from smalti.ptycho.evaluate.registration import Area, Complex, register, remove_phase_ramp
+from smalti.ptycho.geometry import object_pixel_m
 
 if TYPE_CHECKING:
     from smalti.codecs.lazy_array import LazyArray
-    from smalti.ptycho.solve.settings import SolverSettings
 
-Report = Callable[[dict[str, Any]], None]
-
-SMALLEST_SIDE_PX = 16  # fewer pixels make too few rings to speak of
+SMALLEST_SIDE_PX = 16  # 9 rings, of which the first two are not used
 
 
-def halves(scan: Scan) -> tuple[Scan, Scan]:
-    """Return the scan of every second pattern in the order of acquisition, and that of the others.
+def split_halves(scan: Scan) -> tuple[Scan, Scan]:
+    """Return the scans of the even and of the odd patterns in the order of acquisition.
 
-    Neither has an object, so that two solvers cannot agree because they began from the same one.
+    Neither has an object guess or patches, so that their reconstructions share no initial object.
 
     Raises:
         Refused: a scan of fewer than two patterns.
@@ -42,7 +40,7 @@ def halves(scan: Scan) -> tuple[Scan, Scan]:
 
 
 def _part(scan: Scan, some: NDArray[np.intp]) -> Scan:
-    """Return the scan of some patterns, in the order they are stored in."""
+    """Return the scan of the patterns at these indexes, without object guess and patches."""
     stack: Any = scan.diffraction
     chosen: Any = stack[some] if isinstance(stack, np.ndarray) else _SomePatterns(stack, some)
     return replace(
@@ -57,7 +55,7 @@ def _part(scan: Scan, some: NDArray[np.intp]) -> Scan:
 
 
 class _SomePatterns:
-    """Some (N, H, W) patterns of a LazyArray, themselves read a slice at a time."""
+    """(N, H, W) patterns of a LazyArray at some indexes; a slice of them reads only those."""
 
     def __init__(self, patterns: LazyArray, some: NDArray[np.intp]) -> None:
         self._patterns, self._some = patterns, some
@@ -71,52 +69,48 @@ class _SomePatterns:
         return np.asarray(self._patterns[self._some[rows]])
 
 
-def frc_of_halves(scan: Scan, settings: SolverSettings, report: Report | None = None) -> FrcResult:
-    """Return how well the reconstructions of the two halves of a scan agree.
+def split_half_frc(scan: Scan, reconstruct: Callable[[Scan], Reconstruction]) -> FrcResult:
+    """Return the Fourier ring correlation of the reconstructions of the two halves of a scan.
 
-    A half overlaps less than the whole, so that the whole is at least as good as this says.
+    A half has fewer photons and less overlap than the scan, so the resolution of the whole is usually better.
 
     Args:
-        report: is called after each epoch with what the solver reports, and ``half``: 1 or 2.
+        reconstruct: is called with each half, for example ``lambda half: solve(half, settings)``.
 
     Raises:
-        Refused: what ``halves``, ``solve`` or ``correlate`` refuses.
+        Refused: what ``split_halves``, ``reconstruct`` or ``compare_reconstructions`` refuses.
     """
-    from smalti.ptycho.solve.solver import solve
-
-    def told(half: int) -> Report | None:
-        return report and (lambda progress: report({"half": half, **progress}))
-
-    first, second = (solve(part, settings, report=told(half)) for half, part in enumerate(halves(scan), 1))
-    return correlate(first, second, known_pixel_m(scan))
+    first, second = (reconstruct(half) for half in split_halves(scan))
+    return compare_reconstructions(first, second, object_pixel_m(scan))
 
 
-def correlate(first: Reconstruction, second: Reconstruction, pixel_size_m: float | None = None) -> FrcResult:
-    """Return how well two reconstructions agree where both have been scanned.
+def compare_reconstructions(
+    first: Reconstruction, second: Reconstruction, pixel_size_m: float | None = None
+) -> FrcResult:
+    """Return the Fourier ring correlation of two reconstructions in the area that both have scanned.
 
-    The first loses its phase ramp and mean phase, and the second is brought into its gauge: ramp, complex scale, and
-    a shift to better than 0.02 px. Then their rings are compared.
+    Mean phase and phase ramp of the first are removed and the second is registered to it.
 
     Raises:
-        Refused: the area that both scanned is too small to compare.
+        Refused: the common area is less than ``SMALLEST_SIDE_PX`` pixels high or wide.
 
     Source: M. van Heel, M. Schatz, J. Struct. Biol. 151, 250 (2005), for resolution from independent halves.
     """
-    one, other, area = _overlaid(first, second)
+    one, other, area = _overlap(first, second)
     shape = tuple(side.stop - side.start for side in area)
     if min(shape) < SMALLEST_SIDE_PX:
         raise Refused(
             f"the two halves have {' x '.join(str(max(0, side)) for side in shape)} scanned pixels in common, but "
             f"rings take at least {SMALLEST_SIDE_PX} a side; give a scan of more positions."
         )
-    wanted = without_ramp(one, area)
-    return compare_rings(wanted[area], align(other, wanted, area), pixel_size_m)
+    wanted = remove_phase_ramp(one, area)
+    return compute_frc(wanted[area], register(other, wanted, area), pixel_size_m)
 
 
-def _overlaid(first: Reconstruction, second: Reconstruction) -> tuple[Complex, Complex, Area]:
-    """Return two objects cropped to the pixels that both have, and the area of these that both scanned.
+def _overlap(first: Reconstruction, second: Reconstruction) -> tuple[Complex, Complex, Area]:
+    """Return two objects cropped to the pixels that both have, and the area in these that both have scanned.
 
-    Origins may differ by a fraction of a pixel, too; that is left to registration.
+    A remaining difference of the origins by a fraction of a pixel is left to registration.
     """
     both = (first, second)
     corners = [(round(made.origin_y), round(made.origin_x)) for made in both]
@@ -142,27 +136,3 @@ def _common(areas: Iterable[Area]) -> Area:
         slice(max(side.start for side in sides), min(side.stop for side in sides)) for sides in zip(*areas, strict=True)
     )
     return rows, cols
-
-
-def halves_stored(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    """Compare the halves of a stored scan and store the curves; a function for :func:`smalti.compute.run_child`.
-
-    Args:
-        request: ``store`` (path), ``scan`` (digest) and ``settings`` (fields of SolverSettings).
-
-    Returns:
-        ``{"digest": digest, "new_bytes": bytes added, "figures": FrcResult.figures()}``; ``store.get(digest)`` is for
-        :meth:`FrcResult.from_stored`.
-
-    Raises:
-        NotFound: nothing in the store answers to the digest.
-        Refused: an unknown setting, or what ``frc_of_halves`` refuses.
-    """
-    from smalti import open_store
-    from smalti.ptycho.solve.settings import SolverSettings
-
-    store = open_store(request["store"])
-    settings = SolverSettings.from_request(request["settings"])
-    found = frc_of_halves(open_scan(store, request["scan"]), settings, report)
-    ref = store.put(found.to_tree())
-    return {"digest": ref.digest, "new_bytes": ref.new_bytes, "figures": found.figures()}

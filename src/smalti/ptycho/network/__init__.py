@@ -1,1 +1,1 @@
-"""The network that reconstructs a scan: its groups, its overlapping patches, its training."""
+"""A neural network trained on the patterns of one scan, and the object stitched from its patches."""

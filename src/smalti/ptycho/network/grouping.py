@@ -1,7 +1,4 @@
-"""Which positions of a scan belong together: the nearest ones, and groups of gridsize x gridsize neighbours.
-
-Everything here is a pure function of positions and small numbers, so that what it returns may be memoized.
-"""
+"""Groups of neighbouring scan positions, gridsize x gridsize each, and the nearest neighbours they are chosen from."""
 
 from __future__ import annotations
 
@@ -16,16 +13,16 @@ Coordinates = NDArray[np.float64]
 
 
 def nearest(xcoords: Coordinates, ycoords: Coordinates, size: int) -> NDArray[np.int64]:
-    """Return (N, size) positions: for each position those nearest to it, itself first; (N, N) when there are fewer.
+    """Return (N, min(size, N)) indexes: the positions nearest to each, itself first.
 
     Args:
-        xcoords, ycoords: (N,) positions in pixels; the time grows as N log N, the memory as N * size.
+        xcoords, ycoords: (N,) positions in pixels. Memory grows as N * size.
     """
     positions = np.stack([xcoords, ycoords], axis=1)
     ranks = np.arange(1, min(size, len(positions)) + 1)
     near: NDArray[np.int64] = cKDTree(positions).query(positions, k=ranks)[1].astype(np.int64)
     own = np.arange(len(near))
-    at = np.argmax(near == own[:, None], axis=1)  # 0 where it is not there, as many others lie at the very same place
+    at = np.argmax(near == own[:, None], axis=1)  # 0 if absent, which happens where size others coincide
     near[own, at], near[:, 0] = near[:, 0].copy(), own
     return near
 
@@ -34,16 +31,15 @@ def nearest(xcoords: Coordinates, ycoords: Coordinates, size: int) -> NDArray[np
 def group_positions(
     xcoords: Coordinates, ycoords: Coordinates, gridsize: int, candidates: int, seed: int = 0
 ) -> NDArray[np.int64]:
-    """Return (N, C) groups, C = gridsize**2: each position and C - 1 of its neighbours, all different.
+    """Return (N, C) indexes, C = gridsize**2: group i is position i and C - 1 of its neighbours, all different.
 
-    The members of a group stand in the order of a raster: by rows of ``gridsize``, downwards, and in a row from left
-    to right, so that a network finds the same corner of a group at the same place.
+    The members of a group are in raster order: rows of ``gridsize`` from top to bottom, each from left to right.
 
     Args:
         xcoords, ycoords: (N,) positions in pixels.
         gridsize: 1 or more.
-        candidates: K, how many of the nearest positions, itself among them, the members are chosen from.
-        seed: decides the choice; with K = C there is none.
+        candidates: K, the members are chosen at random from the K nearest positions, itself included.
+        seed: of that choice; with K = C all candidates are members.
 
     Raises:
         Refused: fewer than C positions, or fewer than C candidates.
@@ -68,9 +64,9 @@ def group_positions(
 
 
 def covering(groups: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return (M, C): those of the (N, C) groups that are needed for every position to be in one of them.
+    """Return (M, C): a subset of the (N, C) groups in which every position occurs, chosen greedily.
 
-    Group i has to hold position i, as ``group_positions`` makes them.
+    Group i must contain position i, as those of ``group_positions`` do.
     """
     covered = np.zeros(len(groups), dtype=bool)
     kept = []

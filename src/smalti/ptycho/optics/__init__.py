@@ -1,1 +1,1 @@
-"""Light on its way: probe, aperture, modes, propagation to the detector."""
+"""Probe, pupil, aperture and modes, and propagation to the detector."""

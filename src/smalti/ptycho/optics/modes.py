@@ -1,7 +1,7 @@
-"""Probe modes: a partly coherent beam as waves that add in intensity.
+"""Probe modes: a partly coherent beam as coherent waves that add in intensity.
 
-The beam is known by its density matrix, the sum over modes of psi(r) conj(psi(r')). Any unitary mix of the modes has
-the same one and makes the same patterns, so modes are only meaningful once they are orthogonal.
+The beam is described by its density matrix, the sum over modes of psi(r) conj(psi(r')). Any unitary mix of the modes
+has the same matrix and makes the same patterns; orthogonal modes, strongest first, are the conventional choice.
 
 Source: P. Thibault, A. Menzel, Nature 494, 68 (2013).
 """
@@ -18,24 +18,24 @@ from smalti.errors import Refused
 
 POWER_OF_FURTHER_MODE = 0.02  # of the whole beam
 MOST_PRODUCTS = 100  # tried until enough are new
-LEAST_NEW = 1e-3  # of a wave's norm has to lie outside the span of the modes before it
+LEAST_NEW = 1e-3  # of a wave's norm must be outside the span of the modes before it
 
 
 def initial_modes(probe: NDArray[np.complex64], modes: int) -> NDArray[np.complex64]:
-    """Return (modes, H, W): the given modes and, orthogonal to them, weak further ones to start a solver from.
+    """Return (modes, H, W): the given modes and, orthogonal to them, weak further ones as an initial guess.
 
-    A beam that trembles, or comes from a source of finite size, is a sum of slightly shifted waves. To first order
-    those are the wave and its two derivatives, which are its pupil times the pupil coordinates; then come products
-    of these. All of them stay inside the pupil's support. Each gets ``POWER_OF_FURTHER_MODE`` of the intensity and the
-    given modes, in their ratio, the rest: the total stays.
+    A vibrating beam, or that of a source of finite size, is a sum of slightly shifted waves. To first order these are
+    the wave and its two derivatives, whose pupils are its pupil times the pupil coordinates; products of these follow.
+    All of them stay inside the pupil's support. Each gets ``POWER_OF_FURTHER_MODE`` of the intensity, and the given
+    modes share the rest in their ratio.
 
     Args:
         probe: (P, H, W) complex64, the strongest mode first.
         modes: how many there shall be; the first so many of the given when they are more.
 
     Raises:
-        Refused: fewer than 1 mode, so many that they would take half of the intensity, or more than the pupil of the
-            first has coefficients.
+        Refused: fewer than 1 mode, so many that the further ones would take more than half of the intensity, or more
+            than the pupil of the first mode has independent products.
     """
     further = modes - len(probe)
     if modes < 1 or further * POWER_OF_FURTHER_MODE > 0.5:

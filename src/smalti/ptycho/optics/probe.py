@@ -1,8 +1,8 @@
-"""The probe a solver starts from, and the pupil it is refined in.
+"""The initial probe, and the support of its pupil.
 
 A probe is refined as its Fourier transform, the pupil. Light comes only through the optic, so the pupil is zero
-outside the bright part of the mean pattern; coefficients inside that support, not free probe pixels, are what
-lets a wrong defocus heal.
+outside the bright part of the mean pattern. With the coefficients inside this support as unknowns a wrong defocus is
+corrected, which free probe pixels did not achieve (decision 13).
 """
 
 from __future__ import annotations
@@ -20,18 +20,17 @@ PATTERNS_AT_ONCE = 64
 
 
 def initial_probe(scan: Scan, mean: NDArray[np.float64] | None = None) -> NDArray[np.complex64]:
-    """Return (P, H, W) modes to start from, scaled to the mean photon count of a pattern.
+    """Return the (P, H, W) modes of the probe guess, scaled to the mean counts of a pattern.
 
     In the orthonormal convention the sum of abs(probe)**2 then equals the mean sum of counts. Without a probe guess it
-    is the aperture in focus (near field: the square root of the mean image, as flat as it is on the detector), which
-    is only worth something when that is nearly so; ``smalti.ptycho.solve.search.find_probe`` finds a better one by
-    trying.
+    is the aperture in focus (near field: the square root of the mean image, with a flat phase), which is a good guess
+    only for a beam near focus; ``smalti.ptycho.solve.search.find_probe`` searches for a better one.
 
     Args:
         mean: what ``mean_intensity`` gives, where that is known already.
 
     Raises:
-        Refused: a scan without any light, or a guess without any.
+        Refused: a scan without any light, or a guess without light or with a pixel that is not finite.
     """
     mean = mean_intensity(scan) if mean is None else mean
     guess = (
@@ -49,9 +48,9 @@ def initial_probe(scan: Scan, mean: NDArray[np.float64] | None = None) -> NDArra
 
 
 def pupil_support(scan: Scan, mean: NDArray[np.float64] | None = None) -> NDArray[np.bool_]:
-    """Return (H, W) where the pupil may be non-zero, DC at [0, 0]: the mean pattern above 1/1000 of its peak.
+    """Return (H, W) where the pupil may be non-zero, DC at [0, 0]: the mean pattern above ``DARK`` of its peak.
 
-    In the near field the mean pattern shows the probe and not its pupil, so everything is allowed.
+    In the near field the mean pattern shows the probe and not its pupil, so the support is the whole window.
 
     Args:
         mean: what ``mean_intensity`` gives, where that is known already.
@@ -68,7 +67,7 @@ def pupil_support(scan: Scan, mean: NDArray[np.float64] | None = None) -> NDArra
 def mean_intensity(scan: Scan) -> NDArray[np.float64]:
     """Return the (H, W) mean of the squared amplitudes, DC at [H//2, W//2].
 
-    A bad pixel gets what its nearest good one has. Patterns are read ``PATTERNS_AT_ONCE`` at a time, so
+    A bad pixel gets the value of its nearest good one. Patterns are read ``PATTERNS_AT_ONCE`` at a time, so
     ``scan.diffraction`` may be anything that has a shape and gives arrays for slices.
 
     Raises:

@@ -1,1 +1,1 @@
-"""Pictures and folders for people to look at."""
+"""Pictures of scans and reconstructions, and the output folder of a scan."""

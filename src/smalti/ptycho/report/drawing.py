@@ -1,6 +1,6 @@
-"""What every picture is drawn on: a figure of its own, its bytes as a PNG, and a scale bar.
+"""Matplotlib figures without pyplot, their PNG bytes, and scale bars.
 
-No pyplot, so no global state, and any thread may draw. The ground is white, so that a page may be light or dark.
+Without pyplot there is no global state, so that any thread may draw.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ def figure(height_inch: float) -> Figure:
 
 
 def png(figure: Figure, palette: bool = True) -> bytes:
-    """Return the drawn figure as a PNG, which names no time.
+    """Return the figure as a PNG without metadata, so that equal figures are equal bytes.
 
-    A palette of 256 colours makes a file of a quarter of the size; where many hues meet many shades, it shows.
+    Args:
+        palette: reduce to 256 colours, for a smaller file; visible where an image has many hues and shades.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image

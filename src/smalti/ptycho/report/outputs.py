@@ -1,6 +1,6 @@
-"""The folder of what came out of a scan: figures as tables, pictures, settings and the log, for people to look at.
+"""The outputs of a reconstruction for people: metrics and losses as tables, pictures, settings and the log.
 
-Its files and their names follow PtychoPINN's output convention, with text in place of pickles.
+Files and names follow PtychoPINN's output convention, with text in place of pickles.
 """
 
 from __future__ import annotations
@@ -8,20 +8,18 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from smalti.canonical import loads, normalise
+from smalti.canonical import normalise
 from smalti.codecs.reconstruction import Reconstruction
 from smalti.codecs.scan import Scan
-from smalti.errors import Refused
 from smalti.ingest.keys import file_key
 from smalti.ptycho.evaluate.frc import FrcResult
-from smalti.ptycho.evaluate.metrics import known_pixel_m
+from smalti.ptycho.geometry import object_pixel_m
+from smalti.ptycho.report.folder import PARAMETERS, replace_folder
 from smalti.ptycho.report.previews import (
     amplitude_preview,
     frc_preview,
@@ -30,13 +28,13 @@ from smalti.ptycho.report.previews import (
     probe_preview,
     scan_preview,
 )
-from smalti.store.commit import alone, machine_errors, make_folder, sync, write_file
+from smalti.store.commit import machine_errors
 
 FILES = frozenset(
     {
         "metrics.csv",
         "history.csv",
-        "params.json",
+        PARAMETERS,
         "logs",
         "reconstructed_amplitude.png",
         "reconstructed_phase.png",
@@ -56,45 +54,20 @@ def write_outputs(
     log_lines: Iterable[str] = (),
     digests: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write ``folder/<scan>/`` and return its path; equal content gives equal bytes.
+    """Write the outputs of a scan to a folder of its own in ``folder``, replacing older ones; return its path.
 
-    A reader sees the folder whole: it is written beside, and an older one is moved away only when the new one is
-    complete; between these two renames there is none. The scan's name becomes a key, never a path.
-
-    Args:
-        folder: where the folders of all scans lie.
-        frc: of the scan's halves; without it there is no ``frc.png``.
-        log_lines: for ``logs/debug.log``, without line ends.
-        digests: of what was stored, by name, for ``params.json``.
+    See :func:`output_files` for the arguments and :func:`smalti.ptycho.report.folder.replace_folder` for the folder.
 
     Raises:
-        Refused: the place is taken by another scan's outputs, or by something that was not written here.
+        Refused: the place is taken by the outputs of another scan, or by something else.
         Unavailable: the disk is full, or may not be written.
     """
-    key = file_key(scan.metadata.name)
-    made, target, old = folder / f".{key}.part", folder / key, folder / f".{key}.old"
-    files = _files(scan, reconstruction, frc, log_lines, digests or {})
-    with machine_errors(f"writing {target}"):
-        make_folder(folder)
-        with alone(folder / ".lock"):
-            replaced = _is_replaced(target, scan.metadata.name)
-            for left_by_one_who_was_killed in (made, old):
-                shutil.rmtree(left_by_one_who_was_killed, ignore_errors=True)
-            for name, content in files.items():
-                make_folder((made / name).parent)
-                write_file(made / name, [content])
-            sync(made / "logs")
-            sync(made)
-            if replaced:
-                target.rename(old)
-            made.rename(target)
-            sync(folder)
-            shutil.rmtree(old, ignore_errors=True)
-    return target
+    files = output_files(scan, reconstruction, frc, log_lines, digests or {})
+    return replace_folder(folder, scan.metadata.name, files, FILES)
 
 
-def logged(folder: Path, scan: Scan) -> list[str]:
-    """Return the log lines of this scan's outputs, none where there are no outputs yet.
+def read_log(folder: Path, scan: Scan) -> list[str]:
+    """Return the log lines in the outputs of this scan, none where there are no outputs yet.
 
     Raises:
         Unavailable: they cannot be read.
@@ -105,21 +78,27 @@ def logged(folder: Path, scan: Scan) -> list[str]:
     return []
 
 
-def _files(
+def output_files(
     scan: Scan,
     reconstruction: Reconstruction,
     frc: FrcResult | None,
     log_lines: Iterable[str],
     digests: Mapping[str, str],
 ) -> dict[str, bytes]:
-    """Return the content of each file by its path."""
-    pixel_m = known_pixel_m(scan)
-    figures = {**reconstruction.metrics, **(frc.figures() if frc else {})}
-    params = {**reconstruction.config, "scan": scan.metadata.name, "digests": dict(digests)}
+    """Return the content of each output file by its path; equal arguments give equal bytes.
+
+    Args:
+        frc: of the scan's split halves; without it there is no ``frc.png``.
+        log_lines: for ``logs/debug.log``, without line ends.
+        digests: of stored values, by name, for ``params.json``.
+    """
+    pixel_m = object_pixel_m(scan)
+    metrics = {**reconstruction.metrics, **(frc.metrics() if frc else {})}
+    parameters = {**reconstruction.config, "scan": scan.metadata.name, "digests": dict(digests)}
     files = {
-        "metrics.csv": _table(("metric", "value", "unit"), ((name, v, unit_of(name)) for name, v in figures.items())),
+        "metrics.csv": _table(("metric", "value", "unit"), ((name, v, unit_of(name)) for name, v in metrics.items())),
         "history.csv": _table(("epoch", "loss"), enumerate(reconstruction.loss.tolist(), 1)),
-        "params.json": _json(params),
+        PARAMETERS: _json(parameters),
         "logs/debug.log": "".join(f"{line}\n" for line in log_lines).encode(errors="backslashreplace"),
         "reconstructed_amplitude.png": amplitude_preview(reconstruction, pixel_m),
         "reconstructed_phase.png": phase_preview(reconstruction, pixel_m),
@@ -130,16 +109,16 @@ def _files(
     return files | ({"frc.png": frc_preview(frc)} if frc else {})
 
 
-def unit_of(figure: str) -> str:
-    """Return the unit that a figure's name ends in; a correlation's crossing without one is a part of Nyquist.
+def unit_of(metric: str) -> str:
+    """Return the unit at the end of a metric's name, else ``Nyquist`` for an FRC crossing and ``1`` for others.
 
     >>> unit_of("phase_psnr_dB"), unit_of("frc_phase_half_bit_nm"), unit_of("frc_phase_half_bit"), unit_of("r_factor")
     ('dB', 'nm', 'Nyquist', '1')
     """
     for unit in ("dB", "nm", "s", "px", "rad"):
-        if figure.endswith(f"_{unit}"):
+        if metric.endswith(f"_{unit}"):
             return unit
-    return "Nyquist" if figure.startswith("frc_") else "1"
+    return "Nyquist" if metric.startswith("frc_") else "1"
 
 
 def _table(columns: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> bytes:
@@ -151,33 +130,5 @@ def _table(columns: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> byte
 
 
 def _json(value: Mapping[str, Any]) -> bytes:
-    """Return JSON for people: indented, keys sorted."""
+    """Return indented JSON with sorted keys."""
     return (json.dumps(normalise(value), sort_keys=True, indent=2, ensure_ascii=False) + "\n").encode()
-
-
-def _is_replaced(target: Path, scan_name: str) -> bool:
-    """Tell whether an older folder of the same scan is there.
-
-    Raises:
-        Refused: what is there is of another scan, or was not written by ``write_outputs``.
-    """
-    if not os.path.lexists(target):
-        return False
-    if target.is_dir() and not target.is_symlink():
-        foreign = {path.name for path in target.iterdir()} - FILES
-        if not foreign and _scan_name(target / "params.json") == scan_name:
-            return True
-    raise Refused(
-        f"{target} is not an older folder of scan {scan_name!r} with nothing in it but outputs, so it is not replaced; "
-        "move it away, or give the scan another name."
-    )
-
-
-def _scan_name(params: Path) -> str | None:
-    """Return the scan that a ``params.json`` is about, None where there is no such thing."""
-    try:
-        document = loads(params.read_bytes())
-    except (FileNotFoundError, Refused):
-        return None
-    name = document.get("scan") if isinstance(document, dict) else None
-    return name if isinstance(name, str) else None

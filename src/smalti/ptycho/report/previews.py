@@ -1,4 +1,4 @@
-"""Pictures of scans and reconstructions, as PNG files 900 px wide that a web page shows at once."""
+"""Pictures of scans, reconstructions and their losses, as PNG files 900 px wide."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from smalti.codecs.reconstruction import Reconstruction
 from smalti.codecs.scan import Scan
 from smalti.ptycho.evaluate.frc import FrcResult
 from smalti.ptycho.evaluate.metrics import scanned_area
-from smalti.ptycho.evaluate.registration import Area, without_ramp
-from smalti.ptycho.report.complex_color import coloured, wheel
+from smalti.ptycho.evaluate.registration import Area, remove_phase_ramp
+from smalti.ptycho.report.complex_color import color_wheel, complex_to_rgb
 from smalti.ptycho.report.drawing import WIDTH_INCH, draw_scale_bar, figure, png
 
 if TYPE_CHECKING:
@@ -23,31 +23,30 @@ SMALLEST_CROP_PX = 8
 PATTERNS_AT_ONCE = 64
 MODES_PER_ROW = 4
 MOST_MODES = 12
-# The part of an image's values that its colours span; a few hot pixels must not darken the rest.
+# The percentiles of an image that its colours span, so that a few outliers do not set the scale.
 SHOWN_PERCENTILES = (0.5, 99.5)
-BRIGHTEST_PERCENTILE = 99.8  # of a mode's amplitudes; likewise
+BRIGHTEST_PERCENTILE = 99.8  # of a mode's amplitudes, for the same reason
 DECADES = 7  # of a pattern that are shown at most
 BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "0.45"  # of Okabe and Ito: told apart without red and green
 CURVES = {"phase": BLUE, "complex": VERMILION}
 
 
 def scan_preview(scan: Scan) -> bytes:
-    """Return a PNG of the scan's mean pattern beside the path over the sample in acquired order.
+    """Return a PNG of the scan's mean pattern and of its positions in the order of acquisition.
 
     Far-field patterns are drawn logarithmically, bad pixels in grey.
     """
     made = figure(height_inch=4.1)
     pattern, path = made.subplots(1, 2, width_ratios=(1, 1.1))
     _draw_pattern(pattern, scan)
-    _draw_path(path, scan)
+    _draw_positions(path, scan)
     return png(made)
 
 
 def reconstruction_preview(reconstruction: Reconstruction, pixel_size_m: float | None = None) -> bytes:
-    """Return a PNG of object amplitude and phase where the scan went, and of the strongest probe mode.
+    """Return a PNG of object amplitude and phase in the scanned area, and of the strongest probe mode.
 
     Args:
-        reconstruction: what the solver returned.
         pixel_size_m: pitch of an object pixel, m; draws a scale bar when given.
     """
     made = figure(height_inch=3.9)
@@ -62,23 +61,24 @@ def reconstruction_preview(reconstruction: Reconstruction, pixel_size_m: float |
 
 
 def amplitude_preview(reconstruction: Reconstruction, pixel_size_m: float | None = None) -> bytes:
-    """Return a PNG of the object's amplitude where the scan went, with a scale bar where the pixel is known."""
+    """Return a PNG of the object's amplitude in the scanned area, with a scale bar if the pixel size is given."""
     made, axes = _one_image(reconstruction)
     _draw_amplitude(axes, reconstruction, pixel_size_m, "right")
     return png(made)
 
 
 def phase_preview(reconstruction: Reconstruction, pixel_size_m: float | None = None) -> bytes:
-    """Return a PNG of the object's phase where the scan went, mean and ramp removed, with a scale bar likewise."""
+    """Return a PNG of the object's phase in the scanned area, less its mean and ramp; scale bar as for amplitude."""
     made, axes = _one_image(reconstruction)
     _draw_phase(axes, reconstruction, pixel_size_m, "right")
     return png(made)
 
 
 def probe_preview(probe: NDArray[np.complex64], pixel_size_m: float | None = None) -> bytes:
-    """Return a PNG of all modes (P, H, W), the strongest first, each with its share of the power.
+    """Return a PNG of the (P, H, W) modes, the strongest first, each with its share of the power.
 
-    Phase is hue and amplitude is lightness, each mode up to its own maximum; beyond twelve, the weakest are left out.
+    Phase is hue and amplitude is lightness, relative to the ``BRIGHTEST_PERCENTILE`` of each mode. At most
+    ``MOST_MODES`` are drawn.
     """
     modes, shares = _by_power(probe)
     shown = modes[:MOST_MODES]
@@ -94,7 +94,7 @@ def probe_preview(probe: NDArray[np.complex64], pixel_size_m: float | None = Non
         title = f"mode {number}: {share:.1%}" if len(modes) > 1 else "probe"
         _draw_mode(axes, mode, title, pixel_size_m if number == 1 else None)
     left_out = f"\n{len(modes) - len(shown)} weaker\nnot shown" if len(modes) > len(shown) else ""
-    _draw_key(key.subplots(), f"each mode up to\nits own maximum{left_out}")
+    _draw_key(key.subplots(), f"each mode up to its\n{BRIGHTEST_PERCENTILE}th percentile{left_out}")
     return png(made, palette=False)
 
 
@@ -115,7 +115,7 @@ def loss_preview(loss: NDArray[np.float64]) -> bytes:
 
 
 def frc_preview(frc: FrcResult) -> bytes:
-    """Return a PNG of both ring correlations with the thresholds, their crossings marked and written below."""
+    """Return a PNG of both ring correlations and the thresholds, with the half-bit crossings marked."""
     made = figure(height_inch=4.8)
     axes = made.subplots()
     thresholds = frc.thresholds()
@@ -124,9 +124,9 @@ def frc_preview(frc: FrcResult) -> bytes:
         axes.plot(frc.frequency, getattr(frc, image), color=colour, linewidth=1.6, label=_resolved(frc, image))
     for name, (label, dashes) in names.items():
         axes.plot(frc.frequency, thresholds[name], color=GREY, linewidth=1.2, linestyle=dashes, label=label)
-    figures = frc.figures()
+    crossings = frc.metrics()
     for image, colour in CURVES.items():
-        at = figures[f"frc_{image}_half_bit"]
+        at = crossings[f"frc_{image}_half_bit"]
         if at < 1:
             height = np.interp(at, frc.frequency, thresholds["half_bit"])
             axes.vlines(at, -1, height, color=colour, linewidth=0.8)
@@ -142,18 +142,18 @@ def frc_preview(frc: FrcResult) -> bytes:
 
 
 def _resolved(frc: FrcResult, image: str) -> str:
-    """Return what the legend says of one curve."""
-    figures = frc.figures()
+    """Return the legend of one curve: its half-bit and 1-bit crossings."""
+    crossings = frc.metrics()
     found = []
     for name, label in (("half_bit", "half bit"), ("one_bit", "1 bit")):
         key = f"frc_{image}_{name}"
-        size = f" = {figures[f'{key}_nm']:.3g} nm" if f"{key}_nm" in figures else ""
-        found.append(f"{label} at {figures[key]:.3f}{size}")
+        size = f" = {crossings[f'{key}_nm']:.3g} nm" if f"{key}_nm" in crossings else ""
+        found.append(f"{label} at {crossings[key]:.3f}{size}")
     return f"{image}: {', '.join(found)}"
 
 
 def _draw_half_periods(axes: Axes, pixel_size_m: float) -> None:
-    """Draw along the top what half period, in nm, a fraction of Nyquist is."""
+    """Draw a second axis on top: the half period in nm of each fraction of Nyquist."""
     marks = np.arange(0.2, 1.01, 0.2)
     top = axes.secondary_xaxis("top")
     top.set_xticks(marks, [f"{pixel_size_m * 1e9 / mark:.3g}" for mark in marks])
@@ -183,7 +183,7 @@ def _draw_pattern(axes: Axes, scan: Scan) -> None:
     _draw_bar(axes, image, "mean counts", "right")
 
 
-def _draw_path(axes: Axes, scan: Scan) -> None:
+def _draw_positions(axes: Axes, scan: Scan) -> None:
     order = np.argsort(scan.scan_index, kind="stable")
     x, y = scan.xcoords[order], scan.ycoords[order]
     axes.plot(x, y, color="0.8", linewidth=0.6, zorder=1)
@@ -195,7 +195,7 @@ def _draw_path(axes: Axes, scan: Scan) -> None:
 
 
 def _shown_area(reconstruction: Reconstruction) -> Area:
-    """Return the box around the probe positions; the whole object along an axis where they span next to nothing."""
+    """Return the scanned area; the whole object along an axis where it is below ``SMALLEST_CROP_PX``."""
     sides = zip(scanned_area(reconstruction.xcoords, reconstruction.ycoords), reconstruction.object.shape, strict=True)
     clipped = (slice(max(0, side.start), min(size, side.stop)) for side, size in sides)
     rows, cols = (side if side.stop - side.start >= SMALLEST_CROP_PX else slice(None) for side in clipped)
@@ -203,7 +203,7 @@ def _shown_area(reconstruction: Reconstruction) -> Area:
 
 
 def _one_image(reconstruction: Reconstruction) -> tuple[Figure, Axes]:
-    """Return a figure as high as the object's shape asks for, and its axes."""
+    """Return a figure with the aspect ratio of the scanned area, within limits, and its axes."""
     height, width = reconstruction.object[_shown_area(reconstruction)].shape
     made = figure(height_inch=min(max(0.78 * WIDTH_INCH * height / width + 0.5, 2.5), 8.0))
     return made, made.subplots()
@@ -223,7 +223,7 @@ def _draw_phase(
     axes: Axes, reconstruction: Reconstruction, pixel_size_m: float | None, bar: Literal["right", "bottom"]
 ) -> None:
     area = _shown_area(reconstruction)
-    phase = np.angle(without_ramp(reconstruction.object, area)[area])
+    phase = np.angle(remove_phase_ramp(reconstruction.object, area)[area])
     low, high = np.percentile(phase, SHOWN_PERCENTILES)
     wraps = high - low > 1.9 * np.pi
     low, high = (-np.pi, np.pi) if wraps else (low, high)
@@ -233,7 +233,7 @@ def _draw_phase(
 
 
 def _by_power(probe: NDArray[np.complex64]) -> tuple[NDArray[np.complex64], NDArray[np.float64]]:
-    """Return the modes, the strongest first, and the share of each in the power."""
+    """Return the modes, the strongest first, and the fraction of the power in each."""
     powers = np.square(np.abs(probe), dtype=np.float64).sum(axis=(1, 2))
     order = np.argsort(-powers, kind="stable")
     return probe[order], powers[order] / (powers.sum() or 1.0)
@@ -241,13 +241,13 @@ def _by_power(probe: NDArray[np.complex64]) -> tuple[NDArray[np.complex64], NDAr
 
 def _draw_mode(axes: Axes, mode: NDArray[np.complex64], title: str, pixel_size_m: float | None) -> None:
     brightest = np.percentile(np.abs(mode), BRIGHTEST_PERCENTILE)
-    axes.imshow(coloured(mode, float(brightest)), interpolation="nearest")
+    axes.imshow(complex_to_rgb(mode, float(brightest)), interpolation="nearest")
     _finish(axes, title, pixel_size_m)
 
 
 def _draw_key(axes: Axes, text: str) -> None:
-    """Draw the wheel that says which hue is which phase."""
-    axes.imshow(wheel(301), extent=(-1, 1, -1, 1))
+    """Draw the colour wheel with its phases."""
+    axes.imshow(color_wheel(301), extent=(-1, 1, -1, 1))
     for at, name in ((1, "0"), (1j, "π/2"), (-1, "π"), (-1j, "−π/2")):
         where = 1.3 * complex(at)
         axes.text(where.real, where.imag, name, ha="center", va="center", fontsize=9)
@@ -263,7 +263,7 @@ def _finish(axes: Axes, title: str, pixel_size_m: float | None) -> None:
 
 
 def _draw_bar(axes: Axes, image: Any, label: str, where: Literal["right", "bottom"]) -> None:
-    """Draw what the colours mean, along one side of the image."""
+    """Draw the colour bar of an image along one of its sides."""
     bar = axes.figure.colorbar(image, ax=axes, label=label, location=where, pad=0.02)
     if where == "bottom":
         bar.ax.locator_params(nbins=5)

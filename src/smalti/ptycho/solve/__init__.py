@@ -1,1 +1,1 @@
-"""The solver: settings, first state, optimizer, and the loop over a scan."""
+"""Iterative reconstruction by gradient descent: settings, initial state, optimizer, position and probe refinement."""

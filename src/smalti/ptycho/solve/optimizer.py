@@ -1,7 +1,7 @@
-"""Stochastic descent from a start to a reconstruction, epoch by epoch, from any of which it can go on.
+"""The optimizer: stochastic gradient descent on object, pupil and positions, epoch by epoch, with a resumable state.
 
-Object and pupil are moved by Adam. A complex number has one second moment, that of its absolute value, so that nothing
-depends on the phase of the whole.
+Object and pupil are updated by Adam without its bias correction. A complex number has one second moment, that of its
+magnitude, so that updates do not depend on its phase.
 
 Source: D. Kingma, J. Ba, ICLR 2015, for Adam.
 """
@@ -23,8 +23,8 @@ from smalti.compute.kernels import compiling_alone
 from smalti.errors import Refused
 from smalti.ptycho.forward import Batch, ForwardModel
 from smalti.ptycho.geometry import Placement
-from smalti.ptycho.solve.patterns import Indexes, Pools
-from smalti.ptycho.solve.positions import Drift, Positions
+from smalti.ptycho.patterns import Indexes, ShuffleBuffer
+from smalti.ptycho.solve.positions import Positions, PositionState
 from smalti.ptycho.solve.settings import SolverSettings
 from smalti.store.values import Tree
 
@@ -33,29 +33,31 @@ Arrays = Mapping[str, NDArray[Any]]
 
 ADAM_BETAS = (0.9, 0.99)
 ADAM_EPSILON = 1e-24  # far below the squared gradient of any lit pixel
-LAST_RATE = 0.02  # of the first; a cosine leads there
+FINAL_RATE = 0.02  # of the initial rate, reached by a cosine schedule
 UNKNOWNS = ("object", "pupil")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class SolverState:
-    """Where a descent stands after an epoch: what it needs to go on to the same bits.
+    """The state after an epoch; a run resumed from it ends in the same bits.
 
     Attributes:
-        arrays: ``object`` (M, K) and ``pupil`` (P, H, W), complex64; their moments, ``object_first`` (complex64) and
-            ``object_second`` (float32), and the pupil's.
-        drift: how far the positions were moved.
+        arrays: ``object`` (M, K) and ``pupil`` (P, H, W), complex64; their moments ``object_first`` (complex64) and
+            ``object_second`` (float32), and ``pupil_first`` and ``pupil_second``.
+        positions: the position corrections.
         losses: one for each epoch so far.
-        start: what the object was at first, in a word.
+        initial_object: ``flat`` (1 + 0j) or ``given``.
     """
 
     arrays: Arrays
-    drift: Drift
+    positions: PositionState
     losses: tuple[float, ...]
-    start: str
+    initial_object: str
 
     @classmethod
-    def begin(cls, obj: NDArray[np.complex64], pupil: NDArray[np.complex64], patterns: int, start: str) -> SolverState:
+    def initial(
+        cls, obj: NDArray[np.complex64], pupil: NDArray[np.complex64], patterns: int, initial_object: str
+    ) -> SolverState:
         """Return the state before the first epoch."""
         arrays: dict[str, NDArray[Any]] = {}
         for name, values in zip(UNKNOWNS, (obj, pupil), strict=True):
@@ -64,32 +66,38 @@ class SolverState:
                 f"{name}_first": np.zeros_like(values),
                 f"{name}_second": np.zeros(values.shape, np.float32),
             }
-        return cls(arrays, Drift(np.zeros((patterns, 2)), np.zeros(2)), (), start)
+        return cls(arrays, PositionState(np.zeros((patterns, 2)), np.zeros(2)), (), initial_object)
 
     def to_tree(self) -> Tree:
         """Return the tree it is stored as."""
-        drift = {"moved_px": self.drift.moved_px, "mean_square": self.drift.mean_square}
-        return Tree({**self.arrays, **drift, "losses": np.array(self.losses)}, {"start": self.start})
+        positions = {"shift_px": self.positions.shift_px, "mean_square": self.positions.mean_square}
+        children = {**self.arrays, **positions, "losses": np.array(self.losses)}
+        return Tree(children, {"initial_object": self.initial_object})
 
     @classmethod
     def from_stored(cls, value: Mapping[str, Any]) -> SolverState:
         """Return what ``store.get`` gives for a stored ``to_tree()``."""
         arrays = dict(value)
-        drift = Drift(arrays.pop("moved_px"), arrays.pop("mean_square"))
-        losses, start = tuple(arrays.pop("losses").tolist()), arrays.pop("start")
-        return cls(arrays, drift, losses, start)
+        positions = PositionState(arrays.pop("shift_px"), arrays.pop("mean_square"))
+        losses, initial_object = tuple(arrays.pop("losses").tolist()), arrays.pop("initial_object")
+        return cls(arrays, positions, losses, initial_object)
 
 
-class Descent:
-    """One run: the unknowns with their moments, and the batches that move them."""
+class Optimizer:
+    """One run of the solver: the unknowns with their moments, updated batch by batch."""
 
     def __init__(
-        self, model: ForwardModel, pools: Pools, placement: Placement, settings: SolverSettings, state: SolverState
+        self,
+        model: ForwardModel,
+        buffer: ShuffleBuffer,
+        placement: Placement,
+        settings: SolverSettings,
+        state: SolverState,
     ) -> None:
-        self._pools, self._settings, self._floor = pools, settings, model.floor
-        self._positions = Positions(placement, settings.position_range_px, state.drift)
+        self._buffer, self._settings, self._floor = buffer, settings, model.floor
+        self._positions = Positions(placement, settings.position_range_px, state.positions)
         self._arrays = {name: mx.array(values) for name, values in state.arrays.items()}
-        self._losses, self._start = state.losses, state.start
+        self._losses, self._initial_object = state.losses, state.initial_object
         self._as_measured = model.propagation.as_measured
         self._scales = {"object": mx.array(1.0), "pupil": model.pupil_scale}
         self._gradient: Callable[..., Any] = mx.compile(
@@ -100,17 +108,17 @@ class Descent:
 
     @property
     def state(self) -> SolverState:
-        """The state after the last whole epoch."""
+        """The current state, to be taken between epochs."""
         arrays = {name: np.array(values) for name, values in self._arrays.items()}
-        return SolverState(arrays, self._positions.drift, self._losses, self._start)
+        return SolverState(arrays, self._positions.state, self._losses, self._initial_object)
 
     @property
     def epoch(self) -> int:
-        """How many epochs were passed."""
+        """Number of epochs done, those of a resumed state included."""
         return len(self._losses)
 
-    def pass_once(self) -> dict[str, Any]:
-        """Take every pattern once, and return ``epoch``, ``epochs``, ``loss`` (of a pattern) and ``patterns_per_s``.
+    def run_epoch(self) -> dict[str, Any]:
+        """Take every pattern once; return ``epoch``, ``epochs``, ``loss`` (mean per pattern) and ``patterns_per_s``.
 
         Raises:
             Refused: the loss is no longer finite.
@@ -121,12 +129,12 @@ class Descent:
             settings.refine_positions_from is not None and self.epoch + 1 >= settings.refine_positions_from
         )
         total, seen = 0.0, 0
-        for some, patterns in self._pools.batches(rng):
-            fraction = _cosine((self.epoch + seen / self._pools.count) / settings.epochs)
-            with self._alone_when_new(patterns.shape):
-                loss, position = self._step(some, patterns, fraction)
+        for some, patterns in self._buffer.batches(rng):
+            fraction = _cosine((self.epoch + seen / self._buffer.count) / settings.epochs)
+            with self._compile_lock(patterns.shape):
+                loss, position = self._update(some, patterns, fraction)
             if moves_positions:
-                self._positions.descend(some, np.array(position), settings.position_rate_px * fraction)
+                self._positions.step(some, np.array(position), settings.position_rate_px * fraction)
             total += float(np.array(loss))
             seen += len(some)
         if not math.isfinite(total):
@@ -135,13 +143,13 @@ class Descent:
                 f"{settings.probe_rate:g} is too large; halve them."
             )
         if moves_positions:
-            self._positions.settle()
+            self._positions.remove_mean_shift()
         self._losses = (*self._losses, total / seen)
         speed = seen / (time.perf_counter() - since)
         return {"epoch": self.epoch, "epochs": settings.epochs, "loss": self._losses[-1], "patterns_per_s": speed}
 
-    def _step(self, some: Indexes, patterns: NDArray[np.float32], fraction: float) -> tuple[mx.array, mx.array]:
-        """Move object and pupil, and return the loss and its (B, 2) gradient by the positions."""
+    def _update(self, some: Indexes, patterns: NDArray[np.float32], fraction: float) -> tuple[mx.array, mx.array]:
+        """Update object and pupil; return the loss of the batch and its (B, 2) gradient by the positions."""
         measured = np.sqrt(np.square(self._as_measured(patterns)) + np.float32(self._floor))
         corner, shift = self._positions.at(some)
         arrays = self._arrays
@@ -158,8 +166,8 @@ class Descent:
         mx.eval(*arrays.values(), loss, position)
         return loss, position
 
-    def _alone_when_new(self, shape: tuple[int, ...]) -> AbstractContextManager[None]:
-        """Return what to hold while a batch of this shape is taken: its first one compiles."""
+    def _compile_lock(self, shape: tuple[int, ...]) -> AbstractContextManager[None]:
+        """Return a context that holds the compile lock for the first batch of a shape, which MLX compiles."""
         if shape in self._compiled:
             return nullcontext()
         self._compiled.add(shape)
@@ -169,7 +177,7 @@ class Descent:
 def _adam(
     value: mx.array, first: mx.array, second: mx.array, slope: mx.array, scale: mx.array, rate: mx.array
 ) -> tuple[mx.array, mx.array, mx.array]:
-    """Return the value and its moments after a step against ``slope``, which is by the value in units of ``scale``."""
+    """Return the value and its moments after a step against ``slope``, the gradient by ``value / scale``."""
     a, b = ADAM_BETAS
     first = a * first + (1 - a) * slope
     second = b * second + (1 - b) * 0.5 * (mx.square(mx.real(slope)) + mx.square(mx.imag(slope)))
@@ -177,5 +185,5 @@ def _adam(
 
 
 def _cosine(done: float) -> float:
-    """Return the rate, as a fraction of the first, when so much of all is done."""
-    return LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * done)) / 2
+    """Return the rate as a fraction of the initial one, after the fraction ``done`` of all epochs."""
+    return FINAL_RATE + (1 - FINAL_RATE) * (1 + math.cos(math.pi * done)) / 2

@@ -1,4 +1,4 @@
-"""What a person may choose of the solver."""
+"""The settings of the solver, with their defaults."""
 
 from __future__ import annotations
 
@@ -7,32 +7,33 @@ from dataclasses import dataclass
 from typing import Any
 
 from smalti.errors import Refused
-from smalti.ptycho.solve.losses import LOSSES, LossName
+from smalti.ptycho.losses import LOSSES, LossName
 
 
 @dataclass(frozen=True, slots=True)
 class SolverSettings:
-    """The defaults suit a known probe, and one whose defocus is up to 40 % wrong.
+    """The settings of a reconstruction; the defaults suit a simulated scan with a good probe guess.
 
-    Measured patterns are explained better by the loss ``absolute``, and by several ``probe_modes`` with positions that
-    are refined after a few epochs.
+    Measured patterns are usually fitted better with the loss ``absolute``, several ``probe_modes``, and positions
+    refined after a few epochs.
 
     Raises:
-        Refused: a value that makes no sense.
+        Refused: fewer than 1 epoch or pattern per batch, an unknown loss, or a position range that the padding does
+            not cover.
     """
 
     epochs: int = 60  # passes over all patterns
     batch: int = 16  # patterns per step
     seed: int = 0  # decides the order of the patterns
     loss: LossName = "amplitude"  # or absolute, or poisson
-    object_rate: float = 4e-2  # step of the object, which is near 1
-    probe_rate: float = 4e-2  # step of the pupil, relative to its root mean square
-    refine_probe: bool = True  # whether the pupil moves too
-    search_probe: bool | None = None  # try probes first, ``search.find_probe``; for scans without a guess when left out
-    probe_modes: int | None = None  # waves that add in intensity; as many as the probe guess has when left out
-    refine_positions_from: int | None = None  # first epoch, counted from 1, that moves positions; none when left out
-    position_rate_px: float = 0.1  # step of a position
-    position_range_px: float = 4.0  # the farthest that a position moves
+    object_rate: float = 4e-2  # initial step of the object, whose magnitude is near 1
+    probe_rate: float = 4e-2  # initial step of the pupil, relative to its root mean square
+    refine_probe: bool = True  # whether the pupil is refined too
+    search_probe: bool | None = None  # search for the probe first, ``search.find_probe``; None: if there is no guess
+    probe_modes: int | None = None  # modes that add in intensity; None: as many as the probe guess has
+    refine_positions_from: int | None = None  # first epoch, counted from 1, that refines positions; None: none does
+    position_rate_px: float = 0.1  # initial step of a position
+    position_range_px: float = 4.0  # largest correction of a position along each axis
     padding: int = 12  # free pixels around the outermost patterns
 
     def __post_init__(self) -> None:
@@ -55,7 +56,7 @@ class SolverSettings:
         """Return the settings with these fields.
 
         Raises:
-            Refused: an unknown name, or a value that makes no sense.
+            Refused: an unknown name, or what the class refuses.
         """
         try:
             return cls(**fields)

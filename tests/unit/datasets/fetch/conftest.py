@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from smalti.datasets.fetch.connection import Patience
-from smalti.datasets.fetch.download import Downloaded, download
+from smalti.datasets.fetch import Downloaded, Patience, download
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
 
@@ -23,6 +22,10 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
+        self.behave()
+
+    def behave(self) -> None:
+        """Forget what was asked, and answer as a good server."""
         self.answer: Callable[[Handler], None] = lambda handler: handler.give()
         self.asked: list[dict[str, str]] = []
         self.etag = '"v1"'
@@ -79,17 +82,32 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def patience() -> Patience:
     """Give what tries again at once, and still bears a slow machine."""
-    return Patience(idle_s=5, total_s=20, attempts=3, backoff_s=0.01)
+    return Patience(idle_s=5, total_s=20, attempts=3, backoff_s=0)
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator[tuple[Server, Server]]:
+    """Run two servers, each an origin of its own."""
+    with Server() as one, Server() as other:
+        threads = [threading.Thread(target=server.serve_forever, args=(0.01,)) for server in (one, other)]
+        for thread in threads:
+            thread.start()
+        yield one, other
+        for server, thread in zip((one, other), threads, strict=True):
+            server.shutdown()
+            thread.join()
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as running:
-        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
-        thread.start()
-        yield running
-        running.shutdown()
-        thread.join()
+def server(running: tuple[Server, Server]) -> Server:
+    running[0].behave()
+    return running[0]
+
+
+@pytest.fixture
+def other_server(running: tuple[Server, Server]) -> Server:
+    running[1].behave()
+    return running[1]
 
 
 @pytest.fixture

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from smalti.datasets.fetch.connection import Patience
-from smalti.datasets.fetch.download import Downloaded, download
+from smalti.datasets.fetch import Downloaded, Patience, download
 from smalti.errors import NotFound, Refused, Unavailable
 
 CONTENT = bytes(range(256)) * 4096  # what the server gives

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpcore
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smalti.datasets.fetch.connection import checked_url, connect, is_public, may_reach, printable
+from smalti.datasets.fetch.connection import CheckedNetwork, checked_url, is_public, may_reach, printable, same_origin
 from smalti.errors import Refused
 
 V4 = st.ip_addresses(v=4)
@@ -148,6 +151,13 @@ def test_a_password_is_never_printed_whatever_is_in_it(password: str, plain: boo
     assert password not in said
 
 
+def answer_nothing(server: socket.socket) -> bytes:
+    """Take what one client says, and hang up."""
+    accepted, _ = server.accept()
+    with accepted:
+        return accepted.recv(1000)
+
+
 class Resolver:
     """A name server that answers in turn, and remembers how often it was asked."""
 
@@ -161,26 +171,48 @@ class Resolver:
         return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", place) for place in answer]
 
 
-def test_one_private_address_among_public_ones_refuses_the_host() -> None:
-    mixed = Resolver([("8.8.8.8", 443), ("192.168.0.9", 443)])
+@pytest.mark.parametrize("answer", [[("8.8.8.8", 443), ("192.168.0.9", 443)], [("192.168.0.9", 443)]])
+def test_one_private_address_refuses_the_host_before_anything_is_connected_to(answer: list[tuple[str, int]]) -> None:
+    network = CheckedNetwork(checked_url("https://example.org/"), [], time.monotonic() + 1, Resolver(answer))
     with pytest.raises(Refused, match=r"192\.168\.0\.9, which is not on the public internet"):
-        connect(checked_url("https://example.org/"), [], 1.0, time.monotonic() + 1, mixed)
+        network.connect_tcp("example.org", 443)
 
 
-def test_a_name_is_asked_for_once_and_the_judged_address_is_connected_to() -> None:
+def test_a_name_that_nobody_knows_is_told_as_the_system_tells_it() -> None:
+    def resolve(*_: Any, **__: Any) -> list[tuple[Any, ...]]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    network = CheckedNetwork(checked_url("https://example.org/"), [], time.monotonic() + 1, resolve)
+    with pytest.raises(httpcore.ConnectError) as caught:
+        network.connect_tcp("example.org", 443)
+    assert caught.value.args[0].strerror == "Name or service not known"
+
+
+def test_a_name_is_asked_for_once_and_a_checked_address_is_connected_to() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         here = server.getsockname()
-        rebinding = Resolver([here], [("169.254.169.254", 80)])
+        rebinding = Resolver([("127.0.0.1", here[1])], [("169.254.169.254", 80)])
         url = f"http://rebinding.test:{here[1]}"
-        connection = connect(checked_url(url, [url]), [url], 1.0, time.monotonic() + 5, rebinding)
-        accepted, _ = server.accept()
-        connection.request("GET", "/", headers={"Host": "rebinding.test"})
-        assert accepted.recv(100).startswith(b"GET / HTTP/1.1")
+        network = CheckedNetwork(checked_url(url, [url]), [url], time.monotonic() + 5, rebinding)
+        asked: list[bytes] = []
+        thread = threading.Thread(target=lambda: asked.append(answer_nothing(server)))
+        thread.start()
+        with httpcore.ConnectionPool(network_backend=network) as pool, pytest.raises(httpcore.RemoteProtocolError):
+            pool.request("GET", url)
+        thread.join()
+        assert asked.pop().startswith(b"GET / HTTP/1.1\r\nHost: rebinding.test")
         assert rebinding.asked == 1
-        connection.close()
-        accepted.close()
 
 
-def test_a_name_that_turns_private_at_the_second_asking_is_refused_then() -> None:
-    with pytest.raises(Refused, match="not on the public internet"):
-        connect(checked_url("https://rebinding.test"), [], 1.0, time.monotonic() + 1, Resolver([("127.0.0.1", 443)]))
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        ("https://data.org/b?c=d", True),
+        ("https://DATA.org:443/", True),
+        ("https://data.org:444/a", False),
+        ("http://data.org/a", False),
+        ("https://cdn.data.org/a", False),
+    ],
+)
+def test_an_origin_is_scheme_host_and_port(other: str, same: bool) -> None:
+    assert same_origin(urlsplit("https://data.org/a"), urlsplit(other)) is same

@@ -13,8 +13,7 @@ from typing import Any
 
 import pytest
 
-from smalti.datasets.fetch.connection import Patience
-from smalti.datasets.fetch.download import download
+from smalti.datasets.fetch import Patience, download
 from smalti.errors import Refused, Unavailable
 
 pytest.importorskip("cryptography", reason="certificates are made with cryptography, which moto brings")
@@ -22,7 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-QUICK = Patience(idle_s=2, total_s=5, attempts=2, backoff_s=0.01)
+QUICK = Patience(idle_s=2, total_s=5, attempts=2, backoff_s=0)
 DAY = datetime.timedelta(days=1)
 
 
@@ -121,6 +120,11 @@ def test_a_certificate_that_has_expired_is_refused(serve: Serve, tmp_path: Path)
 def test_a_redirect_from_https_to_http_is_refused(serve: Serve, tmp_path: Path) -> None:
     with serve("localhost", DAY) as origin, pytest.raises(Refused, match="neither https nor file"):
         download(f"{origin}/plain", tmp_path / "a", allow=[origin], patience=QUICK)
+
+
+def test_a_redirect_from_https_to_http_is_refused_where_http_is_allowed_too(serve: Serve, tmp_path: Path) -> None:
+    with serve("localhost", DAY) as origin, pytest.raises(Refused, match="redirects to plain http"):
+        download(f"{origin}/plain", tmp_path / "a", allow=[origin, "http://localhost"], patience=QUICK)
 
 
 def test_a_server_that_speaks_no_tls_is_unavailable(tmp_path: Path) -> None:

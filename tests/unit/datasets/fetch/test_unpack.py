@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from smalti.datasets.fetch.unpack import unpack
+from smalti.datasets.fetch import unpack
 from smalti.errors import ContractBroken, NotFound, Refused
 
 FILES = {"a.npz": b"\x93NUMPY" * 1000, "deep/er/b.csv": b"x,y\n1,2\n", "deep/empty": b"", "Läufe 7:30.txt": b"ok"}
@@ -91,14 +91,10 @@ def refuses(unpacked: Unpacked, tmp_path: Path, content: bytes, match: str, **li
     assert [path.name for path in tmp_path.iterdir()] == ["archive"]
 
 
-@pytest.mark.parametrize("form", TARS)
-def test_a_tar_is_unpacked_whatever_it_is_packed_in(unpacked: Unpacked, form: str) -> None:
-    assert unpacked(TARS[form](tar_of(FILES))) == FILES
-
-
-@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_a_zip_is_unpacked(unpacked: Unpacked, method: int) -> None:
-    assert unpacked(zip_of(FILES.items(), method)) == FILES
+@pytest.mark.parametrize("form", [*TARS, zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_an_archive_is_unpacked_whatever_it_is_packed_in(unpacked: Unpacked, form: str | int) -> None:
+    packed = TARS[form](tar_of(FILES)) if isinstance(form, str) else zip_of(FILES.items(), form)
+    assert unpacked(packed) == FILES
 
 
 @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
@@ -119,10 +115,10 @@ def test_padding_between_xz_streams_is_none_of_the_content(unpacked: Unpacked) -
 
 
 @given(st.dictionaries(st.from_regex(r"[a-z]{1,3}(/[0-9]{1,2}){0,2}\.x", fullmatch=True), st.binary(max_size=2000)))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_was_packed_is_what_is_unpacked(tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes]) -> None:
     place = tmp_path_factory.mktemp("packed")
-    for number, content in enumerate((tar_of(files), zip_of(files.items()), gzip.compress(tar_of(files)))):
+    for number, content in enumerate((tar_of(files), zip_of(files.items()), gzip.compress(tar_of(files), mtime=0))):
         (place / "archive").write_bytes(content)
         paths = unpack(place / "archive", place / str(number))
         assert {str(path): (place / str(number) / path).read_bytes() for path in paths} == files
@@ -233,7 +229,7 @@ def test_nothing_is_written_through_a_link(unpacked: Unpacked, tmp_path: Path) -
     out = tmp_path.parent / f"{tmp_path.name}-out"
     out.mkdir()
     content = tar([tar_link("l", str(out)), (entry("l/x", 1), b"x")])
-    refuses(unpacked, tmp_path, content, "a link out of the folder")
+    refuses(unpacked, tmp_path, content, "the same name twice")
     content = tar([tar_link("l", "."), (entry("l/x", 1), b"x")])
     refuses(unpacked, tmp_path, content, "the same name twice")
     assert not list(out.iterdir())
@@ -253,13 +249,15 @@ def test_bytes_are_counted_while_they_are_written(unpacked: Unpacked, tmp_path: 
     content = zip_of(files.items()) if form == "zip" else TARS[form](tar_of(files))
     assert unpacked(content, most_nbytes=10_000) == files
     (tmp_path / "folder").rename(tmp_path.parent / f"{tmp_path.name}-away")
-    refuses(unpacked, tmp_path, content, "unpacked, wanted at most 9999", most_nbytes=9_999)
+    refuses(unpacked, tmp_path, content, "10000 bytes or more out of .* wanted at most 9999 bytes", most_nbytes=9_999)
 
 
 def test_a_bomb_is_refused_by_its_ratio(unpacked: Unpacked, tmp_path: Path) -> None:
+    zeros = [(entry("zeros", 70 << 20).tobuf(), 1), (bytes(1 << 20), 70), (bytes(1024), 1)]
+    packed = b"".join(gzip.compress(piece, mtime=0) * times for piece, times in zeros)
     bomb = zip_of([("zeros", bytes(70 << 20))])
-    refuses(unpacked, tmp_path, bomb, r"unpacked, wanted at most 67108864")
-    refuses(unpacked, tmp_path, gzip.compress(tar_of({"zeros": bytes(70 << 20)})), r"unpacked, wanted at most 67108864")
+    for content in (packed, bomb):
+        refuses(unpacked, tmp_path, content, f"more out of {len(content)} stored, wanted at most 67108864")
 
 
 def test_files_and_folders_are_counted(unpacked: Unpacked, tmp_path: Path) -> None:
@@ -290,7 +288,12 @@ def test_a_zip_with_a_password_overlaps_or_another_method_is_refused(unpacked: U
     content = zip_of([("a", b"x" * 100)], zipfile.ZIP_STORED)
     central = content.index(b"PK\x01\x02")
     refuses(unpacked, tmp_path, with_byte(content, central + 8, 1), "an encrypted member")
-    refuses(unpacked, tmp_path, with_byte(content, central + 22, 1), "members that overlap")
+    refuses(
+        unpacked,
+        tmp_path,
+        with_byte(content, central + 22, 1),
+        "members of 65636 bytes that overlap.*pack it again with tar or zip",
+    )
     refuses(unpacked, tmp_path, zip_of([("a", b"x")], zipfile.ZIP_LZMA), "compression method 14")
 
 
@@ -302,9 +305,20 @@ def test_a_zip_whose_table_of_contents_is_huge_is_not_read(unpacked: Unpacked, t
 def test_a_tar_header_without_end_is_not_read(unpacked: Unpacked, tmp_path: Path) -> None:
     for kind in (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME):
         header = entry("h", 1 << 40, type=kind).tobuf(tarfile.GNU_FORMAT)
-        refuses(unpacked, tmp_path, gzip.compress(header + bytes(50_000_000)), "a header that never ends")
+        refuses(unpacked, tmp_path, header + bytes(1 << 20), "a header that never ends")
+    sparse = bytearray(entry("s", type=tarfile.GNUTYPE_SPARSE).tobuf())
+    sparse[482] = 1  # the list of holes goes on in the next block
+    sparse[148:156] = b"%06o\0 " % (sum(sparse[:148]) + sum(sparse[156:]) + 8 * 32)
+    holes = (bytes(504) + b"\1" + bytes(7)) * 1000
+    refuses(unpacked, tmp_path, bytes(sparse) + holes, "a header that never ends")
     many = b"".join(entry("h", 512, type=tarfile.XGLTYPE).tobuf() + b"9 a=bcde\n".ljust(512, b"\0") for _ in range(999))
     refuses(unpacked, tmp_path, many, "a header that never ends")
+
+
+def test_a_header_never_leads_back(unpacked: Unpacked, tmp_path: Path) -> None:
+    for nbytes in (-512, -1024):  # tarfile of Python 3.11.13 and older never ends: CVE-2025-8194
+        back = entry("a", pax_headers={"size": f"{nbytes}"}).tobuf(tarfile.PAX_FORMAT)
+        refuses(unpacked, tmp_path, back + tar_of(FILES), "begins inside an earlier one")
 
 
 def test_a_header_of_digits_takes_no_time(unpacked: Unpacked, tmp_path: Path) -> None:
@@ -330,11 +344,11 @@ def test_a_tar_that_ends_early_is_refused(unpacked: Unpacked, tmp_path: Path) ->
 def test_a_broken_header_is_not_taken_for_the_end(unpacked: Unpacked, tmp_path: Path) -> None:
     content = bytearray(tar([(entry("a", 512), b"x" * 512), (entry("b", 512), b"y" * 512)]))
     content[1024] ^= 1
-    refuses(unpacked, tmp_path, bytes(content), "a broken header at byte 1024")
+    refuses(unpacked, tmp_path, bytes(content), "bad checksum")
 
 
 def test_nothing_hides_behind_the_end_of_a_tar(unpacked: Unpacked, tmp_path: Path) -> None:
-    refuses(unpacked, tmp_path, tar_of(FILES) + tar_of({"hidden": b"x"}), "a broken header")
+    refuses(unpacked, tmp_path, tar_of(FILES) + tar_of({"hidden": b"x"}), "more after the end")
     refuses(unpacked, tmp_path, gzip.compress(tar_of(FILES) + bytes(20 << 20)), "zeros without end")
 
 
@@ -349,9 +363,9 @@ def test_damage_and_cuts_are_noticed(unpacked: Unpacked, tmp_path: Path, form: s
         refuses(unpacked, tmp_path, flipped, "found")
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"\x89HDF\r\n\x1a\n" + bytes(2000), gzip.compress(b"x,y\n1,2\n")])
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x89HDF\r\n\x1a\n" + bytes(2000), gzip.compress(b"x,y\n1,2\n", mtime=0)])
 def test_what_is_no_archive_is_refused(unpacked: Unpacked, tmp_path: Path, content: bytes) -> None:
-    refuses(unpacked, tmp_path, content, "found damage .*wanted a whole zip or tar; copy it again")
+    refuses(unpacked, tmp_path, content, "found damage .*wanted a whole zip or tar; copy the file again")
 
 
 def test_an_xz_that_asks_for_a_giant_window_is_refused(unpacked: Unpacked, tmp_path: Path) -> None:

@@ -51,6 +51,23 @@ def endless_table() -> bytes:
     return data[:start] + table + data[end : end + 12] + struct.pack("<LLH", len(table), start, 0)
 
 
+def endless_table_told_by_zip64() -> bytes:
+    """The same, whose length is told in the record of zip64 alone."""
+    data = endless_table()
+    start, end = data.index(b"PK\x01\x02"), data.rindex(b"PK\x05\x06")
+    record = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 100_000, 100_000, end - start, start)
+    where = struct.pack("<4sLQL", b"PK\x06\x07", 0, end, 1)
+    told = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    return data[:end] + record + where + told
+
+
+def endless_table_with_two_ends() -> bytes:
+    """The same, in whose last record a second one seems to begin."""
+    data = endless_table()
+    end = data.rindex(b"PK\x05\x06")
+    return data[: end + 4] + b"PK\x05\x06" + data[end + 8 :]
+
+
 def bound_socket(path: Path) -> None:
     home = Path.cwd()
     os.chdir(path.parent)  # a socket's path is limited to about 100 characters
@@ -102,6 +119,8 @@ ARCHIVES = {
     "no members": Case(holding(zipped()), "0 members"),
     "5000 members": Case(changed(**{f"a{i}": np.ones(1) for i in range(5000)}), "1 to 4096"),
     "100,000 entries": Case(holding(endless_table()), "a table of contents of"),
+    "100,000 entries, zip64": Case(holding(endless_table_told_by_zip64()), "a table of contents of"),
+    "100,000 entries, two ends": Case(holding(endless_table_with_two_ends()), "a table of contents of"),
     "same name twice": member("xcoords.npy", says="the same name twice"),
     "overlapping": Case(holding(overlapping()), "overlap"),
     "absolute name": member("/etc/x.npy", says="leads out of the archive"),

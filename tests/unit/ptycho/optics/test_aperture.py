@@ -77,7 +77,7 @@ def test_the_defocused_probe_is_the_simulated_one(times) -> None:
 
 def test_defocus_is_added_to_a_guess_as_a_phase_of_its_pupil() -> None:
     aperture = aperture_of(np.abs(to_pupil(defocused(1))) ** 2)
-    more = aperture.changed(defocused(1)[None], Aberrations(0.4 * edge(aperture)))[0]
+    more = aperture.aberrated(defocused(1)[None], Aberrations(0.4 * edge(aperture)))[0]
     assert np.allclose(more, defocused(1.4), atol=1e-3 * np.abs(more).max())
 
 
@@ -92,7 +92,7 @@ def test_astigmatism_widens_one_axis_and_narrows_the_other() -> None:
     aperture = aperture_of(disc(radius=10))
     probe = aperture.probe(Aberrations(5.0, 2.0))
     assert spread(probe, 0) > 1.4 * spread(probe, 1)
-    assert Aberrations(5.0).moved("astigmatism_rad", 2.0).moved("defocus_rad", -1.0) == Aberrations(4.0, 2.0)
+    assert Aberrations(5.0).changed("astigmatism_rad", 2.0).changed("defocus_rad", -1.0) == Aberrations(4.0, 2.0)
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,9 @@ def energy(probe) -> float:
     return float((np.abs(probe.astype(np.complex128)) ** 2).sum())
 
 
-@pytest.mark.parametrize("gauge", [1e-6, 1.0, 3e5j])
-def test_a_guess_in_any_gauge_is_scaled_to_the_mean_count(scan, gauge) -> None:
-    probe = initial_probe(replace(scan, probe_guess=(scan.probe_guess * gauge).astype(np.complex64)))
+@pytest.mark.parametrize("factor", [1e-6, 1.0, 3e5j])
+def test_a_guess_of_any_scale_is_scaled_to_the_mean_count(scan, factor) -> None:
+    probe = initial_probe(replace(scan, probe_guess=(scan.probe_guess * factor).astype(np.complex64)))
     assert energy(probe) == pytest.approx(mean_intensity(scan).sum(), rel=1e-5)
     assert probe.dtype == np.complex64
 

@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 
 from smalti.codecs.scan import ScanMetadata, Stated
 from smalti.errors import Refused
-from smalti.ptycho.evaluate.metrics import NearField
+from smalti.ptycho.optics.near_field import NearField
 from smalti.ptycho.optics.propagation import (
     AngularSpectrum,
     FarField,
-    far_field_amplitude,
     propagation_of,
     transfer_function,
 )
@@ -33,29 +32,29 @@ def near_field(shape: tuple[int, int], way: NearField = SHORT) -> AngularSpectru
     return AngularSpectrum(mx.array(transfer_function(shape, way).astype(np.complex64)))
 
 
+def far_field_amplitude(wave: np.ndarray) -> np.ndarray:
+    far = FarField(math.sqrt(math.prod(wave.shape[-2:])))
+    return np.abs(np.array(far.forward(mx.array(wave)))) / far.gain
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 99), st.sampled_from([(8, 8), (16, 12), (3, 8, 16), (2, 3, 8, 8)]))
 def test_the_detector_counts_every_photon_of_the_exit_wave(seed, shape) -> None:
     wave = random_wave(seed, shape)
-    amplitude = np.array(far_field_amplitude(mx.array(wave)))
+    amplitude = far_field_amplitude(wave)
     assert np.allclose((amplitude**2).sum(axis=(-2, -1)), (np.abs(wave) ** 2).sum(axis=(-2, -1)), rtol=1e-4)
 
 
 def test_amplitudes_are_those_of_an_independent_transform() -> None:
     wave = random_wave(1, (2, 16, 16))
     expected = np.abs(np.fft.fft2(wave.astype(np.complex128))) / 16
-    assert np.allclose(np.array(far_field_amplitude(mx.array(wave))), expected, atol=1e-5)
+    assert np.allclose(far_field_amplitude(wave), expected, atol=1e-5)
 
 
 def test_an_undisturbed_beam_arrives_at_the_first_pixel() -> None:
-    amplitude = np.array(far_field_amplitude(mx.ones((8, 8), dtype=mx.complex64)))
+    amplitude = far_field_amplitude(np.ones((8, 8), np.complex64))
     assert amplitude[0, 0] == 8
     assert np.abs(amplitude).sum() == 8
-
-
-def test_the_gradient_is_finite_where_there_is_no_light() -> None:
-    slope = mx.grad(lambda real: far_field_amplitude(real + 0j).sum())(mx.zeros((8, 8)))
-    assert np.isfinite(np.array(slope)).all()
 
 
 @pytest.mark.parametrize("way", [FarField(math.sqrt(16 * 12)), near_field((16, 12))], ids=["far", "near"])
@@ -122,5 +121,5 @@ def test_the_near_field_takes_what_the_scan_states_and_is_refused_without() -> N
     assert np.allclose(np.array(near.transfer), transfer_function((16, 16), SHORT), atol=1e-3)
     for name in known:
         without = ScanMetadata(name="near", far_field=False, **{k: v for k, v in known.items() if k != name})
-        with pytest.raises(Refused, match=f"near field without {name}"):
+        with pytest.raises(Refused, match=f"^scan near is in the near field without {name}; state it in its card.$"):
             propagation(metadata=without)

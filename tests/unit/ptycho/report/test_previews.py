@@ -17,8 +17,8 @@ from skimage import color, measure
 from smalti import open_store
 from smalti.codecs.reconstruction import Reconstruction
 from smalti.codecs.scan import Scan, ScanMetadata
-from smalti.ptycho.evaluate.frc import FrcResult, compare_rings
-from smalti.ptycho.report.complex_color import coloured, wheel
+from smalti.ptycho.evaluate.frc import FrcResult, compute_frc
+from smalti.ptycho.report.complex_color import color_wheel, complex_to_rgb
 from smalti.ptycho.report.drawing import scale_bar_m
 from smalti.ptycho.report.previews import (
     amplitude_preview,
@@ -78,7 +78,7 @@ def picture(png: bytes) -> Image.Image:
 @pytest.fixture
 def frc() -> FrcResult:
     common, first, second = np.random.default_rng(9).normal(size=(3, 64, 64))
-    return compare_rings(1 + 0.1j * (2 * common + first), 1 + 0.1j * (2 * common + second), pixel_size_m=1e-8)
+    return compute_frc(1 + 0.1j * (2 * common + first), 1 + 0.1j * (2 * common + second), pixel_size_m=1e-8)
 
 
 def test_a_scan_is_drawn(scan: Scan) -> None:
@@ -180,7 +180,7 @@ def test_every_mode_is_drawn_up_to_twelve(reconstruction: Reconstruction, modes:
 
 
 def pixels_of_phase_pi() -> np.ndarray:
-    return np.rint(255 * coloured(np.array(-1 + 0j), 1.0))
+    return np.rint(255 * complex_to_rgb(np.array(-1 + 0j), 1.0))
 
 
 def test_modes_are_drawn_by_power_whatever_their_order(reconstruction: Reconstruction) -> None:
@@ -198,16 +198,16 @@ def test_a_correlation_is_drawn_with_and_without_a_pixel_size(frc: FrcResult) ->
 def test_a_hue_is_as_light_as_its_amplitude_at_any_phase(phase_rad: float, amplitude: float) -> None:
     """CIE lightness (a scale of its own, so within a tenth) is that of a phase of 0."""
     wave = amplitude * np.exp(1j * np.array([phase_rad, 0]))
-    lightness = color.rgb2lab(coloured(wave, 1.0)[None])[0, :, 0]
+    lightness = color.rgb2lab(complex_to_rgb(wave, 1.0)[None])[0, :, 0]
     assert lightness[0] == pytest.approx(lightness[1], abs=8)
-    assert coloured(wave, 1.0).min() >= 0
-    assert coloured(wave, 1.0).max() <= 1
+    assert complex_to_rgb(wave, 1.0).min() >= 0
+    assert complex_to_rgb(wave, 1.0).max() <= 1
 
 
 def test_the_key_shows_phase_counter_clockwise() -> None:
-    disc = wheel(101)[..., :3]
+    disc = color_wheel(101)[..., :3]
     for at, where in ((1, (50, 90)), (1j, (10, 50)), (-1, (50, 10)), (-1j, (90, 50))):
-        assert disc[where] == pytest.approx(coloured(np.array(0.8 * at), 1.0), abs=1e-6)
+        assert disc[where] == pytest.approx(complex_to_rgb(np.array(0.8 * at), 1.0), abs=1e-6)
 
 
 def test_equal_inputs_are_equal_bytes(reconstruction: Reconstruction) -> None:

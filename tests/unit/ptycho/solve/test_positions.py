@@ -1,4 +1,4 @@
-"""Laws of positions: they go down, not far, not all together, and their windows stay on the canvas."""
+"""Laws of position correction: against the gradient, within the range, without a mean shift, on the canvas."""
 
 import numpy as np
 from hypothesis import given, settings
@@ -27,10 +27,10 @@ def test_no_gradient_takes_a_position_out_of_its_range_or_a_window_off_the_canva
     rng = np.random.default_rng(seed)
     positions = Positions(PLACEMENT, RANGE_px)
     for _ in range(8):
-        positions.descend(ALL, (rng.normal(0.5, 1, (50, 2)) * size).astype(np.float32), rate_px)
-        positions.settle()
+        positions.step(ALL, (rng.normal(0.5, 1, (50, 2)) * size).astype(np.float32), rate_px)
+        positions.remove_mean_shift()
         corner, shift = positions.at(ALL)
-        assert np.abs(positions.drift.moved_px).max() <= RANGE_px
+        assert np.abs(positions.state.shift_px).max() <= RANGE_px
         assert (shift >= -0.5).all()
         assert (shift <= 0.5).all()
         assert (corner >= 0).all()
@@ -42,28 +42,28 @@ def test_wrong_positions_are_found_again_up_to_a_shift_of_all() -> None:
     positions = Positions(PLACEMENT, RANGE_px)
     for epoch in range(100):
         for some in np.split(ALL, 5):
-            error = positions.drift.moved_px[some] - wrong[some]
-            positions.descend(some, (1e-3 * error).astype(np.float32), 0.2 * (1 - epoch / 100))
-        positions.settle()
-    left = positions.drift.moved_px - (wrong - wrong.mean(axis=0))
+            error = positions.state.shift_px[some] - wrong[some]
+            positions.step(some, (1e-3 * error).astype(np.float32), 0.2 * (1 - epoch / 100))
+        positions.remove_mean_shift()
+    left = positions.state.shift_px - (wrong - wrong.mean(axis=0))
     assert np.abs(left).max() < 0.1
-    assert np.abs(positions.drift.moved_px.mean(axis=0)).max() < 1e-9
+    assert np.abs(positions.state.shift_px.mean(axis=0)).max() < 1e-9
 
 
 def test_nothing_moves_where_there_is_no_gradient() -> None:
     positions = Positions(PLACEMENT, RANGE_px)
-    positions.descend(ALL, np.zeros((50, 2), np.float32), 0.1)
-    assert not positions.drift.moved_px.any()
+    positions.step(ALL, np.zeros((50, 2), np.float32), 0.1)
+    assert not positions.state.shift_px.any()
 
 
-def test_a_drift_is_gone_on_with() -> None:
+def test_corrections_are_resumed_to_the_same_bits() -> None:
     gradient = RNG.normal(size=(3, 50, 2)).astype(np.float32)
     straight = Positions(PLACEMENT, RANGE_px)
     for some in gradient:
-        straight.descend(ALL, some, 0.1)
+        straight.step(ALL, some, 0.1)
     first = Positions(PLACEMENT, RANGE_px)
-    first.descend(ALL, gradient[0], 0.1)
-    resumed = Positions(PLACEMENT, RANGE_px, first.drift)
+    first.step(ALL, gradient[0], 0.1)
+    resumed = Positions(PLACEMENT, RANGE_px, first.state)
     for some in gradient[1:]:
-        resumed.descend(ALL, some, 0.1)
-    assert resumed.drift.moved_px.tobytes() == straight.drift.moved_px.tobytes()
+        resumed.step(ALL, some, 0.1)
+    assert resumed.state.shift_px.tobytes() == straight.state.shift_px.tobytes()

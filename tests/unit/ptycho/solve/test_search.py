@@ -1,4 +1,4 @@
-"""Laws of the search: it finds defocus and astigmatism of either sign, and takes a guess only when it is the best."""
+"""Laws of the probe search: it finds defocus and astigmatism of either sign, and takes a guess only if it is best."""
 
 import math
 from dataclasses import replace
@@ -9,7 +9,7 @@ import pytest
 from smalti.errors import Refused
 from smalti.ptycho.optics.aperture import Aberrations, aperture_of, to_probe, to_pupil
 from smalti.ptycho.optics.probe import initial_probe, mean_intensity
-from smalti.ptycho.solve.search import SEEN_RADII, TRIAL_PATTERNS, find_probe
+from smalti.ptycho.solve.search import CROP_RADII, TRIAL_PATTERNS, find_probe
 from smalti.ptycho.solve.solver import SolverSettings, solve
 from smalti.simulation import probe_of, simulate_near_field, simulate_star
 
@@ -57,7 +57,7 @@ def test_an_unknown_probe_is_found_by_the_solver(scan) -> None:
     assert likeness(found, scan.probe_guess) > 0.95
     assert likeness(initial_probe(unknown), scan.probe_guess) < 0.5
     assert [entry["trial"] for entry in told] == list(range(1, told[0]["trials"] + 1))
-    assert {"stage", "start", "loss", *Aberrations._fields} <= set(told[0])
+    assert {"stage", "initial_probe", "loss", *Aberrations._fields} <= set(told[0])
     assert find_probe(unknown, short_solve).tobytes() == found.tobytes()
 
 
@@ -94,7 +94,7 @@ def test_a_trial_sees_few_patterns_where_the_object_is_and_nothing_of_the_truth(
     blank = np.where((scan.xcoords < np.quantile(scan.xcoords, 0.6))[:, None, None], empty, scan.diffraction)
     find_probe(replace(scan, diffraction=blank, probe_guess=None), trial)
     some = seen[0]
-    side = math.ceil(SEEN_RADII * aperture_of(mean_intensity(scan)).radius_pixels / 8) * 8
+    side = math.ceil(CROP_RADII * aperture_of(mean_intensity(scan)).radius_pixels / 8) * 8
     assert some.diffraction.shape == (TRIAL_PATTERNS, side, side)
     assert side < 32
     assert some.object_guess is None
@@ -120,7 +120,7 @@ def test_a_smaller_detector_sees_the_same_probe_and_object(scan) -> None:
 
 
 class SlicesOnly:
-    """What a scan larger than memory looks like."""
+    """What a scan larger than memory iterations like."""
 
     def __init__(self, patterns) -> None:
         self._patterns, self.shape = patterns, patterns.shape

@@ -1,6 +1,7 @@
-"""Laws of the solver: it finds the truth, the same bits each time, and never looks at it."""
+"""Laws of the solver: it finds the truth without using it, and gives the same bits each time."""
 
 import math
+import time
 from dataclasses import asdict, replace
 from typing import ClassVar
 
@@ -13,9 +14,9 @@ from smalti.errors import Refused
 from smalti.ptycho.evaluate import metrics
 from smalti.ptycho.geometry import place
 from smalti.ptycho.optics.probe import initial_probe, mean_intensity
-from smalti.ptycho.solve.initial_state import first_state, model_of
-from smalti.ptycho.solve.optimizer import Descent
-from smalti.ptycho.solve.patterns import Pools
+from smalti.ptycho.patterns import ShuffleBuffer
+from smalti.ptycho.solve.initial_state import forward_model, initial_state
+from smalti.ptycho.solve.optimizer import Optimizer
 from smalti.ptycho.solve.solver import SolverSettings, SolverState, solve
 from smalti.scans import read_scan
 from smalti.scans.shipped import card_for
@@ -54,7 +55,7 @@ def test_the_outcome_has_the_promised_shapes_types_and_scale(scan, solved) -> No
 
 def test_the_outcome_says_what_it_was_made_with(solved) -> None:
     assert solved.config["settings"]["epochs"] == 20
-    assert solved.config["start"] == "flat"
+    assert solved.config["initial_object"] == "flat"
     assert {"mlx", "python", "blas"} <= set(solved.config["environment"])
 
 
@@ -77,7 +78,7 @@ def test_another_seed_takes_another_way(scan, solved) -> None:
 
 
 def test_every_epoch_takes_the_patterns_in_an_order_of_its_own(scan) -> None:
-    class Watched(Pools):
+    class Watched(ShuffleBuffer):
         orders: ClassVar[list[list[int]]] = []
 
         def batches(self, rng: np.random.Generator):
@@ -88,32 +89,32 @@ def test_every_epoch_takes_the_patterns_in_an_order_of_its_own(scan) -> None:
     settings = SolverSettings(epochs=3)
     placement = place(scan.xcoords, scan.ycoords, scan.diffraction.shape[1:], settings.padding)
     mean = mean_intensity(scan)
-    state = first_state(None, initial_probe(scan, mean), placement)
-    model = model_of(scan, mean, placement, settings)
-    descent = Descent(model, Watched(scan.diffraction, settings.batch), placement, settings, state)
+    state = initial_state(None, initial_probe(scan, mean), placement)
+    model = forward_model(scan, mean, placement, settings)
+    optimizer = Optimizer(model, Watched(scan.diffraction, settings.batch), placement, settings, state)
     for _ in range(3):
-        descent.pass_once()
+        optimizer.run_epoch()
     assert {tuple(sorted(order)) for order in Watched.orders} == {tuple(range(len(scan.xcoords)))}
     assert len({tuple(order) for order in Watched.orders}) == 3
 
 
-def test_a_start_object_is_started_from(scan) -> None:
+def test_an_initial_object_is_used(scan) -> None:
     fixed_probe = replace(SHORT, refine_probe=False)
     flat = solve(scan, fixed_probe)
-    resumed = solve(scan, replace(fixed_probe, epochs=1, object_rate=1e-3), start_object=flat.object)
+    resumed = solve(scan, replace(fixed_probe, epochs=1, object_rate=1e-3), initial_object=flat.object)
     assert resumed.loss[0] < 0.1 * flat.loss[0]
-    assert resumed.config["start"] == "given"
+    assert resumed.config["initial_object"] == "given"
 
 
-def test_a_wrong_defocus_heals_in_the_pupil_and_not_without(scan) -> None:
+def test_a_wrong_defocus_is_corrected_in_the_pupil_and_not_without(scan) -> None:
     frequency = np.fft.fftfreq(32)
     radius = np.hypot(frequency[:, None], frequency) / simulation.PUPIL_RADIUS
     defocus_rad = 0.15 * math.pi * simulation.PUPIL_RADIUS * simulation.PROBE_RADIUS * 32
     wrong = np.fft.ifft2(np.fft.fft2(scan.probe_guess) * np.exp(1j * defocus_rad * radius**2))
     guessed = replace(scan, probe_guess=wrong.astype(np.complex64))
-    healed, fixed = (solve(guessed, replace(SHORT, epochs=40, refine_probe=r)) for r in (True, False))
-    assert healed.metrics["phase_psnr_dB"] > fixed.metrics["phase_psnr_dB"] + 6
-    assert healed.metrics["r_factor"] < fixed.metrics["r_factor"]
+    refined, fixed = (solve(guessed, replace(SHORT, epochs=40, refine_probe=r)) for r in (True, False))
+    assert refined.metrics["phase_psnr_dB"] > fixed.metrics["phase_psnr_dB"] + 6
+    assert refined.metrics["r_factor"] < fixed.metrics["r_factor"]
 
 
 def test_a_probe_that_is_not_refined_stays_as_it_was(scan) -> None:
@@ -170,7 +171,7 @@ def test_wrong_positions_are_refined_and_come_back_with_the_outcome(scan) -> Non
     assert refined.metrics["phase_psnr_dB"] > as_stated.metrics["phase_psnr_dB"] + 8
 
 
-def test_a_probe_that_nobody_knows_is_searched_for(scan) -> None:
+def test_an_unknown_probe_is_searched_for(scan) -> None:
     told = []
     found = solve(replace(scan, probe_guess=None), SHORT, report=told.append)
     trials = [entry for entry in told if "trial" in entry]
@@ -189,21 +190,29 @@ def test_bad_pixels_do_no_harm_where_they_are_known(scan, solved) -> None:
     assert masked.metrics["phase_psnr_dB"] > solve(hot, SHORT).metrics["phase_psnr_dB"] + 10
 
 
-def test_the_measured_star_is_explained_within_ten_epochs(star_path) -> None:
+def test_the_measured_star_is_fitted_within_ten_epochs(star_path) -> None:
     star = read_scan(star_path, card_for(star_path))
     found = solve(star, SolverSettings(epochs=9))
     assert found.metrics["r_factor"] < 0.19
 
 
-def test_the_near_field_is_solved_and_refused_without_its_distance() -> None:
+def test_the_near_field_is_solved() -> None:
     near = simulation.simulate_near_field("near", positions_per_side=6, window=64)
     found = solve(near, SHORT)
     assert found.metrics["phase_psnr_dB"] > 30
     assert found.metrics["amplitude_psnr_dB"] > 30
     assert found.loss[-1] < 0.05 * found.loss[0]
-    unknown = near.metadata.model_copy(update={"detector_distance_m": None})
-    with pytest.raises(Refused, match="near field without detector_distance_m"):
-        solve(replace(near, metadata=unknown), SHORT)
+
+
+@pytest.mark.parametrize("probe_guess", [True, False])
+@pytest.mark.parametrize("missing", ["photon_energy_eV", "detector_distance_m", "object_pixel_size_m"])
+def test_a_near_field_scan_that_lacks_its_physics_is_refused_in_one_sentence(missing, probe_guess) -> None:
+    near = simulation.simulate_near_field("near", positions_per_side=2, window=32)
+    incomplete = replace(near, metadata=near.metadata.model_copy(update={missing: None}))
+    incomplete = incomplete if probe_guess else replace(incomplete, probe_guess=None)
+    for settings in (SHORT, replace(SHORT, search_probe=True)):
+        with pytest.raises(Refused, match=f"^scan near is in the near field without {missing}; state it in its card.$"):
+            solve(incomplete, settings)
 
 
 def test_the_unit_of_the_patterns_does_not_matter(scan, solved) -> None:
@@ -215,14 +224,15 @@ def test_the_unit_of_the_patterns_does_not_matter(scan, solved) -> None:
 
 def test_progress_is_told_once_per_epoch(scan) -> None:
     told: list[dict[str, float]] = []
+    since = time.perf_counter()
     outcome = solve(scan, replace(SHORT, epochs=2), report=told.append)
     assert [(t["epoch"], t["epochs"]) for t in told] == [(1, 2), (2, 2)]
-    assert all(t["patterns_per_s"] > 0 for t in told)
+    assert 0 < sum(len(scan.xcoords) / t["patterns_per_s"] for t in told) < time.perf_counter() - since
     assert [t["loss"] for t in told] == list(outcome.loss)
 
 
 @pytest.mark.parametrize("refine_positions_from", [None, 2])
-def test_a_run_is_gone_on_with_from_any_epoch_to_the_same_bits(scan, refine_positions_from) -> None:
+def test_a_run_is_resumed_from_any_epoch_to_the_same_bits(scan, refine_positions_from) -> None:
     settings = replace(SHORT, epochs=6, probe_modes=2, refine_positions_from=refine_positions_from)
     states = []
     straight = solve(scan, settings, save=states.append)
@@ -243,8 +253,8 @@ def test_a_state_of_another_scan_is_refused(scan) -> None:
 
 
 def test_what_cannot_be_solved_is_refused(scan) -> None:
-    with pytest.raises(Refused, match=r"the start object is \(5, 5\), but the canvas of this scan is"):
-        solve(scan, SHORT, start_object=np.ones((5, 5), np.complex64))
+    with pytest.raises(Refused, match=r"the initial object is \(5, 5\), but the canvas of this scan is"):
+        solve(scan, SHORT, initial_object=np.ones((5, 5), np.complex64))
     with pytest.raises(Refused, match=r"object_rate 1e\+30 or probe_rate 0\.04 is too large"):
         solve(scan, replace(SHORT, object_rate=1e30))
 
@@ -274,13 +284,13 @@ def test_a_stored_scan_is_solved_to_the_same_bits_in_a_child_process(scan, tmp_p
         "settings": {"epochs": 2, "batch": 8},
     }
     told: list[dict[str, float]] = []
-    answer = run_child("smalti.ptycho.solve.solver:solve_stored", request, told.append)
+    answer = run_child("smalti.ptycho.stored:solve_stored", request, told.append)
     outcome = store.get(answer["digest"])
     assert list(outcome.loss) == [t["loss"] for t in told]
     assert outcome.object.tobytes() == solve(scan, SolverSettings(epochs=2, batch=8)).object.tobytes()
 
 
-def test_a_run_that_is_killed_is_gone_on_with_to_the_same_digest(scan, tmp_path) -> None:
+def test_a_run_that_is_killed_is_resumed_to_the_same_digest(scan, tmp_path) -> None:
     store = open_store(tmp_path)
     request = {
         "store": str(tmp_path),
@@ -294,11 +304,9 @@ def test_a_run_that_is_killed_is_gone_on_with_to_the_same_digest(scan, tmp_path)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):  # run_child kills the child with SIGKILL
-        run_child("smalti.ptycho.solve.solver:solve_stored", request, stop_at_the_third)
+        run_child("smalti.ptycho.stored:solve_stored", request, stop_at_the_third)
     epochs = []
-    resumed = run_child(
-        "smalti.ptycho.solve.solver:solve_stored", request, lambda progress: epochs.append(progress["epoch"])
-    )
+    resumed = run_child("smalti.ptycho.stored:solve_stored", request, lambda progress: epochs.append(progress["epoch"]))
     assert 4 <= min(epochs) <= 5
     assert resumed["digest"] == store.put(solve(scan, replace(SHORT, epochs=6))).digest
-    assert not list(store.names())  # nothing to go on with is left
+    assert not list(store.names())  # no state is left
