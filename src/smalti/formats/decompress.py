@@ -75,7 +75,7 @@ def _packed(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
 
 
 def _wraps_one_file(source: Source) -> bool:
-    """Tell whether a zip holds one file that is no array; any other zip is read as .npz, and judged as one.
+    """Tell whether a zip holds one file that is no array; any other zip is read as .npz.
 
     Raises:
         ContractBroken: it holds one file under a name or in a form that is not opened, or an Excel workbook.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -52,9 +52,9 @@ class Experiment:
         used: the datasets that were looked at.
     """
 
-    physics: dict[str, Statement]
-    violations: tuple[Violation, ...]
-    used: tuple[str, ...]
+    physics: Mapping[str, Statement] = field(default_factory=dict)
+    violations: tuple[Violation, ...] = ()
+    used: tuple[str, ...] = ()
 
 
 def experiment(found: Survey, layout: Layout) -> Experiment:

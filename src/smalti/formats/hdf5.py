@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import h5py
-import numpy as np
 from numpy.typing import NDArray
 
 from smalti.contracts.violation import Violation, shown
@@ -19,30 +18,40 @@ from smalti.formats.cxi import Layout, layout_of
 from smalti.formats.experiment import Experiment, experiment
 from smalti.formats.hdf5_dataset import REMEDY, WANTED, dtype_of, header_breaches, is_text, values_of
 from smalti.formats.hdf5_survey import Survey, survey
+from smalti.formats.masks import bad_pixels
 from smalti.formats.motion import Motion, motion
 from smalti.formats.sniff import recognise
 from smalti.formats.source import Source
 from smalti.formats.superblock import require_closed
 
 _RAW = "raw_data"  # the scan that PtychoPINN puts into a Ptychodus product
-_HAS_SIGNAL = 0x1000  # the one bit of a CXI mask that speaks well of a pixel
-_MASK = "bad_pixels"
 _UNASKED = "nobody asked for it"
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """Which datasets are read, name -> path.
+    """Which datasets are read.
 
     Attributes:
-        asked: a fault of one of these refuses the file.
-        offered: small arrays that may hold positions; one with a fault is left out.
+        asked: name -> path; a fault of one of these refuses the file.
+        offered: name -> path of small arrays that may hold positions and are sound.
         skipped: path -> why it is left out.
+        masks: of the detector; a fault of one of these refuses the file too.
+        wants_motion: whether positions are read out of translations or axes.
+        translation: the dataset of the former, where there is one to read.
     """
 
     asked: dict[str, str] = field(default_factory=dict)
     offered: dict[str, str] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
+    masks: tuple[str, ...] = ()
+    wants_motion: bool = False
+    translation: str | None = None
+
+    def paths(self) -> tuple[str, ...]:
+        """Return every dataset that is read."""
+        translation = (self.translation,) if self.translation else ()
+        return (*self.asked.values(), *self.offered.values(), *self.masks, *translation)
 
     def without(self, paths: Collection[str]) -> _Plan:
         """Return the plan without these offers."""
@@ -61,25 +70,22 @@ def read(source: Source, wanted: Collection[str] | None = None) -> Content:
     metadata.
     """
     with _surveyed(source) as found:
-        named = [name.strip("/") for name in wanted or () if "/" in name.strip("/")]
-        named = [path for path in named if found.has(path)]
+        named = [path for path in (name.strip("/") for name in wanted or ()) if "/" in path and found.has(path)]
         layout = layout_of(found, named)
         plan = _plan(found, layout, wanted)
         source.require(_breaches(found, plan, source, limit_members=wanted is None))
-        paths = (*plan.asked.values(), *plan.offered.values(), *filter(found.has, _translations(layout)))
-        source.claim("the file", _total_nbytes(found, paths), REMEDY, declared=True)
-        stated = experiment(found, layout) if layout else Experiment({}, (), ())
-        moved = _motion(found, layout, source) if layout and not _knows_positions(found, plan, wanted) else Motion({})
+        plan = _within_room(found, plan, source)
+        source.claim("the file", _total_nbytes(found, plan.paths()), REMEDY, declared=True)
+        stated = experiment(found, layout) if layout else Experiment()
+        moved = _motion(found, layout, source) if layout and plan.wants_motion else Motion()
         arrays, notes = _read(found, plan.without(moved.used), source)
-        masks = [(path, arrays[path]) for path in layout.masks] if layout else []
-        arrays = {name: array for name, array in arrays.items() if name not in dict(masks) or name in (wanted or ())}
-        if masks:
-            arrays[_MASK] = _bad_pixels(masks, source)
-        used = {found.dataset(path).id for path in (*paths, *stated.used, *moved.used) if found.has(path)}
+        if plan.masks:
+            arrays["bad_pixels"] = bad_pixels(found, plan.masks)
+        used = (*plan.paths(), *stated.used, *moved.used)
         return Content(
             {**arrays, **moved.arrays},
             stated.physics,
-            tuple(Skipped(path, why) for path, why in plan.skipped.items() if not _is_in(found, path, used)),
+            tuple(_skipped(found, plan, used)),
             (*notes, *moved.conversions),
             (*stated.violations, *moved.violations),
         )
@@ -123,36 +129,50 @@ def _surveyed(source: Source) -> Iterator[Survey]:
 
 def _plan(found: Survey, layout: Layout | None, wanted: Collection[str] | None) -> _Plan:
     """Decide what is read, by names and headers alone."""
-    plan = _Plan(skipped={path: fault.found for path, fault in found.faults().items()})
     plain = _plain(found)
     numbers = {name: path for name, path in plain.items() if not is_text(found.dataset(path))}
-    if layout is not None:
-        plan.asked.update({**layout.arrays, **{path: path for path in layout.masks}})
+    asked = dict(layout.arrays) if layout else {}
     for name in sorted(set(wanted or ()) - plain.keys()):  # sets come in another order in every process
         path = name.strip("/")
         if found.fault(path) or (found.has(path) and not is_text(found.dataset(path))):
-            plan.asked.setdefault(name, path)
+            asked.setdefault(name, path)
+    faults = {path: fault.found for path, fault in found.faults().items()}
     if wanted is not None:
         chosen = {name: path for name, path in numbers.items() if name in wanted}
     else:
-        chosen = {} if layout is not None and layout.is_scan else {**{path: path for path in plan.skipped}, **numbers}
-    plan.asked.update({name: path for name, path in chosen.items() if name not in plan.asked})
-    room = found.source.limits.members - len(plan.asked)
+        chosen = {} if layout and layout.is_scan else {**{path: path for path in faults}, **numbers}
+    asked.update({name: path for name, path in chosen.items() if name not in asked})
+    wants_motion = layout is not None and not _knows_positions(found, asked, wanted)
+    translation = layout.translation if layout and layout.translation and found.has(layout.translation) else None
+    masks = layout.masks if layout else ()
+    plan = _Plan(asked, {}, faults, masks, wants_motion, translation if wants_motion else None)
+    room = found.source.limits.members - len(asked)
     offers = wanted is not None and (layout is None or layout.translation is None)
     for name, path in plain.items():
         if name not in numbers:
             plan.skipped[path] = "text"
         elif name in chosen:
             continue
-        elif offers and len(plan.offered) < room and _offered(found.dataset(path), path, found.source):
+        elif offers and len(plan.offered) < room and _is_offered(found, path):
             plan.offered[name] = path
         else:
             plan.skipped[path] = _why(found.dataset(path))
     return plan
 
 
-def _is_in(found: Survey, path: str, datasets: Collection[h5py.h5d.DatasetID]) -> bool:
-    return found.has(path) and found.dataset(path).id in datasets
+def _within_room(found: Survey, plan: _Plan, source: Source) -> _Plan:
+    """Return the plan without its offers, where with them the file would hold more than it may."""
+    nbytes = _total_nbytes(found, plan.paths())
+    full = any(source.expansion_breaches("the file", nbytes, source.stored_nbytes, REMEDY, declared=True))
+    return plan.without(tuple(plan.offered.values())) if full else plan
+
+
+def _skipped(found: Survey, plan: _Plan, used: Iterable[str]) -> Iterator[Skipped]:
+    """Yield what was left out; another name of a dataset that was used is not."""
+    known = {found.dataset(path).id for path in used if found.has(path)}
+    for path, why in plan.skipped.items():
+        if not (found.has(path) and found.dataset(path).id in known):
+            yield Skipped(path, why)
 
 
 def _plain(found: Survey) -> dict[str, str]:
@@ -162,11 +182,14 @@ def _plain(found: Survey) -> dict[str, str]:
     return raw or {path: path for path in paths}
 
 
-def _offered(dataset: h5py.Dataset, path: str, source: Source) -> bool:
+def _is_offered(found: Survey, path: str) -> bool:
+    dataset = found.dataset(path)
+    return _may_hold_positions(dataset) and not any(header_breaches(dataset, f"dataset {shown(path)}", found.source))
+
+
+def _may_hold_positions(dataset: h5py.Dataset) -> bool:
     dtype = dtype_of(dataset)
-    if dtype is None or not may_hold_positions(matlab.shape_of(dataset), dtype):
-        return False
-    return not any(header_breaches(dataset, f"dataset {shown(path)}", source))
+    return dtype is not None and may_hold_positions(matlab.shape_of(dataset), dtype)
 
 
 def _why(dataset: h5py.Dataset) -> str:
@@ -182,7 +205,7 @@ def _breaches(found: Survey, plan: _Plan, source: Source, limit_members: bool) -
     if limit_members and len(plan.asked) > source.limits.members:
         count, most = f"{len(plan.asked)} datasets", f"at most {source.limits.members}"
         yield Violation("archive.members", "the file", count, most, "keep the arrays of one scan in a file")
-    for path in plan.asked.values():
+    for path in (*plan.asked.values(), *plan.masks):
         if fault := found.fault(path):
             yield fault
         else:
@@ -216,30 +239,10 @@ def _motion(found: Survey, layout: Layout, source: Source) -> Motion:
     return moved
 
 
-def _knows_positions(found: Survey, plan: _Plan, wanted: Collection[str] | None) -> bool:
+def _knows_positions(found: Survey, asked: Mapping[str, str], wanted: Collection[str] | None) -> bool:
     """Tell whether positions are asked for by names of their own, so that no translation is."""
     if wanted is None or any(name.startswith("positions_if_") for name in wanted):
         return False
-    datasets = {name: found.dataset(path) for name, path in plan.asked.items() if "/" in name.strip("/")}
-    kinds = [(matlab.shape_of(dataset), dtype_of(dataset)) for dataset in datasets.values()]
-    named = any(dtype is not None and may_hold_positions(shape, dtype) for shape, dtype in kinds)
-    return named or {"xcoords", "ycoords"} <= plan.asked.keys()
-
-
-def _translations(layout: Layout | None) -> tuple[str, ...]:
-    return (layout.translation,) if layout and layout.translation else ()
-
-
-def _bad_pixels(masks: list[tuple[str, NDArray[Any]]], source: Source) -> NDArray[np.bool_]:
-    """Return where any mask of bit fields is bad; one mask for each pattern must say the same of all of them."""
-    planes: list[NDArray[np.bool_]] = []
-    for path, stored in masks:
-        mask = stored
-        while mask.ndim > 2 and len(mask) and (mask == mask[0]).all():
-            mask = mask[0]
-        if mask.ndim != 2 or mask.dtype.kind not in "iub" or (planes and mask.shape != planes[0].shape):
-            shape, wanted = f"{mask.dtype} of shape {mask.shape}", "one (H, W) bit field for all patterns"
-            remedy = "save the pixels that are bad in any pattern as one mask, or none"
-            raise source.refuse("array.rank", f"dataset {shown(path)}", shape, wanted, remedy)
-        planes.append((mask != 0) & (mask != _HAS_SIGNAL) if path.endswith("/mask") else mask != 0)
-    return np.asarray(np.logical_or.reduce(planes))
+    in_groups = [path for name, path in asked.items() if "/" in name.strip("/") and found.has(path)]
+    named = any(_may_hold_positions(found.dataset(path)) for path in in_groups)
+    return named or {"xcoords", "ycoords"} <= asked.keys()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import h5py
@@ -66,19 +65,6 @@ class Survey:
         """Return every path that leads out of the file, in a circle or to nothing, and why."""
         found = {path: self.fault(path) for path in (*self.elsewhere, *self.links)}
         return {path: fault for path, fault in found.items() if fault}
-
-    def first(self, paths: Iterable[str]) -> str | None:
-        """Return the first of these where there is a dataset.
-
-        Raises:
-            ContractBroken: an earlier one leads out of the file, in a circle or to nothing.
-        """
-        for path in paths:
-            if fault := self.fault(path):
-                raise self.source.broken(fault)
-            if self.has(path):
-                return path
-        return None
 
     def _resolved(self, path: str) -> str | Violation:
         """Return the path that ``path`` stands for; nothing here is asked of HDF5, which would follow any link."""

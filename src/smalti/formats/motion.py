@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ class Motion:
         used: the datasets that were looked at.
     """
 
-    arrays: dict[str, NDArray[np.float64]]
+    arrays: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     conversions: tuple[str, ...] = ()
     violations: tuple[Violation, ...] = ()
     used: tuple[str, ...] = ()

@@ -1,11 +1,11 @@
-"""Arrays out of an .npz archive, whose table of contents is judged before anything in it is inflated."""
+"""Arrays out of an .npz archive, whose table of contents is validated before anything in it is inflated."""
 
 from __future__ import annotations
 
 import stat
 import unicodedata
 import zipfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import IO, Any, cast
@@ -39,24 +39,34 @@ def read(source: Source, wanted: Collection[str] | None = None) -> Content:
     with opened_zip(source) as archive:
         members = [member for member in archive.infolist() if not is_left_by_system(member)]
         source.require(_structure_breaches(members, source))
-        names = {member.filename for member in members}
-        asked = [m for m in members if wanted is None or not any(map(_is_array, names)) or _key(m) in wanted]
-        source.require(_breaches(asked, source, limit_members=wanted is None))
-        skipped = [] if wanted is None else [Skipped(_key(m), fault) for m in members if (fault := _fault(m))]
-        others = [m for m in members if m not in asked and _fault(m) is None]
-        offered = [m for m in others if m.file_size <= LARGEST_OFFERED_NBYTES][: source.limits.members - len(asked)]
-        source.claim("the archive", sum(m.file_size for m in (*asked, *offered)), _REMEDY, declared=True)
-        arrays = {}
+        everything = wanted is None or not any(_is_array(member.filename) for member in members)
+        asked = {member.filename for member in members if everything or _key(member) in (wanted or ())}
+        needed = [member for member in members if member.filename in asked]
+        source.require(_breaches(needed, source, limit_members=wanted is None))
+        nbytes = sum(member.file_size for member in needed)
+        room = max(source.limits.members - len(needed), 0)
+        more = _most_offered_nbytes((m for m in members if m.filename not in asked), room)
+        if any(source.expansion_breaches("the archive", nbytes + more, source.stored_nbytes, _REMEDY, declared=True)):
+            room, more = 0, 0
+        source.claim("the archive", nbytes + more, _REMEDY, declared=True)
+        arrays: dict[str, NDArray[Any]] = {}
+        skipped = []
         for member in members:
-            if member in asked:
+            if member.filename in asked:
                 arrays[_key(member)] = _array(archive, member, source)
-            elif member in others:
-                answer = _offered(archive, member, source) if member in offered else _UNASKED
-                if isinstance(answer, str):
-                    skipped.append(Skipped(_key(member), answer))
-                else:
-                    arrays[_key(member)] = answer
+                continue
+            answer = _offered(archive, member, source) if room else _fault(member) or _UNASKED
+            if isinstance(answer, str):
+                skipped.append(Skipped(_key(member), answer))
+            else:
+                arrays[_key(member)], room = answer, room - 1
         return Content(arrays, skipped=tuple(skipped))
+
+
+def _most_offered_nbytes(members: Iterable[zipfile.ZipInfo], count: int) -> int:
+    """Return what so many of these arrays that nobody asked for can take at most."""
+    small = sorted((m.file_size for m in members if m.file_size <= LARGEST_OFFERED_NBYTES), reverse=True)
+    return sum(small[:count])
 
 
 def is_left_by_system(member: zipfile.ZipInfo) -> bool:
@@ -74,6 +84,10 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, source: Source) ->
 def _offered(archive: zipfile.ZipFile, member: zipfile.ZipInfo, source: Source) -> NDArray[Any] | str:
     """Return an array that nobody asked for, or why it is skipped."""
     place = f"member {shown(member.filename)}"
+    if fault := _fault(member):
+        return fault
+    if member.file_size > LARGEST_OFFERED_NBYTES:
+        return _UNASKED
     try:
         source.require(source.expansion_breaches(place, member.file_size, member.compress_size, _REMEDY, declared=True))
         with source.mapped(place, WANTED), archive.open(member) as opened:

@@ -124,6 +124,16 @@ def test_the_bounds_count_what_is_read_and_not_what_is_there(tmp_path: Path) -> 
         read_arrays(path)
 
 
+def test_what_nobody_asked_for_is_left_out_before_it_makes_a_file_too_large(tmp_path: Path) -> None:
+    room = Limits(content_nbytes=sum(array.nbytes for array in sound().values()) + 2000)
+    hdf5(tmp_path / "scan.h5", lambda file: file.create_dataset("column", data=np.ones(12_000)))
+    (tmp_path / "scan.npz").write_bytes(npz(column=np.ones(12_000)))
+    for name in ("scan.h5", "scan.npz"):
+        content = read_file(tmp_path / name, room, NAMES)
+        assert isinstance(content, Content)
+        assert content.arrays.keys() == sound().keys()
+
+
 def test_only_what_may_hold_positions_is_read_unasked(tmp_path: Path) -> None:
     offered = {"table": (12, 2), "with z": (12, 3), "column": (12,), "row": (1, 12), "in a stack": (1, 12, 2)}
     others = {"number": (), "one": (1,), "stack": (12, 4, 4), "wide": (12, 9), "long": (600_000,)}
