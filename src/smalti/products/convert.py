@@ -15,7 +15,7 @@ from smalti.codecs.scan import Scan, Stated
 from smalti.contracts.result import ValidationResult
 from smalti.contracts.violation import Violation, broken, errors
 from smalti.errors import ContractBroken, Refused
-from smalti.products.compose import object_pixel_m, provenance, unique_indexes, unknown_note
+from smalti.products.compose import object_pixels, provenance, unique_indexes, unknown_note
 from smalti.products.product_file import read_with_raw, write_product
 from smalti.products.rawdata import RawData, rawdata_of_product, rawdata_of_scan
 from smalti.scans import validate_scan
@@ -167,19 +167,21 @@ def _contradictions(scan: Scan, meta: ExportMeta) -> Iterator[Violation]:
     """Yield where the caller and the scan, or its card, state two values of one thing, or imply two pixel sizes."""
     for name, value in meta.physics().items():
         stated: Stated | None = getattr(scan.metadata, name)
-        known = _implied_pixel(scan)[0] if stated is None and name == "object_pixel_size_m" else _value(stated)
-        if known is not None and not np.isclose(known, value, rtol=1e-6, atol=0):
-            found = f"{known:.6g} for the scan and {value:.6g} for this product"
+        implied = stated is None and name == "object_pixel_size_m"
+        known = _implied_pixels(scan)[:2] if implied else (_value(stated),)
+        differing = [k for k in known if k is not None and not np.isclose(k, value, rtol=1e-6, atol=0)]
+        if differing:
+            found = f"{differing[0]:.6g} for the scan and {value:.6g} for this product"
             remedy = f"{value:.6g} was used; correct the one that is wrong"
             yield Violation("physics.contradiction", name, found, "one value", remedy, "warning")
 
 
-def _implied_pixel(scan: Scan) -> tuple[float | None, str]:
-    """Return the object pixel in m that the scan states or implies, if it does, and a note when it was computed."""
+def _implied_pixels(scan: Scan) -> tuple[float | None, float | None, str]:
+    """Return what the scan states or implies of width and height of an object pixel in m, and a note on how."""
     try:
-        return object_pixel_m(scan)
+        return object_pixels(scan)
     except Refused:
-        return None, ""
+        return None, None, ""
 
 
 def _assumed_pixel(meta: ExportMeta) -> Iterator[Violation]:
@@ -193,9 +195,9 @@ def _filled(meta: ExportMeta, scan: Scan) -> ExportMeta:
     """Return what the caller states, and where that is nothing, what the scan's metadata states or implies."""
     stated = {name: Stated(value=value) for name, value in meta.physics().items()}
     metadata = scan.metadata.model_copy(update=stated)
-    pixel_m, note = None, ""
+    width_m, height_m, note = None, None, ""
     if not (meta.object_pixel_width_m and meta.object_pixel_height_m):
-        pixel_m, note = _implied_pixel(replace(scan, metadata=metadata))
+        width_m, height_m, note = _implied_pixels(replace(scan, metadata=metadata))
     notes = (meta.comments, *provenance(metadata), *(f"CONVERTED: {how}" for how in metadata.conversions), note)
     return replace(
         meta,
@@ -204,8 +206,8 @@ def _filled(meta: ExportMeta, scan: Scan) -> ExportMeta:
         detector_distance_m=_value(metadata.detector_distance_m),
         probe_energy_eV=_value(metadata.photon_energy_eV),
         exposure_time_s=_value(metadata.exposure_time_s),
-        object_pixel_width_m=meta.object_pixel_width_m or pixel_m,
-        object_pixel_height_m=meta.object_pixel_height_m or pixel_m,
+        object_pixel_width_m=meta.object_pixel_width_m or width_m,
+        object_pixel_height_m=meta.object_pixel_height_m or height_m,
         far_field=metadata.far_field,
     )
 

@@ -21,6 +21,7 @@ VERSIONS = {
     "product/2": "f42162abdaba",
     "readable-product/1": "5a6dce89417e",
     "checkpoint/1": "58cef32a5a09",
+    "weights/1": "6c0cf89b4929",
     "table/1": "8b120a08ac50",
     "titanic-train/1": "6e5e7f79a2b5",
     "titanic-test/1": "01fefc36887a",

@@ -12,7 +12,7 @@ from smalti.codecs.product import to_pixels
 from smalti.codecs.reconstruction import Reconstruction
 from smalti.codecs.scan import Scan, Stated
 from smalti.errors import Refused
-from smalti.products import product_from_reconstruction, raw_bundle_of, validate_product, write_product
+from smalti.products import object_pixel_m, product_from_reconstruction, raw_bundle_of, validate_product, write_product
 
 # 12.398... keV Å / 8 keV * 2 m / (8 * 75 µm), worked out by hand.
 PIXEL_M = 1.5498024804e-10 * 2.0 / (8 * 75e-6)
@@ -65,6 +65,25 @@ def test_a_stated_pixel_size_is_taken_as_it_is(scan: Scan, reconstruction: Recon
     metadata = product_from_reconstruction(bare, reconstruction, "run").metadata
     assert metadata.object_pixel_width_m == metadata.probe_pixel_height_m == 1e-8
     assert metadata.photon_energy_eV is None
+
+
+def test_detector_pixels_that_are_not_square_make_object_pixels_that_are_not(
+    scan: Scan, reconstruction: Reconstruction
+) -> None:
+    wide = stating(
+        scan,
+        detector_pixel_size_m=None,
+        detector_pixel_width_m=Stated(value=75e-6),
+        detector_pixel_height_m=Stated(value=150e-6),
+    )
+    product = product_from_reconstruction(wide, reconstruction, "run")
+    metadata = product.metadata
+    assert metadata.object_pixel_width_m == metadata.probe_pixel_width_m == pytest.approx(PIXEL_M)
+    assert metadata.object_pixel_height_m == metadata.probe_pixel_height_m == pytest.approx(PIXEL_M / 2)
+    np.testing.assert_allclose(product.probe_position_y_m, scan.ycoords * PIXEL_M / 2, rtol=1e-9)
+    assert "wavelength * distance / (8 * detector pixel height)" in metadata.comments
+    with pytest.raises(Refused, match=r"5\.16601e-07 m wide and 2\.583e-07 m high; bin the detector"):
+        object_pixel_m(wide)
 
 
 def test_no_pixel_size_is_refused_with_what_the_card_must_state(scan: Scan, reconstruction: Reconstruction) -> None:

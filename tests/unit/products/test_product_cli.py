@@ -106,6 +106,11 @@ def test_the_card_beside_a_scan_is_read_and_an_option_replaces_it(npz: Path) -> 
     assert "warning: photon_energy_eV: found 8000 for the scan and 8800 for this product" in replaced.stderr
     metadata = read_product(npz.parent / "out" / "p.h5").metadata
     assert (metadata.photon_energy_eV, metadata.name) == (8800, "mine")
+    with np.load(npz) as file:
+        in_metres = file["xcoords"]
+    assert "object_pixel_size_m: found 5e-08 for the scan" in export(npz, "--object-pixel-size-m", "4e-8").stderr
+    product = read_product(npz.parent / "out" / "p.h5")
+    np.testing.assert_allclose(product.probe_position_x_m, in_metres, rtol=1e-12)
 
 
 def test_usage_is_exit_code_2(npz: Path) -> None:
