@@ -22,9 +22,9 @@ there."""
 MEASURED = """\
 **Measured** is tike's Siemens star (Advanced Photon Source, Velociprobe), 516 patterns of 128 x 128. The R-factor is \
 that of `smalti.ptycho.evaluate.metrics`, whose forward model is not that of the solver, for every method, at the \
-best of 25 offsets of all positions. With one mode both solvers make the squares of amplitude differences small. With several, \
-ours is shown with two losses: `absolute` makes small what the R-factor adds up, and has the better R-factor by it \
-for that; `amplitude` does not. The correlation of the halves knows nothing of either."""
+best of 25 offsets of all positions. With one mode both solvers make the squares of amplitude differences small. \
+With several, ours is shown with two losses: `absolute` makes small what the R-factor adds up, and has the better \
+R-factor by it for that; `amplitude` does not. The correlation of the halves knows nothing of either."""
 
 COSTS = """\
 Each case runs in a process of its own, with one thread per library and fixed seeds. CPU seconds are user and system \
