@@ -1,4 +1,4 @@
-"""``python -m benchmarks.ptychography``: reconstruct, judge, and write docs/benchmarks/ptychography.md."""
+"""``python -m benchmarks.ptychography``: reconstruct, evaluate, and write docs/benchmarks/ptychography.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lines of the table: each case measures, judges, and says what was to be reached."""
+"""The cases of the benchmark: each reconstructs, evaluates, and returns lines of the table."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Workplace:
     rounds: int
 
     def scan(self, name: str) -> Scan:
-        """Return one of ``SCANS``. It is made once and stored, so that making it is nobody's cost."""
+        """Return one of ``SCANS``. It is made once and stored, so that no case includes the cost of it."""
         store = open_store(self.store)
         if not store.versions(name):
             store.put(SCANS[name](), name)

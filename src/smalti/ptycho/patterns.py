@@ -72,7 +72,7 @@ def one_count(patterns: Patterns, good: NDArray[np.bool_]) -> float:
     """Return the least intensity above 0 of any good pixel, taken for one count in the unit of the patterns; else 0.
 
     Args:
-        good: (H, W), which pixels are looked at.
+        good: (H, W) bool, the pixels that count.
     """
     least = math.inf
     for start in range(0, patterns.shape[0], BLOCK_PATTERNS):

@@ -1,4 +1,4 @@
-"""MLX without its compiled kernels, for modules whose many graphs would take g++ longer than their laws take."""
+"""MLX without compiled kernels: making them with g++ takes longer than the small runs of these tests."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import mlx.core as mx
 import pytest
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def without_compiled_kernels() -> Iterator[None]:
-    """Run this module, and the child processes that it starts, without ``mx.compile``."""
+    """Run each module, and the child processes that it starts, without ``mx.compile``; some override this."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLX_DISABLE_COMPILE", "1")
         mx.disable_compile()

@@ -18,6 +18,11 @@ RNG = np.random.default_rng(3)
 NEAR = NearField(wavelength_m=1e-10, distance_m=2e-4, pixel_size_m=1e-7)
 
 
+@pytest.fixture(scope="module")
+def without_compiled_kernels() -> None:
+    """Override: some of these tests compile."""
+
+
 def wave(*shape: int) -> np.ndarray:
     return (RNG.normal(size=shape) + 1j * RNG.normal(size=shape)).astype(np.complex64)
 

@@ -27,7 +27,7 @@ MOST_MODES = 12
 SHOWN_PERCENTILES = (0.5, 99.5)
 BRIGHTEST_PERCENTILE = 99.8  # of a mode's amplitudes, for the same reason
 DECADES = 7  # of a pattern that are shown at most
-BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "0.45"  # of Okabe and Ito: told apart without red and green
+BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "0.45"  # of Okabe and Ito, distinct with red-green colour blindness
 CURVES = {"phase": BLUE, "complex": VERMILION}
 
 

@@ -18,8 +18,6 @@ from smalti.ptycho.stored import solve_stored, train_stored
 from smalti.simulation import patches_of, simulate_near_field, simulate_scan
 from smalti.training import TrainingSettings
 
-pytestmark = pytest.mark.usefixtures("without_compiled_kernels")  # tests/pipeline trains with them
-
 SETTINGS = TrainingSettings(epochs=12, batch=8, checkpoint_epochs=4)
 PADDING = 12
 

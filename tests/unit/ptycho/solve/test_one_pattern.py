@@ -13,8 +13,6 @@ from smalti.ptycho.solve.solver import SolverSettings, solve
 from smalti.ptycho.stored import frc_stored, solve_stored
 from smalti.simulation import simulate_near_field, simulate_scan
 
-pytestmark = pytest.mark.usefixtures("without_compiled_kernels")
-
 SHORT = SolverSettings(epochs=20, batch=8)
 MEASURED = replace(SHORT, loss="absolute", probe_modes=3, refine_positions_from=2)
 SIDE = 32 + 2 * SHORT.padding
