@@ -240,6 +240,17 @@ def test_nothing_is_left_behind_and_values_stay(tmp_path: Path) -> None:
     np.testing.assert_array_equal(value.diffraction, validate_file(path).value.diffraction)
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted in /proc")
+def test_the_server_has_one_thread_whatever_it_has_imported(sandbox: Sandbox, tmp_path: Path) -> None:
+    for name in ("a.csv", "b.parquet", "c.h5", "d.npz", "e.jsonl", "f.arrow", "g.safetensors"):
+        (tmp_path / name).write_text("a\n1\n")
+        sandbox.validate(tmp_path / name)
+    server = sandbox._server
+    assert server is not None
+    assert server._process is not None
+    assert len(list(Path(f"/proc/{server._process.pid}/task").iterdir())) == 1
+
+
 def test_a_sandbox_that_read_nothing_made_nothing(tmp_path: Path) -> None:
     with Sandbox(tmp_path):
         assert list(tmp_path.iterdir()) == []
