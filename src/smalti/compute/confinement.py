@@ -67,13 +67,12 @@ def _call(function: Any, *arguments: Any) -> None:
 
 @cache
 def landlock_abi() -> int:
-    """Return the version of Landlock that this kernel has; 0: none."""
-    if sys.platform != "linux":
-        return 0
-    import landlock
+    """Return the version of Landlock that this kernel has; 0: none, or its package is not installed."""
+    with suppress(ImportError):  # it is on Linux only
+        import landlock
 
-    with suppress(landlock.LandlockError):
-        return int(landlock.landlock_abi_version())
+        with suppress(landlock.LandlockError):
+            return int(landlock.landlock_abi_version())
     return 0
 
 

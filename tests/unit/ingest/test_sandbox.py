@@ -240,6 +240,28 @@ def test_nothing_is_left_behind_and_values_stay(tmp_path: Path) -> None:
     np.testing.assert_array_equal(value.diffraction, validate_file(path).value.diffraction)
 
 
+def test_it_works_where_the_kernel_protects_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lib").mkdir()
+    absent = "import sys; sys.modules['landlock'] = sys.modules['pyseccomp'] = None\n"
+    (tmp_path / "lib" / "sitecustomize.py").write_text(absent)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(tmp_path / "lib"), injected())))
+    (tmp_path / "scan.npz").write_bytes(npz())
+    (tmp_path / "else").write_text("there")
+    with Sandbox() as own:
+        assert own.validate(tmp_path / "scan.npz", keep=True).value is not None
+        assert (
+            own._started()
+            .call(
+                "smalti.ingest.confined:validate",
+                {"path": str(tmp_path / "else"), "contract": None, "accepted_schema": None, "handover": None},
+                limits=limits_for(0),
+                writable=tmp_path / "lib",
+            )
+            .alone
+            is False
+        )
+
+
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted in /proc")
 def test_the_server_has_one_thread_whatever_it_has_imported(sandbox: Sandbox, tmp_path: Path) -> None:
     for name in ("a.csv", "b.parquet", "c.h5", "d.npz", "e.jsonl", "f.arrow", "g.safetensors"):
