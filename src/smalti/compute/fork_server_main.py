@@ -63,6 +63,7 @@ def _run(task: dict[str, Any], function: Function) -> Outcome:
     limits = ChildLimits(**task["limits"])
     answers, answering = os.pipe()
     granted, granting = os.pipe()
+    os.set_blocking(granting, False)  # nobody waits for a child that claims and does not listen
     confinement.prepare()
     gc.freeze()  # what is there is not looked at again, so it stays shared with the child
     server = os.getpid()
@@ -116,7 +117,7 @@ def _listen(pid: int, answers: int, granting: int, limits: ChildLimits) -> tuple
                 return None, True
             _, nbytes, cpu_s = _CLAIM.unpack(heard)
             heard = b""
-            with suppress(OSError):  # it has ended meanwhile
+            with suppress(OSError):  # it has ended meanwhile, or does not listen
                 limits.grant(pid, nbytes, cpu_s)
                 os.write(granting, _GRANTED)
         elif heard.startswith(b"A") and len(heard) >= _ANSWER.size:

@@ -39,8 +39,9 @@ class SandboxResult:
     """What came of validating one file.
 
     Attributes:
-        document: what :func:`smalti.ingest.validate.document` returns, or ``usage``: why there is no such contract. Its
-            form is checked and its texts are printable, whatever the file did to the process that read it.
+        document: what :func:`smalti.ingest.validate.document` returns; or, where a contract was named, ``usage`` alone
+            may be in it, which says why there is no such contract. Its form is checked and its texts are printable,
+            whatever the file did to the process that read it.
         value: what was read, where it was accepted and kept: a scan, a product, arrays by name or a pyarrow Table, in
             memory that can be read only; else None.
     """
@@ -112,7 +113,7 @@ class Sandbox:
             try:
                 given = {**request, "handover": str(folder) if keep else None}
                 outcome = self._outcome(_VALIDATE, path, given, folder, trusted, _PREPARE)
-                found = checked_document(result_of(outcome.answer))
+                found = checked_document(result_of(outcome.answer), contract_named=contract is not None)
                 value = _handed_over(folder, outcome.alone) if keep and found.get("accepted") else None
             except NoAnswer as error:
                 found, value = _refusal(_failed(path, error), contract, path), None
@@ -156,7 +157,7 @@ class Sandbox:
             function,
             request,
             limits=limits,
-            readable=[file, file.with_name(file.name + _CARD_SUFFIX), *trusted],
+            readable=[file, Path(f"{file}{_CARD_SUFFIX}"), *trusted],
             writable=folder,
             prepare=prepare,
         )

@@ -111,7 +111,7 @@ def test_why_there_is_no_such_contract_is_said(sandbox: Sandbox, tmp_path: Path,
 
 
 def test_a_file_that_is_not_there_is_refused_in_words(sandbox: Sandbox, tmp_path: Path) -> None:
-    for path in (tmp_path / "absent.npz", tmp_path / "nul\0", tmp_path / ("x" * 300), tmp_path):
+    for path in (tmp_path / "absent.npz", tmp_path / "nul\0", tmp_path / ("x" * 300), tmp_path, Path("/"), Path()):
         found = sandbox.validate(path).document
         assert not found["accepted"]
         assert found["reason"]
@@ -185,6 +185,12 @@ def test_a_second_answer_is_not_that_of_the_next_file(taken_over: Sandbox, tmp_p
 def test_a_document_of_another_form_is_none(taken_over: Sandbox, tmp_path: Path, change: dict[str, Any]) -> None:
     found = taken_over.validate(good(tmp_path, document={**SOUND, **change})).document
     assert [violation["code"] for violation in found["violations"]] == ["file.crashed_the_reader"]
+
+
+def test_a_contract_that_nobody_named_cannot_be_unknown(taken_over: Sandbox, tmp_path: Path) -> None:
+    path = good(tmp_path, document={"usage": "there is no such contract."})
+    assert taken_over.validate(path, contract="x").document == {"usage": "there is no such contract."}
+    assert not taken_over.validate(path).document["accepted"]
 
 
 def test_no_control_character_of_a_hostile_answer_is_shown(taken_over: Sandbox, tmp_path: Path) -> None:
