@@ -1,4 +1,4 @@
-"""What the machine computes with: a fast BLAS before mlx loads, and child processes to run mlx in."""
+"""What the machine computes with: a fast BLAS before mlx loads, and child processes, confined for foreign files."""
 
 from smalti.compute.blas import Blas, prepare_blas
 from smalti.compute.child import run_child

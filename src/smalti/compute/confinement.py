@@ -11,7 +11,7 @@ import sys
 import sysconfig
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -67,21 +67,20 @@ def _call(function: Any, *arguments: Any) -> None:
 
 @cache
 def landlock_abi() -> int:
-    """Return the version of Landlock that this kernel has; 0: none."""
-    if sys.platform != "linux":
-        return 0
-    import landlock
+    """Return the version of Landlock that this kernel has; 0: none, or its package is not installed."""
+    with suppress(ImportError):  # it is on Linux only
+        import landlock
 
-    with suppress(landlock.LandlockError):
-        return int(landlock.landlock_abi_version())
+        with suppress(landlock.LandlockError):
+            return int(landlock.landlock_abi_version())
     return 0
 
 
 def prepare() -> None:
-    """Do in this process what is the same for all of its children."""
+    """Do in this process what is the same for all of its children; call it before each is forked."""
     if sys.platform == "linux":
         landlock_abi()
-        _always_readable()
+        _always_readable(len(sys.modules))
         system_calls.prepare()
 
 
@@ -93,7 +92,7 @@ def _see_only(readable: Sequence[str], writable: str) -> None:
     make = FSAccess.WRITE_FILE | FSAccess.MAKE_REG | FSAccess.REMOVE_FILE
     if FSAccess.TRUNCATE in FSAccess.all_file():
         make |= FSAccess.TRUNCATE
-    folders, files = _always_readable()
+    folders, files = _always_readable(len(sys.modules))
     rules = Ruleset()
     rules.allow(*folders, rules=FSAccess.READ_FILE | FSAccess.READ_DIR)
     rules.allow(*files, rules=FSAccess.READ_FILE)
@@ -107,13 +106,19 @@ def _see_only(readable: Sequence[str], writable: str) -> None:
     os.close(rules._fd)  # which the package leaves open
 
 
-@cache
-def _always_readable() -> tuple[list[str], list[str]]:
-    """Return folders and files: the system's, and those of the interpreter, its packages and this one."""
-    places = {*_SYSTEM, *site.getsitepackages(), str(Path(__file__).parent.parent)}
+@lru_cache(1)
+def _always_readable(_modules: int) -> tuple[list[str], list[str]]:
+    """Return folders and files: the system's, and those of the interpreter and its packages.
+
+    A package that is imported may lie anywhere (``PYTHONPATH``, a checkout); more of it may be imported later.
+    """
+    places = {*_SYSTEM, *site.getsitepackages()}
     places |= {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
     places |= {str(Path(prefix) / "lib") for prefix in (sys.prefix, sys.base_prefix)}
     if site.ENABLE_USER_SITE:
         places.add(site.getusersitepackages())
-    there = {os.path.realpath(place) for place in places if Path(place).exists()}
-    return sorted(filter(os.path.isdir, there)), sorted(place for place in there if not Path(place).is_dir())
+    tops = (module for name, module in list(sys.modules.items()) if "." not in name)
+    places |= {str(folder) for top in tops for folder in getattr(top, "__path__", ())}
+    there = {Path(place).resolve() for place in places if Path(place).exists()}
+    outermost = [str(place) for place in sorted(there) if there.isdisjoint(place.parents)]
+    return [place for place in outermost if Path(place).is_dir()], [p for p in outermost if not Path(p).is_dir()]

@@ -25,7 +25,10 @@ MOST_ANSWER_NBYTES = 8 << 20
 _SLACK_S = 30.0  # the server itself ends a child in time
 _TRIES = 2
 _FUNCTION = re.compile(r"smalti(\.[A-Za-z_]\w*)+:[A-Za-z]\w*")
-_KEPT = re.compile(r"PATH|LANG|LC_\w+|TZ|PYTHONHOME|LD_LIBRARY_PATH|OPENBLAS_\w+|OMP_NUM_THREADS")
+_KEPT = re.compile(
+    r"PATH|LANG|LC_\w+|TZ|PYTHON(HOME|UTF8|DONTWRITEBYTECODE)|(LD|DYLD|DYLD_FALLBACK)_LIBRARY_PATH|OPENBLAS_\w+"
+    r"|HDF5_USE_FILE_LOCKING"
+)
 # One thread, so that forking is safe, and no reserved arenas: a limit on memory then measures what is in use.
 _FRUGAL = {
     "OPENBLAS_NUM_THREADS": "1",
@@ -45,11 +48,13 @@ class Outcome:
             since the kernel has a protection and did not apply it.
         status: its exit status; of a signal, the number below zero.
         answer: its bytes, as the child wrote them: nothing in them is to be trusted.
+        alone: whether it cannot have started a process that goes on writing in its folder.
     """
 
     end: End
     status: int
     answer: bytes = b""
+    alone: bool = False
 
 
 class ForkServer:
@@ -58,9 +63,14 @@ class ForkServer:
     For one thread. A context manager: leaving it ends the server.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Args: folder: an empty folder, where the server works."""
-        self._folder = folder
+    def __init__(self, folder: Path, preload: str | None = None) -> None:
+        """Name what it works with; nothing is started yet.
+
+        Args:
+            folder: an empty folder, or one to make, where the server works.
+            preload: a module to import when it starts.
+        """
+        self._folder, self._preload = folder, preload
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> ForkServer:
@@ -106,7 +116,7 @@ class ForkServer:
         }
         line = json.dumps(task).encode() + b"\n"
         for _ in range(_TRIES):
-            process = self._process or self._start()
+            process = self._process or self.start()
             try:
                 with _alarm(process, limits.wall_s + _SLACK_S):
                     outcome = _converse(process, line)
@@ -132,11 +142,12 @@ class ForkServer:
         process.wait()
         stdout.close()
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start the server now, so that it is ready sooner; the first call does it otherwise."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._stderr.open("wb") as stderr:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "smalti.compute.fork_server_main"],
+                [sys.executable, "-P", "-m", "smalti.compute.fork_server_main", *filter(None, [self._preload])],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
@@ -177,7 +188,7 @@ def _converse(process: subprocess.Popen[bytes], line: bytes) -> Outcome | None:
         return None
     said = json.loads(head)
     answer = stdout.read(said["nbytes"])
-    return Outcome(said["end"], said["status"], answer) if len(answer) == said["nbytes"] else None
+    return Outcome(said["end"], said["status"], answer, said["alone"]) if len(answer) == said["nbytes"] else None
 
 
 def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:

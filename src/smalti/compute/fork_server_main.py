@@ -25,7 +25,7 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from smalti import errors
-from smalti.compute import confinement
+from smalti.compute import confinement, system_calls
 from smalti.compute.fork_server import MOST_ANSWER_NBYTES, End, Outcome
 from smalti.compute.limits import ChildLimits, claim_through
 from smalti.errors import SmaltiError
@@ -46,13 +46,15 @@ def main() -> None:
     # From here on file 1 is stderr, so that a stray print, or one from C, cannot break the protocol.
     channel = os.dup(1)
     os.dup2(2, 1)
-    confinement.prepare()
+    for module in sys.argv[1:]:
+        importlib.import_module(module)
     for line in sys.stdin.buffer:
         task = json.loads(line)
         if task["prepare"]:
             _function(task["prepare"])(task["request"])
         outcome = _run(task, _function(task["function"]))
-        head = {"end": outcome.end, "status": outcome.status, "nbytes": len(outcome.answer)}
+        nbytes, alone = len(outcome.answer), not system_calls.missing()
+        head = {"end": outcome.end, "status": outcome.status, "nbytes": nbytes, "alone": alone}
         _write(channel, json.dumps(head).encode() + b"\n" + outcome.answer)
 
 
@@ -61,6 +63,8 @@ def _run(task: dict[str, Any], function: Function) -> Outcome:
     limits = ChildLimits(**task["limits"])
     answers, answering = os.pipe()
     granted, granting = os.pipe()
+    os.set_blocking(granting, False)  # nobody waits for a child that claims and does not listen
+    confinement.prepare()
     gc.freeze()  # what is there is not looked at again, so it stays shared with the child
     server = os.getpid()
     pid = os.fork()
@@ -113,7 +117,7 @@ def _listen(pid: int, answers: int, granting: int, limits: ChildLimits) -> tuple
                 return None, True
             _, nbytes, cpu_s = _CLAIM.unpack(heard)
             heard = b""
-            with suppress(OSError):  # it has ended meanwhile
+            with suppress(OSError):  # it has ended meanwhile, or does not listen
                 limits.grant(pid, nbytes, cpu_s)
                 os.write(granting, _GRANTED)
         elif heard.startswith(b"A") and len(heard) >= _ANSWER.size:

@@ -40,13 +40,16 @@ def result_of(answer: bytes) -> dict[str, Any]:
     raise NoAnswer("gave no answer that makes sense")
 
 
-def checked_document(said: Mapping[str, Any]) -> Document:
+def checked_document(said: Mapping[str, Any], contract_named: bool = False) -> Document:
     """Return a document of :func:`smalti.ingest.validate.document`, all of its fields of the types they have.
+
+    Args:
+        contract_named: it may also be ``usage``, why there is no such contract.
 
     Raises:
         NoAnswer: it is none, or contradicts itself.
     """
-    if said.keys() == {"usage"} and _is_text(said["usage"]):
+    if contract_named and said.keys() == {"usage"} and _is_text(said["usage"]):
         return dict(said)
     for name, holds in _FIELDS.items():
         if name not in said or not holds(said[name]):

@@ -18,7 +18,6 @@ from smalti.compute.fork_server import ForkServer, Outcome
 from smalti.compute.limits import ChildLimits
 from smalti.contracts.violation import Violation, broken
 from smalti.errors import ContractBroken, Damaged, Refused, SmaltiError, Unavailable
-from smalti.formats.source import DEFAULT_LIMITS
 from smalti.ingest.answers import Document, NoAnswer, checked_document, result_of
 from smalti.scans.card import Card
 from smalti.settings import Settings
@@ -42,8 +41,9 @@ class SandboxResult:
     """What came of validating one file.
 
     Attributes:
-        document: what :func:`smalti.ingest.validate.document` returns, or ``usage``: why there is no such contract. Its
-            form is checked and its texts are printable, whatever the file did to the process that read it.
+        document: what :func:`smalti.ingest.validate.document` returns; or, where a contract was named, ``usage`` alone
+            may be in it, which says why there is no such contract. Its form is checked and its texts are printable,
+            whatever the file did to the process that read it.
         value: what was read, where it was accepted and kept: a scan, a product, arrays by name or a pyarrow Table, in
             memory that can be read only; else None.
     """
@@ -105,8 +105,6 @@ class Sandbox:
         Raises:
             Unavailable: the machine, not the file, is at fault.
         """
-        from smalti.ingest.validate import document, refused
-
         named, own = _absolute(contract)
         contracts_file = contracts_file or Settings().contracts
         request = {
@@ -120,14 +118,15 @@ class Sandbox:
         with self._scratch() as folder:
             try:
                 given = {**request, "handover": str(folder) if keep else None}
-                found = checked_document(self._result(_VALIDATE, path, given, folder, trusted, _PREPARE))
-                value = _handed_over(folder) if keep and found.get("accepted") else None
+                outcome = self._outcome(_VALIDATE, path, given, folder, trusted, _PREPARE)
+                found = checked_document(result_of(outcome.answer), contract_named=contract is not None)
+                value = _handed_over(folder, outcome.alone) if keep and found.get("accepted") else None
             except NoAnswer as error:
-                found, value = document(refused(_failed(path, error), contract or ""), path.name), None
+                found, value = _refusal(_failed(path, error), contract, path), None
             except (Unavailable, Damaged):
                 raise
             except SmaltiError as error:
-                found, value = document(refused(error, contract or ""), path.name), None
+                found, value = _refusal(error, contract, path), None
         return SandboxResult(found, value)
 
     def call(self, function: str, path: Path, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,11 +140,11 @@ class Sandbox:
         """
         with self._scratch() as folder:
             try:
-                return self._result(function, path, request, folder)
+                return result_of(self._outcome(function, path, request, folder).answer)
             except NoAnswer as error:
                 raise _failed(path, error) from error
 
-    def _result(
+    def _outcome(
         self,
         function: str,
         path: Path,
@@ -153,16 +152,18 @@ class Sandbox:
         folder: Path,
         trusted: Sequence[Path] = (),
         prepare: str | None = None,
-    ) -> dict[str, Any]:
+    ) -> Outcome:
+        """Return the outcome of a child that answered; raise for any other."""
+        server = self._started()
         nbytes = 0
         with suppress(OSError, ValueError):  # the child says in words why there is no such file
             nbytes = os.lstat(path).st_size
         limits, file = limits_for(nbytes), path.absolute()
-        outcome = self._started().call(
+        outcome = server.call(
             function,
             request,
             limits=limits,
-            readable=[file, file.with_name(file.name + _CARD_SUFFIX), *trusted],
+            readable=[file, Path(f"{file}{_CARD_SUFFIX}"), *trusted],
             writable=folder,
             prepare=prepare,
         )
@@ -170,11 +171,12 @@ class Sandbox:
             raise Unavailable("the sandbox could not be closed, so nothing was read in it; see smalti doctor.")
         if outcome.end != "answer":
             raise _stopped(path, outcome, limits)
-        return result_of(outcome.answer)
+        return outcome
 
     def _started(self) -> ForkServer:
         if self._server is None:
-            self._server = ForkServer(self._place() / "server")
+            self._server = ForkServer(self._place() / "server", preload=_VALIDATE.partition(":")[0])
+            self._server.start()
         return self._server
 
     def _place(self) -> Path:
@@ -213,6 +215,8 @@ def in_sandbox(
 
 def limits_for(nbytes: int) -> ChildLimits:
     """Return what reading a file of so many bytes may take, and what its reader may claim once it knows its content."""
+    from smalti.formats.source import DEFAULT_LIMITS  # imports numpy, while the server starts
+
     cpu_s = _CPU_S + nbytes // _STORED_NBYTES_PER_CPU_S
     claimable_nbytes, claimable_cpu_s = DEFAULT_LIMITS.claimable(nbytes)
     return ChildLimits(
@@ -233,14 +237,20 @@ def _absolute(contract: str | None) -> tuple[str | None, Path | None]:
     return f"{Path(file).absolute()}:{name}", Path(file)
 
 
-def _handed_over(folder: Path) -> Any:
+def _handed_over(folder: Path, alone: bool) -> Any:
     """Return the value in the folder; what is none is an answer that is none."""
     from smalti.ingest import handover
 
     try:
-        return handover.read(folder)
+        return handover.read(folder, mapped=alone)
     except Refused as error:
         raise NoAnswer("handed over what is no value") from error
+
+
+def _refusal(error: SmaltiError, contract: str | None, path: Path) -> Document:
+    from smalti.ingest.validate import document, refused  # all that reads and validates: rarely needed on this side
+
+    return document(refused(error, contract or ""), path.name)
 
 
 def _failed(path: Path, error: NoAnswer) -> ContractBroken:

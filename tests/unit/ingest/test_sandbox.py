@@ -111,7 +111,7 @@ def test_why_there_is_no_such_contract_is_said(sandbox: Sandbox, tmp_path: Path,
 
 
 def test_a_file_that_is_not_there_is_refused_in_words(sandbox: Sandbox, tmp_path: Path) -> None:
-    for path in (tmp_path / "absent.npz", tmp_path / "nul\0", tmp_path / ("x" * 300), tmp_path):
+    for path in (tmp_path / "absent.npz", tmp_path / "nul\0", tmp_path / ("x" * 300), tmp_path, Path("/"), Path()):
         found = sandbox.validate(path).document
         assert not found["accepted"]
         assert found["reason"]
@@ -187,6 +187,12 @@ def test_a_document_of_another_form_is_none(taken_over: Sandbox, tmp_path: Path,
     assert [violation["code"] for violation in found["violations"]] == ["file.crashed_the_reader"]
 
 
+def test_a_contract_that_nobody_named_cannot_be_unknown(taken_over: Sandbox, tmp_path: Path) -> None:
+    path = good(tmp_path, document={"usage": "there is no such contract."})
+    assert taken_over.validate(path, contract="x").document == {"usage": "there is no such contract."}
+    assert not taken_over.validate(path).document["accepted"]
+
+
 def test_no_control_character_of_a_hostile_answer_is_shown(taken_over: Sandbox, tmp_path: Path) -> None:
     said = {**SOUND, "conversions": ["\x1b[2Jgone\u202e\nnext line"], "more": {"\x07": "\x9b"}}
     found = taken_over.validate(good(tmp_path, document=said)).document
@@ -238,6 +244,39 @@ def test_nothing_is_left_behind_and_values_stay(tmp_path: Path) -> None:
     assert list(place.iterdir()) == []
     assert not value.diffraction.flags.writeable
     np.testing.assert_array_equal(value.diffraction, validate_file(path).value.diffraction)
+
+
+def test_it_works_where_the_kernel_protects_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lib").mkdir()
+    absent = "import sys; sys.modules['landlock'] = sys.modules['pyseccomp'] = None\n"
+    (tmp_path / "lib" / "sitecustomize.py").write_text(absent)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(tmp_path / "lib"), injected())))
+    (tmp_path / "scan.npz").write_bytes(npz())
+    (tmp_path / "else").write_text("there")
+    with Sandbox() as own:
+        assert own.validate(tmp_path / "scan.npz", keep=True).value is not None
+        assert (
+            own._started()
+            .call(
+                "smalti.ingest.confined:validate",
+                {"path": str(tmp_path / "else"), "contract": None, "accepted_schema": None, "handover": None},
+                limits=limits_for(0),
+                writable=tmp_path / "lib",
+            )
+            .alone
+            is False
+        )
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted in /proc")
+def test_the_server_has_one_thread_whatever_it_has_imported(sandbox: Sandbox, tmp_path: Path) -> None:
+    for name in ("a.csv", "b.parquet", "c.h5", "d.npz", "e.jsonl", "f.arrow", "g.safetensors"):
+        (tmp_path / name).write_text("a\n1\n")
+        sandbox.validate(tmp_path / name)
+    server = sandbox._server
+    assert server is not None
+    assert server._process is not None
+    assert len(list(Path(f"/proc/{server._process.pid}/task").iterdir())) == 1
 
 
 def test_a_sandbox_that_read_nothing_made_nothing(tmp_path: Path) -> None:
