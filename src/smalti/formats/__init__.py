@@ -39,14 +39,14 @@ __all__ = [
 _READERS: dict[Form, str] = {
     "zip": "npz",
     "npy": "npy",
-    "hdf5": "hdf5",
+    "hdf5": "hdf5.reader",
     "safetensors": "safetensors",
-    "csv": "csv",
-    "tsv": "csv",
-    "jsonl": "jsonl",
-    "parquet": "parquet",
-    "arrow": "arrow",
-    "arrow stream": "arrow",
+    "csv": "tables.csv",
+    "tsv": "tables.csv",
+    "jsonl": "tables.jsonl",
+    "parquet": "tables.parquet",
+    "arrow": "tables.arrow",
+    "arrow stream": "tables.arrow",
 }
 
 

@@ -19,7 +19,7 @@ from smalti.ingest.validate import Document, document, refused, validate_file
 from smalti.scans.card import Card
 from smalti.scans.shipped import shipped_cards
 
-_HDF5 = ("smalti.formats.hdf5", "smalti.formats.cxi")
+_HDF5 = ("smalti.formats.hdf5.reader", "smalti.formats.hdf5.cxi")
 _NPZ = ("smalti.formats.npz", "encodings.cp437", "numpy.fft")
 _READERS = {
     **dict.fromkeys((".h5", ".hdf5", ".hdf", ".cxi", ".nxs", ".mat"), (*_HDF5, "numpy.fft")),
@@ -28,10 +28,10 @@ _READERS = {
     ".safetensors": ("smalti.formats.safetensors",),
 }
 _TABLE_READERS = {
-    **dict.fromkeys((".csv", ".tsv"), "smalti.formats.csv"),
-    **dict.fromkeys((".jsonl", ".ndjson"), "smalti.formats.jsonl"),
-    **dict.fromkeys((".arrow", ".feather"), "smalti.formats.arrow"),
-    ".parquet": "smalti.formats.parquet",
+    **dict.fromkeys((".csv", ".tsv"), "smalti.formats.tables.csv"),
+    **dict.fromkeys((".jsonl", ".ndjson"), "smalti.formats.tables.jsonl"),
+    **dict.fromkeys((".arrow", ".feather"), "smalti.formats.tables.arrow"),
+    ".parquet": "smalti.formats.tables.parquet",
 }
 
 

@@ -108,9 +108,9 @@ def _set_attributes(target: Any, attrs: Mapping[str, Attribute]) -> None:
 def _read_hdf5(source: Source, names: Iterable[str]) -> Layout:
     import h5py
 
-    from smalti.formats.chunks import nbytes_of
-    from smalti.formats.hdf5_dataset import REMEDY, WANTED, header_breaches, values_of
-    from smalti.formats.superblock import require_closed
+    from smalti.formats.hdf5.chunks import nbytes_of
+    from smalti.formats.hdf5.dataset import REMEDY, WANTED, header_breaches, values_of
+    from smalti.formats.hdf5.superblock import require_closed
 
     require_closed(source)
     with source.mapped("the file", WANTED), h5py.File(source.file, "r") as file:

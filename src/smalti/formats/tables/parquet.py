@@ -7,9 +7,9 @@ from collections.abc import Collection
 import pyarrow
 from pyarrow import parquet
 
-from smalti.formats.columns import gathered, name_warnings, require_names
 from smalti.formats.content import TableContent
 from smalti.formats.source import Source
+from smalti.formats.tables.columns import gathered, name_warnings, require_names
 
 _WANTED = "a whole Parquet file"
 _REMEDY = "write it again in several files"

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from smalti.contracts.violation import Violation, shown
-from smalti.formats import nexus
 from smalti.formats.content import Statement
-from smalti.formats.cxi import Layout, forms
-from smalti.formats.hdf5_survey import Survey
-from smalti.formats.units import EV_M, Quantity
+from smalti.formats.hdf5 import nexus
+from smalti.formats.hdf5.cxi import Layout, forms
+from smalti.formats.hdf5.survey import Survey
+from smalti.formats.hdf5.units import EV_M, Quantity
 
 # Places of photon energy or wavelength under the entry, each also without "_1". CXI has the photons' energy in
 # source_1; NeXus has that of the storage ring there, which no photon has and which is therefore left alone.

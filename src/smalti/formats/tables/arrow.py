@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator
 
 import pyarrow
 
-from smalti.formats.columns import gathered, name_warnings, require_names
 from smalti.formats.content import TableContent
 from smalti.formats.source import Source
+from smalti.formats.tables.columns import gathered, name_warnings, require_names
 
 _WANTED = "a whole Arrow file"
 _FILE_MAGIC = b"ARROW1"

@@ -14,9 +14,9 @@ from typing import Any
 import h5py
 
 from smalti.contracts.violation import shown
-from smalti.formats import nexus
-from smalti.formats.hdf5_dataset import dtype_of
-from smalti.formats.hdf5_survey import Survey
+from smalti.formats.hdf5 import nexus
+from smalti.formats.hdf5.dataset import dtype_of
+from smalti.formats.hdf5.survey import Survey
 
 _MOST_ENTRIES = 64
 _ENTRY = re.compile(r"entry_?\d*")

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.contracts.violation import Violation, shown
-from smalti.formats import nexus
-from smalti.formats.cxi import Layout, forms
-from smalti.formats.hdf5_survey import Survey
+from smalti.formats.hdf5 import nexus
+from smalti.formats.hdf5.cxi import Layout, forms
+from smalti.formats.hdf5.survey import Survey
 
 _MOST_AXES = 16
 _BASIS = "basis_vectors"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from smalti.errors import ContractBroken
-from tests.unit.formats.nexus_files import COUNTS, DETECTOR, JOULE, SOURCE, cxi, nx, put, read
+from tests.unit.formats.hdf5.nexus_files import COUNTS, DETECTOR, JOULE, SOURCE, cxi, nx, put, read
 
 
 @pytest.mark.parametrize("path", ["data_1/data", "instrument_1/detector_1/data", "image_1/data"])

@@ -1,6 +1,6 @@
 """A table out of CSV or TSV: UTF-8, a header of names, one delimiter, and the same number of fields in each row.
 
-Rows are counted twice, by the parser and by :mod:`smalti.formats.csv_records`, and both must agree.
+Rows are counted twice, by the parser and by :mod:`smalti.formats.tables.csv_records`, and both must agree.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import pyarrow
 from pyarrow import csv as arrow_csv
 
 from smalti.contracts.violation import Violation, shown
-from smalti.formats.columns import gathered, name_warnings, require_names
 from smalti.formats.content import TableContent
-from smalti.formats.csv_records import Records, count_records, counted
 from smalti.formats.sniff import suffix_of
 from smalti.formats.source import Source
-from smalti.formats.swallowed_rows import swallowed_rows
-from smalti.formats.text_columns import typed
+from smalti.formats.tables.columns import gathered, name_warnings, require_names
+from smalti.formats.tables.csv_records import Records, count_records, counted
+from smalti.formats.tables.swallowed_rows import swallowed_rows
+from smalti.formats.tables.text_columns import typed
 
 _WANTED = "a table of text in UTF-8"
 _NAMES = "the names of the columns"
@@ -52,7 +52,7 @@ class _Dialect:
 def read(source: Source, _wanted: Collection[str] | None = None) -> TableContent:
     """Return the table: each column of the type that all its values have without loss, else text as it is.
 
-    The types, and what counts as missing, are those of :func:`smalti.formats.text_columns.typed`. A first line
+    The types, and what counts as missing, are those of :func:`smalti.formats.tables.text_columns.typed`. A first line
     ``sep=;`` states the delimiter, as Excel writes it. Empty lines are no rows.
     """
     with source.mapped("the file", _WANTED):

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from tests.unit.formats.nexus_files import COUNTS, DETECTOR, JOULE, SOURCE, cxi, put, read, warnings
+from tests.unit.formats.hdf5.nexus_files import COUNTS, DETECTOR, JOULE, SOURCE, cxi, put, read, warnings
 
 
 @pytest.mark.parametrize(

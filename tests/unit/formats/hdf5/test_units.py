@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smalti.formats.units import JOULES_PER_EV, Quantity, factor_of
+from smalti.formats.hdf5.units import JOULES_PER_EV, Quantity, factor_of
 
 SPELLINGS: dict[tuple[Quantity, float], list[str]] = {
     ("length", 1.0): ["m", "meter", "meters", "metre", "metres", "Meters", "METRE", "[m]", " m "],

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from smalti.contracts.violation import Violation, shown
 from smalti.errors import ContractBroken
-from smalti.formats import matlab
-from smalti.formats.chunks import absent_breaches, chunk_breaches, nbytes_of
-from smalti.formats.hdf5_filters import BUILT_IN, REPACK, codes_of, filter_breaches, name_of
+from smalti.formats.hdf5 import matlab
+from smalti.formats.hdf5.chunks import absent_breaches, chunk_breaches, nbytes_of
+from smalti.formats.hdf5.filters import BUILT_IN, REPACK, codes_of, filter_breaches, name_of
 from smalti.formats.source import Source
 
 WANTED = "a whole HDF5 file"

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.contracts.violation import shown
-from smalti.formats.hdf5_dataset import values_of
-from smalti.formats.hdf5_survey import Survey
+from smalti.formats.hdf5.dataset import values_of
+from smalti.formats.hdf5.survey import Survey
 
 _HAS_SIGNAL = 0x1000  # the one bit of a CXI mask that speaks well of a pixel
 

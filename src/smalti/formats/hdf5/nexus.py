@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.contracts.violation import Violation, shown
-from smalti.formats.hdf5_dataset import dtype_of, header_breaches, values_of
-from smalti.formats.hdf5_survey import Survey
-from smalti.formats.units import Quantity, factor_of
+from smalti.formats.hdf5.dataset import dtype_of, header_breaches, values_of
+from smalti.formats.hdf5.survey import Survey
+from smalti.formats.hdf5.units import Quantity, factor_of
 
 _LARGEST_NBYTES = 1 << 22  # a number for each of 500,000 patterns
 _LONGEST_TEXT = 4096

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from smalti.errors import ContractBroken
-from tests.unit.formats.nexus_files import COUNTS, DETECTOR, WHERE, cxi, nx, put, read, warnings
+from tests.unit.formats.hdf5.nexus_files import COUNTS, DETECTOR, WHERE, cxi, nx, put, read, warnings
 
 
 @pytest.mark.parametrize("layout", [(3, 2), (2, 3)])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smalti.formats.text_columns import MARKERS, Typed, typed
+from smalti.formats.tables.text_columns import MARKERS, Typed, typed
 
 UTC, TEN = datetime.UTC, datetime.datetime(2024, 1, 2, 10)
 

@@ -11,18 +11,17 @@ import h5py
 from numpy.typing import NDArray
 
 from smalti.contracts.violation import Violation, shown
-from smalti.formats import matlab
-from smalti.formats.chunks import nbytes_of
 from smalti.formats.content import Content, Skipped, may_hold_positions
-from smalti.formats.cxi import Layout, layout_of
-from smalti.formats.experiment import Experiment, experiment
-from smalti.formats.hdf5_dataset import REMEDY, WANTED, dtype_of, header_breaches, is_text, values_of
-from smalti.formats.hdf5_survey import Survey, survey
-from smalti.formats.masks import bad_pixels
-from smalti.formats.motion import Motion, motion
-from smalti.formats.sniff import recognise
+from smalti.formats.hdf5 import matlab
+from smalti.formats.hdf5.chunks import nbytes_of
+from smalti.formats.hdf5.cxi import Layout, layout_of
+from smalti.formats.hdf5.dataset import REMEDY, WANTED, dtype_of, header_breaches, is_text, values_of
+from smalti.formats.hdf5.experiment import Experiment, experiment
+from smalti.formats.hdf5.masks import bad_pixels
+from smalti.formats.hdf5.motion import Motion, motion
+from smalti.formats.hdf5.superblock import require_closed
+from smalti.formats.hdf5.survey import Survey, survey
 from smalti.formats.source import Source
-from smalti.formats.superblock import require_closed
 
 _RAW = "raw_data"  # the scan that PtychoPINN puts into a Ptychodus product
 _UNASKED = "nobody asked for it"
@@ -97,27 +96,6 @@ def names(source: Source) -> list[str]:
         listed = found.paths()
     source.file.seek(0)
     return listed
-
-
-def require_sound(source: Source, wanted: Collection[str] | None = None) -> None:
-    """Validate the file as ``read`` does, and make room for what is asked for, but read none of its arrays.
-
-    Args:
-        wanted: paths of datasets that are going to be read; None: every dataset. What leads out of the file is
-            refused in either case, because a plain HDF5 reader would follow it.
-
-    Raises:
-        ContractBroken: it is damaged, hostile, or still open for writing.
-    """
-    if (form := recognise(source)) != "hdf5":
-        found_there, remedy = f"a file in the form {form}", "give an HDF5 file"
-        raise source.refuse("file.format", "the file", found_there, "an HDF5 file", remedy)
-    with _surveyed(source) as found:
-        source.require(found.faults().values())
-        paths = [path for path in found.paths() if not is_text(found.dataset(path))]
-        plan = _Plan({path: path for path in paths if wanted is None or path in wanted})
-        source.require(_breaches(found, plan, source, limit_members=wanted is None))
-        source.claim("the file", _total_nbytes(found, plan.asked.values()), REMEDY, declared=True)
 
 
 @contextmanager

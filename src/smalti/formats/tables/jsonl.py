@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 from pyarrow import json as arrow_json
 
 from smalti.contracts.violation import shown
-from smalti.formats.columns import gathered, name_warnings, require_names
 from smalti.formats.content import TableContent
 from smalti.formats.source import Source
+from smalti.formats.tables.columns import gathered, name_warnings, require_names
 
 _WANTED = "one JSON object on each line"
 _ONE_A_LINE = "write one object on each line"

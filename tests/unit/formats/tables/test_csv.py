@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from smalti.errors import ContractBroken
 from smalti.formats import TableContent, read_file
-from smalti.formats.csv_records import count_records
+from smalti.formats.tables.csv_records import count_records
 
 LAW = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

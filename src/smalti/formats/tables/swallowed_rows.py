@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from smalti.contracts.violation import Violation, shown
-from smalti.formats.csv_records import counted
+from smalti.formats.tables.csv_records import counted
 
 _LEAST_DELIMITERS = 3  # that few in their places are chance, unless numbers are in their places too
 

@@ -14,7 +14,7 @@ import pytest
 
 from smalti.errors import ContractBroken
 from smalti.formats import read_arrays
-from smalti.formats.hdf5_filters import FROM_PLUGIN, filter_breaches, plugin_filters
+from smalti.formats.hdf5.filters import FROM_PLUGIN, filter_breaches, plugin_filters
 from tests.unit.formats.hostile.making import sound
 
 hdf5plugin = pytest.importorskip("hdf5plugin")

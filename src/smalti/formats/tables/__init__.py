@@ -1,0 +1,1 @@
+"""Tables out of foreign files: CSV, TSV, JSON lines, Parquet, Arrow."""
