@@ -84,7 +84,7 @@ class OpenedFile:
     form: Form
 
     def names(self) -> frozenset[str]:
-        """Return the names of the arrays in it, as far as the reader of its format can list them; of a table none."""
+        """Return the names of the arrays in it, without reading them; of a table, or a file of one array, none."""
         listed = getattr(self._reader(), "names", None)
         return frozenset(listed(self.source)) if listed else frozenset()
 

@@ -23,11 +23,11 @@ _PRODUCT_NAMES = frozenset({"probe_position_x_m", "probe_position_y_m", "probe",
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """What can be told of a file before its data is read.
+    """What a kind may ask about a file: its format and its names, no values.
 
     Attributes:
         form: its format; None where it is none that is read here.
-        names: of the arrays in it; empty for a table.
+        names: of the arrays in it, or of the columns of a table.
     """
 
     form: Form | None

@@ -16,7 +16,7 @@ from smalti.contracts.tables.table import TABLE, TableContract
 from smalti.contracts.violation import Violation, broken, errors, shown
 from smalti.errors import ContractBroken, SmaltiError
 from smalti.formats import DEFAULT_LIMITS, Content, Limits, TableContent, open_file
-from smalti.ingest.kinds import FILE_KIND, Kind, Outline, claimed_kind, kinds, recognise_kind
+from smalti.ingest.kinds import FILE_KIND, TABLE_FORMS, Kind, Outline, claimed_kind, kinds, recognise_kind
 from smalti.scans.card import Card, card_path
 from smalti.scans.conversion import conform
 from smalti.scans.read import names_for, require_described
@@ -55,8 +55,10 @@ def validate_file(
         with open_file(path, limits) as file:
             card = card or card_for(path)
             require_described(path, card)
+            table = file.read() if file.form in TABLE_FORMS else None
             if contract is None:
-                chosen = _kind_of(Outline(file.form, file.names()), card, path)
+                names = frozenset(table.table.column_names) if isinstance(table, TableContent) else file.names()
+                chosen = _kind_of(Outline(file.form, names), card, path)
                 if isinstance(chosen, Violation):
                     return _of_no_kind(chosen, path)
                 kind, contract = chosen, chosen.contract
@@ -68,7 +70,7 @@ def validate_file(
                 result = validate_product(path, contract, limits)
             else:
                 wanted = names_for(contract, card) if isinstance(contract, ScanContract) else None
-                content = file.read(wanted)
+                content = table or file.read(wanted)
                 result = validate_content(content, contract, card, file_name=path.name, accepted_schema=accepted_schema)
     except ContractBroken as error:
         return _refused_or_bytes(error, contract, kind, card, path)

@@ -12,7 +12,7 @@ import pytest
 from smalti.contracts import SCAN, AnyContract, contract_named
 from smalti.contracts.builtin.titanic import TITANIC_TRAIN
 from smalti.contracts.registry import contracts_in
-from smalti.ingest.validate import validate_content
+from smalti.ingest.validate import validate_content, validate_file
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "contracts.md").read_text()
@@ -21,7 +21,7 @@ PAGE = (ROOT / "docs" / "contracts.md").read_text()
 @pytest.fixture
 def beamline(tmp_path: Path) -> Path:
     path = tmp_path / "beamline.py"
-    path.write_text(re.findall(r"```python\n(.*?)```", PAGE, re.S)[0])
+    path.write_text("\n".join(re.findall(r"```python\n(.*?)```", PAGE, re.S)))
     return path
 
 
@@ -60,3 +60,16 @@ def test_the_example_table_contract_has_a_rule_across_columns(beamline: Path) ->
     assert "wanted runs that end after they start" in str(violation)
     [violation] = log.check(rows.assign(sample=["AB1", "?"]))
     assert (violation.code, violation.severity) == ("column.pattern", "warning")
+
+
+def test_the_example_kind_takes_the_tables_that_it_fits(
+    beamline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SMALTI_CONTRACTS", str(beamline))
+    (tmp_path / "log.csv").write_text("Run #,start_s,end_s,sample\n1,0,4,AB1\n")
+    (tmp_path / "wrong.csv").write_text("Run #,start_s,end_s,sample\n1,5,4,AB1\n")
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    log, wrong, other = (validate_file(tmp_path / name) for name in ("log.csv", "wrong.csv", "other.csv"))
+    assert (log.accepted, log.kind, log.contract) == (True, "log", "log/1")
+    assert (wrong.accepted, wrong.kind) == (False, "log")
+    assert (other.accepted, other.kind) == (True, "table")
