@@ -83,7 +83,7 @@ class Prefix:
             ContractBroken: it is larger than any file that is read.
             Unavailable: the server does not let it be read.
         """
-        folder.mkdir()
+        folder.mkdir(parents=True)
         last = os.fsencode(name.rpartition("/")[2])[-_LONGEST_NAME_NBYTES:].decode("utf-8", "ignore")
         path = folder / last.lstrip(".")
         self._copy(name, path, None)

@@ -37,9 +37,9 @@ def main(arguments: list[str] | None = None) -> None:
         good, bad = given.files - given.bad, given.bad
         drop(root / "data" / "raw", good, bad)
         with dg.DagsterInstance.from_config(str(home)) as instance:
-            ticks = soak(root, instance, say)
+            ticks, idle_s = soak(root, instance, say)
             say("counting")
-            result = counted(root, instance, good, bad, ticks)
+            result = counted(root, instance, good, bad, ticks, idle_s)
         text = markdown(result, file_system(Path(folder)))
     given.report.parent.mkdir(parents=True, exist_ok=True)
     given.report.write_text(text)
@@ -69,6 +69,7 @@ def markdown(result: Soak, disk: str) -> str:
             f"longest tick (Dagster's limit: {LIMIT_S:.0f} s; nothing is begun after {TICK_S:.0f} s)",
             f"{walls[-1]:.1f} s",
         ),
+        ("a tick when nothing has changed", f"{result.idle_s:.2f} s"),
         ("memory of the sensor's process after the first tick", f"{resident[0]:.0f} MiB"),
         ("after half of the ticks, after the last", f"{half:.0f} MiB and {resident[-1]:.0f} MiB"),
         ("largest child process", f"{result.child_peak_nbytes / 2**20:.0f} MiB"),

@@ -45,6 +45,7 @@ class Soak:
     good: int
     bad: int
     ticks: tuple[Tick, ...]
+    idle_s: float
     validated: int
     validated_twice: int
     checks_passed: int
@@ -120,8 +121,13 @@ def _write_broken(path: Path, arrays: dict[str, np.ndarray], number: int) -> Non
         path.write_bytes(path.read_bytes()[: -40 - number % 50])
 
 
-def soak(root: Path, instance: dg.DagsterInstance, say: Callable[[str], None] = lambda _: None) -> tuple[Tick, ...]:
-    """Evaluate the sensor until it finds nothing new; ``SMALTI_ROOT`` must be ``root``."""
+def soak(
+    root: Path, instance: dg.DagsterInstance, say: Callable[[str], None] = lambda _: None
+) -> tuple[tuple[Tick, ...], float]:
+    """Evaluate the sensor until it finds nothing new; return its ticks, and the seconds of the one that found nothing.
+
+    ``SMALTI_ROOT`` must be ``root``.
+    """
     cursor, ticks = None, []
     resources = {"store": StoreResource(place=str(root / "store"))}
     while True:
@@ -134,7 +140,7 @@ def soak(root: Path, instance: dg.DagsterInstance, say: Callable[[str], None] = 
             cursor = found.cursor
             runs, scans = len(found.run_requests or ()), _note_scans(root, found)
         elif not is_busy(instance, Folder(root / "data" / "raw")):
-            return tuple(ticks)
+            return tuple(ticks), wall_s
         ticks.append(Tick(wall_s, _resident_nbytes(), runs, scans, len(cursor or "")))
         say(f"tick {len(ticks)}: {wall_s:.1f} s, cursor {cursor}, {runs} runs of {scans} scans asked for")
 
@@ -147,7 +153,9 @@ def _note_scans(root: Path, found: dg.SensorResult) -> int:
     return len(keys)
 
 
-def counted(root: Path, instance: dg.DagsterInstance, good: int, bad: int, ticks: tuple[Tick, ...]) -> Soak:
+def counted(
+    root: Path, instance: dg.DagsterInstance, good: int, bad: int, ticks: tuple[Tick, ...], idle_s: float
+) -> Soak:
     """Count what the ledger, Dagster, the quarantine and the folder hold now."""
     most = 4 * (good + bad) + 10
     ledger = Ledger(ledger_path(instance))
@@ -168,6 +176,7 @@ def counted(root: Path, instance: dg.DagsterInstance, good: int, bad: int, ticks
         good=good,
         bad=bad,
         ticks=ticks,
+        idle_s=idle_s,
         validated=len(validated),
         validated_twice=_more_than_once(validated),
         checks_passed=sum(1 for check in checks if check and check.passed),

@@ -121,8 +121,8 @@ def test_three_hundred_files_at_once_are_validated_exactly_once_each(
     monkeypatch.setenv("SMALTI_ROOT", str(tmp_path))
     drop(tmp_path / "data" / "raw", good=294, bad=6)
     with dg.instance_for_test() as instance:
-        ticks = soak(tmp_path, instance)
-        result = counted(tmp_path, instance, 294, 6, ticks)
+        ticks, idle_s = soak(tmp_path, instance)
+        result = counted(tmp_path, instance, 294, 6, ticks, idle_s)
     assert result.faults == []
     assert max(tick.wall_s for tick in ticks) < 60
     assert max(tick.cursor_nbytes for tick in ticks) < 40
@@ -301,8 +301,8 @@ def test_killed_in_the_middle_each_file_is_validated_and_recorded_exactly_once(
         running.send_signal(signal.SIGKILL)
     (root / "asked").unlink(missing_ok=True)  # what the daemon was never told
     with dg.DagsterInstance.from_config(str(home)) as instance:
-        ticks = soak(root, instance)
-        assert counted(root, instance, 57, 3, ticks).faults == []
+        ticks, idle_s = soak(root, instance)
+        assert counted(root, instance, 57, 3, ticks, idle_s).faults == []
 
 
 def test_a_failed_ingest_is_tried_again_by_dropping_the_file_again_under_its_old_or_a_new_name(place: Place) -> None:

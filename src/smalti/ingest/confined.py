@@ -15,14 +15,15 @@ from smalti.contracts.registry import contract_named
 from smalti.contracts.tables.table import TABLE, TableContract
 from smalti.errors import NotFound, SmaltiError
 from smalti.ingest import handover
+from smalti.ingest.kinds import kinds
 from smalti.ingest.validate import Document, document, refused, validate_file
 from smalti.scans.card import Card
 from smalti.scans.shipped import shipped_cards
 
 _HDF5 = ("smalti.formats.hdf5.reader", "smalti.formats.hdf5.cxi")
-_NPZ = ("smalti.formats.npz", "encodings.cp437", "numpy.fft")
+_NPZ = ("smalti.formats.npz", "encodings.cp437", "numpy.fft", "numpy.ma")
 _READERS = {
-    **dict.fromkeys((".h5", ".hdf5", ".hdf", ".cxi", ".nxs", ".mat"), (*_HDF5, "numpy.fft")),
+    **dict.fromkeys((".h5", ".hdf5", ".hdf", ".cxi", ".nxs", ".mat"), (*_HDF5, "numpy.fft", "numpy.ma")),
     ".npz": _NPZ,
     ".npy": ("smalti.formats.npy",),
     ".safetensors": ("smalti.formats.safetensors",),
@@ -45,6 +46,8 @@ def prepare(request: Mapping[str, Any]) -> None:
     if request["contracts_file"]:
         os.environ["SMALTI_CONTRACTS"] = request["contracts_file"]
     shipped_cards()
+    with suppress(SmaltiError):  # which the child says again
+        kinds()
     for suffix in map(str.lower, Path(request["path"]).suffixes):
         for module in _READERS.get(suffix, ()):
             import_module(module)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 from smalti.contracts.any_contract import AnyContract
 from smalti.contracts.builtin.checkpoint import WEIGHTS
@@ -109,11 +112,18 @@ OURS = (SCAN_KIND, TABLE_KIND, CHECKPOINT_KIND, PRODUCT_KIND, FILE_KIND)
 
 
 def kinds() -> tuple[Kind, ...]:
-    """Return every kind: ours, then those declared in the file that ``SMALTI_CONTRACTS`` names.
+    """Return every kind: ours, then those declared in the file that ``SMALTI_CONTRACTS`` names, read once a process.
 
     Raises:
         NotFound, Refused: that file cannot be read, or one of its kinds has the name of another.
     """
+    dotenv = Path.cwd() / ".env"
+    return _kinds(os.environ.get("SMALTI_CONTRACTS"), dotenv if dotenv.exists() else None)
+
+
+@lru_cache(8)
+def _kinds(_contracts: str | None, _dotenv: Path | None) -> tuple[Kind, ...]:
+    """Ask the settings, which takes a millisecond, once for each state of what decides them."""
     yours = declared(Kind)
     names = [kind.name for kind in (*OURS, *yours)]
     if twice := sorted({name for name in names if names.count(name) > 1}):

@@ -50,7 +50,7 @@ class Source(Protocol):
         ...
 
     def fetch(self, name: str, folder: Path) -> Path:
-        """Return a path where a file can be read, below ``folder`` where it has to be fetched first."""
+        """Return a path where a file can be read; where it has to be fetched first, in ``folder``, which is made."""
         ...
 
     def path(self, name: str) -> Path | None:

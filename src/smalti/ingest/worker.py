@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, suppress
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from smalti.ingest.quarantine import Quarantine
 from smalti.ingest.sandbox import Sandbox
 from smalti.ingest.source import Source
 from smalti.store import Store
-from smalti.store.commit import alone, machine_errors, make_folder, staged_folder
+from smalti.store.commit import alone, machine_errors, make_folder
 
 _LOOKED_AT_ONCE = 250
 _FETCHED, _DAY_S = ".fetched", 24 * 3600
@@ -111,10 +112,10 @@ class Worker:
             before = None if file.again else ledger.first_with(content)
             return before.report if before and _is_current(before.report) else None
 
-        with staged_folder(self._quarantine.folder / _FETCHED) as folder:
+        with self._fetching() as folder:
             path = None
             try:
-                path = self._source.fetch(file.name, folder / "file")
+                path = self._source.fetch(file.name, folder)
                 report = admit(path, file.key, store, sandbox, known)
             except ContractBroken as error:
                 report = rejection(same_name(file.name), file.key, error)
@@ -127,6 +128,15 @@ class Worker:
             arrival = ledger.validated(self._source.id, file, report)
             if not arrival.accepted:
                 self._quarantined(ledger, arrival, path)
+
+    @contextmanager
+    def _fetching(self) -> Iterator[Path]:
+        """Yield where a source may make a folder for the file that it fetches; it is removed afterwards."""
+        folder = self._quarantine.folder / _FETCHED / uuid.uuid4().hex
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _quarantined(self, ledger: Ledger, arrival: Arrival, fetched: Path | None = None) -> None:
         """Move a rejected file to quarantine, unless it changed since it was read or is no regular file."""

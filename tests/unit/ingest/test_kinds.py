@@ -85,7 +85,9 @@ def test_a_kind_of_yours_is_known_once_its_file_is_named(tmp_path: Path, monkeyp
     monkeypatch.setenv("SMALTI_CONTRACTS", str(mine))
     assert [kind.name for kind in kinds()] == [*(kind.name for kind in OURS), "log"]
     assert kind_named("log").raw == "raw_log"
-    mine.write_text(mine.read_text().replace("'log', 'A", "'scan', 'A"))
+    other = tmp_path / "other.py"
+    other.write_text(mine.read_text().replace("'log', 'A", "'scan', 'A"))
+    monkeypatch.setenv("SMALTI_CONTRACTS", str(other))
     with pytest.raises(Refused, match="called scan already"):
         kinds()
     with pytest.raises(Refused):
