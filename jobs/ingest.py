@@ -70,7 +70,10 @@ def ingest_arrivals(
     context: dg.OpExecutionContext, config: IngestConfig, store: StoreResource
 ) -> Iterator[dg.AssetMaterialization | dg.Output[None]]:
     values, refused = store.open(), []
-    wanted = [Wanted.parse(text) for text in config.arrivals]
+    try:
+        wanted = [Wanted.parse(text) for text in config.arrivals]
+    except Refused as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
     arrived = {
         kind: latest(context.instance, RAW[kind].key, [of.key for of in wanted if of.kind == kind])
         for kind in {of.kind for of in wanted}

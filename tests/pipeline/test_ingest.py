@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from assets.arrival import latest
 from assets.raw import RAW
 from assets.scans import scan
 from assets.splits import scan_split
+from assets.tables import table
 from definitions import defs
-from jobs.ingest import ingest_request
-from resources import StoreIOManager, StoreResource
+from jobs.ingest import Wanted, ingest_request, wanted_in
+from resources import Ingest, StoreIOManager, StoreResource
 from sensors.arrivals import is_busy
 from sensors.ingested import ingested_scans
 from sensors.raw_files import raw_files
@@ -63,11 +65,11 @@ class Place:
 
     def ingest(self, *keys: str) -> dg.ExecuteInProcessResult:
         job = defs.resolve_job_def("ingest")
-        config = ingest_request([*keys], "").run_config
+        config = ingest_request([Wanted("scan", key) for key in keys], "").run_config
         return job.execute_in_process(config, instance=self.instance, resources=self.given(), raise_on_error=False)
 
     def given(self) -> dict[str, Any]:
-        return {"store": self.store, "io_manager": StoreIOManager(store=self.store)}
+        return {"store": self.store, "io_manager": StoreIOManager(store=self.store), "ingest": Ingest(store=self.store)}
 
     def status(self, asset: dg.AssetsDefinition, key: str) -> StaleStatus:
         graph = defs.resolve_asset_graph()
@@ -131,9 +133,9 @@ def test_a_scan_that_fails_is_named_and_keeps_no_other_back(place: Place) -> Non
     assert not done.success
     (failure,) = done.get_step_failure_events()
     said = str(failure.step_failure_data.user_failure_data.description)
-    assert "2 of 3 scans failed" in said
-    assert "one-position: a scan of 1 position cannot be split" in said
-    assert "never-arrived: no raw scan of this key has arrived" in said
+    assert "2 of 3 files failed" in said
+    assert "scan/one-position: a scan of 1 position cannot be split" in said
+    assert "scan/never-arrived: no raw scan of this key has arrived" in said
     assert set(latest(place.instance, scan_split.key, ["one-position", "sound"])) == {"sound"}
 
 
@@ -169,3 +171,31 @@ def test_every_arrival_is_reconstructed_once_however_often_it_is_ingested(place:
     (again,) = place.asked(ingested_scans)
     assert again.run_key not in {request.run_key for request in asked}
     assert place.asked(ingested_scans) == []
+
+
+def test_what_names_no_raw_file_is_refused_at_once(place: Place) -> None:
+    config = {"ops": {"ingest_arrivals": {"config": {"arrivals": ["run7"]}}}}
+    job = defs.resolve_job_def("ingest")
+    done = job.execute_in_process(config, instance=place.instance, resources=place.given(), raise_on_error=False)
+    (failure,) = done.get_step_failure_events()
+    said = str(failure.step_failure_data.user_failure_data.description)
+    assert said == "run7 names no raw file; write kind/key, e.g. scan/run7."
+
+
+def test_a_table_and_a_product_are_ingested_beside_a_scan(place: Place, product_file: Path) -> None:
+    raw = place.root / "data" / "raw"
+    shutil.copy(product_file, raw / "elsewhere.h5")
+    (raw / "t.csv").write_text("a,b\n1,x\n2,y\n")
+    for path in raw.iterdir():
+        os.utime(path, (0, 0))
+    requests = place.arrive("s")
+    wanted = [of for request in requests for of in wanted_in(request.run_config)]
+    assert sorted(map(str, wanted)) == ["product/elsewhere", "scan/s", "table/t"]
+    config = ingest_request(wanted, "").run_config
+    job = defs.resolve_job_def("ingest")
+    assert job.execute_in_process(config, instance=place.instance, resources=place.given()).success
+    store = open_store(place.root / "store")
+    assert store.get("table/t").num_rows == 2
+    assert len(store.get("ptychodus_product/elsewhere").probe_position_x_m) == 9
+    assert (place.root / "outputs" / "ptychodus_products" / "elsewhere.h5").is_file()
+    assert place.status(table, "t") == StaleStatus.FRESH
