@@ -174,10 +174,10 @@ def _read_product(path: Path) -> tuple[Product, tuple[Violation, ...]]:
 
 def _stored(product: Product, name: str, place: str | None) -> dict[str, str]:
     """Put the product, and the patterns it carries under a name of their own, into a store; return name -> digest."""
-    from smalti.contracts import passed
+    from smalti.contracts import validated
 
     with suppress(ContractBroken):  # what is wrong has been told; it is kept all the same, without the mark
-        product = passed(product, name)
+        product = validated(product, name)
     store = the_store(place)
     digests = {name: store.put(product, name).digest}
     if product.patterns is not None:

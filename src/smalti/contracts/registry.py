@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
-from smalti.contracts.any_contract import AnyContract
+from smalti.contracts.base import AnyContract
 from smalti.contracts.builtin.checkpoint import CHECKPOINT, WEIGHTS
 from smalti.contracts.builtin.product import PRODUCT, READABLE_PRODUCT
 from smalti.contracts.builtin.scan import SCAN

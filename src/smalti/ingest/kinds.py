@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from smalti.contracts.any_contract import AnyContract
+from smalti.contracts.base import AnyContract
 from smalti.contracts.builtin.checkpoint import WEIGHTS
 from smalti.contracts.builtin.product import PRODUCT
 from smalti.contracts.builtin.scan import SCAN

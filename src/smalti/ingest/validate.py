@@ -25,7 +25,7 @@ from smalti.scans.shipped import card_for
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from smalti.contracts.any_contract import AnyContract
+    from smalti.contracts.base import AnyContract
 
 Document = dict[str, Any]
 _LISTED, _ROWS = 200, 5

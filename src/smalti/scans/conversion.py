@@ -83,7 +83,7 @@ def conform(
     metadata = _finished(metadata, draft)
     said_in_words = dict(entries_of(metadata.model_dump(mode="json", exclude_none=True)))
     known = {(v.code, v.place) for v in errors(draft.violations)}
-    broken = (v for v in contract.judge(draft.arrays, said_in_words) if (v.code, v.place) not in known)
+    broken = (v for v in contract.check_arrays(draft.arrays, said_in_words) if (v.code, v.place) not in known)
     violations = (*draft.violations, *broken)
     skipped = tuple(f"{shown(skipped.name)}: {skipped.reason}" for skipped in content.skipped)
     if errors(violations):
