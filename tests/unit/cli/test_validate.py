@@ -161,8 +161,11 @@ def test_json_says_the_same(tmp_path: Path, good: dict[str, Any]) -> None:
         "contract": "scan/3",
         "accepted": True,
         "reason": None,
+        "kind": "scan",
         "shape": [6, 16, 16],
+        "contents": None,
         "conversions": ["scan_index: absent, numbered 0 to 5"],
+        "skipped": [],
         "assumptions": [],
     }
     np.savez(path, **{**good, "xcoords": np.ones(5)})

@@ -83,7 +83,7 @@ def test_a_derived_scan_contract_converts_and_then_asks_for_more(yours: Path) ->
     [
         (
             "scam",
-            r"scam is no contract; the contracts are scan, product, readable-product, checkpoint, weights, table",
+            r"scam is no contract; the contracts are scan, product, readable-product, export, export-without-patterns",
         ),
         ("scan/9", r"contract scan is at version 3 here, not 9"),
         ("yours.py:NONE", r"NONE is no contract in yours.py; the contracts in yours.py are beamline-scan, log\."),
