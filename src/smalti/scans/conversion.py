@@ -23,6 +23,8 @@ from smalti.scans.masks import mask_named
 from smalti.scans.physics import combined, fitness, split_statements
 from smalti.scans.positions import CXI, asked_for_positions, moving_otherwise, squeezed
 
+_SMALLEST_OF_NETWORK_PX = 8  # smalti.models.ptychography.TOKENS_PER_SIDE
+
 
 def conform(
     content: Content | Mapping[str, Array],
@@ -318,12 +320,17 @@ def _outlook(draft: Draft, metadata: ScanMetadata) -> tuple[Violation, ...]:
     if patterns is None or patterns.ndim != 3:
         return ()
     height, width = patterns.shape[1:]
-    found = fitness(metadata, (height, width), draft.card_name)
+    found = list(fitness(metadata, (height, width), draft.card_name))
+    remedy = "the scan is kept, but no run reconstructs it; call smalti.ptycho.solve.solver.solve"
     if len(patterns) == 1:
-        what, wanted = "one pattern", "several that overlap"
-        remedy = "expect no resolution from two halves, and an object that one pattern alone does not determine"
-        return (*found, Violation("diffraction.one_pattern", "diffraction", what, wanted, remedy, "warning"))
-    return found
+        what, wanted = "one pattern", "at least two, one to train a network on and one to validate it with"
+        remedy_of_one = f"{remedy}, and do not expect one pattern alone to determine the object"
+        found.append(Violation("diffraction.one_pattern", "diffraction", what, wanted, remedy_of_one, "warning"))
+    if min(height, width) < _SMALLEST_OF_NETWORK_PX:
+        what = f"patterns of {height} x {width}"
+        wanted = f"at least {_SMALLEST_OF_NETWORK_PX} x {_SMALLEST_OF_NETWORK_PX} pixels, for the network"
+        found.append(Violation("diffraction.too_small", "diffraction", what, wanted, remedy, "warning"))
+    return tuple(found)
 
 
 def _value(draft: Draft, metadata: ScanMetadata) -> Scan | dict[str, Any]:
