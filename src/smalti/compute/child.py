@@ -44,7 +44,7 @@ def run_child(
         request: JSON values.
         on_progress: is called here with every dictionary the function reports.
         limits: what the child may take, where the request names something foreign; its stderr is then kept
-            from the terminal, and its end without an answer says that what it was given is at fault.
+            from the terminal, and its end without an answer is a verdict on what it was given.
 
     Raises:
         Refused: the name is not a function of this library.
@@ -81,9 +81,9 @@ def run_child(
             stdin.close()
     if limits and (answer is None or "out_of" in answer):
         cause = _cause(answer, process.returncode, timed_out.is_set())
-        raise ChildStopped(_reason(cause, limits, process.returncode), cause)
+        raise ChildStopped(_verdict(cause, limits, process.returncode), cause)
     if answer is None:
-        raise Unavailable(_failure(function, process.returncode, last_lines))
+        raise Unavailable(_obituary(function, process.returncode, last_lines))
     if "error" in answer:
         raise getattr(errors, answer["error"])(answer["message"])
     result: dict[str, Any] = answer["result"]
@@ -145,7 +145,7 @@ def _cause(answer: dict[str, Any] | None, status: int, timed_out: bool) -> Cause
     return "time" if timed_out or status == -signal.SIGXCPU else "crash"
 
 
-def _reason(cause: Cause, limits: ChildLimits, status: int) -> str:
+def _verdict(cause: Cause, limits: ChildLimits, status: int) -> str:
     if cause == "memory":
         return f"it needed more memory than the {limits.memory_nbytes >> 20} MB and what its sizes declare."
     if cause == "time":
@@ -157,7 +157,7 @@ def _ended(status: int) -> str:
     return f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
 
 
-def _failure(function: str, status: int, last_lines: deque[str]) -> str:
+def _obituary(function: str, status: int, last_lines: deque[str]) -> str:
     how = _ended(status)
     last = "".join(last_lines).strip() or "nothing"
     return f"the child process that ran {function} {how}; its last lines on stderr were: {last}"

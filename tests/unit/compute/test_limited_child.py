@@ -124,7 +124,7 @@ def test_no_larger_file_is_written(tmp_path: Path) -> None:
     ("errand", "says"),
     [("segfault", "was killed by SIGSEGV"), ("abort", "was killed by SIGABRT"), ("raise_error", "ended with status 1")],
 )
-def test_a_crash_is_a_result_and_leaves_the_terminal_alone(
+def test_a_crash_is_a_verdict_and_leaves_the_terminal_alone(
     errand: str, says: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(ChildStopped, match=says) as stopped:
