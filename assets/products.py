@@ -8,7 +8,7 @@ import dagster as dg
 from assets.previews import sentences
 from assets.raw import SCANS
 from smalti import Product, Reconstruction, Scan
-from smalti.contracts import passed
+from smalti.contracts import validated
 from smalti.products import product_from_reconstruction, raw_bundle_of, write_product
 from smalti.settings import Settings
 
@@ -20,7 +20,7 @@ from smalti.settings import Settings
     description="Positions, probe, object and losses as Ptychodus HDF5, in `outputs/ptychodus_products/`.",
 )
 def ptychodus_product(context: dg.AssetExecutionContext, scan: Scan, reconstruction: Reconstruction) -> Product:
-    product = passed(product_from_reconstruction(scan, reconstruction, context.partition_key), context.partition_key)
+    product = validated(product_from_reconstruction(scan, reconstruction, context.partition_key), context.partition_key)
     path = Settings().products / f"{context.partition_key}.h5"
     write_product(path, product, raw_bundle_of(scan, reconstruction))
     context.add_output_metadata(described(product, path))

@@ -15,6 +15,11 @@ def wavelength_m(photon_energy_eV: float) -> float:
     return _PLANCK_TIMES_LIGHT_eV_m / photon_energy_eV
 
 
+def photon_energy(wavelength_m: float) -> float:
+    """Return the energy in eV of a photon of a wavelength in m."""
+    return _PLANCK_TIMES_LIGHT_eV_m / wavelength_m
+
+
 def far_field_pixel_m(
     photon_energy_eV: float, detector_distance_m: float, detector_pixel_m: float, detector_size: int
 ) -> float:

@@ -52,7 +52,7 @@ def test_writers_of_equal_and_different_values_beside_a_collector_lose_nothing(
         while len(list(tmp_path.glob("stop*"))) < WRITERS:
             report = store.gc(dry_run=False, grace_seconds=GRACE_S)
             collections += 1
-            removed += sum(item.verdict == "removed" for item in report.unneeded)
+            removed += sum(item.state == "removed" for item in report.unneeded)
             time.sleep(0.01)
         say(f"{collections} collections removed {removed}")
 

@@ -248,7 +248,7 @@ def test_no_collection_takes_a_result_before_it_is_forgotten(store: Store) -> No
     assert len(CALLS) == 1
     assert forget_all(store, dry_run=True) == forget_all(store)
     assert not names(store)
-    assert {item.verdict for item in store.gc(dry_run=True, grace_seconds=0).unneeded} == {"condemned"}
+    assert {item.state for item in store.gc(dry_run=True, grace_seconds=0).unneeded} == {"condemned"}
 
 
 def test_forgetting_counts_only_what_nothing_else_needs(store: Store) -> None:

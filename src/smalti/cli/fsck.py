@@ -43,12 +43,12 @@ def say(report: FsckReport, as_json: bool) -> None:
             needed = f" Needed by: {', '.join(problem.names)}." if problem.names else ""
             repaired = " It was repaired." if problem.repaired else ""
             typer.echo(f"{problem.place}: {problem.what}{needed}{repaired}")
-        typer.echo(f"{report.objects} objects, {readable_size(report.nbytes)}: {_verdict(report)}")
+        typer.echo(f"{report.objects} objects, {readable_size(report.nbytes)}: {_summary(report)}")
     if not report.clean:
         raise typer.Exit(1)
 
 
-def _verdict(report: FsckReport) -> str:
+def _summary(report: FsckReport) -> str:
     repaired = sum(problem.repaired for problem in report.problems)
     left = len(report.problems) - repaired
     said = [f"{repaired} repaired"] * bool(repaired) + [f"{left} problem{'s' * (left > 1)}"] * bool(left)

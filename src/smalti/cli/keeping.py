@@ -57,8 +57,8 @@ def gc(
         for address, why in report.roots.items():
             typer.echo(f"{'kept':9}  {address}  {why} leads to it")
     for item in report.unneeded:
-        typer.echo(f"{item.verdict:9}  {item.address}  {readable_size(item.nbytes)}, no name, pin or run leads to it")
-    sums = {verdict: report.nbytes(verdict) for verdict in ("young", "condemned", "removed")}
+        typer.echo(f"{item.state:9}  {item.address}  {readable_size(item.nbytes)}, no name, pin or run leads to it")
+    sums = {state: report.nbytes(state) for state in ("young", "condemned", "removed")}
     would = "would be " if dry_run else ""
     typer.echo(
         f"{report.needed} of {report.objects} objects are needed; {readable_size(sums['young'])} are too young, "

@@ -55,7 +55,9 @@ def export(
     object_center_y_m: Annotated[
         float | None, typer.Option(help="Computed from the positions' frame when left out.")
     ] = None,
-    include_diffraction: Annotated[bool, typer.Option(help="Carry the patterns in /raw_data.")] = True,
+    include_diffraction: Annotated[
+        bool, typer.Option(help="Carry the patterns in /raw_data. Without it they need not be in the file.")
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Convert a scan, read with its card, to a product; what an option states replaces what the card states.
@@ -63,7 +65,7 @@ def export(
     Exit code 0: written; 2: usage; 3: the scan cannot be converted.
     """
     from smalti.products import ExportMeta
-    from smalti.products.convert import card_stating, export_result
+    from smalti.products.convert import card_stating, contract_of_export, export_result
     from smalti.scans.shipped import card_for
 
     _require_suffix(output_product, "--output-product", ".h5", ".hdf5", ".npz")
@@ -85,7 +87,7 @@ def export(
     )
     try:
         card = card_for(input_npz) if meta.physics() else None
-        result = _in_sandbox(input_npz, "scan", card_stating(card, meta))
+        result = _in_sandbox(input_npz, contract_of_export(include_diffraction).id, card_stating(card, meta))
         violations = export_result(result, input_npz.name, output_product, meta, card, include_diffraction)
     except SmaltiError as error:
         raise _cannot_be_converted(error) from error
@@ -174,10 +176,10 @@ def _read_product(path: Path) -> tuple[Product, tuple[Violation, ...]]:
 
 def _stored(product: Product, name: str, place: str | None) -> dict[str, str]:
     """Put the product, and the patterns it carries under a name of their own, into a store; return name -> digest."""
-    from smalti.contracts import passed
+    from smalti.contracts import validated
 
     with suppress(ContractBroken):  # what is wrong has been told; it is kept all the same, without the mark
-        product = passed(product, name)
+        product = validated(product, name)
     store = the_store(place)
     digests = {name: store.put(product, name).digest}
     if product.patterns is not None:

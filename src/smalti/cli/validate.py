@@ -67,11 +67,15 @@ def _validated(path: Path, contract: str | None, schema: str | None) -> dict[str
 def _extent(shape: list[int] | None) -> str:
     match shape:
         case [count, height, width]:
-            return f", {count} patterns of {height} x {width}"
+            return f", {_counted(count, 'pattern')} of {height} x {width}"
         case [rows, columns]:
-            return f", {rows} rows of {columns} columns"
+            return f", {_counted(rows, 'row')} of {_counted(columns, 'column')}"
         case _:
             return ""
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _remarks(found: dict[str, Any]) -> list[tuple[str, str]]:

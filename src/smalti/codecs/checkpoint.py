@@ -22,7 +22,7 @@ class Checkpoint:
         optimizer: state name -> array, as MLX flattens an optimizer; step and learning rate included.
         config: the model's and the run's configuration; ``config["model_type"]`` names the model's module.
         state: position (epoch, step), seed, best metric, history, and what it ran on (versions, BLAS, threads).
-        contract: the contract and version it passed, e.g. ``checkpoint/1``; "" when nobody judged it.
+        contract: the contract and version it passed, e.g. ``checkpoint/1``; "" when it was not validated.
     """
 
     model: Mapping[str, NDArray[Any]]

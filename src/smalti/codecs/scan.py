@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from smalti.errors import Refused
 from smalti.optics import far_field_pixel_m
 from smalti.store.values import Tree
 
@@ -86,20 +87,22 @@ def object_pixel_m(metadata: ScanMetadata, width_px: int) -> Stated | None:
     return pitches[0] if pitches and pitches[0].value == pitches[1].value else None
 
 
-def object_pixels_m(metadata: ScanMetadata, plane: tuple[int, int]) -> tuple[Stated, Stated] | None:
+def object_pixels_m(metadata: ScanMetadata, plane: tuple[int, int] | None) -> tuple[Stated, Stated] | None:
     """Return width and height of an object pixel in m, as stated or as the far field gives them; else None.
 
     Of the near field nothing but a stated size is known: how far the beam magnifies, the detector does not tell.
 
     Args:
-        plane: (H, W) of a pattern.
+        plane: (H, W) of a pattern; None where there is none, so that only a stated size is known.
     """
     if metadata.object_pixel_size_m is not None:
         return metadata.object_pixel_size_m, metadata.object_pixel_size_m
     energy, distance = metadata.photon_energy_eV, metadata.detector_distance_m
     width = metadata.detector_pixel_width_m or metadata.detector_pixel_size_m
     height = metadata.detector_pixel_height_m or metadata.detector_pixel_size_m
-    if not metadata.far_field or energy is None or distance is None or width is None or height is None:
+    if not metadata.far_field or plane is None or energy is None or distance is None:
+        return None
+    if width is None or height is None:
         return None
 
     def pitch(detector: Stated, count: int, letter: str) -> Stated:
@@ -112,6 +115,40 @@ def object_pixels_m(metadata: ScanMetadata, plane: tuple[int, int]) -> tuple[Sta
     rows, columns = plane
     letters = ("", "") if metadata.detector_pixel_width_m is None else (" width", " height")
     return pitch(width, columns, letters[0]), pitch(height, rows, letters[1])
+
+
+def require_object_pixels_m(metadata: ScanMetadata, plane: tuple[int, int]) -> tuple[Stated, Stated]:
+    """Return width and height of an object pixel in m, see ``object_pixels_m``.
+
+    Raises:
+        Refused: they are neither stated nor computable; the message names what the scan's card must state.
+    """
+    pixels = object_pixels_m(metadata, plane)
+    if pixels is None:
+        raise Refused(
+            f"scan {metadata.name} has no object pixel size, so its positions cannot be given in metres; state "
+            f"{what_gives_object_pixels(metadata)} in its card."
+        )
+    return pixels
+
+
+def what_gives_object_pixels(metadata: ScanMetadata) -> str:
+    """Return the fields one may state to make the object pixel size known, in words.
+
+    >>> what_gives_object_pixels(ScanMetadata(name="a", photon_energy_eV=Stated(value=8000)))
+    'object_pixel_size_m, or detector_distance_m and detector_pixel_size_m'
+    """
+    if not metadata.far_field:
+        return "object_pixel_size_m"
+    sides = metadata.detector_pixel_width_m, metadata.detector_pixel_height_m
+    known = {
+        "photon_energy_eV": metadata.photon_energy_eV,
+        "detector_distance_m": metadata.detector_distance_m,
+        "detector_pixel_size_m": metadata.detector_pixel_size_m or (all(sides) or None),
+    }
+    *others, last = [name for name, stated in known.items() if stated is None] or [""]
+    together = f"{', '.join(others)} and {last}" if others else last
+    return f"object_pixel_size_m, or {together}" if together else "object_pixel_size_m"
 
 
 @dataclass(frozen=True, eq=False, slots=True)

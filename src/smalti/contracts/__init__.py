@@ -6,15 +6,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from smalti.contracts.any_contract import AnyContract as AnyContract
     from smalti.contracts.arrays import ArraySpec as ArraySpec
+    from smalti.contracts.base import AnyContract as AnyContract
     from smalti.contracts.builtin.checkpoint import CHECKPOINT as CHECKPOINT
     from smalti.contracts.builtin.product import PRODUCT as PRODUCT
     from smalti.contracts.builtin.scan import SCAN as SCAN
     from smalti.contracts.builtin.scan import ScanContract as ScanContract
     from smalti.contracts.contract import Contract as Contract
     from smalti.contracts.fields import FieldSpec as FieldSpec
-    from smalti.contracts.passing import passed as passed
     from smalti.contracts.registry import contract_named as contract_named
     from smalti.contracts.registry import contracts as contracts
     from smalti.contracts.result import ValidationResult as ValidationResult
@@ -26,11 +25,12 @@ if TYPE_CHECKING:
     from smalti.contracts.tables.columns import ColumnSpec as ColumnSpec
     from smalti.contracts.tables.table import TABLE as TABLE
     from smalti.contracts.tables.table import TableContract as TableContract
+    from smalti.contracts.validation import validated as validated
     from smalti.contracts.violation import Violation as Violation
 
 # Where each name lives; imported when first used, so that one reader in a fresh process loads little.
 _HOME = {
-    "AnyContract": "smalti.contracts.any_contract",
+    "AnyContract": "smalti.contracts.base",
     "ArraySpec": "smalti.contracts.arrays",
     "CHECKPOINT": "smalti.contracts.builtin.checkpoint",
     "ColumnSpec": "smalti.contracts.tables.columns",
@@ -50,7 +50,7 @@ _HOME = {
     "Within": "smalti.contracts.rules",
     "contract_named": "smalti.contracts.registry",
     "contracts": "smalti.contracts.registry",
-    "passed": "smalti.contracts.passing",
+    "validated": "smalti.contracts.validation",
 }
 
 

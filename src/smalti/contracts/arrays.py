@@ -80,7 +80,7 @@ class ArraySpec(Bounded):
         return " or ".join(f"({', '.join(names)})" for names in self.shapes) or "any"
 
     def breaches(self, array: Array) -> Iterator[Violation]:
-        """Judge one array by itself: dtype, rank, emptiness, values."""
+        """Yield what is wrong with one array by itself: dtype, rank, emptiness, values."""
         family = _FAMILIES.get(array.dtype.kind)
         if family != self.family and not (self.dtype == "number" and array.dtype.kind in _NUMBER):
             yield self._breach("array.dtype", f"dtype {array.dtype}", f"{self.family} values", "convert it")

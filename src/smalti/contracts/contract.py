@@ -9,8 +9,8 @@ import numpy as np
 from pydantic import SerializeAsAny, model_validator
 
 from smalti.contracts import markdown
-from smalti.contracts.any_contract import AnyContract
 from smalti.contracts.arrays import Array, ArraySpec
+from smalti.contracts.base import AnyContract
 from smalti.contracts.fields import FieldSpec
 from smalti.contracts.parts import arrays_in, parts_of
 from smalti.contracts.rules import Rule
@@ -22,7 +22,7 @@ _NAMES_SHOWN = 12
 class Contract(AnyContract):
     """Named arrays, metadata, and the rules between them.
 
-    ``check`` is ``resolve`` (names) followed by ``judge`` (values); a reader converts in between.
+    ``check`` is ``resolve`` (names) followed by ``check_arrays`` (values); a reader converts in between.
 
     Attributes:
         arrays: what each array must be.
@@ -67,7 +67,7 @@ class Contract(AnyContract):
         claimed = {name for spec in self.fields for name in (spec.key, *spec.aliases)}
         arrays = {name: array for name, array in arrays_in(parts).items() if name not in claimed}
         resolved, violations = self.resolve(arrays)
-        return (*violations, *self.judge(resolved, parts))
+        return (*violations, *self.check_arrays(resolved, parts))
 
     def resolve(
         self, arrays: Mapping[str, Array], named: Mapping[str, str] | None = None
@@ -101,7 +101,9 @@ class Contract(AnyContract):
             )
         return resolved, tuple(violations)
 
-    def judge(self, arrays: Mapping[str, Array], metadata: Mapping[str, Any] | None = None) -> tuple[Violation, ...]:
+    def check_arrays(
+        self, arrays: Mapping[str, Array], metadata: Mapping[str, Any] | None = None
+    ) -> tuple[Violation, ...]:
         """Return every breach of shape, dtype, range, metadata and rule.
 
         Args:

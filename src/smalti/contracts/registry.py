@@ -9,8 +9,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
-from smalti.contracts.any_contract import AnyContract
+from smalti.contracts.base import AnyContract
 from smalti.contracts.builtin.checkpoint import CHECKPOINT, WEIGHTS
+from smalti.contracts.builtin.export import EXPORT, EXPORT_WITHOUT_PATTERNS
 from smalti.contracts.builtin.product import PRODUCT, READABLE_PRODUCT
 from smalti.contracts.builtin.scan import SCAN
 from smalti.contracts.builtin.titanic import TITANIC_TEST, TITANIC_TRAIN
@@ -25,6 +26,8 @@ OURS: tuple[AnyContract, ...] = (
     SCAN,
     PRODUCT,
     READABLE_PRODUCT,
+    EXPORT,
+    EXPORT_WITHOUT_PATTERNS,
     CHECKPOINT,
     WEIGHTS,
     TABLE,

@@ -1,4 +1,4 @@
-"""Which positions of a scan train a model and which judge it."""
+"""Which positions of a scan train a model and which validate it."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from smalti.contracts.any_contract import AnyContract
+from smalti.contracts.base import AnyContract
 from smalti.contracts.builtin.checkpoint import WEIGHTS
 from smalti.contracts.builtin.product import PRODUCT
 from smalti.contracts.builtin.scan import SCAN

@@ -25,7 +25,7 @@ from smalti.scans.shipped import card_for
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from smalti.contracts.any_contract import AnyContract
+    from smalti.contracts.base import AnyContract
 
 Document = dict[str, Any]
 _LISTED, _ROWS = 200, 5
@@ -143,8 +143,8 @@ def document(result: ValidationResult, file_name: str) -> Document:
 
 def _contents(value: Any) -> Document | None:
     if isinstance(value, Mapping):
-        some = [(shown(name), array) for name, array in list(value.items())[:_LISTED]]
-        return {"arrays": [{"name": n, "dtype": str(a.dtype), "shape": list(a.shape)} for n, a in some]}
+        arrays = [(shown(name), array) for name, array in value.items() if hasattr(array, "dtype")]
+        return {"arrays": [{"name": n, "dtype": str(a.dtype), "shape": list(a.shape)} for n, a in arrays[:_LISTED]]}
     if hasattr(value, "schema") and hasattr(value, "to_pylist"):
         few = value.select(range(min(_LISTED, value.num_columns)))
         columns = [{"name": shown(field.name), "type": str(field.type)} for field in few.schema]

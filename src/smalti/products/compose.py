@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from smalti.codecs.product import Product, ProductMetadata, RawBundle, to_metres
 from smalti.codecs.reconstruction import Reconstruction
-from smalti.codecs.scan import Scan, ScanMetadata, Stated, object_pixels_m
+from smalti.codecs.scan import Scan, ScanMetadata, Stated, require_object_pixels_m
 from smalti.errors import Refused
 from smalti.products.layout import NUMBERS
 
@@ -27,7 +27,8 @@ def product_from_reconstruction(scan: Scan, reconstruction: Reconstruction, name
             f"the reconstruction has {count} positions and scan {scan.metadata.name} has {len(scan.scan_index)}; "
             "give the scan that was reconstructed."
         )
-    pixel_x_m, pixel_y_m, pixel_note = object_pixels(scan)
+    pixels = require_object_pixels_m(scan.metadata, scan.diffraction.shape[-2:])
+    pixel_x_m, pixel_y_m = (pixel.value for pixel in pixels)
     height, width = reconstruction.object.shape
     center_x_m = (reconstruction.origin_x + (width - 1) / 2) * pixel_x_m
     center_y_m = (reconstruction.origin_y + (height - 1) / 2) * pixel_y_m
@@ -36,7 +37,7 @@ def product_from_reconstruction(scan: Scan, reconstruction: Reconstruction, name
         "photon_energy_eV": _value(scan.metadata.photon_energy_eV),
         "exposure_time_s": _value(scan.metadata.exposure_time_s),
     }
-    notes = (*provenance(scan.metadata), pixel_note, *unknown_note(known))
+    notes = (*provenance(scan.metadata), computed_note(scan.metadata, pixels), *unknown_note(known))
     return Product(
         probe_position_x_m=to_metres(reconstruction.xcoords, width, pixel_x_m, center_x_m),
         probe_position_y_m=to_metres(reconstruction.ycoords, height, pixel_y_m, center_y_m),
@@ -77,52 +78,11 @@ def raw_bundle_of(scan: Scan, reconstruction: Reconstruction) -> RawBundle:
     )
 
 
-def object_pixel_m(scan: Scan) -> tuple[float, str]:
-    """Return the square object pixel in m, as stated or as the far field implies it, and a note when it was computed.
-
-    Raises:
-        Refused: neither is possible, or the pixel is not square; the message says what the metadata must state.
-    """
-    width_m, height_m, note = object_pixels(scan)
-    if width_m != height_m:
-        raise Refused(
-            f"an object pixel of scan {scan.metadata.name} is {width_m:g} m wide and {height_m:g} m high; "
-            "bin the detector to square pixels where one size is needed."
-        )
-    return width_m, note
-
-
-def object_pixels(scan: Scan) -> tuple[float, float, str]:
-    """Return width and height of an object pixel in m, and a note when they were computed.
-
-    Raises:
-        Refused: neither stated nor computable; the message names what the scan's metadata must state.
-    """
-    metadata = scan.metadata
-    pixels = object_pixels_m(metadata, scan.diffraction.shape[-2:])
-    if pixels is not None:
-        width, height = pixels
-        computed = metadata.object_pixel_size_m is None
-        return width.value, height.value, _computed(width, height) if computed else ""
-    if not metadata.far_field:
-        raise Refused(
-            f"scan {metadata.name} is in the near field and has no object pixel size, which nothing else gives there; "
-            "state object_pixel_size_m in its card."
-        )
-    sides = (metadata.detector_pixel_width_m, metadata.detector_pixel_height_m)
-    needed = {
-        "photon_energy_eV": metadata.photon_energy_eV,
-        "detector_distance_m": metadata.detector_distance_m,
-        "detector_pixel_size_m": metadata.detector_pixel_size_m or (all(sides) or None),
-    }
-    missing = ", ".join(name for name, stated in needed.items() if stated is None)
-    raise Refused(
-        f"scan {metadata.name} has no object pixel size, so its product would have no metres; state "
-        f"object_pixel_size_m in its card, or what it follows from in the far field ({missing} missing)."
-    )
-
-
-def _computed(width: Stated, height: Stated) -> str:
+def computed_note(metadata: ScanMetadata, pixels: tuple[Stated, Stated]) -> str:
+    """Return one sentence on how width and height of an object pixel were computed, or nothing if they are stated."""
+    if metadata.object_pixel_size_m is not None:
+        return ""
+    width, height = pixels
     if width.value == height.value:
         return f"Object pixel {width.value:.6g} m computed as {width.note}."
     return f"Object pixel {width.value:.6g} m x {height.value:.6g} m computed as {width.note} and {height.note}."

@@ -11,16 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.codecs.product import Product, ProductMetadata, RawBundle, to_metres
-from smalti.codecs.scan import Scan, Stated
+from smalti.codecs.scan import Scan, ScanMetadata, Stated, object_pixels_m
+from smalti.contracts.builtin.export import EXPORT, EXPORT_WITHOUT_PATTERNS, ExportContract
 from smalti.contracts.result import ValidationResult
 from smalti.contracts.violation import Violation, broken, errors
-from smalti.errors import ContractBroken, Refused
-from smalti.products.compose import object_pixels, provenance, unique_indexes, unknown_note
+from smalti.errors import ContractBroken
+from smalti.products.compose import computed_note, provenance, unique_indexes, unknown_note
 from smalti.products.product_file import read_with_raw, write_product
-from smalti.products.rawdata import RawData, rawdata_of_product, rawdata_of_scan
+from smalti.products.rawdata import RawData, rawdata_of_arrays, rawdata_of_product, rawdata_of_scan
 from smalti.scans import validate_scan
 from smalti.scans.card import Card
 from smalti.scans.inference import quantity_of
+from smalti.scans.physics import pixel_contradiction
 from smalti.scans.shipped import card_for
 
 ASSUMED_OBJECT_PIXEL_M = 5e-8
@@ -73,15 +75,21 @@ def export_npz(
     """Convert a file of a scan to a product file and return what a person should know about it (warnings only).
 
     The file is read as ``smalti.scans.read_scan`` reads it, with the card beside it or the shipped one; what ``meta``
-    states replaces what the card states.
+    states replaces what the card states. An object that some probes overhang is kept. Without ``include_diffraction``
+    the patterns are not read, and need not be there.
 
     Raises:
-        NotFound, ContractBroken, Unavailable: as ``read_scan``.
-        Refused: see ``export_scan``.
+        NotFound, ContractBroken, Unavailable: as ``read_scan``; also where the file has no probe or no object.
+        Refused: see ``write_product``.
     """
     meta, card = meta or ExportMeta(), card_for(input_npz)
-    result = validate_scan(input_npz, card_stating(card, meta))
+    result = validate_scan(input_npz, card_stating(card, meta), contract=contract_of_export(include_diffraction))
     return export_result(result, input_npz.name, output_product, meta, card, include_diffraction)
+
+
+def contract_of_export(include_diffraction: bool) -> ExportContract:
+    """Return what a file must hold to be exported with its patterns, or without them."""
+    return EXPORT if include_diffraction else EXPORT_WITHOUT_PATTERNS
 
 
 def card_stating(card: Card | None, meta: ExportMeta) -> Card | None:
@@ -103,21 +111,20 @@ def export_result(
     """Write what came of validating a scan as a product; see ``export_npz``.
 
     Args:
-        result: of the file, read with ``card_stating(card, meta)``.
+        result: of the file, held to ``contract_of_export(include_diffraction)`` with ``card_stating(card, meta)``.
         file_name: for messages.
         output_product: where the product is written.
         meta: what the caller states.
         card: what the card of the file states.
         include_diffraction: whether the patterns travel with it.
     """
-    if not isinstance(result.value, Scan):
+    if not result.accepted:
         found = errors(result.violations)
         raise ContractBroken(result.refusal, found) if result.refusal else broken(file_name, found)
-    scan = result.value
+    raw, metadata = rawdata_of_arrays(result.value), ScanMetadata.model_validate(result.value["metadata"])
     stated = {name: getattr(card.physics, name) for name in meta.physics()} if card else {}
-    before = replace(scan, metadata=scan.metadata.model_copy(update=stated))
-    found = export_product_from_rawdata(rawdata_of_scan(scan), output_product, _filled(meta, scan), include_diffraction)
-    return (*result.violations, *_contradictions(before, meta), *found)
+    found = _export(raw, metadata, output_product, meta, include_diffraction, metadata.model_copy(update=stated))
+    return (*result.violations, *found)
 
 
 def export_scan(
@@ -134,9 +141,17 @@ def export_scan(
         Refused: the scan has no probe or no object; or see ``write_product``.
         Unavailable: see ``write_product``.
     """
-    meta = meta or ExportMeta()
-    found = export_product_from_rawdata(rawdata_of_scan(scan), out_path, _filled(meta, scan), include_raw)
-    return (*_contradictions(scan, meta), *found)
+    return _export(rawdata_of_scan(scan), scan.metadata, out_path, meta or ExportMeta(), include_raw, scan.metadata)
+
+
+def _export(
+    raw: RawData, metadata: ScanMetadata, path: Path, meta: ExportMeta, include_raw: bool, said: ScanMetadata
+) -> tuple[Violation, ...]:
+    """Write a scan as a product; what ``said`` states, before ``meta`` replaced it, is held against ``meta``."""
+    metadata = metadata.model_copy(update={name: Stated(value=value) for name, value in meta.physics().items()})
+    height, width = raw.probeGuess.shape[-2:]  # those of the patterns
+    found = export_product_from_rawdata(raw, path, _filled(meta, metadata, (height, width)), include_raw)
+    return (*_contradictions(said, meta), *pixel_contradiction(metadata, (height, width)), *found)
 
 
 def export_product_from_rawdata(
@@ -163,25 +178,14 @@ def export_product_from_rawdata(
     return (*_assumed_pixel(meta), *found)
 
 
-def _contradictions(scan: Scan, meta: ExportMeta) -> Iterator[Violation]:
-    """Yield where the caller and the scan, or its card, state two values of one thing, or imply two pixel sizes."""
+def _contradictions(said: ScanMetadata, meta: ExportMeta) -> Iterator[Violation]:
+    """Yield where the caller and the scan, or its card, state two values of one thing."""
     for name, value in meta.physics().items():
-        stated: Stated | None = getattr(scan.metadata, name)
-        implied = stated is None and name == "object_pixel_size_m"
-        known = _implied_pixels(scan)[:2] if implied else (_value(stated),)
-        differing = [k for k in known if k is not None and not np.isclose(k, value, rtol=1e-6, atol=0)]
-        if differing:
-            found = f"{differing[0]:.6g} for the scan and {value:.6g} for this product"
+        known = _value(getattr(said, name))
+        if known is not None and not np.isclose(known, value, rtol=1e-6, atol=0):
+            found = f"{known:.6g} for the scan and {value:.6g} for this product"
             remedy = f"{value:.6g} was used; correct the one that is wrong"
             yield Violation("physics.contradiction", name, found, "one value", remedy, "warning")
-
-
-def _implied_pixels(scan: Scan) -> tuple[float | None, float | None, str]:
-    """Return what the scan states or implies of width and height of an object pixel in m, and a note on how."""
-    try:
-        return object_pixels(scan)
-    except Refused:
-        return None, None, ""
 
 
 def _assumed_pixel(meta: ExportMeta) -> Iterator[Violation]:
@@ -191,13 +195,12 @@ def _assumed_pixel(meta: ExportMeta) -> Iterator[Violation]:
         yield Violation("physics.pixel_size", "object_pixel_size_m", found, "a length in m", remedy, "warning")
 
 
-def _filled(meta: ExportMeta, scan: Scan) -> ExportMeta:
+def _filled(meta: ExportMeta, metadata: ScanMetadata, plane: tuple[int, int]) -> ExportMeta:
     """Return what the caller states, and where that is nothing, what the scan's metadata states or implies."""
-    stated = {name: Stated(value=value) for name, value in meta.physics().items()}
-    metadata = scan.metadata.model_copy(update=stated)
     width_m, height_m, note = None, None, ""
-    if not (meta.object_pixel_width_m and meta.object_pixel_height_m):
-        width_m, height_m, note = _implied_pixels(replace(scan, metadata=metadata))
+    pixels = object_pixels_m(metadata, plane)
+    if pixels and not (meta.object_pixel_width_m and meta.object_pixel_height_m):
+        (width_m, height_m), note = (pixel.value for pixel in pixels), computed_note(metadata, pixels)
     notes = (meta.comments, *provenance(metadata), *(f"CONVERTED: {how}" for how in metadata.conversions), note)
     return replace(
         meta,

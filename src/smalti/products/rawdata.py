@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +64,20 @@ def rawdata_of_scan(scan: Scan) -> RawData:
         diff3d=scan.diffraction,
         scan_index=scan.scan_index,
         bad_pixels=scan.bad_pixels,
+        unit="amplitude",
+    )
+
+
+def rawdata_of_arrays(arrays: Mapping[str, Any]) -> RawData:
+    """Return the arrays of a file that keeps the contract of an export, with its patterns or without."""
+    return RawData(
+        xcoords=arrays["xcoords"],
+        ycoords=arrays["ycoords"],
+        probeGuess=arrays["probeGuess"],
+        objectGuess=arrays["objectGuess"],
+        diff3d=arrays.get("diffraction"),
+        scan_index=arrays.get("scan_index"),
+        bad_pixels=arrays.get("bad_pixels"),
         unit="amplitude",
     )
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.codecs.scan import Scan
+from smalti.codecs.scan import Scan, object_pixels_m
 from smalti.errors import Refused
-from smalti.optics import far_field_pixel_m
 
 LARGEST_CANVAS_PIXELS = 2**28
 
@@ -101,12 +100,6 @@ def _place_axis(
 
 
 def object_pixel_m(scan: Scan) -> float | None:
-    """Return the object pixel of a scan in m: as stated, else as the far field implies it; None where neither is."""
-    metadata = scan.metadata
-    if metadata.object_pixel_size_m is not None:
-        return metadata.object_pixel_size_m.value
-    energy, distance = metadata.photon_energy_eV, metadata.detector_distance_m
-    pixel = metadata.detector_pixel_size_m
-    if not metadata.far_field or energy is None or distance is None or pixel is None:
-        return None
-    return far_field_pixel_m(energy.value, distance.value, pixel.value, scan.diffraction.shape[-1])
+    """Return the pitch of a square object pixel of a scan in m; None where it is unknown or not square."""
+    pixels = object_pixels_m(scan.metadata, scan.diffraction.shape[-2:])
+    return pixels[0].value if pixels and pixels[0].value == pixels[1].value else None

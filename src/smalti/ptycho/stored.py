@@ -17,7 +17,7 @@ from smalti import canonical, open_store
 from smalti.codecs.checkpoint import Checkpoint
 from smalti.codecs.reconstruction import Reconstruction
 from smalti.codecs.scan import Scan, open_scan
-from smalti.contracts import passed
+from smalti.contracts import validated
 from smalti.memoize import remembering
 from smalti.ptycho.evaluate.split_halves import split_half_frc
 from smalti.ptycho.network.train import NetworkSettings, predict_object, train_network
@@ -63,7 +63,7 @@ def train_stored(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
     with remembering(store):
         scan = with_probe_guess(open_scan(store, request["scan"]), report)
         last = train_network(scan, split["train"], split["validation"], settings, resume, report, save, network)
-    ref = store.put(passed(last, "the trained network"))
+    ref = store.put(validated(last, "the trained network"))
     return {"digest": ref.digest, "new_bytes": ref.new_bytes}
 
 

@@ -33,7 +33,7 @@ class DiffractionReading(_Part):
         key: name of the array.
         quantity: what a value is: detector counts (intensity), or their square root.
         dc: where the undiffracted beam is: at the centre, or at pixel [0, 0] and around the corners.
-        stack_axis: which axis counts the patterns.
+        stack_axis: which axis of three counts the patterns.
         codes: what the same pixels of every pattern hold where it may be a code of the detector (the largest number of
             its type, -1, NaN): nothing measured, so that they are bad pixels, or signal.
     """
@@ -41,7 +41,7 @@ class DiffractionReading(_Part):
     key: str | None = None
     quantity: Literal["amplitude", "counts"] | None = None
     dc: Literal["centre", "corner"] | None = None
-    stack_axis: Literal["first", "last"] | None = None
+    stack_axis: Literal["first", "middle", "last"] | None = None
     codes: Literal["bad", "signal"] | None = None
 
 

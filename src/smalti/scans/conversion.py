@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import reduce
+from typing import Any
 
 import numpy as np
 
-from smalti.codecs.scan import Scan, ScanMetadata, Stated, object_pixels_m
+from smalti.codecs.scan import Scan, ScanMetadata, Stated, object_pixels_m, what_gives_object_pixels
+from smalti.contracts.builtin.export import ExportContract
 from smalti.contracts.builtin.scan import FOOTPRINT, SCAN, ScanContract
 from smalti.contracts.parts import entries_of
 from smalti.contracts.result import ValidationResult
@@ -20,6 +22,8 @@ from smalti.scans.draft import Array, Draft
 from smalti.scans.masks import mask_named
 from smalti.scans.physics import combined, fitness, split_statements
 from smalti.scans.positions import CXI, asked_for_positions, moving_otherwise, squeezed
+
+_SMALLEST_OF_NETWORK_PX = 8  # smalti.models.ptychography.TOKENS_PER_SIDE
 
 
 def conform(
@@ -36,11 +40,13 @@ def conform(
     Args:
         content: what a reader found in the file, or arrays under the file's names.
         card: what people say about the file, if anything.
-        contract: the scan contract, or one that asks for more.
+        contract: the scan contract, one that asks for more, or one of an export, whose value is a mapping of the
+            arrays, complex ones as wide as they were, with ``metadata`` as plain JSON.
         file_name: for messages, and for the scan's name where there is no card.
     """
     content = content if isinstance(content, Content) else Content(content)
     arrays, said = split_statements(content)
+    arrays = {name: array for name, array in arrays.items() if name not in _left_aside(contract)}
     if card and (chosen := card.reading.positions.key) in arrays:  # of one translation, the other reading is no news
         arrays = {name: a for name, a in arrays.items() if not name.startswith(CXI) or name == chosen}
     card_name = shown(file_name) + SUFFIX
@@ -83,13 +89,20 @@ def conform(
     metadata = _finished(metadata, draft)
     said_in_words = dict(entries_of(metadata.model_dump(mode="json", exclude_none=True)))
     known = {(v.code, v.place) for v in errors(draft.violations)}
-    broken = (v for v in contract.judge(draft.arrays, said_in_words) if (v.code, v.place) not in known)
+    broken = (v for v in contract.check_arrays(draft.arrays, said_in_words) if (v.code, v.place) not in known)
     violations = (*draft.violations, *broken)
     skipped = tuple(f"{shown(skipped.name)}: {skipped.reason}" for skipped in content.skipped)
     if errors(violations):
         return ValidationResult(None, violations, draft.conversions, skipped)
-    scan = _scan(draft, metadata)
-    return ValidationResult(scan, (*violations, *_outlook(draft, metadata)), draft.conversions, skipped)
+    if not isinstance(contract, ExportContract):
+        violations = (*violations, *_outlook(draft, metadata))
+    return ValidationResult(_value(draft, metadata), violations, draft.conversions, skipped)
+
+
+def _left_aside(contract: ScanContract) -> set[str]:
+    """Return the names of those arrays of a scan that a contract does not ask for."""
+    asked = {spec.key for spec in contract.arrays}
+    return {name for spec in SCAN.arrays if spec.key not in asked for name in (spec.key, *spec.aliases)}
 
 
 def _planes(arrays: Mapping[str, Array], named: Mapping[str, str]) -> set[tuple[int, ...]]:
@@ -101,7 +114,7 @@ def _planes(arrays: Mapping[str, Array], named: Mapping[str, str]) -> set[tuple[
             and (shape := tuple(n for n in arrays[name].shape if n != 1))
             and len(shape) in (2, 3)
         ):
-            return {shape[-2:], shape[:2]}
+            return {shape[-2:], shape[:2], shape[::2]} if len(shape) == 3 else {shape}
     return set()
 
 
@@ -173,13 +186,13 @@ def _coherent_modes(draft: Draft) -> Violation | None:
 
 
 def _stack_first(draft: Draft) -> Draft:
-    """(H, W, N) patterns become (N, H, W), and the patches of the object, which lie as they do, with them."""
+    """(H, W, N) and (H, N, W) patterns become (N, H, W), and patches of the object that lie so with them."""
     patterns, xcoords = draft.arrays.get("diffraction"), draft.arrays.get("xcoords")
     if patterns is None or xcoords is None or patterns.ndim != 3:
         return draft
     seen = inference.stack_axis_of(patterns.shape, xcoords.size)
     draft, axis = draft.resolved(inference.STACK_AXIS, draft.reading.diffraction.stack_axis, seen)
-    if axis != "last":
+    if axis in (None, "first"):
         return draft
     alike = [
         key
@@ -187,17 +200,18 @@ def _stack_first(draft: Draft) -> Draft:
         if key in draft.arrays and draft.arrays[key].shape == patterns.shape
     ]
     for key in alike:
-        draft = draft.converted(key, np.moveaxis(draft.arrays[key], -1, 0), "last axis moved to the front")
+        moved = np.moveaxis(draft.arrays[key], 1 if axis == "middle" else -1, 0)
+        draft = draft.converted(key, moved, f"{axis} axis moved to the front")
     return draft
 
 
 def _modes_first(draft: Draft) -> Draft:
     """(H, W, P) modes become (P, H, W)."""
     patterns, probe = draft.arrays.get("diffraction"), draft.arrays.get("probeGuess")
-    if patterns is None or probe is None or not patterns.ndim == probe.ndim == 3:
+    if probe is None or probe.ndim != 3 or (patterns is not None and patterns.ndim != 3):
         return draft
     stated = draft.reading.probe.mode_axis if draft.reading.probe else None
-    seen = inference.mode_axis_of(probe.shape, patterns.shape[1:])
+    seen = inference.mode_axis_of(probe.shape, None if patterns is None else patterns.shape[1:])
     draft, axis = draft.resolved(inference.MODE_AXIS, stated, seen)
     if axis != "last":
         return draft
@@ -206,9 +220,12 @@ def _modes_first(draft: Draft) -> Draft:
 
 def _cast(draft: Draft) -> Draft:
     """Any width and byte order becomes the canonical one; whole numbers may change their kind, never their value."""
+    exported = isinstance(draft.contract, ExportContract)
     for key, array in draft.arrays.items():
         spec = draft.contract.spec(key)
         wanted = array.dtype if spec.dtype == "number" else np.dtype(spec.dtype)
+        if exported and array.dtype.kind == wanted.kind == "c" and array.dtype.itemsize > wanted.itemsize:
+            wanted = np.dtype(np.complex128)
         castable = {"f": "fiu", "c": "c", "i": "iuf", "b": "iuf"}.get(wanted.kind, "")
         if array.dtype == wanted or array.dtype.kind not in castable:
             continue
@@ -226,11 +243,8 @@ def _to_pixels(draft: Draft, metadata: ScanMetadata) -> Draft:
     xcoords, ycoords = draft.arrays["xcoords"], draft.arrays["ycoords"]
     if xcoords.shape != ycoords.shape:
         return draft
-    patterns, stated = draft.arrays.get("diffraction"), draft.reading.positions.unit
-    plane = patterns.shape[-2:] if patterns is not None and patterns.ndim == 3 else None
-    pixels = object_pixels_m(metadata, plane) if plane else None
-    if metadata.object_pixel_size_m:
-        pixels = metadata.object_pixel_size_m, metadata.object_pixel_size_m
+    plane, stated = draft.plane, draft.reading.positions.unit
+    pixels = object_pixels_m(metadata, plane)
     spread = units.spread_of(xcoords, ycoords)
     window, pixel_m = max(plane or (1 << 30,)), max(p.value for p in pixels) if pixels else None
     unit, violation = units.resolve_unit(spread, stated, window, pixel_m, draft.card_name)
@@ -239,7 +253,7 @@ def _to_pixels(draft: Draft, metadata: ScanMetadata) -> Draft:
         return draft
     if pixels is None:
         found, wanted = f"{units.WORDS[unit]} and no pixel size", "the size of an object pixel"
-        remedy = f"write physics.object_pixel_size_m in {draft.card_name}"
+        remedy = f"state {what_gives_object_pixels(metadata)} under physics in {draft.card_name}"
         return draft.violating(Violation("positions.unit", units.PLACE, found, wanted, remedy))
     for key, pixel in zip(("xcoords", "ycoords"), pixels, strict=True):
         how = f"{units.WORDS[unit]} to pixels of {pixel.value:g} m{' (assumed)' if pixel.assumed else ''}"
@@ -250,7 +264,7 @@ def _to_pixels(draft: Draft, metadata: ScanMetadata) -> Draft:
 
 def _object_where_it_fits(draft: Draft) -> Draft:
     """An object that the probes leave is not used, unless swapped positions would lie on it: then one is wrong."""
-    if not draft.sound(*FOOTPRINT.needs):
+    if FOOTPRINT not in draft.contract.rules or not draft.sound(*FOOTPRINT.needs):
         return draft
     found = tuple(FOOTPRINT.breaches(draft.arrays))
     if not found or any("swapped" in violation.found for violation in found):
@@ -306,22 +320,31 @@ def _outlook(draft: Draft, metadata: ScanMetadata) -> tuple[Violation, ...]:
     if patterns is None or patterns.ndim != 3:
         return ()
     height, width = patterns.shape[1:]
-    found = fitness(metadata, (height, width), draft.card_name)
+    found = list(fitness(metadata, (height, width), draft.card_name))
+    remedy = "the scan is kept, but no run reconstructs it; call smalti.ptycho.solve.solver.solve"
     if len(patterns) == 1:
-        what, wanted = "one pattern", "several that overlap"
-        remedy = "expect no resolution from two halves, and an object that one pattern alone does not determine"
-        return (*found, Violation("diffraction.one_pattern", "diffraction", what, wanted, remedy, "warning"))
-    return found
+        what, wanted = "one pattern", "at least two, one to train a network on and one to validate it with"
+        remedy_of_one = f"{remedy}, and do not expect one pattern alone to determine the object"
+        found.append(Violation("diffraction.one_pattern", "diffraction", what, wanted, remedy_of_one, "warning"))
+    if min(height, width) < _SMALLEST_OF_NETWORK_PX:
+        what = f"patterns of {height} x {width}"
+        wanted = f"at least {_SMALLEST_OF_NETWORK_PX} x {_SMALLEST_OF_NETWORK_PX} pixels, for the network"
+        found.append(Violation("diffraction.too_small", "diffraction", what, wanted, remedy, "warning"))
+    return tuple(found)
 
 
-def _scan(draft: Draft, metadata: ScanMetadata) -> Scan:
+def _value(draft: Draft, metadata: ScanMetadata) -> Scan | dict[str, Any]:
+    """Return the scan, or, of an export, the arrays by key with ``metadata`` as JSON."""
     arrays = {key: np.ascontiguousarray(array) for key, array in draft.arrays.items()}
-    probe = arrays.get("probeGuess")
+    if "probeGuess" in arrays and arrays["probeGuess"].ndim == 2:
+        arrays["probeGuess"] = arrays["probeGuess"][np.newaxis]
+    if isinstance(draft.contract, ExportContract):
+        return {**arrays, "metadata": metadata.model_dump(mode="json", exclude_none=True)}
     return Scan(
         diffraction=arrays["diffraction"],
         xcoords=arrays["xcoords"],
         ycoords=arrays["ycoords"],
-        probe_guess=probe[np.newaxis] if probe is not None and probe.ndim == 2 else probe,
+        probe_guess=arrays.get("probeGuess"),
         object_guess=arrays.get("objectGuess"),
         scan_index=arrays["scan_index"],
         metadata=metadata,

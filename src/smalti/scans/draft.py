@@ -48,6 +48,15 @@ class Draft:
         """Whether the detector is in the far field."""
         return self.card.physics.far_field if self.card else True
 
+    @property
+    def plane(self) -> tuple[int, int] | None:
+        """(H, W) of a pattern, of the probe where there are no patterns, or None."""
+        known = self.arrays.get("diffraction", self.arrays.get("probeGuess"))
+        if known is None or known.ndim not in (2, 3) or ("diffraction" in self.arrays and known.ndim != 3):
+            return None
+        height, width = known.shape[-2:]
+        return height, width
+
     def converted(self, key: str, array: Array, how: str) -> Draft:
         """Return the draft with another array, and what was done to it."""
         return replace(self, arrays={**self.arrays, key: array}).noted(f"{key}: {how}")

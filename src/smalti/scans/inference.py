@@ -120,18 +120,30 @@ def _are_roots(values: NDArray[Any]) -> bool:
 
 
 def stack_axis_of(shape: tuple[int, ...], positions: int) -> Inference:
-    """Tell (N, H, W) from (H, W, N) by which end of ``shape`` is the number of positions."""
-    first, last = shape[0] == positions, shape[-1] == positions
+    """Tell (N, H, W) from (H, W, N) and (H, N, W) by where in ``shape`` the number of positions is.
+
+    The middle axis is taken only where neither end fits, for the same number at an end is far more usual.
+    """
+    first, middle, last = (length == positions for length in shape)
     because = f"shape {shape} with {positions} positions"
     if first and last:
         return Inference(None, because)
-    return Inference("last" if last else "first", because, "only" if first or last else "likely")
+    says = "first" if first else "last" if last else "middle" if middle else "first"
+    return Inference(says, because, "only" if first or middle or last else "likely")
 
 
-def mode_axis_of(shape: tuple[int, ...], plane: tuple[int, ...]) -> Inference:
-    """Tell (P, H, W) from (H, W, P) by which end of ``shape`` is a plane as large as those of the patterns."""
-    first, last = shape[1:] == plane, shape[:-1] == plane
-    because = f"shape {shape} and patterns of {' x '.join(map(str, plane))}"
+def mode_axis_of(shape: tuple[int, ...], plane: tuple[int, ...] | None) -> Inference:
+    """Tell (P, H, W) from (H, W, P) by which end of ``shape`` is a plane as large as those of the patterns.
+
+    Args:
+        plane: (H, W) of the patterns; None where there are none, and a square plane decides.
+    """
+    if plane is None:
+        first, last = shape[1] == shape[2], shape[0] == shape[1]
+        because = f"shape {shape}"
+    else:
+        first, last = shape[1:] == plane, shape[:-1] == plane
+        because = f"shape {shape} and patterns of {' x '.join(map(str, plane))}"
     if first and last:
         return Inference(None, because)
     return Inference("last" if last else "first", because, "only" if first or last else "likely")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.codecs.scan import ScanMetadata, Stated, object_pixels_m
+from smalti.codecs.scan import ScanMetadata, Stated, object_pixels_m, what_gives_object_pixels
 from smalti.contracts.violation import Violation, shown
 from smalti.formats.content import Content, Statement
 from smalti.scans.card import Physics
@@ -98,27 +98,29 @@ def fitness(metadata: ScanMetadata, plane: tuple[int, int], card: str) -> tuple[
             found.append(Violation("physics.near_field", "the scan", what, wanted, remedy, "warning"))
     if pixels is None:
         wanted = "physics in the card that give one, for the product's metres"
-        remedy = "state object_pixel_size_m"
-        if metadata.far_field:
-            remedy += ", or photon_energy_eV, detector_distance_m and detector_pixel_size_m"
-        found.append(_no_product("no object pixel size", wanted, f"{remedy} in {card}"))
+        remedy = f"state {what_gives_object_pixels(metadata)} in {card}"
+        found.append(_pixel_size("no object pixel size", wanted, remedy))
     elif abs(pixels[0].value / pixels[1].value - 1) > _SAME:
         what = f"object pixels {pixels[0].value:g} m wide and {pixels[1].value:g} m high"
-        remedy = "bin the detector to square pixels, or take what is reconstructed in pixels"
-        found.append(_no_product(what, "square ones, for a product", remedy))
+        remedy = "bin the detector to square pixels, or expect a resolution and pictures in pixels only"
+        found.append(_pixel_size(what, "square ones, for a resolution in m and pictures with a scale", remedy))
+    return (*found, *pixel_contradiction(metadata, plane))
+
+
+def pixel_contradiction(metadata: ScanMetadata, plane: tuple[int, int]) -> Iterator[Violation]:
+    """Yield a warning where the stated object pixel is not the one that the far field gives, both of them measured."""
     stated = metadata.object_pixel_size_m
     computed = object_pixels_m(metadata.model_copy(update={"object_pixel_size_m": None}), plane)
-    if stated and computed and not (stated.assumed or computed[0].assumed):
-        differs = abs(stated.value / computed[0].value - 1) > _SAME_PIXEL
-        if differs:
-            what = f"{stated.value:g} m stated and {computed[0].value:g} m from {computed[0].note}"
-            remedy = "the stated one is taken; correct the one that is wrong"
-            violation = Violation("physics.contradiction", "object_pixel_size_m", what, "one value", remedy, "warning")
-            found.append(violation)
-    return tuple(found)
+    if stated is None or computed is None or stated.assumed or computed[0].assumed:
+        return
+    differing = [pixel for pixel in computed if abs(stated.value / pixel.value - 1) > _SAME_PIXEL]
+    if differing:
+        what = f"{stated.value:g} m stated and {differing[0].value:g} m from {differing[0].note}"
+        remedy = "the stated one is taken; correct the one that is wrong"
+        yield Violation("physics.contradiction", "object_pixel_size_m", what, "one value", remedy, "warning")
 
 
-def _no_product(found: str, wanted: str, remedy: str) -> Violation:
+def _pixel_size(found: str, wanted: str, remedy: str) -> Violation:
     return Violation("physics.pixel_size", "the scan", found, wanted, remedy, "warning")
 
 

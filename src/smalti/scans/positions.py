@@ -145,14 +145,15 @@ def _preferred(
 
 
 def _stack(resolved: Mapping[str, Array], count: int) -> Array | None:
-    """Return the patterns as (N, H, W) where they are ``count``, by whichever end of their shape."""
+    """Return the patterns as (N, H, W) where they are ``count`` along one of their axes."""
     patterns = resolved.get("diffraction")
     if patterns is None or patterns.dtype.kind not in "fiu":
         return None
     patterns = squeezed(patterns, 3)
-    if patterns.ndim != 3 or not patterns.size or count not in (patterns.shape[0], patterns.shape[2]):
+    if patterns.ndim != 3 or not patterns.size:
         return None
-    return patterns if len(patterns) == count else np.moveaxis(patterns, -1, 0)
+    axes = [axis for axis in (0, 2, 1) if patterns.shape[axis] == count]
+    return np.moveaxis(patterns, axes[0], 0) if axes else None
 
 
 def moving_otherwise(patterns: Array, xcoords: Array, ycoords: Array, *, far_field: bool) -> str | None:

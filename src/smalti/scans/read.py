@@ -64,8 +64,9 @@ def validate_scan(
 
 def names_for(contract: ScanContract, card: Card | None) -> frozenset[str]:
     """Return the names of the arrays that may be asked for: by the contract, the card, or as a mask or physics."""
-    named = set(card.reading.names().values()) if card else set()
-    return frozenset({name for spec in contract.arrays for name in (spec.key, *spec.aliases)} | named | _MAY_HELP)
+    known = {name for spec in contract.arrays for name in (spec.key, *spec.aliases)}
+    named = {name for key, name in card.reading.names().items() if key in known} if card else set()
+    return frozenset(known | named | _MAY_HELP)
 
 
 def require_described(path: Path, card: Card | None) -> None:

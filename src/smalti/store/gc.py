@@ -39,12 +39,12 @@ class Unneeded:
     Attributes:
         address: which.
         nbytes: bytes it takes.
-        verdict: ``young`` (within the grace period), ``condemned`` (from now on, or still waiting) or ``removed``.
+        state: ``young`` (within the grace period), ``condemned`` (from now on, or still waiting) or ``removed``.
     """
 
     address: str
     nbytes: int
-    verdict: str
+    state: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +62,9 @@ class GcReport:
     unneeded: tuple[Unneeded, ...]
     roots: Mapping[str, str]
 
-    def nbytes(self, verdict: str) -> int:
-        """Return the bytes of all unneeded objects with a verdict."""
-        return sum(item.nbytes for item in self.unneeded if item.verdict == verdict)
+    def nbytes(self, state: str) -> int:
+        """Return the bytes of all unneeded objects in one state."""
+        return sum(item.nbytes for item in self.unneeded if item.state == state)
 
 
 class Pins:
@@ -131,22 +131,22 @@ def collect(
     lists = _condemned_lists(documents)
     since = {address: at for at, addresses in sorted(lists.values()) for address in addresses}  # the latest counts
     sizes = _of_each(objects.nbytes_kept, unneeded)
-    verdicts = {}
+    states = {}
     for address, touched_at in sorted(_of_each(objects.touched_at, unneeded).items()):
         if touched_at > since.get(address, touched_at):  # found by a put since it was condemned
             del since[address]
         waited = address in since and now - since[address] >= grace_seconds
-        verdicts[address] = "young" if now - touched_at < grace_seconds else "removed" if waited else "condemned"
-    _remove(objects, verdicts, since, dry_run)
+        states[address] = "young" if now - touched_at < grace_seconds else "removed" if waited else "condemned"
+    _remove(objects, states, since, dry_run)
     if not dry_run:
-        condemned = {address for address, verdict in verdicts.items() if verdict == "condemned"}
+        condemned = {address for address, state in states.items() if state == "condemned"}
         if new := sorted(condemned - since.keys()):
             documents.create(f"{_CONDEMNED}{uuid.uuid4().hex}.json", seal({"addresses": new, "at": now}))
         for key, (_, addresses) in lists.items():
             if (condemned & since.keys()).isdisjoint(addresses):
                 documents.remove(key)
         objects.sweep(grace_seconds)
-    found = tuple(Unneeded(address, sizes[address], verdict) for address, verdict in verdicts.items())
+    found = tuple(Unneeded(address, sizes[address], state) for address, state in states.items())
     return GcReport(len(present), len(present) - len(unneeded), found, roots)
 
 
@@ -175,32 +175,32 @@ def _condemned_lists(documents: Documents) -> dict[str, tuple[float, list[str]]]
     return lists
 
 
-def _remove(objects: Objects, verdicts: dict[str, str], since: dict[str, float], dry_run: bool) -> None:
-    """Remove what is to be removed, unless something that stays needs it, and correct the verdicts.
+def _remove(objects: Objects, states: dict[str, str], since: dict[str, float], dry_run: bool) -> None:
+    """Remove what is to be removed, unless something that stays needs it, and correct the states.
 
     Objects come before what they need. So a half-done collection leaves nothing broken, and what is found by a put
     or under a new name while this runs keeps everything below it.
     """
-    if "removed" not in verdicts.values():
+    if "removed" not in states.values():
         return
 
     def needs_of(address: str) -> set[str]:
         try:
-            return objects.needs(address) & verdicts.keys()
+            return objects.needs(address) & states.keys()
         except NotFound:  # another collection was quicker
             return set()
 
     def remove(address: str) -> bool:
         return dry_run or objects.remove(address, unless_touched_since=since[address])
 
-    needs = _of_each(needs_of, verdicts.keys())
+    needs = _of_each(needs_of, states.keys())
     for generation in _dependents_first(needs):
-        gone = _of_each(remove, {address for address in generation if verdicts[address] == "removed"})
+        gone = _of_each(remove, {address for address in generation if states[address] == "removed"})
         for address in generation:
             if not gone.get(address, True):
-                verdicts[address] = "young"
-            if verdicts[address] != "removed":
-                verdicts.update((child, "condemned") for child in needs[address] if verdicts[child] == "removed")
+                states[address] = "young"
+            if states[address] != "removed":
+                states.update((child, "condemned") for child in needs[address] if states[child] == "removed")
 
 
 def _dependents_first(needs: Mapping[str, set[str]]) -> Iterator[list[str]]:

@@ -198,7 +198,7 @@ class CollectionLaws(Place):
         store.put(np.arange(1000))
         before = {key: stored[key] for key in stored}
         for _ in range(3):
-            assert [item.verdict for item in store.gc(grace_seconds=0).unneeded] == ["condemned"]
+            assert [item.state for item in store.gc(grace_seconds=0).unneeded] == ["condemned"]
             time.sleep(TICK_S)
         assert {key: stored[key] for key in stored} == before
 

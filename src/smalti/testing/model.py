@@ -211,7 +211,7 @@ class StoreMachine(RuleBasedStateMachine):
             assert self.damaged
             event("gc: refused, something is damaged")
             return
-        removed = {item.address for item in report.unneeded if item.verdict == "removed"}
+        removed = {item.address for item in report.unneeded if item.state == "removed"}
         needed = set().union(*(self.below[a] for versions in self.names.values() for a in versions))
         assert not removed & needed, "something a name leads to was removed"
         self.collected |= removed

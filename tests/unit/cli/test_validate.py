@@ -52,6 +52,13 @@ def test_an_accepted_scan_is_described(tmp_path: Path, good: dict[str, Any]) -> 
     ]
 
 
+def test_one_pattern_one_row_and_one_column_are_told_in_the_singular(tmp_path: Path, good: dict[str, Any]) -> None:
+    np.savez(tmp_path / "scan.npz", **{name: array[:1] for name, array in good.items()})
+    (tmp_path / "table.csv").write_text("a\n1\n")
+    assert "accepted, scan/3, 1 pattern of 16 x 16." in run(tmp_path / "scan.npz").stdout
+    assert "accepted, table/1, 1 row of 1 column." in run(tmp_path / "table.csv").stdout
+
+
 def test_the_star_is_accepted_with_its_assumptions(star_path: Path) -> None:
     result = run(star_path)
     assert result.exit_code == 0
@@ -125,7 +132,7 @@ def test_a_contract_on_something_else_is_told(
     assert result.stderr.startswith(says)
 
 
-def test_a_table_is_judged_as_a_table(tmp_path: Path) -> None:
+def test_a_table_is_validated_as_a_table(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text("a,b\n1,x\n2,y\n")
     result = run(tmp_path / "table.csv")
     assert (result.exit_code, result.stdout) == (0, "table.csv: accepted, table/1, 2 rows of 2 columns.\n")
@@ -154,8 +161,11 @@ def test_json_says_the_same(tmp_path: Path, good: dict[str, Any]) -> None:
         "contract": "scan/3",
         "accepted": True,
         "reason": None,
+        "kind": "scan",
         "shape": [6, 16, 16],
+        "contents": None,
         "conversions": ["scan_index: absent, numbered 0 to 5"],
+        "skipped": [],
         "assumptions": [],
     }
     np.savez(path, **{**good, "xcoords": np.ones(5)})

@@ -12,7 +12,7 @@ from smalti.codecs.product import to_pixels
 from smalti.codecs.reconstruction import Reconstruction
 from smalti.codecs.scan import Scan, Stated
 from smalti.errors import Refused
-from smalti.products import object_pixel_m, product_from_reconstruction, raw_bundle_of, validate_product, write_product
+from smalti.products import product_from_reconstruction, raw_bundle_of, validate_product, write_product
 
 # 12.398... keV Å / 8 keV * 2 m / (8 * 75 µm), worked out by hand.
 PIXEL_M = 1.5498024804e-10 * 2.0 / (8 * 75e-6)
@@ -82,13 +82,11 @@ def test_detector_pixels_that_are_not_square_make_object_pixels_that_are_not(
     assert metadata.object_pixel_height_m == metadata.probe_pixel_height_m == pytest.approx(PIXEL_M / 2)
     np.testing.assert_allclose(product.probe_position_y_m, scan.ycoords * PIXEL_M / 2, rtol=1e-9)
     assert "wavelength * distance / (8 * detector pixel height)" in metadata.comments
-    with pytest.raises(Refused, match=r"5\.16601e-07 m wide and 2\.583e-07 m high; bin the detector"):
-        object_pixel_m(wide)
 
 
 def test_no_pixel_size_is_refused_with_what_the_card_must_state(scan: Scan, reconstruction: Reconstruction) -> None:
     bare = stating(scan, photon_energy_eV=None, detector_pixel_size_m=None)
-    with pytest.raises(Refused, match=r"object_pixel_size_m .* \(photon_energy_eV, detector_pixel_size_m missing\)"):
+    with pytest.raises(Refused, match="object_pixel_size_m, or photon_energy_eV and detector_pixel_size_m in its card"):
         product_from_reconstruction(bare, reconstruction, "run")
 
 
@@ -96,7 +94,7 @@ def test_the_near_field_needs_a_stated_pixel_and_stays_the_near_field(
     scan: Scan, reconstruction: Reconstruction
 ) -> None:
     near = replace(scan, metadata=scan.metadata.model_copy(update={"far_field": False}))
-    with pytest.raises(Refused, match="star is in the near field and has no object pixel size"):
+    with pytest.raises(Refused, match=r"star has no object pixel size, .* state object_pixel_size_m in its card\."):
         product_from_reconstruction(near, reconstruction, "run")
     known = stating(near, object_pixel_size_m=Stated(value=1e-7))
     assert product_from_reconstruction(known, reconstruction, "run").metadata.far_field is False

@@ -44,8 +44,8 @@ def arrays() -> Arrays:
         "diffraction": random.poisson(50 * np.exp(-(row**2 + column**2) / 8), (5, 16, 16)).astype(np.uint16),
         "probeGuess": np.ones((16, 16), np.complex64),
         "objectGuess": np.ones((60, 70), np.complex64),
-        "xcoords": random.uniform(10, 58, 5),
-        "ycoords": random.uniform(10, 48, 5),
+        "xcoords": random.uniform(10, 26, 5),
+        "ycoords": random.uniform(10, 26, 5),
         "scan_index": np.zeros(5, np.int64),
     }
 
@@ -135,7 +135,7 @@ def test_a_pixel_size_that_the_cards_physics_contradict_is_said(convert: Callabl
     found, path = convert(KNOWN, card={"physics": {name: {"value": value} for name, value in physics.items()}})
     assert read_product(path).metadata.object_pixel_width_m == 4e-8
     [said] = [v for v in found if v.code == "physics.contradiction"]
-    assert str(said).startswith("object_pixel_size_m: found 2.583e-07 for the scan and 4e-08 for this product")
+    assert str(said).startswith("object_pixel_size_m: found 4e-08 m stated and 2.583e-07 m from wavelength * distance")
 
 
 def test_a_pixel_size_that_replaces_the_cards_moves_no_position_that_the_file_has_in_metres(
@@ -244,6 +244,90 @@ def test_columns_and_legacy_axes_are_read_as_every_other_door_reads_them(
     np.testing.assert_array_equal(legacy.patterns.diffraction, bundle.diffraction)
 
 
+def test_patterns_counted_by_the_middle_axis_are_the_same_patterns(
+    convert: Callable[..., tuple[Any, Path]], arrays: Arrays
+) -> None:
+    usual = import_product(convert()[1])
+    arrays["diffraction"] = np.moveaxis(arrays["diffraction"], 0, 1)
+    _, path = convert()
+    assert "CONVERTED: diffraction: middle axis moved to the front" in read_product(path).metadata.comments
+    assert usual.patterns is not None
+    np.testing.assert_array_equal(import_product_to_rawdata(path).diff3d, usual.patterns.diffraction)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda patterns: None,
+        lambda patterns: patterns * 1.37,  # counts or amplitude: asked, where the patterns are read
+        lambda patterns: patterns[:3],
+        lambda patterns: patterns * np.nan,
+    ],
+)
+def test_a_product_without_patterns_is_the_same_whatever_the_patterns_are(
+    convert: Callable[..., tuple[Any, Path]], arrays: Arrays, spoil: Callable[[np.ndarray], np.ndarray | None]
+) -> None:
+    found, path = convert(include=False)
+    usual = path.read_bytes()
+    patterns = spoil(arrays.pop("diffraction"))
+    if patterns is not None:
+        arrays["diffraction"] = patterns
+    again, path = convert(include=False)
+    assert path.read_bytes() == usual
+    assert again == found
+    with pytest.raises(ContractBroken, match="diffraction"):
+        convert()
+
+
+def test_without_patterns_card_units_and_physics_are_read_as_with_them(
+    convert: Callable[..., tuple[Any, Path]], arrays: Arrays
+) -> None:
+    card = in_metres(arrays, 5e-8, photon_energy_eV=8000, detector_distance_m=2, detector_pixel_size_m=75e-6)
+    arrays["xcoords"], arrays["ycoords"] = (arrays[key][:, None] * 258300496.66 / 5e7 for key in ("xcoords", "ycoords"))
+    with_patterns = read_product(convert(ExportMeta(), card=card)[1])
+    without = read_product(convert(ExportMeta(), include=False, card=card)[1])
+    np.testing.assert_array_equal(without.probe_position_x_m, with_patterns.probe_position_x_m)
+    np.testing.assert_array_equal(without.object, with_patterns.object)
+    assert without.metadata.model_copy(update={"comments": ""}) == with_patterns.metadata.model_copy(
+        update={"comments": ""}
+    )
+    assert "Object pixel 2.583e-07 m computed as wavelength * distance" in without.metadata.comments
+
+
+def test_an_object_that_some_probes_overhang_is_exported_with_a_warning(
+    convert: Callable[..., tuple[Any, Path]], arrays: Arrays
+) -> None:
+    arrays["xcoords"] = arrays["xcoords"] - 8
+    for include in (True, False):
+        found, path = convert(include=include)
+        assert ("positions.overhang_object", "warning") in {(v.code, v.severity) for v in found}
+        np.testing.assert_array_equal(read_product(path).object[0], arrays["objectGuess"])
+
+
+@pytest.mark.parametrize("dtype", ["<c8", ">c8", "<c16", ">c16"])
+def test_probe_and_object_keep_their_numbers_to_the_last_digit(
+    convert: Callable[..., tuple[Any, Path]], arrays: Arrays, dtype: str
+) -> None:
+    random = np.random.default_rng(0)
+    for key in ("probeGuess", "objectGuess"):
+        arrays[key] = (arrays[key] + random.normal(size=arrays[key].shape) / 9).astype(dtype)
+    for include in (True, False):
+        product = read_product(convert(include=include)[1])
+        np.testing.assert_array_equal(product.probe[0, 0], arrays["probeGuess"])
+        np.testing.assert_array_equal(product.object[0], arrays["objectGuess"])
+        assert product.object.dtype.itemsize == int(dtype[2:])
+
+
+def test_modes_on_the_last_axis_are_found_without_patterns_too(
+    convert: Callable[..., tuple[Any, Path]], arrays: Arrays
+) -> None:
+    arrays["probeGuess"] = np.random.default_rng(1).normal(size=(16, 16, 3)).astype(np.complex64)
+    for include in (True, False):
+        np.testing.assert_array_equal(
+            read_product(convert(include=include)[1]).probe[0], np.moveaxis(arrays["probeGuess"], -1, 0)
+        )
+
+
 def test_patterns_travel_with_their_unit_or_stay_at_home(convert: Callable[..., tuple[Any, Path]]) -> None:
     with h5py.File(convert()[1]) as file:
         assert file["raw_data/diffraction"].attrs["unit"] == "amplitude"
@@ -260,12 +344,16 @@ def test_a_missing_key_is_refused_by_name(convert: Callable[..., tuple[Any, Path
 
 @pytest.mark.parametrize("keys", [("probeGuess",), ("objectGuess",), ("probeGuess", "objectGuess")])
 def test_a_guess_is_never_made_up(
-    convert: Callable[..., tuple[Any, Path]], arrays: Arrays, keys: tuple[str, ...]
+    convert: Callable[..., tuple[Any, Path]], arrays: Arrays, tmp_path: Path, keys: tuple[str, ...]
 ) -> None:
     for key in keys:
         del arrays[key]
+    for include in (True, False):
+        with pytest.raises(ContractBroken) as refusal:
+            convert(include=include)
+        assert [(v.code, v.place) for v in refusal.value.violations] == [("key.missing", key) for key in keys]
     with pytest.raises(Refused, match=f"scan scan has no {' and no '.join(keys)} to go with its positions"):
-        convert()
+        export_scan(read_scan(tmp_path / "scan.npz"), tmp_path / "p.h5")
 
 
 @pytest.mark.parametrize(
@@ -275,8 +363,8 @@ def test_a_guess_is_never_made_up(
         ("probeGuess", np.ones((16, 16)), "probeGuess: found dtype float64, wanted complex values"),
         ("xcoords", np.ones(4), "found N = 4, wanted N = 5"),
         ("xcoords", np.full(5, np.nan), "xcoords: found 5 of 5 values"),
-        ("xcoords", np.full(5, 5e-6 * 1e9), "the pixels of objectGuess"),
-        ("bad_pixels", np.full((16, 16), 2), "bad_pixels: found dtype int64"),
+        ("xcoords", np.full(5, 5e-6 * 1e9), "5 of 5 positions off the object, from pixel 5000.0"),
+        ("bad_pixels", np.full((16, 16), 2), "bad_pixels: found nothing but bad pixels"),
     ],
 )
 def test_what_does_not_fit_is_refused(

@@ -79,11 +79,23 @@ def test_patterns_stay_at_home_on_request(npz: Path) -> None:
         assert "raw_data" not in file
 
 
+def test_patterns_that_stay_at_home_need_not_be_in_the_file(npz: Path) -> None:
+    export(npz, "--no-include-diffraction")
+    with_them = (npz.parent / "out" / "p.h5").read_bytes()
+    with np.load(npz) as file:
+        arrays = {name: array for name, array in file.items() if name != "diffraction"}
+    np.savez(npz, **arrays)
+    result = export(npz, "--no-include-diffraction")
+    assert result.exit_code == 0, result.stderr
+    assert (npz.parent / "out" / "p.h5").read_bytes() == with_them
+    assert export(npz).exit_code == 3
+
+
 def test_a_scan_that_cannot_be_converted_is_exit_code_3_and_a_sentence(npz: Path) -> None:
     np.savez(npz, diffraction=AMPLITUDES, xcoords=[10.0, 14.0, 18.0], ycoords=[10.0, 14.0, 18.0])
     result = export(npz)
     assert (result.exit_code, result.stdout) == (3, "")
-    assert "has no probeGuess and no objectGuess" in result.stderr
+    assert "scan.npz: probeGuess: found the arrays diffraction, xcoords, ycoords, wanted probeGuess" in result.stderr
     np.savez(npz, xcoords=[1.0], ycoords=[1.0])
     assert "scan.npz: diffraction: found the arrays xcoords, ycoords" in export(npz).stderr
     assert export(npz.parent / "absent.npz").exit_code == 3

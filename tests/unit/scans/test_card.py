@@ -70,7 +70,7 @@ REFUSED = {
     "unknown field": (
         NEEDED + "author: me\n",
         "card.unknown_field",
-        "one of name, title, source, version, licence, sha",
+        "one of name, title, source, version, licence, kind, sha256, reading, physics",
     ),
     "misspelt field": (
         NEEDED + "reading: {diffraction: {dcc: corner}}\n",

@@ -157,7 +157,7 @@ def test_metres_become_pixels_of_the_size_the_card_gives(arrays: Arrays) -> None
     np.testing.assert_allclose(scan.xcoords, arrays["xcoords"], rtol=1e-14)
     assert "ycoords: metres to pixels of 2e-08 m (assumed)" in scan.metadata.conversions
     [violation, *_] = conform({**arrays, **metres}, card(reading=reading), file_name="a.npz").violations
-    assert "write physics.object_pixel_size_m in a.npz.card.yaml" in str(violation)
+    assert "state object_pixel_size_m, or photon_energy_eV, " in str(violation)
 
 
 OPEN = {
@@ -191,6 +191,15 @@ def test_two_possible_readings_are_asked_about_and_either_answer_is_taken(arrays
     ]
     same = [np.array_equal(getattr(answers[0], n), getattr(answers[1], n)) for n in ("diffraction", "xcoords")]
     assert not all(same) or question == "dc"  # a flat pattern is the same wherever its DC is
+
+
+@pytest.mark.parametrize("stated", [None, "middle"])
+def test_patterns_counted_by_the_middle_axis_come_first(arrays: Arrays, stated: str | None) -> None:
+    moved = {**arrays, "diffraction": np.moveaxis(arrays["diffraction"], 0, 1)}
+    reading = {"diffraction": {"stack_axis": stated}}
+    scan = accepted(conform(moved, card(reading=reading) if stated else None))
+    np.testing.assert_array_equal(scan.diffraction, accepted(conform(arrays)).diffraction)
+    assert "diffraction: middle axis moved to the front" in scan.metadata.conversions
 
 
 @pytest.mark.parametrize(

@@ -54,12 +54,22 @@ def test_a_hot_pixel_of_one_pattern_does_not_decide_the_quantity(at: int, value:
         ((8, 8, 8), 8, None),
         ((5, 8, 5), 5, None),
         ((8, 8, 5), 6, "first"),
+        ((8, 5, 8), 5, "middle"),
+        ((5, 5, 8), 5, "first"),
+        ((8, 5, 5), 5, "last"),
     ],
 )
 def test_the_stack_axis_is_the_one_as_long_as_the_positions(
     shape: tuple[int, ...], positions: int, says: str | None
 ) -> None:
     assert inference.stack_axis_of(shape, positions).says == says
+
+
+@pytest.mark.parametrize(
+    ("shape", "says"), [((3, 8, 8), "first"), ((8, 8, 3), "last"), ((8, 8, 8), None), ((3, 6, 8), "first")]
+)
+def test_without_patterns_a_square_plane_tells_the_axis_of_the_modes(shape: tuple[int, ...], says: str | None) -> None:
+    assert inference.mode_axis_of(shape, None).says == says
 
 
 def test_a_card_decides_and_hears_what_the_values_certainly_say() -> None:

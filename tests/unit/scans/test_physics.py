@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 
 from smalti.codecs.scan import Stated, object_pixel_m
 from smalti.contracts.violation import errors
+from smalti.datasets.splits import split_positions
+from smalti.errors import Refused
 from smalti.formats import Content
 from smalti.formats.content import Statement
+from smalti.models.ptychography import TOKENS_PER_SIDE
 from smalti.scans import Card, conform
 from smalti.scans.physics import FIELDS
 
@@ -159,8 +162,30 @@ def test_a_stated_object_pixel_that_the_geometry_does_not_give_is_a_warning(arra
     assert f"5e-08 m stated and {PIXEL_M:g} m from" in warning.found
 
 
-def test_one_pattern_is_accepted_and_what_it_lacks_is_said(arrays: Arrays) -> None:
+def test_one_pattern_is_accepted_and_what_will_not_come_of_it_is_said(arrays: Arrays) -> None:
     one = {key: a[:1] if len(a) == 12 else a for key, a in arrays.items()}
     result = conform(Content(one, FILE))
     assert result.value.diffraction.shape == (1, 16, 16)
-    assert [v.code for v in result.violations] == ["diffraction.one_pattern"]
+    [violation] = result.violations
+    assert (violation.code, violation.severity) == ("diffraction.one_pattern", "warning")
+    assert "no run reconstructs it; call smalti.ptycho.solve.solver.solve" in violation.remedy
+    with pytest.raises(Refused, match="a scan of 1 position cannot be split"):
+        split_positions(result.value)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_two_patterns_and_three_are_split_and_nothing_is_said(arrays: Arrays, count: int) -> None:
+    some = {key: a[:count] if len(a) == 12 else a for key, a in arrays.items()}
+    result = conform(Content(some, FILE))
+    assert result.violations == ()
+    split = split_positions(result.value)
+    assert (len(split["train"]), len(split["validation"])) == (count - 1, 1)
+
+
+def test_patterns_that_are_smaller_than_the_patches_of_a_network_are_told(arrays: Arrays) -> None:
+    side = TOKENS_PER_SIDE
+    for size, codes in ((side, []), (side - 1, ["diffraction.too_small"])):
+        low, high = 8 - size // 2, 8 + (size + 1) // 2
+        small = {k: a[..., low:high, low:high] if a.shape[-2:] == (16, 16) else a for k, a in arrays.items()}
+        result = conform(small, card(physics={"object_pixel_size_m": {"value": 1e-7}}))
+        assert [v.code for v in result.violations if v.code != "positions.unit"] == codes

@@ -120,4 +120,4 @@ def test_a_line_is_a_scan() -> None:
 def test_a_length_without_a_pixel_size_is_refused_with_the_field(image: Arrays) -> None:
     [violation] = errors(conform(image, card("um", None), file_name="a.npz").violations)
     assert "micrometres and no pixel size" in violation.found
-    assert "write physics.object_pixel_size_m in a.npz.card.yaml" in violation.remedy
+    assert "state object_pixel_size_m, or photon_energy_eV, " in violation.remedy

@@ -84,7 +84,7 @@ def test_a_dry_run_says_what_would_go_and_changes_nothing(store: Store) -> None:
     ref = store.put(np.arange(1000))
     age(store, 100)
     report = store.gc(grace_seconds=50)
-    assert [(item.address, item.verdict) for item in report.unneeded] == [(ref.digest, "condemned")]
+    assert [(item.address, item.state) for item in report.unneeded] == [(ref.digest, "condemned")]
     assert report.nbytes("condemned") > 8000
     assert not (Path(store.place) / "condemned").exists()
 
@@ -92,14 +92,14 @@ def test_a_dry_run_says_what_would_go_and_changes_nothing(store: Store) -> None:
 def test_what_is_young_is_never_condemned(store: Store) -> None:
     store.put(np.arange(1000))
     report = store.gc(dry_run=False)
-    assert [item.verdict for item in report.unneeded] == ["young"]
+    assert [item.state for item in report.unneeded] == ["young"]
 
 
 def test_nothing_is_removed_before_the_grace_period_is_over(store: Store) -> None:
     ref = store.put(np.arange(1000))
     age(store, 1000)
     for _ in range(3):
-        assert [item.verdict for item in store.gc(dry_run=False, grace_seconds=500).unneeded] == ["condemned"]
+        assert [item.state for item in store.gc(dry_run=False, grace_seconds=500).unneeded] == ["condemned"]
     assert store.get(ref).size == 1000
 
 
@@ -109,7 +109,7 @@ def test_a_put_that_finds_a_condemned_object_saves_it(store: Store) -> None:
     store.gc(dry_run=False, grace_seconds=0)
     ref = store.put(np.arange(1000))
     time.sleep(0.01)
-    assert [item.verdict for item in store.gc(dry_run=False, grace_seconds=500).unneeded] == ["young"]
+    assert [item.state for item in store.gc(dry_run=False, grace_seconds=500).unneeded] == ["young"]
     assert store.get(ref).size == 1000
     assert not list((Path(store.place) / "condemned").glob("*"))
 

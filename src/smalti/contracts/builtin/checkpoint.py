@@ -14,8 +14,10 @@ from smalti.contracts.violation import Violation
 class CheckpointContract(Contract):
     """Adds what only names can say: the optimizer keeps its state per weight, so the shapes belong together."""
 
-    def judge(self, arrays: Mapping[str, Any], metadata: Mapping[str, Any] | None = None) -> tuple[Violation, ...]:
-        return (*super().judge(arrays, metadata), *_states_of_other_weights(arrays))
+    def check_arrays(
+        self, arrays: Mapping[str, Any], metadata: Mapping[str, Any] | None = None
+    ) -> tuple[Violation, ...]:
+        return (*super().check_arrays(arrays, metadata), *_states_of_other_weights(arrays))
 
     def describe(self) -> str:
         sentence = "- `optimizer/<weight>.<state>` has the shape of `model/<weight>`, or is one number."

@@ -17,7 +17,7 @@ from smalti.contracts.violation import Violation
 
 
 class ScanContract(Contract):
-    """A contract on scans: legacy forms of a file are converted before it is judged, and what comes out is a Scan."""
+    """A contract on scans: legacy forms of a file are converted before it is validated, and the result is a Scan."""
 
 
 class FootprintInside(Rule):

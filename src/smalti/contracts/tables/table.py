@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import model_validator
 
 from smalti.contracts import markdown
-from smalti.contracts.any_contract import AnyContract
+from smalti.contracts.base import AnyContract
 from smalti.contracts.tables.columns import ColumnSpec
 from smalti.contracts.tables.drift import drifts
 from smalti.contracts.tables.failures import failures_in, reason_of

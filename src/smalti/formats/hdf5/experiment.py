@@ -12,7 +12,8 @@ from smalti.formats.content import Statement
 from smalti.formats.hdf5 import nexus
 from smalti.formats.hdf5.cxi import Layout, forms
 from smalti.formats.hdf5.survey import Survey
-from smalti.formats.hdf5.units import EV_M, Quantity
+from smalti.formats.hdf5.units import Quantity
+from smalti.optics import photon_energy
 
 # Places of photon energy or wavelength under the entry, each also without "_1". CXI has the photons' energy in
 # source_1; NeXus has that of the storage ring there, which no photon has and which is therefore left alone.
@@ -107,7 +108,7 @@ def _statement(found: Survey, path: str, name: str, quantity: Quantity) -> State
         return _unclear("physics.not_one_value", place, differing, "one value for the scan", name)
     in_unit = value * factor[0]
     if name == "photon_energy_eV" and quantity == "length":
-        in_unit = EV_M / in_unit if in_unit > 0 else 0.0
+        in_unit = photon_energy(in_unit) if in_unit > 0 else 0.0
     if path.endswith("/energy") and in_unit >= _STORAGE_RING_EV and "units" in found.dataset(path).attrs:
         return None
     least, most = _PLAUSIBLE[name]

@@ -8,7 +8,6 @@ from typing import Literal
 Quantity = Literal["length", "energy", "time"]
 
 JOULES_PER_EV = 1.602176634e-19  # exact, SI 2019
-EV_M = 1.239841984332003e-6  # Planck's constant times the speed of light: photon energy times wavelength
 
 # Symbols; those that differ only by case (mm and Mm, meV and MeV) are told apart, any other case is understood.
 _SYMBOLS: dict[Quantity, dict[str, float]] = {

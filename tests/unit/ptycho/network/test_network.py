@@ -8,7 +8,7 @@ import pytest
 
 from smalti import open_store
 from smalti.compute import run_child
-from smalti.contracts import CHECKPOINT, passed
+from smalti.contracts import CHECKPOINT, validated
 from smalti.datasets.splits import split_positions
 from smalti.errors import Refused
 from smalti.ptycho.evaluate import metrics
@@ -237,7 +237,7 @@ def test_a_run_that_is_killed_is_resumed_to_the_same_digest(scan, split, tmp_pat
     resumed = run_child("smalti.ptycho.stored:train_stored", request, lambda progress: epochs.append(progress["epoch"]))
     assert epochs == [3]
     straight = train_network(scan, split["train"], split["validation"], TrainingSettings(**request["settings"]))
-    assert resumed["digest"] == store.put(passed(straight, "it")).digest
+    assert resumed["digest"] == store.put(validated(straight, "it")).digest
 
 
 def test_a_stored_scan_without_a_probe_is_learned_with_the_one_that_a_search_finds(scan, split, tmp_path) -> None:

@@ -1,4 +1,4 @@
-"""The face every contract shows: a name, a version, a page about itself, and a check of values in memory."""
+"""What every contract has: a name, a version, a digest, a page about itself, and a check of values in memory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class AnyContract(BaseModel):
 
     @property
     def id(self) -> str:
-        """Name and version, e.g. ``scan/1``: what a value that passed records."""
+        """Name and version, e.g. ``scan/1``: what a value that keeps it records."""
         return f"{self.name}/{self.version}"
 
     @property
@@ -45,7 +45,7 @@ class AnyContract(BaseModel):
         """Return every breach at once; empty when the contract is kept.
 
         Raises:
-            Refused: ``value`` is nothing this kind of contract can judge.
+            Refused: ``value`` is of a type that this kind of contract does not check.
         """
         raise NotImplementedError
 

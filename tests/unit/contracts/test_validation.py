@@ -1,4 +1,4 @@
-"""A stored value says which contract it passed."""
+"""A stored value says which contract it keeps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from smalti import open_store
 from smalti.codecs.checkpoint import Checkpoint
 from smalti.codecs.product import Product, ProductMetadata
-from smalti.contracts import CHECKPOINT, PRODUCT, passed
+from smalti.contracts import CHECKPOINT, PRODUCT, validated
 from smalti.errors import ContractBroken
 
 CHECKPOINT_VALUE = Checkpoint({"w": np.ones(3)}, {}, {"model_type": "m"}, {"epoch": 3, "step": 0, "seed": 1})
@@ -39,7 +39,7 @@ PRODUCT_VALUE = Product(
 def test_a_value_that_passed_says_so_in_the_store(value: Checkpoint | Product, contract: object) -> None:
     store = open_store("memory:")
     assert value.contract == store.get(store.put(value)).contract == ""
-    kept = store.get(store.put(passed(value, "a")))
+    kept = store.get(store.put(validated(value, "a")))
     assert kept.contract == contract.id  # type: ignore[attr-defined]
     assert store.put(replace(kept, contract="")).digest == store.put(value).digest
 
@@ -47,4 +47,4 @@ def test_a_value_that_passed_says_so_in_the_store(value: Checkpoint | Product, c
 def test_a_value_that_does_not_pass_is_refused_with_every_breach() -> None:
     broken = replace(CHECKPOINT_VALUE, model={"w": np.array([np.nan])}, config={})
     with pytest.raises(ContractBroken, match=r"the network: .*model/w(.|\n)*config.model_type"):
-        passed(broken, "the network")
+        validated(broken, "the network")

@@ -1,4 +1,4 @@
-"""Values of ours that say which contract they passed, so that it is known long after the contract has changed."""
+"""Products and checkpoints made here, validated before they are stored and marked with their contract's version."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from smalti.codecs.checkpoint import Checkpoint
 from smalti.codecs.product import Product
-from smalti.contracts.any_contract import AnyContract
+from smalti.contracts.base import AnyContract
 from smalti.contracts.builtin.checkpoint import CHECKPOINT
 from smalti.contracts.builtin.product import PRODUCT
 from smalti.contracts.violation import broken, errors
@@ -17,15 +17,15 @@ T = TypeVar("T", Product, Checkpoint)
 _CONTRACTS: dict[type, AnyContract] = {Product: PRODUCT, Checkpoint: CHECKPOINT}
 
 
-def passed(value: T, name: str) -> T:
-    """Return ``value`` with the contract that it passes.
+def validated(value: T, name: str) -> T:
+    """Return ``value`` with name and version of the contract that it keeps.
 
     Args:
-        value: a product or a checkpoint; the scan says it in its metadata, the raw file when it arrives.
+        value: a product or a checkpoint.
         name: what a person calls it, for the message.
 
     Raises:
-        ContractBroken: it does not pass; with every breach.
+        ContractBroken: it breaks the contract; with every breach.
     """
     contract = _CONTRACTS[type(value)]
     if breaches := errors(contract.check(value)):
