@@ -243,7 +243,8 @@ def _to_pixels(draft: Draft, metadata: ScanMetadata) -> Draft:
     xcoords, ycoords = draft.arrays["xcoords"], draft.arrays["ycoords"]
     if xcoords.shape != ycoords.shape:
         return draft
-    plane, stated = draft.plane, draft.reading.positions.unit
+    plane, positions = draft.plane, draft.reading.positions
+    stated = positions.unit or ("m" if (positions.key or "").startswith(CXI) else None)  # as their reader gives them
     pixels = object_pixels_m(metadata, plane)
     spread = units.spread_of(xcoords, ycoords)
     window, pixel_m = max(plane or (1 << 30,)), max(p.value for p in pixels) if pixels else None

@@ -121,3 +121,17 @@ def test_a_length_without_a_pixel_size_is_refused_with_the_field(image: Arrays) 
     [violation] = errors(conform(image, card("um", None), file_name="a.npz").violations)
     assert "micrometres and no pixel size" in violation.found
     assert "state object_pixel_size_m, or photon_energy_eV, " in violation.remedy
+
+
+def test_positions_that_a_cxi_reader_gives_are_in_metres_without_a_card_saying_so(arrays: dict[str, Any]) -> None:
+    table = np.stack([arrays.pop("xcoords"), arrays.pop("ycoords")], axis=1) * 5e-8
+    card = Card.model_validate(
+        {
+            "name": "a", "source": "here", "version": "1", "licence": "CC0-1.0",
+            "reading": {"positions": {"key": "positions_if_sample_moved", "order": ["x", "y"]}},
+            "physics": {"object_pixel_size_m": {"value": 5e-8}},
+        }
+    )  # fmt: skip
+    result = conform({**arrays, "positions_if_sample_moved": table}, card)
+    np.testing.assert_allclose(result.value.xcoords, table[:, 0] / 5e-8)
+    assert "xcoords: metres to pixels of 5e-08 m" in result.conversions
