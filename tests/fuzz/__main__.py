@@ -24,7 +24,7 @@ import pyarrow
 from pyarrow import csv, parquet
 
 from smalti.ingest.sandbox import Sandbox
-from tests.sandboxed.judging import Answer, answer
+from tests.sandboxed.validating import Answer, answer
 from tests.unit.formats.hostile.making import npz, sound
 
 BATCH = 250

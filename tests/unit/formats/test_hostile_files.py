@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sandboxed.judging import Answer, judged
+from tests.sandboxed.validating import Answer, validated
 from tests.unit.formats.hostile import archives, hdf5_files, tables
 
 FORMS = {"archive": archives.CASES, "hdf5": hdf5_files.CASES, "table": tables.CASES}
@@ -47,7 +47,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="module")
 def answers(made: dict[str, Path]) -> dict[str, Answer]:
     """What the sandbox says of each."""
-    return dict(zip(made, judged(list(made.values())), strict=True))
+    return dict(zip(made, validated(list(made.values())), strict=True))
 
 
 def test_there_are_more_than_120_of_them() -> None:
