@@ -10,16 +10,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from smalti.compute.fork_server import ForkServer, Outcome
 from smalti.compute.limits import ChildLimits
 from smalti.contracts.violation import Violation, broken
 from smalti.errors import ContractBroken, Damaged, Refused, SmaltiError, Unavailable
 from smalti.ingest.answers import Document, NoAnswer, checked_document, result_of
-from smalti.ingest.scratch import scratch_folder
-from smalti.scans.card import Card
+from smalti.ingest.scratch import machine_made, scratch_folder
 from smalti.settings import Settings
+
+if TYPE_CHECKING:
+    from smalti.scans.card import Card
 
 # The interpreter and its libraries take 60 to 140 MB (measured), and a small file the rest; with the code of the
 # libraries, which is not counted, that stays below 512 MB.
@@ -159,7 +161,8 @@ class Sandbox:
     def _started(self) -> ForkServer:
         if self._server is None:
             self._server = ForkServer(self._place() / "server", preload=_VALIDATE.partition(":")[0])
-            self._server.start()
+            with machine_made("the sandbox"):
+                self._server.start()
         return self._server
 
     def _place(self) -> Path:
@@ -171,7 +174,8 @@ class Sandbox:
     def _scratch(self) -> Iterator[Path]:
         """Yield an empty folder for one file; what was mapped from it outlives it."""
         folder = self._place() / str(next(self._numbers))
-        folder.mkdir(mode=0o700)
+        with machine_made("a folder to read foreign files in"):
+            folder.mkdir(mode=0o700)
         try:
             yield folder
         finally:

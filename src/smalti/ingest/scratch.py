@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from smalti.store.commit import machine_errors
+from smalti.errors import Unavailable
 
 _PREFIX, _LOCK = "smalti-sandbox-", "held"
 _DAY_S = 24 * 3600
@@ -30,7 +30,7 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
         Unavailable: there can be none.
     """
     with ExitStack() as held:
-        with machine_errors("making a folder to read foreign files in"):
+        with machine_made("a folder to read foreign files in"):
             parent = (parent or folder_for_large_files()).absolute()
             parent.mkdir(parents=True, exist_ok=True)
             remove_abandoned(parent)
@@ -40,6 +40,22 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
             with suppress(OSError):  # a file system without locks: nobody will remove the folder then
                 fcntl.flock(lock, fcntl.LOCK_EX)  # until the file is closed, or this process dies
         yield folder
+
+
+@contextmanager
+def machine_made(what: str) -> Iterator[None]:
+    """Turn an error of the machine while it makes something into one sentence; imports nothing, as all wait for it.
+
+    Raises:
+        Unavailable: with the machine's reason and the place concerned.
+    """
+    try:
+        yield
+    except OSError as error:
+        where = f" at {error.filename}" if error.filename else ""
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        told = f"{what} could not be made: {reason}{where}; free some space, or let TMPDIR name another folder."
+        raise Unavailable(told) from error
 
 
 def folder_for_large_files() -> Path:

@@ -268,7 +268,8 @@ def said_of_a_product(**change: Any) -> Change:
     [
         said_of_a_product(contract=["product/1"]), said_of_a_product(raw_data={"unit": 5}),
         said_of_a_product(raw_data={"unit": "counts", "original_axis_order": {}}), said_of_a_product(raw_data=[]),
-        said_of_a_product(raw_data={}), said_of_a_product(raw_data=None), said_of_a_product(raw_data={"unit": "x", "b": ""}),
+        said_of_a_product(raw_data={}), said_of_a_product(raw_data=None),
+        said_of_a_product(raw_data={"unit": "x", "b": ""}),
     ],
 )  # fmt: skip
 def test_what_is_said_of_a_product_is_text(tmp_path: Path, change: Change) -> None:

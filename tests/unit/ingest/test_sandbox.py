@@ -7,6 +7,8 @@ import json
 import os
 import signal
 import struct
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -290,6 +292,11 @@ def test_the_server_has_one_thread_whatever_it_has_imported(sandbox: Sandbox, tm
     assert server is not None
     assert server._process is not None
     assert len(list(Path(f"/proc/{server._process.pid}/task").iterdir())) == 1
+
+
+def test_its_processes_start_before_this_one_imports_what_is_large() -> None:
+    code = "import sys; import smalti.ingest.sandbox; sys.exit('numpy' in sys.modules or 'smalti.store' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_a_sandbox_that_read_nothing_made_nothing(tmp_path: Path) -> None:

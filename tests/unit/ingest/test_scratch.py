@@ -72,7 +72,7 @@ def test_only_what_is_old_ours_and_a_folder_is_removed(tmp_path: Path) -> None:
 def test_where_there_can_be_none_the_machine_is_told_apart_from_the_file(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
-        pytest.raises(Unavailable, match="making a folder to read foreign files in"),
+        pytest.raises(Unavailable, match="a folder to read foreign files in could not be made"),
         scratch_folder(tmp_path / "file"),
     ):
         pass
