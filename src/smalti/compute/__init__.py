@@ -2,6 +2,6 @@
 
 from smalti.compute.blas import Blas, prepare_blas
 from smalti.compute.child import run_child
-from smalti.compute.limits import ChildLimits, ChildStopped, extend_limits
+from smalti.compute.limits import ChildLimits, extend_limits
 
-__all__ = ["Blas", "ChildLimits", "ChildStopped", "extend_limits", "prepare_blas", "run_child"]
+__all__ = ["Blas", "ChildLimits", "extend_limits", "prepare_blas", "run_child"]

@@ -11,17 +11,11 @@ import threading
 from typing import Any
 
 from smalti import errors
-from smalti.compute.limits import ChildLimits, lift_memory_limit
+from smalti.compute.blas import prepare_blas
 from smalti.errors import SmaltiError
-
-# One thread and no reserved arenas: a limit on memory then measures what is in use.
-_FRUGAL = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
 
 
 def main() -> None:
-    if limited := len(sys.argv) > 2:
-        ChildLimits(**json.loads(sys.argv[2])).apply()
-        os.environ.update(_FRUGAL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which kills this process
     # From here on file 1 is stderr, so that a stray print, or one from C, cannot break the protocol.
     protocol = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -33,19 +27,11 @@ def main() -> None:
 
     request = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_exit_with_parent, daemon=True).start()
-    if not limited:
-        from smalti.compute.blas import prepare_blas
-
-        prepare_blas()  # before the module below imports mlx
+    prepare_blas()  # before the module below imports mlx
     module, _, name = sys.argv[1].partition(":")
     try:
         function = getattr(importlib.import_module(module), name)
         send({"result": function(request, lambda progress: send({"progress": progress}))})
-    except MemoryError:
-        if not limited:
-            raise
-        lift_memory_limit()
-        send({"out_of": "memory"})
     except SmaltiError as error:
         ours = next(c for c in type(error).__mro__ if getattr(errors, c.__name__, None) is c)
         send({"error": ours.__name__, "message": str(error)})

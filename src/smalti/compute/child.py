@@ -2,7 +2,8 @@
 
 The parent writes one line of JSON on the child's stdin and keeps it open; the end of stdin tells the child
 that the parent is gone. The child answers in lines of JSON: ``{"progress": ...}`` as often as it likes, then
-one ``{"result": ...}``, ``{"error": ...}`` or ``{"out_of": "memory"}``. The child's side is ``__main__.py``.
+one ``{"result": ...}`` or ``{"error": ...}``. The child's side is ``__main__.py``. It has all that the parent may do:
+what is foreign is read in a confined one, see :mod:`smalti.compute.fork_server`.
 """
 
 from __future__ import annotations
@@ -14,13 +15,11 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import IO, Any, cast
 
 from smalti import errors
-from smalti.compute.limits import Cause, ChildLimits, ChildStopped
 from smalti.errors import Refused, Unavailable
 
 STDERR_LINES_KEPT = 4
@@ -29,11 +28,7 @@ _FUNCTION = re.compile(r"smalti(\.[A-Za-z_]\w*)+:[A-Za-z]\w*")
 
 
 def run_child(
-    function: str,
-    request: Mapping[str, Any],
-    on_progress: Callable[[dict[str, Any]], None] | None = None,
-    *,
-    limits: ChildLimits | None = None,
+    function: str, request: Mapping[str, Any], on_progress: Callable[[dict[str, Any]], None] | None = None
 ) -> dict[str, Any]:
     """Return what ``function(request, report)`` returns in a fresh child process.
 
@@ -43,19 +38,16 @@ def run_child(
         function: ``"smalti.package.module:name"`` of a function ``(request, report) -> dict``.
         request: JSON values.
         on_progress: is called here with every dictionary the function reports.
-        limits: what the child may take, where the request names something foreign; its stderr is then kept
-            from the terminal, and its end without an answer is a verdict on what it was given.
 
     Raises:
         Refused: the name is not a function of this library.
         SmaltiError: whichever the function raised, with its message.
-        ChildStopped: under limits, it ran out of memory or time, or crashed.
-        Unavailable: without limits, the child ended in any other way; says how, with its last lines on stderr.
+        Unavailable: the child ended in any other way; says how, with its last lines on stderr.
     """
     if not _FUNCTION.fullmatch(function):
         raise Refused(f"{function!r} is not a function of this library; write 'smalti.package.module:name'.")
     process = subprocess.Popen(
-        [sys.executable, "-m", "smalti.compute", function, *([json.dumps(asdict(limits))] if limits else [])],
+        [sys.executable, "-m", "smalti.compute", function],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -65,11 +57,10 @@ def run_child(
     )
     stdin, stdout, stderr = (cast(IO[str], s) for s in (process.stdin, process.stdout, process.stderr))
     last_lines: deque[str] = deque(maxlen=STDERR_LINES_KEPT)
-    drain = threading.Thread(target=_drain, args=(stderr, last_lines, limits is None), daemon=True)
+    drain = threading.Thread(target=_drain, args=(stderr, last_lines), daemon=True)
     drain.start()
     try:
-        with _alarm(process, limits) as timed_out:
-            answer = _converse(stdin, stdout, request, on_progress)
+        answer = _converse(stdin, stdout, request, on_progress)
         if answer is None:  # it died; otherwise its answer stands, whatever its exit does
             process.wait()
     finally:
@@ -79,9 +70,6 @@ def run_child(
         stdout.close()
         with suppress(BrokenPipeError):  # what is left of the request, when the child died before reading it
             stdin.close()
-    if limits and (answer is None or "out_of" in answer):
-        cause = _cause(answer, process.returncode, timed_out.is_set())
-        raise ChildStopped(_verdict(cause, limits, process.returncode), cause)
     if answer is None:
         raise Unavailable(_obituary(function, process.returncode, last_lines))
     if "error" in answer:
@@ -113,51 +101,14 @@ def _converse(
     return None
 
 
-def _drain(stderr: IO[str], last_lines: deque[str], passed_on: bool) -> None:
+def _drain(stderr: IO[str], last_lines: deque[str]) -> None:
     with stderr:
         for line in stderr:
             last_lines.append(line)
-            if passed_on:
-                sys.stderr.write(line)
-
-
-@contextmanager
-def _alarm(process: subprocess.Popen[str], limits: ChildLimits | None) -> Iterator[threading.Event]:
-    """Kill the child when its time is up, and say so in the event."""
-    timed_out = threading.Event()
-
-    def stop() -> None:
-        timed_out.set()
-        process.kill()
-
-    alarm = threading.Timer(limits.wall_s if limits else threading.TIMEOUT_MAX, stop)
-    if limits:
-        alarm.start()
-    try:
-        yield timed_out
-    finally:
-        alarm.cancel()
-
-
-def _cause(answer: dict[str, Any] | None, status: int, timed_out: bool) -> Cause:
-    if answer is not None:
-        return "memory"
-    return "time" if timed_out or status == -signal.SIGXCPU else "crash"
-
-
-def _verdict(cause: Cause, limits: ChildLimits, status: int) -> str:
-    if cause == "memory":
-        return f"it needed more memory than the {limits.memory_nbytes >> 20} MB and what its sizes declare."
-    if cause == "time":
-        return f"it needed more than {limits.cpu_s} s of computing or {limits.wall_s:g} s in all."
-    return f"the process that read it {_ended(status)}."
-
-
-def _ended(status: int) -> str:
-    return f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+            sys.stderr.write(line)
 
 
 def _obituary(function: str, status: int, last_lines: deque[str]) -> str:
-    how = _ended(status)
+    how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
     last = "".join(last_lines).strip() or "nothing"
     return f"the child process that ran {function} {how}; its last lines on stderr were: {last}"

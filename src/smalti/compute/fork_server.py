@@ -44,17 +44,19 @@ class Outcome:
     """How a child ended.
 
     Attributes:
-        end: with an answer; of memory or time it may not take; in another way; or ``unconfined``, before it began,
-            since the kernel has a protection and did not apply it.
+        end: with an answer; of memory or time it may not take; in another way; or ``unconfined``, before it began:
+            then its function did not run.
         status: its exit status; of a signal, the number below zero.
         answer: its bytes, as the child wrote them: nothing in them is to be trusted.
         alone: whether it cannot have started a process that goes on writing in its folder.
+        cause: why it could not be confined.
     """
 
     end: End
     status: int
     answer: bytes = b""
     alone: bool = False
+    cause: str = ""
 
 
 class ForkServer:
@@ -188,7 +190,9 @@ def _converse(process: subprocess.Popen[bytes], line: bytes) -> Outcome | None:
         return None
     said = json.loads(head)
     answer = stdout.read(said["nbytes"])
-    return Outcome(said["end"], said["status"], answer, said["alone"]) if len(answer) == said["nbytes"] else None
+    if len(answer) != said["nbytes"]:
+        return None
+    return Outcome(said["end"], said["status"], answer, said["alone"], said["cause"])
 
 
 def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:

@@ -1,9 +1,9 @@
 """The server's side of :class:`smalti.compute.fork_server.ForkServer`, and that of the children it forks.
 
 The server reads tasks from stdin, one line of JSON each, and answers each with a line of JSON and the child's bytes.
-A child writes on a pipe of its own: claims (``C``, memory and CPU time as 64-bit numbers) and at the end one answer
-(``A``, its length as a 64-bit number, JSON). It has no other way to anybody. What it writes after its answer, or
-beyond the length an answer may have, is never read.
+A child writes on a pipe of its own: first ``B``, once it is confined, or ``U`` and why it could not be; then claims
+(``C``, memory and CPU time as 64-bit numbers); and at the end one answer (``A``, its length as a 64-bit number, JSON).
+It has no other way to anybody. What it writes after its answer, or beyond the length an answer may have, is never read.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from smalti import errors
@@ -34,7 +35,9 @@ Function = Callable[[dict[str, Any]], dict[str, Any]]
 
 _CLAIM, _ANSWER = struct.Struct("<cQQ"), struct.Struct("<cQ")
 _GRANTED = b"."
-_OUT_OF_MEMORY, _UNCONFINED = 77, 78  # exit statuses of a child
+_BEGUN, _UNCONFINED = b"B", b"U"
+_OUT_OF_MEMORY = 77  # exit status of a child
+_MOST_CAUSE_NBYTES = 500
 _DESCRIPTORS = 1 << 12
 _CHUNK_NBYTES = 1 << 16
 _FIRST_VICTIM = "1000"  # of the kernel, when the machine runs out of memory
@@ -54,7 +57,7 @@ def main() -> None:
             _function(task["prepare"])(task["request"])
         outcome = _run(task, _function(task["function"]))
         nbytes, alone = len(outcome.answer), not system_calls.missing()
-        head = {"end": outcome.end, "status": outcome.status, "nbytes": nbytes, "alone": alone}
+        head = {"end": outcome.end, "status": outcome.status, "cause": outcome.cause, "nbytes": nbytes, "alone": alone}
         _write(channel, json.dumps(head).encode() + b"\n" + outcome.answer)
 
 
@@ -73,31 +76,47 @@ def _run(task: dict[str, Any], function: Function) -> Outcome:
     os.close(answering)
     os.close(granted)
     try:
-        answer, in_time = _listen(pid, answers, granting, limits)
+        heard = _listen(pid, answers, granting, limits)
     finally:
         os.kill(pid, signal.SIGKILL)
         _, wait_status, usage = os.wait4(pid, 0)
         os.close(answers)
         os.close(granting)
     status = os.waitstatus_to_exitcode(wait_status)
-    if answer is not None:
-        return Outcome("answer", status, answer)
-    spent = not in_time or usage.ru_utime + usage.ru_stime >= limits.cpu_s
+    if not heard.begun:
+        return Outcome("unconfined", status, cause=heard.cause or f"it ended with status {status}")
+    if heard.answer is not None:
+        return Outcome("answer", status, heard.answer)
+    spent = not heard.in_time or usage.ru_utime + usage.ru_stime >= limits.cpu_s
     return Outcome(_end(status, spent), status)
 
 
 def _end(status: int, spent: bool) -> End:
     if status == _OUT_OF_MEMORY:
         return "memory"
-    if status == _UNCONFINED:
-        return "unconfined"
     return "time" if status == -signal.SIGXCPU or (status == -signal.SIGKILL and spent) else "crash"
 
 
-def _listen(pid: int, answers: int, granting: int, limits: ChildLimits) -> tuple[bytes | None, bool]:
-    """Return the answer of a child, None where it ends without one or talks nonsense, and whether it was in time."""
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """What a child has said.
+
+    Attributes:
+        begun: whether it was confined and ran its function; else ``cause`` may say why not.
+        answer: its answer; None where it ended without one or talked nonsense.
+        in_time: whether it ended, one way or the other, before its time was up.
+    """
+
+    begun: bool
+    answer: bytes | None = None
+    in_time: bool = True
+    cause: str = ""
+
+
+def _listen(pid: int, answers: int, granting: int, limits: ChildLimits) -> _Heard:
+    """Return what a child says, and give it what it claims meanwhile."""
     deadline = time.monotonic() + limits.wall_s
-    heard = b""
+    heard, begun = b"", False
     waiting = select.poll()
     waiting.register(answers, select.POLLIN)
     waiting.register(0, 0)  # only its end: the process that started this one is gone
@@ -110,11 +129,16 @@ def _listen(pid: int, answers: int, granting: int, limits: ChildLimits) -> tuple
             continue
         chunk = os.read(answers, _CHUNK_NBYTES)
         if not chunk:
-            return None, True
+            return _Heard(begun, cause="" if begun else heard.removeprefix(_UNCONFINED).decode(errors="replace"))
         heard += chunk
+        if not begun:
+            begun = heard.startswith(_BEGUN)
+            heard = heard.removeprefix(_BEGUN)
+        if not begun:
+            continue
         if heard.startswith(b"C") and len(heard) >= _CLAIM.size:
             if len(heard) > _CLAIM.size:  # a child waits for what it has claimed
-                return None, True
+                return _Heard(begun)
             _, nbytes, cpu_s = _CLAIM.unpack(heard)
             heard = b""
             with suppress(OSError):  # it has ended meanwhile, or does not listen
@@ -123,30 +147,30 @@ def _listen(pid: int, answers: int, granting: int, limits: ChildLimits) -> tuple
         elif heard.startswith(b"A") and len(heard) >= _ANSWER.size:
             _, nbytes = _ANSWER.unpack_from(heard)
             if nbytes > MOST_ANSWER_NBYTES:
-                return None, True
+                return _Heard(begun)
             if len(heard) >= _ANSWER.size + nbytes:
-                return heard[_ANSWER.size :][:nbytes], True
+                return _Heard(begun, heard[_ANSWER.size :][:nbytes])
         elif heard[:1] not in b"CA":
-            return None, True
-    return None, False
+            return _Heard(begun)
+    return _Heard(begun, in_time=False)
 
 
 def _child(
     task: dict[str, Any], function: Function, limits: ChildLimits, server: int, answering: int, granted: int
 ) -> NoReturn:
     """Confine this process, call the function, and answer; nothing of the server is open here any more."""
-    status = _UNCONFINED
+    status = 1
     try:
         answering, granted = _alone(answering, granted)
-        _become_first_victim()
-        os.chdir(task["writable"])
-        tempfile.tempdir = os.environ["TMPDIR"] = task["writable"]
-        limits.enforce()
-        confinement.confine(readable=task["readable"], writable=task["writable"])
+        try:
+            _confine(task, limits)
+        except Exception as error:  # the machine's, or a mistake of ours: nothing foreign has been opened
+            _write(answering, _UNCONFINED + f"{type(error).__name__}: {error}".encode()[:_MOST_CAUSE_NBYTES])
+            os._exit(status)
         if os.getppid() != server:  # it died before this process was told to die with it
-            os._exit(1)
+            os._exit(status)
         claim_through(_claiming(limits, answering, granted))
-        status = 1
+        _write(answering, _BEGUN)
         answer = json.dumps(_answer(function, task["request"]), allow_nan=False).encode()
         _write(answering, _ANSWER.pack(b"A", len(answer)) + answer)
         status = 0
@@ -154,6 +178,14 @@ def _child(
         status = _OUT_OF_MEMORY
     finally:
         os._exit(status)
+
+
+def _confine(task: dict[str, Any], limits: ChildLimits) -> None:
+    _become_first_victim()
+    os.chdir(task["writable"])
+    tempfile.tempdir = os.environ["TMPDIR"] = task["writable"]
+    limits.enforce()
+    confinement.confine(readable=task["readable"], writable=task["writable"])
 
 
 def _alone(*kept: int) -> list[int]:

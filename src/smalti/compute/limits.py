@@ -5,12 +5,8 @@ from __future__ import annotations
 import resource
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
-
-from smalti.errors import Refused
 
 _OPEN_FILES = 256
-Cause = Literal["memory", "time", "crash"]
 Claim = Callable[[int, int], None]
 _claims: list[Claim] = []
 
@@ -39,15 +35,6 @@ class ChildLimits:
     claimable_nbytes: int = 0
     claimable_cpu_s: int = 0
 
-    def apply(self) -> None:
-        """Limit this process with limits that it may raise again; ``extend_limits`` does."""
-        _set_soft(resource.RLIMIT_DATA, self.memory_nbytes)
-        _set_soft(resource.RLIMIT_CPU, self.cpu_s)
-        _set_soft(resource.RLIMIT_FSIZE, self.file_nbytes)
-        _set_soft(resource.RLIMIT_NOFILE, _OPEN_FILES)
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        claim_through(self.raise_own)
-
     def enforce(self) -> None:
         """Limit this process for good: the kernel lets no limit of it rise above what it may claim.
 
@@ -70,17 +57,11 @@ class ChildLimits:
         _raise(pid, resource.RLIMIT_CPU, min(now_cpu_s + cpu_s, most_cpu_s - 1))
 
     def raise_own(self, memory_nbytes: int, cpu_s: int) -> None:
-        """Raise the limits of this process, where they may be."""
-        _set_soft(resource.RLIMIT_DATA, self.memory_nbytes + memory_nbytes)
-        _set_soft(resource.RLIMIT_CPU, resource.getrlimit(resource.RLIMIT_CPU)[0] + cpu_s)
-
-
-class ChildStopped(Refused):
-    """The child ended without an answer because of what it was given: ``cause`` is memory, time or a crash."""
-
-    def __init__(self, message: str, cause: Cause) -> None:
-        super().__init__(message)
-        self.cause = cause
+        """Raise the limits of this process, which ``enforce`` has set, where no other process can (macOS)."""
+        now_cpu_s, most_cpu_s = resource.getrlimit(resource.RLIMIT_CPU)
+        _raise_own(resource.RLIMIT_DATA, self.memory_nbytes + memory_nbytes)
+        _raise_own(resource.RLIMIT_FSIZE, self.file_nbytes + memory_nbytes)
+        _raise_own(resource.RLIMIT_CPU, min(now_cpu_s + cpu_s, most_cpu_s - 1))
 
 
 def claim_through(claim: Claim) -> None:
@@ -97,18 +78,6 @@ def extend_limits(memory_nbytes: int, cpu_s: int) -> None:
         claim(memory_nbytes, cpu_s)
 
 
-def lift_memory_limit() -> None:
-    """Let this process end in good order, once it has run out of memory."""
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))
-
-
-def _set_soft(kind: int, value: int) -> None:
-    """Set a limit that may be raised again, and never one above the machine's own."""
-    _, hard = resource.getrlimit(kind)
-    resource.setrlimit(kind, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
-
-
 def _set_hard(kind: int, value: int, claimable: int) -> None:
     """Set a limit and how far it may be raised, never above the machine's own."""
     _, hard = resource.getrlimit(kind)
@@ -119,3 +88,8 @@ def _set_hard(kind: int, value: int, claimable: int) -> None:
 def _raise(pid: int, kind: int, value: int) -> None:
     _, most = resource.prlimit(pid, kind)
     resource.prlimit(pid, kind, (min(value, most), most))
+
+
+def _raise_own(kind: int, value: int) -> None:
+    _, most = resource.getrlimit(kind)
+    resource.setrlimit(kind, (min(value, most), most))

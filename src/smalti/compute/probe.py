@@ -56,7 +56,8 @@ def protections() -> Protections:
                 "smalti.compute.probe:escape", {"outside": str(outside)}, limits=_LIMITS, writable=folder
             )
     if outcome.end != "answer":
-        raise Unavailable(f"no process could be confined here: it ended by {outcome.end}, status {outcome.status}.")
+        how = outcome.cause or f"it ended by {outcome.end}, status {outcome.status}"
+        raise Unavailable(f"no process could be confined here ({how}); mend that first, no foreign file is read here.")
     escaped = json.loads(outcome.answer)["result"]
     return Protections(**{name: not done for name, done in escaped.items()})
 

@@ -11,6 +11,7 @@ from smalti.contracts.violation import Violation, shown
 from smalti.errors import Refused, SmaltiError
 
 Document = dict[str, Any]
+_MOST_COUNTED = (1 << 63) - 1
 
 
 class NoAnswer(ValueError):
@@ -44,16 +45,21 @@ def checked_document(said: Mapping[str, Any], contract_named: bool = False) -> D
     """Return a document of :func:`smalti.ingest.validate.document`, all of its fields of the types they have.
 
     Args:
-        contract_named: it may also be ``usage``, why there is no such contract.
+        contract_named: then it may lack a kind, and may also be ``usage``, why there is no such contract.
 
     Raises:
         NoAnswer: it is none, or contradicts itself.
     """
     if contract_named and said.keys() == {"usage"} and _is_text(said["usage"]):
         return dict(said)
+    if said.keys() != _FIELDS.keys():
+        odd = ", ".join(sorted(said.keys() ^ _FIELDS.keys()))
+        raise NoAnswer(f"answered a document of other fields: {shown(odd)}")
     for name, holds in _FIELDS.items():
-        if name not in said or not holds(said[name]):
-            raise NoAnswer(f"answered a document whose {name} is {shown(repr(said.get(name)))}")
+        if not holds(said[name]):
+            raise NoAnswer(f"answered a document whose {name} is {shown(repr(said[name]))}")
+    if said["accepted"] and (said["contract"] is None or (said["kind"] is None and not contract_named)):
+        raise NoAnswer("answered a document that accepts a file as nothing")
     wrong = said["reason"] is not None or any(v["severity"] == "error" for v in said["violations"])
     if said["accepted"] == wrong:
         raise NoAnswer("answered a document that contradicts itself")
@@ -73,7 +79,7 @@ def _all(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
 
 
 def _is_count(value: Any) -> bool:
-    return type(value) is int and value >= 0
+    return type(value) is int and 0 <= value <= _MOST_COUNTED
 
 
 def _is_violation(value: Any) -> bool:
@@ -95,7 +101,14 @@ def _is_row(value: Any) -> bool:
     return isinstance(value, dict) and all(map(_is_text, value.values()))
 
 
-_IS_TABLE = _holds(columns=_all(_holds(name=_is_text, type=_is_text)), rows=_is_count, first=_all(_is_row))
+def _is_table(value: Any) -> bool:
+    if not _HAS_COLUMNS(value):
+        return False
+    names = {column["name"] for column in value["columns"]}
+    return len(value["first"]) <= value["rows"] and all(row.keys() <= names for row in value["first"])
+
+
+_HAS_COLUMNS = _holds(columns=_all(_holds(name=_is_text, type=_is_text)), rows=_is_count, first=_all(_is_row))
 _ARE_ARRAYS = _holds(arrays=_all(_holds(name=_is_text, dtype=_is_text, shape=_all(_is_count))))
 _FIELDS: dict[str, Callable[[Any], bool]] = {
     "kind": _is_text_or_none,
@@ -105,7 +118,7 @@ _FIELDS: dict[str, Callable[[Any], bool]] = {
     "violations": _all(_is_violation),
     "skipped": _all(_is_text),
     "shape": lambda value: value is None or _all(_is_count)(value),
-    "contents": lambda value: value is None or _IS_TABLE(value) or _ARE_ARRAYS(value),
+    "contents": lambda value: value is None or _is_table(value) or _ARE_ARRAYS(value),
     "conversions": _all(_is_text),
     "assumptions": _all(_is_text),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,7 +14,8 @@ from typing import Any
 from smalti.codecs import CODECS
 from smalti.contracts.registry import contract_named
 from smalti.contracts.tables.table import TABLE, TableContract
-from smalti.errors import NotFound, SmaltiError
+from smalti.contracts.violation import shown
+from smalti.errors import NotFound, SmaltiError, Unavailable
 from smalti.ingest import handover
 from smalti.ingest.kinds import kinds
 from smalti.ingest.validate import Document, document, refused, validate_file
@@ -89,7 +91,25 @@ def validate(request: Mapping[str, Any]) -> Document:
         card = Card.model_validate(request["card"]) if request["card"] else None
         result = validate_file(path, contract, card, accepted_schema=request["accepted_schema"])
         if request["handover"] and result.accepted:
-            handover.write(result.value, Path(request["handover"]))
+            _hand_over(result.value, Path(request["handover"]))
     except NotFound as error:
         return document(refused(error, contract.id if contract else ""), path.name)
     return document(result, path.name)
+
+
+def _hand_over(value: Any, folder: Path) -> None:
+    """Write a value into the folder.
+
+    Raises:
+        Unavailable: the disk, not the file, is at fault.
+    """
+    try:
+        handover.write(value, folder)
+    except OSError as error:
+        if error.errno == errno.EFBIG:  # the limit of this process, not of the disk
+            raise
+        reason = os.strerror(error.errno or 0)
+        raise Unavailable(
+            f"what was read could not be written to {shown(str(folder.parent))}: {reason}; free some space there, "
+            "or let TMPDIR name a folder on a larger disk."
+        ) from error

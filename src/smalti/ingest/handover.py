@@ -136,6 +136,7 @@ def _value(described: Any, content: memoryview) -> Any:
     _require(len(values) == len(children) and all(isinstance(name, str) for name in values), "names are texts")
     if type_name is not None:
         _require_form(_FORMS[type_name], values)
+        _require_words(values, attrs)
     _require(not values.keys() & attrs.keys(), "no child has the name of an attribute")
     return CODECS.assemble(Tree(values, attrs, type_name))
 
@@ -154,6 +155,14 @@ def _require_form(form: Mapping[str, tuple[str, str]], values: Mapping[str, Any]
         _require(array.ndim == len(axes), f"{name} has the axes {axes}")
         for axis, length in zip(axes, array.shape, strict=True):
             _require(lengths.setdefault(axis, length) == length, f"{name} has the axes {axes}")
+
+
+def _require_words(values: Mapping[str, Any], attrs: Mapping[str, Any]) -> None:
+    """Raise ValueError unless what is said in words of a class, and of the patterns of a product, is text."""
+    _require(isinstance(attrs.get("contract", ""), str), "a contract is a text")
+    said = attrs.get("raw_data", {})
+    _require(isinstance(said, dict) and all(isinstance(word, str) for word in said.values()), "patterns have texts")
+    _require(bool(said) == any(name.startswith("raw_data/") for name in values), "texts are said of patterns")
 
 
 def _cut(sizes: list[Any], content: memoryview) -> list[list[memoryview]]:

@@ -5,22 +5,23 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from smalti.compute import ChildStopped, run_child
 from smalti.compute.fork_server import ForkServer, Outcome
 from smalti.compute.limits import ChildLimits
 from smalti.contracts.violation import Violation, broken
 from smalti.errors import ContractBroken, Damaged, Refused, SmaltiError, Unavailable
 from smalti.ingest.answers import Document, NoAnswer, checked_document, result_of
-from smalti.scans.card import Card
+from smalti.ingest.scratch import machine_made, scratch_folder
 from smalti.settings import Settings
+
+if TYPE_CHECKING:
+    from smalti.scans.card import Card
 
 # The interpreter and its libraries take 60 to 140 MB (measured), and a small file the rest; with the code of the
 # libraries, which is not counted, that stays below 512 MB.
@@ -63,9 +64,15 @@ class Sandbox:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Args: folder: where what is handed over lies for a moment; by default the folder for temporary files."""
+        """Name where it works; nothing is started yet.
+
+        Args:
+            folder: where what is handed over lies for a moment, which can be twelve times as large as a file: one on a
+                disk, beside the store where the value will be stored; see :func:`smalti.ingest.scratch.scratch_folder`.
+        """
         self._parent = folder
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: Path | None = None
+        self._held = ExitStack()
         self._server: ForkServer | None = None
         self._numbers = count()
 
@@ -79,8 +86,7 @@ class Sandbox:
         """End its processes and remove its folder; values that it returned stay valid."""
         if self._server:
             self._server.close()
-        if self._folder:
-            self._folder.cleanup()
+        self._held.close()
         self._server = self._folder = None
 
     def validate(
@@ -118,7 +124,7 @@ class Sandbox:
         with self._scratch() as folder:
             try:
                 given = {**request, "handover": str(folder) if keep else None}
-                outcome = self._outcome(_VALIDATE, path, given, folder, trusted, _PREPARE)
+                outcome = self._outcome(path, given, folder, trusted)
                 found = checked_document(result_of(outcome.answer), contract_named=contract is not None)
                 value = _handed_over(folder, outcome.alone) if keep and found.get("accepted") else None
             except NoAnswer as error:
@@ -129,46 +135,25 @@ class Sandbox:
                 found, value = _refusal(error, contract, path), None
         return SandboxResult(found, value)
 
-    def call(self, function: str, path: Path, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what a function of this library, ``"smalti.package.module:name"``, answers about the file ``path``.
+    def _outcome(self, path: Path, request: Mapping[str, Any], folder: Path, trusted: Sequence[Path]) -> Outcome:
+        """Return the outcome of a child that answered; raise for any other, and where there is no regular file."""
+        from smalti.formats.regular_file import open_regular  # imports numpy, while the server starts
 
-        Of the answer only its size and that its texts are printable are checked.
-
-        Raises:
-            ContractBroken: the file took more memory or time than it may, or crashed what read it.
-            SmaltiError: whichever the function raised.
-        """
-        with self._scratch() as folder:
-            try:
-                return result_of(self._outcome(function, path, request, folder).answer)
-            except NoAnswer as error:
-                raise _failed(path, error) from error
-
-    def _outcome(
-        self,
-        function: str,
-        path: Path,
-        request: Mapping[str, Any],
-        folder: Path,
-        trusted: Sequence[Path] = (),
-        prepare: str | None = None,
-    ) -> Outcome:
-        """Return the outcome of a child that answered; raise for any other."""
-        server = self._started()
-        nbytes = 0
-        with suppress(OSError, ValueError):  # the child says in words why there is no such file
-            nbytes = os.lstat(path).st_size
-        limits, file = limits_for(nbytes), path.absolute()
+        server, file = self._started(), path.absolute()
+        with open_regular(path) as opened:  # which tells the person's name for it, not that of the child
+            limits = limits_for(os.fstat(opened.fileno()).st_size)
         outcome = server.call(
-            function,
+            _VALIDATE,
             request,
             limits=limits,
             readable=[file, Path(f"{file}{_CARD_SUFFIX}"), *trusted],
             writable=folder,
-            prepare=prepare,
+            prepare=_PREPARE,
         )
         if outcome.end == "unconfined":
-            raise Unavailable("the sandbox could not be closed, so nothing was read in it; see smalti doctor.")
+            raise Unavailable(
+                f"no process could be confined, so nothing was read ({outcome.cause}); mend that, see smalti doctor."
+            )
         if outcome.end != "answer":
             raise _stopped(path, outcome, limits)
         return outcome
@@ -176,46 +161,30 @@ class Sandbox:
     def _started(self) -> ForkServer:
         if self._server is None:
             self._server = ForkServer(self._place() / "server", preload=_VALIDATE.partition(":")[0])
-            self._server.start()
+            with machine_made("the sandbox"):
+                self._server.start()
         return self._server
 
     def _place(self) -> Path:
         if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory("", "smalti-sandbox-", self._parent, ignore_cleanup_errors=True)
-        return Path(self._folder.name).absolute()
+            self._folder = self._held.enter_context(scratch_folder(self._parent))
+        return self._folder
 
     @contextmanager
     def _scratch(self) -> Iterator[Path]:
         """Yield an empty folder for one file; what was mapped from it outlives it."""
         folder = self._place() / str(next(self._numbers))
-        folder.mkdir(mode=0o700)
+        with machine_made("a folder to read foreign files in"):
+            folder.mkdir(mode=0o700)
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def in_sandbox(
-    function: str, path: Path, request: Mapping[str, Any], run: Callable[..., dict[str, Any]] = run_child
-) -> dict[str, Any]:
-    """Return what ``function(request)`` answers about the foreign file ``path``, read in a limited child process.
-
-    Raises:
-        ContractBroken: the file took more memory or time than it may, or crashed what read it.
-        SmaltiError: whichever the function raised.
-    """
-    nbytes = 0
-    with suppress(OSError, ValueError):  # the child says in words why there is no such file
-        nbytes = os.lstat(path).st_size
-    try:
-        return run(function, request, limits=limits_for(nbytes))
-    except ChildStopped as stopped:
-        raise _refused(path, stopped.cause, str(stopped).rstrip(".")) from stopped
-
-
 def limits_for(nbytes: int) -> ChildLimits:
     """Return what reading a file of so many bytes may take, and what its reader may claim once it knows its content."""
-    from smalti.formats.source import DEFAULT_LIMITS  # imports numpy, while the server starts
+    from smalti.formats.source import DEFAULT_LIMITS
 
     cpu_s = _CPU_S + nbytes // _STORED_NBYTES_PER_CPU_S
     claimable_nbytes, claimable_cpu_s = DEFAULT_LIMITS.claimable(nbytes)
@@ -248,9 +217,12 @@ def _handed_over(folder: Path, alone: bool) -> Any:
 
 
 def _refusal(error: SmaltiError, contract: str | None, path: Path) -> Document:
-    from smalti.ingest.validate import document, refused  # all that reads and validates: rarely needed on this side
+    # All that reads and validates: rarely needed on this side.
+    from smalti.ingest.kinds import claimed_kind
+    from smalti.ingest.validate import document, refused
 
-    return document(refused(error, contract or ""), path.name)
+    kind = claimed_kind(path.name)
+    return document(refused(error, contract or kind.contract_id, kind.name), path.name)
 
 
 def _failed(path: Path, error: NoAnswer) -> ContractBroken:

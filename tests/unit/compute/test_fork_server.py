@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import struct
@@ -169,9 +170,40 @@ def test_limits_are_hard_and_grow_by_claims_as_far_as_they_may(place: Place) -> 
 
 
 def test_this_process_and_the_server_keep_their_limits(place: Place) -> None:
+    own = resource.getrlimit(resource.RLIMIT_DATA)
     first = place.result("state", ChildLimits(200 << 20, 2, 1 << 10, 10))
     assert first["limits"]["DATA"] == [200 << 20, 200 << 20]
     assert place.result("state")["limits"]["DATA"] == [256 << 20, 256 << 20]
+    assert resource.getrlimit(resource.RLIMIT_DATA) == own
+
+
+RAISING = """
+import json, resource, sys
+from smalti.compute.limits import ChildLimits
+limits = ChildLimits(256 << 20, 5, 1 << 20, 10, claimable_nbytes=1 << 30, claimable_cpu_s=7)
+limits.enforce()
+for nbytes, cpu_s in json.loads(sys.argv[1]):
+    limits.raise_own(nbytes, cpu_s)
+print(json.dumps([resource.getrlimit(getattr(resource, f"RLIMIT_{kind}"))[0] for kind in ("DATA", "FSIZE", "CPU")]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("claims", "limits"),
+    [
+        ([(1 << 29, 1), (1 << 20, 1)], [257 << 20, 2 << 20, 7]),
+        ([(1 << 62, 1 << 40)], [1280 << 20, 1025 << 20, 12]),
+    ],
+)
+def test_a_process_raises_its_own_limits_as_far_as_it_may(claims: list[tuple[int, int]], limits: list[int]) -> None:
+    command = [sys.executable, "-c", RAISING, json.dumps(claims)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(run.stdout) == limits
+
+
+def test_libraries_are_told_to_be_frugal(place: Place) -> None:
+    environment = place.result("state")["environment"]
+    assert (environment["OPENBLAS_NUM_THREADS"], environment["ARROW_DEFAULT_MEMORY_POOL"]) == ("1", "system")
 
 
 @pytest.mark.parametrize(("name", "request_part"), [("take", {"nbytes": 1 << 30}), ("take_without_end", {})])
@@ -333,3 +365,13 @@ def test_a_server_that_cannot_run_it_says_why(place: Place) -> None:
 def test_what_cannot_be_confined_is_not_run(place: Place) -> None:
     outcome = place.server.call("smalti.escapes:echo", {}, limits=LIMITS, writable=place.root / "absent")
     assert (outcome.end, outcome.answer) == ("unconfined", b"")
+    assert outcome.cause.startswith("FileNotFoundError: ")
+    assert "absent" in outcome.cause
+
+
+@pytest.mark.parametrize("status", [77, 78])
+def test_no_file_can_say_that_it_was_not_confined(place: Place, status: int) -> None:
+    outcome = place.run("leave_with", status=status)
+    assert outcome.end == ("memory" if status == 77 else "crash")
+    outcome = place.run("say_raw", hex=b"U: the machine".hex(), again=False)
+    assert (outcome.end, outcome.cause) == ("crash", "")

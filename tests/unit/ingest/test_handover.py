@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from smalti.codecs import BFloat16, Product, ProductMetadata, Scan, ScanMetadata, Stated
-from smalti.codecs.product import ProductCodec
+from smalti.codecs.product import ProductCodec, RawBundle
 from smalti.codecs.scan import ScanCodec
 from smalti.errors import Refused
 from smalti.ingest import handover
@@ -75,6 +75,7 @@ def product() -> Product:
     return Product(
         positions, positions, np.arange(3), np.ones((1, 2, 4, 4), np.complex64), np.ones((1, 8, 9), np.complex128),
         np.zeros(0), np.arange(2), np.ones(2), np.ones((3, 1)), metadata, contract="product/1",
+        patterns=RawBundle(np.ones((3, 4, 4), np.uint16), "counts", positions, positions, np.arange(3)),
     )  # fmt: skip
 
 
@@ -101,7 +102,7 @@ def require_equal(a: Any, b: Any) -> None:
         assert list(a) == list(b)
         for name in a:
             require_equal(a[name], b[name])
-    elif isinstance(a, Scan | Product):
+    elif isinstance(a, Scan | Product | RawBundle):
         for field in fields(a):
             require_equal(getattr(a, field.name), getattr(b, field.name))
     elif isinstance(a, pa.Table):
@@ -152,7 +153,8 @@ def test_the_form_of_every_array_of_a_class_is_known() -> None:
     scan = Scan(every, every, every, every, every, every, ScanMetadata(name="s"), every, every)  # type: ignore[arg-type]
     assert ScanCodec().to_tree(scan).children.keys() == handover._FORMS["scan"].keys()
     metadata = product().metadata
-    made = Product(every, every, every, every, every, every, every, every, every, metadata, every)  # type: ignore[arg-type]
+    raw = RawBundle(every, "counts", every, every, every, bad_pixels=every)  # type: ignore[arg-type]
+    made = Product(every, every, every, every, every, every, every, every, every, metadata, every, raw)  # type: ignore[arg-type]
     assert ProductCodec().to_tree(made).children.keys() == handover._FORMS["product"].keys()
 
 
@@ -255,6 +257,24 @@ def test_bytes_that_are_no_values_of_their_type_are_refused(tmp_path: Path, valu
     file.write_bytes((content or b"\xff" * 192).ljust(64, b"\0").ljust(len(was), b"\xff")[: len(was)])
     with pytest.raises(Refused, match="no value"):
         handover.read(tmp_path)
+
+
+def said_of_a_product(**change: Any) -> Change:
+    return lambda described: {**described, "attrs": {**described["attrs"], **change}}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        said_of_a_product(contract=["product/1"]), said_of_a_product(raw_data={"unit": 5}),
+        said_of_a_product(raw_data={"unit": "counts", "original_axis_order": {}}), said_of_a_product(raw_data=[]),
+        said_of_a_product(raw_data={}), said_of_a_product(raw_data=None),
+        said_of_a_product(raw_data={"unit": "x", "b": ""}),
+    ],
+)  # fmt: skip
+def test_what_is_said_of_a_product_is_text(tmp_path: Path, change: Change) -> None:
+    with pytest.raises(Refused, match="no value"):
+        changed(tmp_path, product(), change)
 
 
 def leave_nothing(folder: Path) -> None:

@@ -7,7 +7,10 @@ import json
 import os
 import signal
 import struct
+import subprocess
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +20,17 @@ import pytest
 
 import smalti.ingest.sandbox
 from smalti.codecs import Scan
-from smalti.errors import ContractBroken, NotFound, Unavailable
+from smalti.compute.limits import ChildLimits
+from smalti.contracts.builtin.scan import SCAN
+from smalti.errors import Unavailable
 from smalti.ingest.sandbox import Sandbox, limits_for
 from smalti.ingest.validate import document, validate_file
 from tests.sandboxed.places import injected
 from tests.unit.formats.hostile.making import npz
 
 SOUND = {
-    "contract": "scan/1", "accepted": True, "reason": None, "violations": [], "shape": [1, 2, 3], "conversions": [],
-    "assumptions": [],
+    "kind": "scan", "contract": "scan/1", "accepted": True, "reason": None, "violations": [], "skipped": [],
+    "shape": [1, 2, 3], "contents": None, "conversions": [], "assumptions": [],
 }  # fmt: skip
 
 
@@ -110,6 +115,20 @@ def test_why_there_is_no_such_contract_is_said(sandbox: Sandbox, tmp_path: Path,
     assert says.replace("'?", "") in found["usage"]
 
 
+def test_a_file_is_called_as_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Sandbox(Path("here")) as own:
+        found = own.validate(Path("sub/absent.npz")).document
+    assert found["reason"] == "there is no file sub/absent.npz; give the path of a file that exists."
+
+
+def test_why_nothing_could_be_confined_is_said(sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "scan.npz").write_bytes(npz())
+    request = {"path": "scan.npz", "contract": None, "contracts_file": None}
+    with pytest.raises(Unavailable, match=r"no process could be confined, so nothing was read .*No such file .*absent"):
+        sandbox._outcome(tmp_path / "scan.npz", request, tmp_path / "absent", [])
+
+
 def test_a_file_that_is_not_there_is_refused_in_words(sandbox: Sandbox, tmp_path: Path) -> None:
     for path in (tmp_path / "absent.npz", tmp_path / "nul\0", tmp_path / ("x" * 300), tmp_path, Path("/"), Path()):
         found = sandbox.validate(path).document
@@ -133,7 +152,7 @@ WAYS: dict[str, tuple[dict[str, Any], str, str]] = {
     "no document": (
         {"do": "say", "answer": {"accepted": True}},
         "file.crashed_the_reader",
-        "answered a document whose",
+        "answered a document of other fields",
     ),
     "no value": ({"do": "say", "answer": SOUND}, "file.crashed_the_reader", "handed over what is no value"),
     "foreign value": (
@@ -172,19 +191,27 @@ def test_a_second_answer_is_not_that_of_the_next_file(taken_over: Sandbox, tmp_p
     assert taken_over.validate(good(tmp_path)).document == SOUND
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"accepted": "yes"}, {"accepted": 1}, {"reason": 7}, {"reason": "no"}, {"violations": {}}, {"shape": [1.5]},
-        {"violations": ["x"]}, {"violations": [{"code": "x"}]}, {"conversions": [None]}, {"assumptions": "all"},
-        {"contract": []}, {"shape": [-1]}, {"shape": "abc"}, {"accepted": False},
-        {"violations": [dict.fromkeys(("code", "place", "found", "wanted", "remedy", "message"), "x")
-                        | {"severity": "error", "index": []}]},
-    ],
-)  # fmt: skip
-def test_a_document_of_another_form_is_none(taken_over: Sandbox, tmp_path: Path, change: dict[str, Any]) -> None:
-    found = taken_over.validate(good(tmp_path, document={**SOUND, **change})).document
+def test_a_document_of_another_form_is_none(taken_over: Sandbox, tmp_path: Path) -> None:
+    found = taken_over.validate(good(tmp_path, document={**SOUND, "accepted": "yes"})).document
     assert [violation["code"] for violation in found["violations"]] == ["file.crashed_the_reader"]
+    assert (found["kind"], found["contract"]) == ("scan", SCAN.id)  # that of its name, since nothing else is known
+
+
+def test_a_file_that_takes_too_long_is_too_slow(
+    taken_over: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+
+    def short(nbytes: int) -> ChildLimits:
+        sizes.append(nbytes)
+        return replace(limits_for(nbytes), cpu_s=1)
+
+    monkeypatch.setattr(smalti.ingest.sandbox, "limits_for", short)
+    path = hostile(tmp_path, "slow", do="compute", stubborn=False)
+    (violation,) = taken_over.validate(path).document["violations"]
+    assert violation["code"] == "file.too_slow"
+    assert "more than 1 s of computing" in violation["found"]
+    assert sizes == [path.stat().st_size]
 
 
 def test_a_contract_that_nobody_named_cannot_be_unknown(taken_over: Sandbox, tmp_path: Path) -> None:
@@ -194,25 +221,13 @@ def test_a_contract_that_nobody_named_cannot_be_unknown(taken_over: Sandbox, tmp
 
 
 def test_no_control_character_of_a_hostile_answer_is_shown(taken_over: Sandbox, tmp_path: Path) -> None:
-    said = {**SOUND, "conversions": ["\x1b[2Jgone\u202e\nnext line"], "more": {"\x07": "\x9b"}}
+    columns, rows = [{"name": "\x07", "type": "string"}], [{"\x07": "\x9b"}]
+    table = {"columns": columns, "rows": 1, "first": rows}
+    said = {**SOUND, "conversions": ["\x1b[2Jgone\u202e\nnext line"], "skipped": ["\x1b"], "contents": table}
     found = taken_over.validate(good(tmp_path, document=said)).document
     assert found["conversions"] == ["\ufffd[2Jgone\ufffd\nnext line"]
-    assert found["more"] == {"\ufffd": "\ufffd"}
-
-
-def test_an_error_of_the_library_comes_through_and_no_other(sandbox: Sandbox, tmp_path: Path) -> None:
-    def answer(said: Any) -> None:
-        data = json.dumps(said).encode()
-        data = struct.pack("<cQ", b"A", len(data)) + data
-        sandbox.call("smalti.escapes:say_raw", tmp_path / "x", {"hex": data.hex(), "again": False})
-
-    with pytest.raises(NotFound, match="there is no such thing"):
-        answer({"error": "NotFound", "message": "there is no such thing."})
-    with pytest.raises(Unavailable, match="try later"):
-        answer({"error": "Unavailable", "message": "try later."})
-    for foreign in ("SystemExit", "annotations", "KeyboardInterrupt", "__name__", 7):
-        with pytest.raises(ContractBroken, match="gave no answer that makes sense"):
-            answer({"error": foreign, "message": "x"})
+    assert found["skipped"] == ["\ufffd"]
+    assert found["contents"]["first"] == [{"\ufffd": "\ufffd"}]
 
 
 def test_the_machine_is_not_the_file(taken_over: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,7 +255,7 @@ def test_nothing_is_left_behind_and_values_stay(tmp_path: Path) -> None:
     with Sandbox(place) as own:
         value = own.validate(path, keep=True).value
         (folder,) = place.iterdir()
-        assert [left.name for left in folder.iterdir()] == ["server"]
+        assert {left.name for left in folder.iterdir()} == {"server", "held"}
     assert list(place.iterdir()) == []
     assert not value.diffraction.flags.writeable
     np.testing.assert_array_equal(value.diffraction, validate_file(path).value.diffraction)
@@ -277,6 +292,11 @@ def test_the_server_has_one_thread_whatever_it_has_imported(sandbox: Sandbox, tm
     assert server is not None
     assert server._process is not None
     assert len(list(Path(f"/proc/{server._process.pid}/task").iterdir())) == 1
+
+
+def test_its_processes_start_before_this_one_imports_what_is_large() -> None:
+    code = "import sys; import smalti.ingest.sandbox; sys.exit('numpy' in sys.modules or 'smalti.store' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_a_sandbox_that_read_nothing_made_nothing(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ class Answer:
     seconds: float
 
 
-def judged(paths: Sequence[Path]) -> list[Answer]:
+def validated(paths: Sequence[Path]) -> list[Answer]:
     """Return the answer on each file, in order."""
     with Sandbox() as sandbox:
         return [answer(sandbox, path) for path in paths]
