@@ -17,6 +17,12 @@ from tests.forked_process import Act, ForkedProcess, Outcome
 
 
 @pytest.fixture
+def tmp_path(disk_path: Path) -> Path:
+    """A folder on a disk: memory knows no syncs, and these laws are about them."""
+    return disk_path
+
+
+@pytest.fixture
 def child() -> Callable[[Act], ForkedProcess]:
     """Start a process for an act; it waits to be released."""
     return ForkedProcess
