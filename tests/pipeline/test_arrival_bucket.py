@@ -132,9 +132,9 @@ def test_an_object_that_nobody_would_read_is_rejected_before_it_is_copied(
 def test_a_card_in_the_bucket_comes_with_its_object_and_is_part_of_its_identity(client: Any, tmp_path: Path) -> None:
     put(client, "a.npz", b"x")
     source = Prefix.at(URL, client)
-    (before,) = source.look()
+    (before,) = source.look().files
     put(client, "a.npz.card.yaml", b"name: a")
-    (after,) = source.look()
+    (after,) = source.look().files
     assert (before.name, before.nbytes, before.settled) == ("a.npz", 1, True)
     assert before.identity != after.identity
     path = source.fetch("a.npz", tmp_path / "0")

@@ -18,8 +18,8 @@ from assets.raw import RAW
 from assets.scans import scan
 from assets.splits import scan_split
 from definitions import defs
-from jobs.ingest import ingest_request
-from resources import StoreIOManager, StoreResource
+from jobs.ingest import Wanted, ingest_request
+from resources import Ingest, StoreIOManager, StoreResource
 from sensors.arrivals import is_busy
 from sensors.ingested import ingested_scans
 from sensors.raw_files import raw_files
@@ -63,11 +63,11 @@ class Place:
 
     def ingest(self, *keys: str) -> dg.ExecuteInProcessResult:
         job = defs.resolve_job_def("ingest")
-        config = ingest_request([*keys], "").run_config
+        config = ingest_request([Wanted("scan", key) for key in keys], "").run_config
         return job.execute_in_process(config, instance=self.instance, resources=self.given(), raise_on_error=False)
 
     def given(self) -> dict[str, Any]:
-        return {"store": self.store, "io_manager": StoreIOManager(store=self.store)}
+        return {"store": self.store, "io_manager": StoreIOManager(store=self.store), "ingest": Ingest(store=self.store)}
 
     def status(self, asset: dg.AssetsDefinition, key: str) -> StaleStatus:
         graph = defs.resolve_asset_graph()
@@ -131,9 +131,9 @@ def test_a_scan_that_fails_is_named_and_keeps_no_other_back(place: Place) -> Non
     assert not done.success
     (failure,) = done.get_step_failure_events()
     said = str(failure.step_failure_data.user_failure_data.description)
-    assert "2 of 3 scans failed" in said
-    assert "one-position: a scan of 1 position cannot be split" in said
-    assert "never-arrived: no raw scan of this key has arrived" in said
+    assert "2 of 3 files failed" in said
+    assert "scan/one-position: a scan of 1 position cannot be split" in said
+    assert "scan/never-arrived: no raw scan of this key has arrived" in said
     assert set(latest(place.instance, scan_split.key, ["one-position", "sound"])) == {"sound"}
 
 
