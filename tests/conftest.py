@@ -1,8 +1,15 @@
-"""What every test may ask for: the real data, found in one place or skipped with a reason."""
+"""What every test may ask for: the real data, found in one place or skipped with a reason, and temporary folders.
+
+``tmp_path`` is in memory where there is a tmpfs with room at /dev/shm, because most of a store's time goes into syncs.
+Laws about syncs, full disks and killed or failing processes need a disk: all tests in ``tests/faults``, whose
+``tmp_path`` is ``disk_path``. To have everything on a disk, set ``PYTEST_DEBUG_TEMPROOT=/tmp``.
+"""
 
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +17,28 @@ import pytest
 from smalti.compute import prepare_blas
 
 prepare_blas()  # before any test module imports mlx, which happens when pytest collects it
+
+_MEMORY = Path("/dev/shm")
+_ROOM_NBYTES = 4 << 30
+
+
+def _memory_has_room() -> bool:
+    if not (_MEMORY.is_dir() and os.access(_MEMORY, os.W_OK)):
+        return False
+    memory = os.statvfs(_MEMORY)
+    return memory.f_bavail * memory.f_frsize >= _ROOM_NBYTES and not memory.f_flag & os.ST_NOEXEC
+
+
+if "PYTEST_DEBUG_TEMPROOT" not in os.environ and _memory_has_room():
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = str(_MEMORY)  # the workers of pytest-xdist inherit it
+
+
+@pytest.fixture
+def disk_path() -> Iterator[Path]:
+    """A temporary folder that is never in memory, unless TMPDIR is."""
+    with tempfile.TemporaryDirectory(prefix="smalti-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
 
 _DATA = Path(os.environ.get("SMALTI_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

@@ -1,20 +1,11 @@
-"""Acts in a process of their own, to be killed, traced and starved; what they acknowledged is a line each.
-
-The process is a fork of this one, so that hundreds of them cost little; ``strace`` is attached before it begins.
-"""
+"""Processes that are killed, traced by strace and starved of disk, and the values that they store."""
 
 from __future__ import annotations
 
-import ctypes
-import os
-import select
 import shutil
-import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,97 +13,30 @@ import numpy as np
 import pytest
 
 from smalti import Weights
-
-Say = Callable[[str], None]
-Act = Callable[[Say], None]
-
-_PR_SET_PTRACER = 0x59616D61
-_ANYBODY = ctypes.c_ulong(-1)
-
-
-@dataclass(frozen=True)
-class ValidationResult:
-    """Attributes:
-    said: the lines the act acknowledged, in order.
-    ended: exit status; negative, the signal that killed it.
-    trace: what strace wrote.
-    """
-
-    said: list[str]
-    ended: int
-    trace: str = ""
-
-    @property
-    def injected(self) -> int:
-        return self.trace.count("(INJECTED)") + (self.ended == -signal.SIGKILL)
-
-
-class Child:
-    """A process that will act when it is released."""
-
-    def __init__(self, act: Act) -> None:
-        self._ours, theirs = socket.socketpair()
-        gate, self._gate = os.pipe()
-        self.pid = os.fork()
-        if not self.pid:
-            _be_the_child(act, theirs, gate)
-        theirs.close()
-        os.close(gate)
-
-    def release(self) -> None:
-        os.write(self._gate, b"go")
-
-    def kill(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)
-
-    def finish(self, seconds: float = 60) -> ValidationResult:
-        """Wait for its end; whoever hangs is killed and fails the test."""
-        said = b""
-        deadline = time.monotonic() + seconds
-        while select.select([self._ours], [], [], max(0, deadline - time.monotonic()))[0]:
-            some = self._ours.recv(65536)
-            if not some:
-                break
-            said += some
-        else:
-            self.kill()
-            os.waitpid(self.pid, 0)
-            raise AssertionError(f"the process did not end within {seconds} s; it said {said!r}")
-        self._ours.close()
-        os.close(self._gate)
-        _, status = os.waitpid(self.pid, 0)
-        return ValidationResult(said.decode().splitlines(), os.waitstatus_to_exitcode(status))
-
-
-def _be_the_child(act: Act, ours: socket.socket, gate: int) -> None:
-    def say(text: str) -> None:
-        ours.sendall(text.encode() + b"\n")  # sendto, which no test lets fail
-
-    try:
-        ctypes.CDLL(None).prctl(_PR_SET_PTRACER, _ANYBODY, 0, 0, 0)
-        os.read(gate, 2)
-        act(say)
-        os._exit(0)
-    except BaseException as error:
-        say(f"{type(error).__name__}: {error}")
-        os._exit(1)
+from tests.forked_process import Act, ForkedProcess, Outcome
 
 
 @pytest.fixture
-def child() -> Callable[[Act], Child]:
+def tmp_path(disk_path: Path) -> Path:
+    """A folder on a disk: memory knows no syncs, and these laws are about them."""
+    return disk_path
+
+
+@pytest.fixture
+def child() -> Callable[[Act], ForkedProcess]:
     """Start a process for an act; it waits to be released."""
-    return Child
+    return ForkedProcess
 
 
 @pytest.fixture
-def under_strace(tmp_path: Path) -> Callable[[Act, Sequence[str]], ValidationResult]:
+def under_strace(tmp_path: Path) -> Callable[[Act, Sequence[str]], Outcome]:
     """Run an act in a process under strace with the given options."""
     if not shutil.which("strace"):
         pytest.skip("strace is not installed; on Debian: apt-get install strace")
     trace = tmp_path / "trace"
 
-    def run(act: Act, options: Sequence[str]) -> ValidationResult:
-        process = Child(act)
+    def run(act: Act, options: Sequence[str]) -> Outcome:
+        process = ForkedProcess(act)
         slept = _asleep(process.pid)
         command = ["strace", "-f", "-qq", "-y", "-o", str(trace), *options, "-p", str(process.pid)]
         tracer = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -124,7 +48,7 @@ def under_strace(tmp_path: Path) -> Callable[[Act, Sequence[str]], ValidationRes
         process.release()
         outcome = process.finish()
         tracer.communicate(timeout=60)
-        return ValidationResult(outcome.said, outcome.ended, trace.read_text(errors="replace"))
+        return Outcome(outcome.said, outcome.ended, trace.read_text(errors="replace"))
 
     return run
 

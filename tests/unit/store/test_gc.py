@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from smalti import Store, open_store
@@ -155,16 +155,16 @@ def test_a_collection_writes_one_list_of_what_it_condemns_and_drops_it_when_noth
     assert not list(lists.iterdir())
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     needs=st.dictionaries(st.integers(0, 30), st.sets(st.integers(0, 30), max_size=4)),
     roots=st.sets(st.integers(0, 40)),
     forgotten=st.sets(st.integers(0, 30), max_size=2),
 )
 def test_the_index_knows_what_is_reachable_however_deep(
-    needs: dict[int, set[int]], roots: set[int], forgotten: set[int]
+    tmp_path: Path, needs: dict[int, set[int]], roots: set[int], forgotten: set[int]
 ) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
         index = Index(Path(folder) / "index.sqlite")
         for number, some in needs.items():
             index.add(f"{number}", b"", "", (f"{needed}" for needed in some))

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import multiprocessing
 import random
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +21,7 @@ from smalti.errors import Damaged
 from smalti.store import Manifest, Use, outdated
 from smalti.store.documents import LocalDocuments
 from smalti.store.manifests import Manifests
+from tests.forked_process import ForkedProcess, Outcome, Say
 
 USES = [Use("run_1", "read"), Use("run_2", "wrote")]
 
@@ -104,24 +103,22 @@ def test_a_manifest_whose_writer_died_before_it_was_indexed_is_found(store: Stor
     assert store.runs_of(ref) == [*USES, Use("run_3", "read")]
 
 
-def write_some(place: str, ref: Ref, first: int, begin: multiprocessing.synchronize.Barrier) -> None:
-    store = open_store(place)
-    begin.wait()
-    for number in range(first, first + 20):
-        store.add_manifest(f"run_{number}", inputs={"x": ref})
-        assert Use(f"run_{number}", "read") in store.runs_of(ref)
-
-
 def test_manifests_written_by_two_processes_at_once_are_all_found(store: Store) -> None:
     ref = store.put(np.arange(1000))
-    spawn = multiprocessing.get_context("spawn")
-    begin = spawn.Barrier(2)
-    writers = [spawn.Process(target=write_some, args=(store.place, ref, first, begin)) for first in (100, 200)]
+
+    def write_some(first: int) -> Callable[[Say], None]:
+        def write(say: Say) -> None:
+            mine = open_store(store.place)
+            for number in range(first, first + 20):
+                mine.add_manifest(f"run_{number}", inputs={"x": ref})
+                assert Use(f"run_{number}", "read") in mine.runs_of(ref)
+
+        return write
+
+    writers = [ForkedProcess(write_some(first)) for first in (100, 200)]
     for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
-    assert [writer.exitcode for writer in writers] == [0, 0]
+        writer.release()
+    assert [writer.finish() for writer in writers] == [Outcome([], 0)] * 2
     wanted = [Use(f"run_{number}", "read") for number in (*range(100, 120), *range(200, 220))]
     assert store.runs_of(ref) == wanted
     store.rebuild_index()
@@ -185,32 +182,28 @@ def test_outdated_are_all_but_the_young_the_newest_and_the_released(
     assert len(found) == max(0, min(sum(age >= older_than for age in days), len(days) - keep_last))
 
 
-def write_until_killed(place: str, ref: Ref, first: int, acknowledge: Connection) -> None:
-    store = open_store(place)
-    for number in itertools.count(first):
-        store.add_manifest(f"run_{number:06}", inputs={"x": ref}, outputs={"y": store.put(np.full(10, number))})
-        acknowledge.send(number)
-
-
 def test_a_manifest_that_was_acknowledged_survives_a_kill(store: Store) -> None:
     ref = store.put(np.arange(1000))
-    spawn = multiprocessing.get_context("spawn")
     acknowledged: list[int] = []
     for turn in range(4):
-        said, says = spawn.Pipe(duplex=False)
-        writer = spawn.Process(target=write_until_killed, args=(store.place, ref, 1000 * turn, says))
-        writer.start()
-        says.close()
-        acknowledged.append(said.recv())
+
+        def write(say: Say, turn: int = turn) -> None:
+            mine = open_store(store.place)
+            for number in itertools.count(1000 * turn):
+                y = mine.put(np.full(10, number))
+                mine.add_manifest(f"run_{number:06}", inputs={"x": ref}, outputs={"y": y})
+                say(f"{number}")
+
+        writer = ForkedProcess(write)
+        writer.release()
+        writer.wait_until_it_speaks()
         time.sleep(random.uniform(0, 0.1))
         writer.kill()
-        writer.join()
-        with suppress(EOFError):
-            while True:
-                acknowledged.append(said.recv())
+        acknowledged += map(int, writer.finish().said)
         found = {use.run for use in store.runs_of(ref)}
         assert {f"run_{number:06}" for number in acknowledged} <= found
         assert found == {manifest.run for manifest in store.manifests()}
         for manifest in store.manifests():
             assert store.runs_of(manifest.outputs["y"]) == [Use(manifest.run, "wrote")]
+    assert len(acknowledged) >= 4
     assert store.fsck().clean

@@ -9,6 +9,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 
 from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
 
 from smalti import Store, open_store
 from smalti.codecs import CODECS
@@ -23,22 +24,23 @@ RUNS = settings(
 )
 
 
-class LocalMachine(StoreMachine):
-    def open_place(self) -> tuple[Store, MutableMapping[str, bytes]]:
-        self.root = Path(tempfile.mkdtemp())
-        return open_store(self.root), FolderBytes(self.root)
-
-    def teardown(self) -> None:
-        shutil.rmtree(self.root)
-
-
 class MemoryMachine(StoreMachine):
     def open_place(self) -> tuple[Store, MutableMapping[str, bytes]]:
         objects, documents = MemoryObjects(), MemoryDocuments()
         return Store(objects, documents, CODECS), MemoryBytes(objects, documents)
 
 
-TestLocalAgainstADictionary = LocalMachine.TestCase
-TestLocalAgainstADictionary.settings = RUNS
-TestMemoryAgainstADictionary = MemoryMachine.TestCase
-TestMemoryAgainstADictionary.settings = RUNS
+def test_a_folder_agrees_with_a_dictionary(tmp_path: Path) -> None:
+    class LocalMachine(StoreMachine):
+        def open_place(self) -> tuple[Store, MutableMapping[str, bytes]]:
+            self.root = Path(tempfile.mkdtemp(dir=tmp_path))
+            return open_store(self.root), FolderBytes(self.root)
+
+        def teardown(self) -> None:
+            shutil.rmtree(self.root)
+
+    run_state_machine_as_test(LocalMachine, settings=RUNS)
+
+
+def test_a_store_in_memory_agrees_with_a_dictionary() -> None:
+    run_state_machine_as_test(MemoryMachine, settings=RUNS)
