@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,6 +83,10 @@ class Sandbox:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @cached_property
+    def _own_contracts(self) -> Path | None:
+        return Settings().contracts
+
     def close(self) -> None:
         """End its processes and remove its folder; values that it returned stay valid."""
         if self._server:
@@ -112,7 +117,7 @@ class Sandbox:
             Unavailable: the machine, not the file, is at fault.
         """
         named, own = _absolute(contract)
-        contracts_file = contracts_file or Settings().contracts
+        contracts_file = contracts_file or self._own_contracts
         request = {
             "path": str(path.absolute()),
             "contract": named,
