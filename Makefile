@@ -66,7 +66,7 @@ $(VENV)/installed: requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-# Ptychodus itself judges our products in the tests; it is no dependency of ours, so it comes without its own.
+# Ptychodus itself opens our products in the tests; it is no dependency of ours, so it comes without its own.
 $(VENV)/tested-with: $(VENV)/installed requirements-interop.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-interop.txt
 	@touch $@
