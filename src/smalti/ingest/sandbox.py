@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from smalti.compute.fork_server import ForkServer, Outcome
 from smalti.compute.limits import ChildLimits
-from smalti.contracts.violation import Violation, broken
+from smalti.contracts.violation import Violation, broken, shown
 from smalti.errors import ContractBroken, Damaged, Refused, SmaltiError, Unavailable
 from smalti.ingest.answers import Document, NoAnswer, checked_document, result_of
 from smalti.ingest.scratch import machine_made, scratch_folder
@@ -67,8 +67,8 @@ class Sandbox:
         """Name where it works; nothing is started yet.
 
         Args:
-            folder: where what is handed over lies for a moment, which can be twelve times as large as a file: one on a
-                disk, beside the store where the value will be stored; see :func:`smalti.ingest.scratch.scratch_folder`.
+            folder: where what is handed over lies for a moment, which can be several times as large as the file: on a
+                disk, best on that of the store; by default see :func:`smalti.ingest.scratch.scratch_folder`.
         """
         self._parent = folder
         self._folder: Path | None = None
@@ -126,6 +126,8 @@ class Sandbox:
                 given = {**request, "handover": str(folder) if keep else None}
                 outcome = self._outcome(path, given, folder, trusted)
                 found = checked_document(result_of(outcome.answer), contract_named=contract is not None)
+                if own and "usage" in found:  # the child knows it by another name than the person
+                    found["usage"] = found["usage"].replace(shown(str(own.absolute())), shown(str(own)))
                 value = _handed_over(folder, outcome.alone) if keep and found.get("accepted") else None
             except NoAnswer as error:
                 found, value = _refusal(_failed(path, error), contract, path), None
@@ -236,10 +238,15 @@ def _stopped(path: Path, outcome: Outcome, limits: ChildLimits) -> ContractBroke
         case "time":
             how = f"it needed more than {limits.cpu_s} s of computing or {limits.wall_s:g} s in all"
         case _ if outcome.status < 0:
-            how = f"the process that read it was killed by {signal.Signals(-outcome.status).name}"
+            how = f"the process that read it was killed by {_signal_name(-outcome.status)}"
         case _:
             how = f"the process that read it ended with status {outcome.status}"
     return _refused(path, outcome.end, how)
+
+
+def _signal_name(number: int) -> str:
+    """Return ``SIGSEGV``, or a number: most real-time signals, which a file may choose, have no name."""
+    return next((known.name for known in signal.Signals if known == number), f"signal {number}")
 
 
 def _refused(path: Path, end: str, how: str) -> ContractBroken:
