@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -125,9 +125,8 @@ class Sandbox:
             try:
                 given = {**request, "handover": str(folder) if keep else None}
                 outcome = self._outcome(path, given, folder, trusted)
-                found = checked_document(result_of(outcome.answer), contract_named=contract is not None)
-                if own and "usage" in found:  # the child knows it by another name than the person
-                    found["usage"] = found["usage"].replace(shown(str(own.absolute())), shown(str(own)))
+                said = checked_document(result_of(outcome.answer), contract_named=contract is not None)
+                found = _as_given(said, path, own)
                 value = _handed_over(folder, outcome.alone) if keep and found.get("accepted") else None
             except NoAnswer as error:
                 found, value = _refusal(_failed(path, error), contract, path), None
@@ -138,12 +137,11 @@ class Sandbox:
         return SandboxResult(found, value)
 
     def _outcome(self, path: Path, request: Mapping[str, Any], folder: Path, trusted: Sequence[Path]) -> Outcome:
-        """Return the outcome of a child that answered; raise for any other, and where there is no regular file."""
-        from smalti.formats.regular_file import open_regular  # imports numpy, while the server starts
-
-        server, file = self._started(), path.absolute()
-        with open_regular(path) as opened:  # which tells the person's name for it, not that of the child
-            limits = limits_for(os.fstat(opened.fileno()).st_size)
+        """Return the outcome of a child that answered; raise for any other."""
+        server, file, nbytes = self._started(), path.absolute(), 0
+        with suppress(OSError, ValueError):  # the child says in words why there is no such file
+            nbytes = os.lstat(path).st_size
+        limits = limits_for(nbytes)
         outcome = server.call(
             _VALIDATE,
             request,
@@ -186,7 +184,7 @@ class Sandbox:
 
 def limits_for(nbytes: int) -> ChildLimits:
     """Return what reading a file of so many bytes may take, and what its reader may claim once it knows its content."""
-    from smalti.formats.source import DEFAULT_LIMITS
+    from smalti.formats.source import DEFAULT_LIMITS  # imports numpy, while the server starts
 
     cpu_s = _CPU_S + nbytes // _STORED_NBYTES_PER_CPU_S
     claimable_nbytes, claimable_cpu_s = DEFAULT_LIMITS.claimable(nbytes)
@@ -206,6 +204,16 @@ def _absolute(contract: str | None) -> tuple[str | None, Path | None]:
         return contract, None
     file, _, name = contract.rpartition(":")
     return f"{Path(file).absolute()}:{name}", Path(file)
+
+
+def _as_given(document: Document, *files: Path | None) -> Document:
+    """Return a document that calls files as the person did; the child has to know them by their absolute names."""
+    told = dict(document)
+    for file in filter(None, files):
+        for field in ("usage", "reason"):
+            if text := told.get(field):
+                told[field] = text.replace(shown(str(file.absolute())), shown(str(file)))
+    return told
 
 
 def _handed_over(folder: Path, alone: bool) -> Any:
