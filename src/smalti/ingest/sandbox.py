@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from smalti.compute.fork_server import ForkServer, Outcome
 from smalti.compute.limits import ChildLimits
-from smalti.contracts.violation import Violation, broken
+from smalti.contracts.violation import Violation, broken, shown
 from smalti.errors import ContractBroken, Damaged, Refused, SmaltiError, Unavailable
 from smalti.ingest.answers import Document, NoAnswer, checked_document, result_of
 from smalti.ingest.scratch import machine_made, scratch_folder
@@ -68,8 +68,8 @@ class Sandbox:
         """Name where it works; nothing is started yet.
 
         Args:
-            folder: where what is handed over lies for a moment, which can be twelve times as large as a file: one on a
-                disk, beside the store where the value will be stored; see :func:`smalti.ingest.scratch.scratch_folder`.
+            folder: where what is handed over lies for a moment, which can be several times as large as the file: on a
+                disk, best on that of the store; by default see :func:`smalti.ingest.scratch.scratch_folder`.
         """
         self._parent = folder
         self._folder: Path | None = None
@@ -130,7 +130,8 @@ class Sandbox:
             try:
                 given = {**request, "handover": str(folder) if keep else None}
                 outcome = self._outcome(path, given, folder, trusted)
-                found = checked_document(result_of(outcome.answer), contract_named=contract is not None)
+                said = checked_document(result_of(outcome.answer), contract_named=contract is not None)
+                found = _as_given(said, path, own)
                 value = _handed_over(folder, outcome.alone) if keep and found.get("accepted") else None
             except NoAnswer as error:
                 found, value = _refusal(_failed(path, error), contract, path), None
@@ -141,12 +142,11 @@ class Sandbox:
         return SandboxResult(found, value)
 
     def _outcome(self, path: Path, request: Mapping[str, Any], folder: Path, trusted: Sequence[Path]) -> Outcome:
-        """Return the outcome of a child that answered; raise for any other, and where there is no regular file."""
-        from smalti.formats.regular_file import open_regular  # imports numpy, while the server starts
-
-        server, file = self._started(), path.absolute()
-        with open_regular(path) as opened:  # which tells the person's name for it, not that of the child
-            limits = limits_for(os.fstat(opened.fileno()).st_size)
+        """Return the outcome of a child that answered; raise for any other."""
+        server, file, nbytes = self._started(), path.absolute(), 0
+        with suppress(OSError, ValueError):  # the child says in words why there is no such file
+            nbytes = os.lstat(path).st_size
+        limits = limits_for(nbytes)
         outcome = server.call(
             _VALIDATE,
             request,
@@ -189,7 +189,7 @@ class Sandbox:
 
 def limits_for(nbytes: int) -> ChildLimits:
     """Return what reading a file of so many bytes may take, and what its reader may claim once it knows its content."""
-    from smalti.formats.source import DEFAULT_LIMITS
+    from smalti.formats.source import DEFAULT_LIMITS  # imports numpy, while the server starts
 
     cpu_s = _CPU_S + nbytes // _STORED_NBYTES_PER_CPU_S
     claimable_nbytes, claimable_cpu_s = DEFAULT_LIMITS.claimable(nbytes)
@@ -209,6 +209,16 @@ def _absolute(contract: str | None) -> tuple[str | None, Path | None]:
         return contract, None
     file, _, name = contract.rpartition(":")
     return f"{Path(file).absolute()}:{name}", Path(file)
+
+
+def _as_given(document: Document, *files: Path | None) -> Document:
+    """Return a document that calls files as the person did; the child has to know them by their absolute names."""
+    told = dict(document)
+    for file in filter(None, files):
+        for field in ("usage", "reason"):
+            if text := told.get(field):
+                told[field] = text.replace(shown(str(file.absolute())), shown(str(file)))
+    return told
 
 
 def _handed_over(folder: Path, alone: bool) -> Any:
@@ -241,10 +251,15 @@ def _stopped(path: Path, outcome: Outcome, limits: ChildLimits) -> ContractBroke
         case "time":
             how = f"it needed more than {limits.cpu_s} s of computing or {limits.wall_s:g} s in all"
         case _ if outcome.status < 0:
-            how = f"the process that read it was killed by {signal.Signals(-outcome.status).name}"
+            how = f"the process that read it was killed by {_signal_name(-outcome.status)}"
         case _:
             how = f"the process that read it ended with status {outcome.status}"
     return _refused(path, outcome.end, how)
+
+
+def _signal_name(number: int) -> str:
+    """Return ``SIGSEGV``, or a number: most real-time signals, which a file may choose, have no name."""
+    return next((known.name for known in signal.Signals if known == number), f"signal {number}")
 
 
 def _refused(path: Path, end: str, how: str) -> ContractBroken:

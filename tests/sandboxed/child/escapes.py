@@ -202,6 +202,13 @@ def leave(_: Request) -> dict[str, Any]:
     sys.exit(3)
 
 
+def end_by(request: Request) -> dict[str, Any]:
+    signal.signal(request["signal"], signal.SIG_DFL)
+    os.kill(os.getpid(), request["signal"])
+    time.sleep(60)
+    return {}
+
+
 def leave_with(request: Request) -> dict[str, Any]:
     os._exit(request["status"])
 
