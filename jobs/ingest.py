@@ -22,8 +22,8 @@ from assets.tables import described_table, table
 from resources import StoreResource
 from resources.io_manager import value_metadata
 from smalti import Store
-from smalti.errors import Refused
-from smalti.ingest.admit import Validator, value_of
+from smalti.errors import Refused, Unavailable
+from smalti.ingest.admit import Validator, staging_folder, value_of
 from smalti.ingest.sandbox import Sandbox
 
 ARRIVAL = "smalti/arrival_of"  # two materializations that one arrival led to share it
@@ -69,7 +69,7 @@ class IngestConfig(dg.Config):
 def ingest_arrivals(
     context: dg.OpExecutionContext, config: IngestConfig, store: StoreResource
 ) -> Iterator[dg.AssetMaterialization | dg.Output[None]]:
-    values, refused = store.open(), []
+    values, refused, later = store.open(), list[str](), list[str]()
     try:
         wanted = [Wanted.parse(text) for text in config.arrivals]
     except Refused as error:
@@ -78,7 +78,7 @@ def ingest_arrivals(
         kind: latest(context.instance, RAW[kind].key, [of.key for of in wanted if of.kind == kind])
         for kind in {of.kind for of in wanted}
     }
-    with Sandbox() as sandbox:
+    with Sandbox(staging_folder(values)) as sandbox:
         for number, of in enumerate(wanted, start=1):
             raw = arrived[of.kind].get(of.key)
             if raw is None or of.kind not in _INGEST:
@@ -88,13 +88,16 @@ def ingest_arrivals(
             try:
                 yield from _INGEST[of.kind](context, values, sandbox, of, raw)
                 context.log.info(f"{number} of {len(wanted)}: {of}")
-            except Refused as error:  # the file's fault; where it is the machine's, all is tried again
+            except Refused as error:
                 refused.append(f"{of}: {error}")
                 context.log.error(refused[-1])
+            except Unavailable as error:  # the machine's fault, or so it seems: it keeps no other file back
+                later.append(f"{of}: {error}")
+                context.log.warning(later[-1])
     yield dg.Output(None)
-    if refused:
-        told = f"{len(refused)} of {len(wanted)} files failed:\n" + "\n".join(refused)
-        raise dg.Failure(told, allow_retries=False)
+    if failed := [*refused, *later]:
+        told = f"{len(failed)} of {len(wanted)} files failed:\n" + "\n".join(failed)
+        raise dg.Failure(told, allow_retries=bool(later))
 
 
 @dg.job(description="Read raw files by their contracts and store what they hold, many in one run.")

@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 
 from resources.store import StoreResource
-from smalti.ingest.admit import Report, validate_stored, value_of
+from smalti.ingest.admit import Report, staging_folder, validate_stored, value_of
 from smalti.ingest.sandbox import Sandbox
 
 
@@ -16,10 +16,12 @@ class Ingest(dg.ConfigurableResource):
 
     def value_of(self, raw: str, name: str | None = None) -> Any:
         """Return the value in a stored original; see :func:`smalti.ingest.admit.value_of`."""
-        with Sandbox() as sandbox:
-            return value_of(self.store.open(), raw, sandbox, name)
+        store = self.store.open()
+        with Sandbox(staging_folder(store)) as sandbox:
+            return value_of(store, raw, sandbox, name)
 
     def validate(self, raw: str) -> Report:
         """Validate a stored original again, by the contract of this version."""
-        with Sandbox() as sandbox:
-            return validate_stored(self.store.open(), raw, sandbox)
+        store = self.store.open()
+        with Sandbox(staging_folder(store)) as sandbox:
+            return validate_stored(store, raw, sandbox)

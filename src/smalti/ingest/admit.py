@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +19,7 @@ from smalti.formats import Limits
 from smalti.formats.regular_file import open_regular
 from smalti.ingest.keys import file_key, same_name
 from smalti.ingest.kinds import claimed_kind, kind_named, kinds
+from smalti.ingest.scratch import folder_for_large_files
 from smalti.ingest.validate import document, refused
 from smalti.scans.card import LARGEST_NBYTES, Card, card_path
 from smalti.scans.shipped import card_for
@@ -76,7 +76,7 @@ def admit(
         Unavailable, Damaged, NotFound: the machine, not the file, is at fault, or the file is gone.
     """
     content = ""
-    with machine_errors(f"copying {shown(path.name)} aside"), _staging(store) as folder:
+    with machine_errors(f"copying {shown(path.name)} aside"), staged_folder(staging_folder(store)) as folder:
         try:
             copied = copy_aside(path, folder)
             content = copied.content
@@ -138,12 +138,10 @@ def refuse_too_large(name: str, nbytes: int) -> None:
         raise broken(name, [Violation("file.too_large", "the file", f"{nbytes} bytes", wanted, remedy)])
 
 
-@contextmanager
-def _staging(store: Store) -> Iterator[Path]:
-    """Yield a folder for copies, beside the objects they become, or on this machine where the store is elsewhere."""
+def staging_folder(store: Store) -> Path:
+    """Return where copies of foreign files lie for a moment: beside the store, or here where it is elsewhere."""
     local = ":" not in store.place.partition("/")[0]
-    with staged_folder(Path(store.place) / "tmp" if local else Path(tempfile.gettempdir()) / "smalti") as folder:
-        yield folder
+    return Path(store.place) / "tmp" if local else folder_for_large_files() / "smalti"
 
 
 def _stored(store: Store, copy: Path, kind: str, key: str) -> Report:
@@ -199,8 +197,8 @@ def value_of(store: Store, raw: str, sandbox: Validator, name: str | None = None
 
 def _validated(store: Store, raw: str, sandbox: Validator, *, keep: bool) -> tuple[str, Validated]:
     stored: RawFile = store.get(raw)
-    with tempfile.TemporaryDirectory() as folder:  # a near-duplicate has no file that could be opened in its place
-        copy = Path(folder) / _openable(stored.filename)
+    with staged_folder(staging_folder(store)) as folder:  # a near-duplicate has no file that could be opened instead
+        copy = folder / _openable(stored.filename)
         store.write_file(store.record(raw).children["content"], copy)
         if stored.card:
             card = Card.model_validate(stored.card)

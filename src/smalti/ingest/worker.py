@@ -15,7 +15,7 @@ from pathlib import Path
 from smalti import open_store
 from smalti.contracts.violation import shown
 from smalti.errors import ContractBroken, Damaged, NotFound, Refused, Unavailable
-from smalti.ingest.admit import Report, Validator, admit, rejection, stored_name
+from smalti.ingest.admit import Report, Validator, admit, rejection, staging_folder, stored_name
 from smalti.ingest.keys import same_name
 from smalti.ingest.kinds import kinds
 from smalti.ingest.ledger import Arrival, Ledger, Waiting
@@ -35,7 +35,7 @@ class Worker:
     Processes that share the ledger take turns.
 
     Args:
-        sandbox: makes what reads and validates foreign files.
+        sandbox: makes what reads and validates foreign files, given a folder to work in.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Worker:
         store: str,
         quarantine: Path,
         raw: Path,
-        sandbox: Callable[[], AbstractContextManager[Validator]] = Sandbox,
+        sandbox: Callable[[Path], AbstractContextManager[Validator]] = Sandbox,
     ) -> None:
         self._source, self._ledger, self._store, self._raw = source, ledger, store, raw
         self._quarantine, self._sandbox = Quarantine(quarantine), sandbox
@@ -97,7 +97,7 @@ class Worker:
                 waiting = ledger.look(self._source.id, listing.files, owner, _LOOKED_AT_ONCE, self.postponed)
                 if not waiting:
                     return
-                with self._sandbox() as sandbox:
+                with self._sandbox(staging_folder(store)) as sandbox:
                     for file in waiting:
                         self._admitted(ledger, store, sandbox, file)
                         if time.monotonic() > self._until:

@@ -37,7 +37,9 @@ class Root:
 
     def work(self) -> Worker:
         ledger, store = self.folder / "l.sqlite", str(self.folder / "store")
-        worker = Worker(Folder(self.raw), ledger, store, self.quarantine.folder, self.raw, lambda: self._validator)
+        worker = Worker(
+            Folder(self.raw), ledger, store, self.quarantine.folder, self.raw, lambda folder: self._validator
+        )
         worker.start(60)
         worker.wait(60)
         assert worker.failure is None
