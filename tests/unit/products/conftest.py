@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
+import yaml
 
 from smalti.codecs.product import Product, ProductMetadata
 from smalti.codecs.reconstruction import Reconstruction
 from smalti.codecs.scan import Scan, ScanMetadata, Stated
+from smalti.products import ExportMeta, export_npz
 
 PIXEL_M = 4e-8
+Arrays = dict[str, Any]
+KNOWN = ExportMeta(name="run", detector_distance_m=2.0, probe_energy_eV=8000.0, object_pixel_width_m=4e-8,
+                   object_pixel_height_m=4e-8)  # fmt: skip
+CARD = {"name": "star", "source": "a beamline", "version": "1", "licence": "CC0-1.0"}
 
 
 def _complex(random: np.random.Generator, *shape: int) -> np.ndarray:
@@ -93,3 +103,28 @@ def reconstruction(scan: Scan) -> Reconstruction:
         metrics={},
         config={},
     )
+
+
+@pytest.fixture
+def arrays() -> Arrays:
+    random = np.random.default_rng(3)
+    row, column = np.mgrid[:16, :16] - 8
+    return {
+        "diffraction": random.poisson(50 * np.exp(-(row**2 + column**2) / 8), (5, 16, 16)).astype(np.uint16),
+        "probeGuess": np.ones((16, 16), np.complex64),
+        "objectGuess": np.ones((60, 70), np.complex64),
+        "xcoords": random.uniform(10, 26, 5),
+        "ycoords": random.uniform(10, 26, 5),
+        "scan_index": np.zeros(5, np.int64),
+    }
+
+
+@pytest.fixture
+def convert(tmp_path: Path, arrays: Arrays) -> Callable[..., tuple[Any, Path]]:
+    def run(meta: ExportMeta = KNOWN, include: bool = True, card: dict[str, Any] | None = None) -> tuple[Any, Path]:
+        np.savez(tmp_path / "scan.npz", **arrays)
+        if card is not None:
+            (tmp_path / "scan.npz.card.yaml").write_text(yaml.safe_dump({**CARD, **card}))
+        return export_npz(tmp_path / "scan.npz", tmp_path / "p.h5", meta, include), tmp_path / "p.h5"
+
+    return run
