@@ -159,7 +159,7 @@ class Scan:
         diffraction: (N, H, W) float32 amplitude (square root of counts), DC at [H//2, W//2].
         xcoords, ycoords: (N,) float64, centre of the probe array in object pixels; +x is increasing
             column, +y increasing row. The centre of an n-pixel axis is (n - 1) / 2.
-        probe_guess: (P, H, W) complex64, P incoherent modes, or None when unknown. Its scale is any gauge.
+        probe_guess: (P, H, W) complex64, P incoherent modes, or None when unknown. Its scale is arbitrary.
         object_guess: (M, K) complex64 or None; ``metadata.object_role`` says what it is.
         scan_index: (N,) int64, the number of each pattern as acquired.
         metadata: everything else.

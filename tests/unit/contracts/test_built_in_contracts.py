@@ -17,11 +17,11 @@ from smalti.errors import Refused
 from smalti.simulation import simulate_scan
 
 VERSIONS = {
-    "scan/3": "c6ca13b50c04",
+    "scan/3": "5c00ed600fad",
     "product/2": "f42162abdaba",
     "readable-product/1": "5a6dce89417e",
-    "export/1": "a1aece6e450a",
-    "export-without-patterns/1": "a441567b01dd",
+    "export/1": "8553102e8148",
+    "export-without-patterns/1": "c56bb07e0bf6",
     "checkpoint/1": "58cef32a5a09",
     "weights/1": "6c0cf89b4929",
     "table/1": "8b120a08ac50",

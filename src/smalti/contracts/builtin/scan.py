@@ -118,7 +118,7 @@ SCAN = ScanContract(
             meaning="Illumination, P incoherent modes.",
             shapes=(("H", "W"), ("P", "H", "W")),
             dtype="complex64",
-            unit="any gauge",
+            unit="arbitrary",
             nonzero=True,
         ),
         ArraySpec(
