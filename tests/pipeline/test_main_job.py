@@ -190,8 +190,8 @@ def test_a_broken_scan_is_refused_in_a_sentence_and_leaves_no_trace(
     assert sorted(home.rglob("*")) == before
 
 
-def test_a_missing_scan_is_refused_in_a_sentence(make_run: MakeRun) -> None:
-    done = make_run(Path("nothing.npz"))
+def test_a_missing_scan_is_refused_in_a_sentence(make_run: MakeRun, tmp_path: Path) -> None:
+    done = make_run(tmp_path / "nothing.npz")
     assert done.returncode == 1
     assert "nothing.npz" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
