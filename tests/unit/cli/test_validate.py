@@ -151,13 +151,10 @@ def test_json_says_the_same(tmp_path: Path, good: dict[str, Any]) -> None:
     assert [violation["code"] for violation in document.pop("violations")] == ["physics.pixel_size"]
     assert document == {
         "path": str(path),
-        "kind": "scan",
         "contract": "scan/3",
         "accepted": True,
         "reason": None,
         "shape": [6, 16, 16],
-        "contents": None,
-        "skipped": [],
         "conversions": ["scan_index: absent, numbered 0 to 5"],
         "assumptions": [],
     }
