@@ -7,7 +7,7 @@ export SMALTI_ROOT := $(CURDIR)
 export DAGSTER_HOME := $(CURDIR)/.dagster
 
 .DEFAULT_GOAL := help
-.PHONY: help run ui test test-s3 test-interop fuzz bench-store bench-arrival bench-ptycho check format lock clean
+.PHONY: help run ui test test-faults test-s3 test-interop fuzz bench-store bench-arrival bench-ptycho check format lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 12
@@ -18,8 +18,17 @@ run: $(VENV)/installed $(DAGSTER_HOME)/dagster.yaml ## the main job: a raw scan 
 ui: $(VENV)/installed $(DAGSTER_HOME)/dagster.yaml ## the Dagster UI and daemon on http://127.0.0.1:3000
 	$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000
 
-test: $(VENV)/tested-with ## every test
-	$(BIN)/python -m pytest
+# One process per core, at most 8. Each takes tests that follow one another, so that fixtures of a module are made once.
+TESTS ?=
+PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal
+
+test: $(VENV)/tested-with ## every test (TESTS=path for some)
+	$(PYTEST) $(TESTS)
+
+test-faults: $(VENV)/tested-with ## kills, failing calls, damages and random histories, many times more than make test
+	SMALTI_TEST_KILLS=600 SMALTI_TEST_CALLS_EVERY=1 SMALTI_TEST_DAMAGES=4000 SMALTI_TEST_ROUNDS=24 \
+	SMALTI_TEST_MODEL_RUNS=200 SMALTI_TEST_ARRIVALS=2000 \
+	  $(PYTEST) tests/faults tests/unit/store/test_model.py tests/pipeline/test_arrival.py
 
 test-s3: $(VENV)/tested-with ## the store against a real Ceph gateway on loopback (Debian; installs its packages as root)
 	@for p in ceph ceph-mon ceph-osd ceph-mgr radosgw; do command -v $$p >/dev/null || missing=1; done; \

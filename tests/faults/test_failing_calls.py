@@ -30,7 +30,7 @@ FAILURES = {
     "fchmod": "EPERM",
     "openat": "EMFILE",
 }
-EVERY = int(os.environ.get("SMALTI_TEST_CALLS_EVERY", "4"))  # after the first ten, take every k-th call; 1 for all
+EVERY = int(os.environ.get("SMALTI_TEST_CALLS_EVERY", "8"))  # after the first ten, take every k-th call; 1 for all
 
 
 @pytest.fixture

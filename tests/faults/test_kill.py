@@ -17,8 +17,8 @@ import pytest
 from smalti import open_store
 from smalti.testing import form
 
-KILLS = int(os.environ.get("SMALTI_TEST_KILLS", "150"))  # in all, over the acts
-_KILLS_PER_STORE = 10
+KILLS = int(os.environ.get("SMALTI_TEST_KILLS", "60"))  # in all, over the acts
+_KILLS_PER_STORE = 5  # each kill is followed by a full check, which grows with the store
 
 
 def put(root: Path, value: Callable[[int], Any], begin: int, say: Callable[[str], None]) -> None:

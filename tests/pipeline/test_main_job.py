@@ -40,7 +40,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def make_run(home: Path) -> MakeRun:
     def run(scan: Path) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "SMALTI_ROOT": str(home), "DAGSTER_HOME": str(home / ".dagster")}
+        environment = {
+            **os.environ,
+            "SMALTI_ROOT": str(home),
+            "DAGSTER_HOME": str(home / ".dagster"),
+            "MLX_DISABLE_COMPILE": "1",  # g++ would take longer than these small runs
+        }
         command = [sys.executable, "-m", "jobs.run_once", "--scan", str(scan)]
         return subprocess.run(
             command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=500, check=False

@@ -60,8 +60,10 @@ def broken(source: str, violations: Iterable[Violation]) -> ContractBroken:
 def shown(name: str) -> str:
     """Return a foreign name as it may be printed: no control or bidirectional characters, bounded length.
 
+    A long one loses its middle: a path keeps the name of its file.
+
     >>> shown("scan.npz"), shown("a\\nb")
     ('scan.npz', 'a\\\\nb')
     """
     plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in name)
-    return plain if len(plain) <= _SHOWN_LENGTH else plain[: _SHOWN_LENGTH - 3] + "..."
+    return plain if len(plain) <= _SHOWN_LENGTH else f"{plain[:36]}...{plain[36 + 3 - _SHOWN_LENGTH :]}"

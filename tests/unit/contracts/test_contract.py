@@ -140,4 +140,5 @@ def test_a_contract_is_data_and_prints_itself() -> None:
 def test_a_shown_name_is_one_short_printable_line() -> None:
     assert shown("Zürich 1.npz") == "Zürich 1.npz"
     assert shown("a\n\x1b[31m\u202eb") == r"a\n\x1b[31m\u202eb"
-    assert len(shown("x" * 300)) == 80
+    long = shown("/folder/" + "x" * 300 + "/scan.npz")
+    assert (len(long), long[:8], long[-9:]) == (80, "/folder/", "/scan.npz")

@@ -17,7 +17,7 @@ from smalti.store.memory import MemoryDocuments, MemoryObjects
 from smalti.testing import FolderBytes, MemoryBytes, StoreMachine
 
 RUNS = settings(
-    max_examples=int(os.environ.get("SMALTI_TEST_MODEL_RUNS", "25")),
+    max_examples=int(os.environ.get("SMALTI_TEST_MODEL_RUNS", "15")),
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
