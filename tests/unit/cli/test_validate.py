@@ -142,7 +142,8 @@ def test_a_file_that_ends_its_reader_is_rejected_like_any_other(
     tmp_path: Path, good: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("smalti.ingest.sandbox._MEMORY_NBYTES", 1 << 20)
-    np.savez(tmp_path / "scan.npz", **good)
+    large = np.ones((6, 256, 256), np.float32)  # more than an interpreter that may take no more has to spare
+    np.savez(tmp_path / "scan.npz", **{**good, "diffraction": large})
     result = run(tmp_path / "scan.npz", "--json")
     document = json.loads(result.stdout)
     assert (result.exit_code, document["accepted"]) == (1, False)
