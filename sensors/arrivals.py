@@ -21,7 +21,7 @@ from smalti.settings import Settings
 from smalti.store.commit import alone
 
 TICK_S = 20.0  # Dagster gives a sensor 60 s
-_RECORDED_AT_ONCE = 50
+_RECORDED_AT_ONCE = 100  # Dagster makes a database for each run, so few and large ones
 _ASKED_AT_ONCE = 1000
 _INGESTED_IN_ONE_RUN = 100
 _LOOK_EVERY_S = 0.05
@@ -57,12 +57,13 @@ def evaluate(
     ledger = Ledger(path)
     try:
         while True:
-            busy = worker.busy  # asked before: what was validated last must be recorded, too
-            recorded = _record(context.instance, ledger, source)
-            if time.monotonic() > end or not (busy or recorded):
-                break
-            if not recorded:
+            busy, over = worker.busy, time.monotonic() > end  # asked before: what was validated last is recorded, too
+            if busy and not over and ledger.unreported(source.id) < _RECORDED_AT_ONCE:
                 worker.wait(_LOOK_EVERY_S)
+                continue
+            recorded = _record(context.instance, ledger, source)
+            if over or not (busy or recorded):
+                break
         for name, key in ledger.gone(source.id, _RECORDED_AT_ONCE):
             context.log.warning(f"{key}: the file is gone from {source.id}; what was stored of it stays")
             if last := ledger.latest_of(key):

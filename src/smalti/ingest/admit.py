@@ -48,51 +48,68 @@ class Validated(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Copied:
-    """A file that was copied aside: the copy, with its card beside it, and the digest of both."""
+class Examined:
+    """A file that was copied aside and validated, and is not stored yet: what is known of it, and the copy."""
 
-    path: Path
-    content: str
+    report: Report
+    copy: Path | None = None
 
 
-def admit(
-    path: Path, key: str, store: Store, sandbox: Validator, known: Callable[[str], Report | None] = lambda _: None
-) -> Report:
-    """Validate a file and store it where it is accepted.
+def admit(path: Path, key: str, store: Store, sandbox: Validator) -> Report:
+    """Validate a file and store it where it is accepted: :func:`examine`, then :func:`keep`."""
+    with staged_folder(staging_folder(store)) as folder:
+        return keep(examine(path, key, folder, sandbox), store)
 
-    The parent copies and stores bytes; it never parses them. A file of equal bytes that was validated before under
-    another key is not read again.
+
+def examine(
+    path: Path, key: str, folder: Path, sandbox: Validator, known: Callable[[str], Report | None] = lambda _: None
+) -> Examined:
+    """Copy a file and its card into an empty folder, and validate the copy in the sandbox.
+
+    This process copies bytes; it never parses them. A file of equal bytes that was validated before under another key
+    is not read again.
 
     Args:
-        key: under which it is stored, as ``raw_<kind>/<key>``.
+        key: under which it will be stored.
         known: gives the report on a content (the digest of the bytes and the card), where there is one.
 
     Returns:
-        ``key``, ``kind``, ``contract``, ``content``, ``accepted``, ``reason`` (sentences, "" when accepted) and
-        ``violations``; of an accepted file also ``digest``, ``nbytes``, ``new_bytes``, ``shape``, ``source`` and
-        ``licence``; and ``same_bytes_as``, a key, where equal bytes were validated under it.
+        In its report ``key``, ``kind``, ``contract``, ``content``, ``accepted``, ``reason`` (sentences, "" when
+        accepted) and ``violations``; of an accepted file also ``shape`` and ``contents``; and ``same_bytes_as``, a key,
+        where equal bytes were validated under it.
 
     Raises:
         Unavailable, Damaged, NotFound: the machine, not the file, is at fault, or the file is gone.
     """
     content = ""
-    with machine_errors(f"copying {shown(path.name)} aside"), staged_folder(staging_folder(store)) as folder:
-        try:
-            copied = copy_aside(path, folder)
-            content = copied.content
-            before = known(content)
-            if before and before["key"] != key:
-                report = {**before, "key": key, "same_bytes_as": before.get("same_bytes_as") or before["key"]}
-            else:
-                answer = sandbox.validate(copied.path).document
-                report = {"key": key, "content": content, **answer, "reason": answer["reason"] or ""}
-            return report | (_stored(store, copied.path, report["kind"], key) if report["accepted"] else {})
-        except ContractBroken as error:
-            return rejection(path.name, key, error, content)
-        except (Unavailable, Damaged, NotFound):
-            raise
-        except SmaltiError as error:
-            return rejection(path.name, key, error, content)
+    try:
+        with machine_errors(f"copying {shown(path.name)} aside"):
+            copy, content = copy_aside(path, folder)
+        before = known(content)
+        if before and before["key"] != key:
+            return Examined({**before, "key": key, "same_bytes_as": before.get("same_bytes_as") or before["key"]}, copy)
+        answer = sandbox.validate(copy).document
+        return Examined({"key": key, "content": content, **answer, "reason": answer["reason"] or ""}, copy)
+    except (Unavailable, Damaged, NotFound):
+        raise
+    except SmaltiError as error:
+        return Examined(rejection(path.name, key, error, content))
+
+
+def keep(examined: Examined, store: Store) -> Report:
+    """Store the copy of an accepted file as ``raw_<kind>/<key>``; return its report.
+
+    Returns:
+        The report; that of an accepted file also has ``digest``, ``nbytes``, ``new_bytes``, ``source`` and ``licence``.
+
+    Raises:
+        Unavailable: it could not be stored.
+    """
+    report = examined.report
+    if not report["accepted"] or examined.copy is None:
+        return report
+    with machine_errors(f"storing {shown(examined.copy.name)}"):
+        return report | _stored(store, examined.copy, report["kind"], report["key"])
 
 
 def rejection(filename: str, key: str, error: SmaltiError, content: str = "") -> Report:
@@ -102,8 +119,8 @@ def rejection(filename: str, key: str, error: SmaltiError, content: str = "") ->
     return {"key": key, "content": content, **told}
 
 
-def copy_aside(path: Path, folder: Path) -> Copied:
-    """Copy a file and its card, which must hold still meanwhile.
+def copy_aside(path: Path, folder: Path) -> tuple[Path, str]:
+    """Copy a file and its card, which must hold still meanwhile; return the copy and the digest of both.
 
     Raises:
         ContractBroken: it is no regular file, or too large.
@@ -124,7 +141,7 @@ def copy_aside(path: Path, folder: Path) -> Copied:
         written = card.read(LARGEST_NBYTES + 1)
         card_path(copy).write_bytes(written)
         digest.update(hashlib.sha256(written).digest())
-    return Copied(copy, digest.hexdigest())
+    return copy, digest.hexdigest()
 
 
 def refuse_too_large(name: str, nbytes: int) -> None:

@@ -270,6 +270,11 @@ class Ledger:
             db.executemany("UPDATE arrivals SET run = ? WHERE number = ?", [(run, a.number) for a in batch.values()])
             return self._arrivals("WHERE run = ? ORDER BY number", (run,))
 
+    def unreported(self, source: str) -> int:
+        """Return how many validations wait to be reported."""
+        ((count,),) = self._rows("SELECT COUNT(*) FROM arrivals WHERE source = ? AND NOT reported", (source,))
+        return int(count)
+
     def reported(self, arrivals: Sequence[Arrival]) -> None:
         """Note that these have been reported."""
         with self._transaction() as db:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 from smalti import open_store
 from smalti.contracts.violation import shown
 from smalti.errors import ContractBroken, Damaged, NotFound, Refused, Unavailable
-from smalti.ingest.admit import Report, Validator, admit, rejection, staging_folder, stored_name
+from smalti.ingest.admit import Examined, Report, Validator, examine, keep, rejection, staging_folder, stored_name
 from smalti.ingest.keys import same_name
 from smalti.ingest.kinds import kinds
 from smalti.ingest.ledger import Arrival, Ledger, Waiting
@@ -23,7 +24,7 @@ from smalti.ingest.quarantine import Quarantine
 from smalti.ingest.sandbox import Sandbox
 from smalti.ingest.source import Source
 from smalti.store import Store
-from smalti.store.commit import alone, machine_errors, make_folder
+from smalti.store.commit import alone, machine_errors, make_folder, staged_folder
 
 _LOOKED_AT_ONCE = 250
 _FETCHED, _DAY_S = ".fetched", 24 * 3600
@@ -97,46 +98,45 @@ class Worker:
                 waiting = ledger.look(self._source.id, listing.files, owner, _LOOKED_AT_ONCE, self.postponed)
                 if not waiting:
                     return
-                with self._sandbox(staging_folder(store)) as sandbox:
-                    for file in waiting:
-                        self._admitted(ledger, store, sandbox, file)
-                        if time.monotonic() > self._until:
-                            return
+                if not self._admit_all(waiting, ledger, store):
+                    return
         finally:
             ledger.close()
 
-    def _admitted(self, ledger: Ledger, store: Store, sandbox: Validator, file: Waiting) -> None:
-        """Admit one file, write the result down, and move it to quarantine where it is rejected."""
+    def _admit_all(self, waiting: Sequence[Waiting], ledger: Ledger, store: Store) -> bool:
+        """Admit files in their order, the next read while one is stored; tell whether there was time for all."""
+        staging, fetched = staging_folder(store), self._quarantine.folder / _FETCHED
+        with self._sandbox(staging) as sandbox, _Ahead(self._ledger, self._source, sandbox, staging, fetched) as ahead:
+            coming: Future[_Read] | None = ahead.read(waiting[0])
+            for following in (*waiting[1:], None):
+                assert coming is not None
+                read = coming.result()
+                over = time.monotonic() > self._until
+                coming = ahead.read(following) if following and not over else None
+                with read.held:
+                    self._finish(read, ledger, store)
+                if coming is None:
+                    return following is None
+        return True
 
-        def known(content: str) -> Report | None:
-            before = None if file.again else ledger.first_with(content)
-            return before.report if before and _is_current(before.report) else None
-
-        with self._fetching() as folder:
-            path = None
-            try:
-                path = self._source.fetch(file.name, folder)
-                report = admit(path, file.key, store, sandbox, known)
-            except ContractBroken as error:
-                report = rejection(same_name(file.name), file.key, error)
-            except (NotFound, Unavailable, Damaged) as error:
-                self.postponed[file.name] = str(error)
-                return
-            report = {**report, "validated_at": datetime.now(UTC).isoformat(timespec="microseconds")}
-            if report["accepted"]:
-                self._quarantine.clear(file.key)
-            arrival = ledger.validated(self._source.id, file, report)
-            if not arrival.accepted:
-                self._quarantined(ledger, arrival, path)
-
-    @contextmanager
-    def _fetching(self) -> Iterator[Path]:
-        """Yield where a source may make a folder for the file that it fetches; it is removed afterwards."""
-        folder = self._quarantine.folder / _FETCHED / uuid.uuid4().hex
+    def _finish(self, read: _Read, ledger: Ledger, store: Store) -> None:
+        """Store what was accepted, write down how the validation ended, and quarantine what was rejected."""
+        file = read.file
         try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            report = keep(read.examined, store) if read.examined else None
+        except (Unavailable, Damaged) as error:
+            report, why = None, str(error)
+        else:
+            why = read.postponed
+        if report is None:
+            self.postponed[file.name] = why
+            return
+        report = {**report, "validated_at": datetime.now(UTC).isoformat(timespec="microseconds")}
+        if report["accepted"]:
+            self._quarantine.clear(file.key)
+        arrival = ledger.validated(self._source.id, file, report)
+        if not arrival.accepted:
+            self._quarantined(ledger, arrival, read.path)
 
     def _quarantined(self, ledger: Ledger, arrival: Arrival, fetched: Path | None = None) -> None:
         """Move a rejected file to quarantine, unless it changed since it was read or is no regular file."""
@@ -165,6 +165,67 @@ class Worker:
             if entry and entry.file:
                 with suppress(Refused):  # the file came as well, a moment ago
                     self._quarantine.retry(entry, self._raw)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A file that was read: how that ended, or why it is read later; ``held`` removes what was copied of it."""
+
+    file: Waiting
+    held: ExitStack
+    path: Path | None = None
+    examined: Examined | None = None
+    postponed: str = ""
+
+
+class _Ahead:
+    """Reads one file at a time in a thread of its own, with a ledger of its own: SQLite wants one for each thread."""
+
+    def __init__(self, ledger: Path, source: Source, sandbox: Validator, staging: Path, fetched: Path) -> None:
+        self._path, self._source, self._sandbox = ledger, source, sandbox
+        self._staging, self._fetched = staging, fetched
+        self._last: Future[_Read] | None = None
+        self._here: dict[str, Report] = {}  # what the ledger may not have yet
+        self._thread = ThreadPoolExecutor(1)
+
+    def __enter__(self) -> _Ahead:
+        self._ledger = self._thread.submit(Ledger, self._path).result()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._last and not self._last.exception():
+            self._last.result().held.close()
+        self._thread.submit(self._ledger.close).result()
+        self._thread.shutdown()
+
+    def read(self, file: Waiting) -> Future[_Read]:
+        """Begin to read a file."""
+        self._last = self._thread.submit(self._read, file)
+        return self._last
+
+    def _read(self, file: Waiting) -> _Read:
+        held = ExitStack()
+        try:
+            folder = held.enter_context(staged_folder(self._staging))
+            fetched = self._fetched / folder.name  # where it can be moved to quarantine from
+            held.callback(shutil.rmtree, fetched, ignore_errors=True)
+            path = self._source.fetch(file.name, fetched)
+            known = (lambda _: None) if file.again else self._known
+            examined = examine(path, file.key, folder, self._sandbox, known)
+        except ContractBroken as error:
+            return _Read(file, held, examined=Examined(rejection(same_name(file.name), file.key, error)))
+        except (NotFound, Unavailable, Damaged) as error:
+            return _Read(file, held, postponed=str(error))
+        except BaseException:
+            held.close()
+            raise
+        self._here.setdefault(str(examined.report["content"]), examined.report)
+        return _Read(file, held, path, examined)
+
+    def _known(self, content: str) -> Report | None:
+        before = self._ledger.first_with(content)
+        report = before.report if before else self._here.get(content)
+        return report if report and _is_current(report) else None
 
 
 def _is_current(report: Report) -> bool:

@@ -16,7 +16,7 @@ from smalti import Scan, Store, open_store
 from smalti.contracts import SCAN
 from smalti.errors import ContractBroken, NotFound, Unavailable
 from smalti.ingest import admit as admission
-from smalti.ingest.admit import admit, stored_name, validate_stored, value_of
+from smalti.ingest.admit import admit, examine, keep, stored_name, validate_stored, value_of
 
 Write = Callable[..., Path]
 
@@ -75,10 +75,10 @@ def test_every_kind_is_stored_under_its_own_name(tmp_path: Path, store: Store, v
 def test_equal_bytes_are_read_once_and_kept_under_both_keys(
     tmp_path: Path, store: Store, write: Write, validator: Any
 ) -> None:
-    known: dict[str, Any] = {}
-    first = admit(write(tmp_path / "a.npz"), "a", store, validator, known.get)
-    known[first["content"]] = first
-    second = admit(write(tmp_path / "b.npz"), "b", store, validator, known.get)
+    first = admit(write(tmp_path / "a.npz"), "a", store, validator)
+    (tmp_path / "copy").mkdir()
+    known = {first["content"]: first}
+    second = keep(examine(write(tmp_path / "b.npz"), "b", tmp_path / "copy", validator, known.get), store)
     assert validator.read == ["a.npz"]
     assert first["content"] == second["content"]
     assert second["same_bytes_as"] == "a"
