@@ -40,6 +40,8 @@ EXPECTED = {
     ".hdf5": "an HDF5 file",
     ".cxi": "an HDF5 file",
     ".nxs": "an HDF5 file",
+    ".hdf": "an HDF5 file",
+    ".mat": "a MATLAB file of version 7.3",
     ".parquet": "a Parquet file",
     ".arrow": "an Arrow file",
     ".feather": "an Arrow file",
@@ -49,45 +51,34 @@ EXPECTED = {
     ".jsonl": "one JSON object on each line, in UTF-8",
     ".ndjson": "one JSON object on each line, in UTF-8",
 }
-# Of the formats below, those that hold arrays or tables: a file in one of them is refused, not kept as bytes.
-_HOLD_DATA = {
-    "a Python pickle, which can run code",
-    "a Git LFS pointer, not the data",
-    "a git-annex pointer, not the data",
-    "a MATLAB file before 7.3",
-    "an old Excel workbook",
-    "an encrypted Parquet file",
-    "a Feather file of version 1",
-    "an xz archive",
-    "a 7z archive",
-    "a RAR archive",
-    "an LZ4 file",
-    "a tar archive",
-}
 _WANTED = "NPZ, NPY, HDF5, CXI, CSV, TSV, Parquet, Arrow, JSON lines or safetensors, plain or in .bz2 .gz .zst .zip"
-# first bytes -> what it is, what to do
-_FOREIGN: dict[bytes, tuple[str, str]] = {
+# First bytes -> what it is, what to do: formats that may hold arrays or tables, which are refused ...
+_UNREAD: dict[bytes, tuple[str, str]] = {
     b"\x80\x02": ("a Python pickle, which can run code", "write it with numpy.savez"),
     b"\x80\x03": ("a Python pickle, which can run code", "write it with numpy.savez"),
     b"\x80\x04": ("a Python pickle, which can run code", "write it with numpy.savez"),
     b"\x80\x05": ("a Python pickle, which can run code", "write it with numpy.savez"),
     b"version https://git-lfs": ("a Git LFS pointer, not the data", "run git lfs pull and give the file it fetches"),
     b"/annex/objects/": ("a git-annex pointer, not the data", "run git annex get and give the file it fetches"),
-    b"<!DOCTYPE": ("a web page", "download the file itself, not the page about it"),
-    b"<!doctype": ("a web page", "download the file itself, not the page about it"),
-    b"<html": ("a web page", "download the file itself, not the page about it"),
-    b"<?xml": ("an XML document", "export the data in one of these forms"),
     b"MATLAB 5.0": ("a MATLAB file before 7.3", "save it with -v7.3, or with scipy.io.loadmat and numpy.savez"),
-    b"II*\x00": ("a TIFF image", "put the patterns in one stack with numpy.savez"),
-    b"MM\x00*": ("a TIFF image", "put the patterns in one stack with numpy.savez"),
     b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "export the sheet as CSV"),
-    b"%PDF": ("a PDF document", "give the data, not the report"),
     b"PARE": ("an encrypted Parquet file", "decrypt it first"),
     b"FEA1": ("a Feather file of version 1", "write it again with pyarrow.feather"),
     b"\xfd7zXZ\x00": ("an xz archive", "unpack it with xz -d"),
     b"7z\xbc\xaf\x27\x1c": ("a 7z archive", "unpack it and give one file"),
     b"Rar!": ("a RAR archive", "unpack it and give one file"),
     b"\x04\x22\x4d\x18": ("an LZ4 file", "unpack it with lz4 -d"),
+}
+_TAR, _TAR_AT = b"ustar", 257
+# ... and others, which are kept as bytes unless the file's name claims a format of the first kind.
+_OTHER: dict[bytes, tuple[str, str]] = {
+    b"<!DOCTYPE": ("a web page", "download the file itself, not the page about it"),
+    b"<!doctype": ("a web page", "download the file itself, not the page about it"),
+    b"<html": ("a web page", "download the file itself, not the page about it"),
+    b"<?xml": ("an XML document", "export the data in one of these forms"),
+    b"II*\x00": ("a TIFF image", "put the patterns in one stack with numpy.savez"),
+    b"MM\x00*": ("a TIFF image", "put the patterns in one stack with numpy.savez"),
+    b"%PDF": ("a PDF document", "give the data, not the report"),
     b"\x7fELF": ("a program", "give a data file"),
     b"MZ": ("a program", "give a data file"),
     b"#!": ("a script", "give a data file"),
@@ -113,15 +104,16 @@ def recognise(source: Source) -> Form:
         by_magic = "hdf5"
     if by_magic:
         return by_magic
-    foreign = next((what for magic, what in _FOREIGN.items() if head.startswith(magic)), None)
+    unread = next((what for magic, what in _UNREAD.items() if head.startswith(magic)), None)
+    if head.startswith(_TAR, _TAR_AT):
+        unread = ("a tar archive", "unpack it and give one file")
+    other = next((what for magic, what in _OTHER.items() if head.startswith(magic)), None)
     suffix = suffix_of(source.name)
     by_name = _SUFFIXES.get(suffix)
-    if head[257:262] == b"ustar":
-        foreign = ("a tar archive", "unpack it and give one file")
-    if head and foreign is None and by_name in ("csv", "tsv", "jsonl"):
+    if head and by_name and not (unread or other):
         return by_name
-    found, remedy = foreign or _unknown(head)
-    claims = suffix in EXPECTED or found in _HOLD_DATA or not head.strip(b"\0")
+    found, remedy = unread or other or _unknown(head)
+    claims = suffix in EXPECTED or unread or not head.strip(b"\0")
     code = "file.format" if claims else "file.unknown"
     raise source.refuse(code, "the file", found, EXPECTED.get(suffix, _WANTED), remedy)
 
