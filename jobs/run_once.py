@@ -101,7 +101,7 @@ def _evaluate(name: str, instance: dg.DagsterInstance, console: Console, outcome
     """Evaluate a sensor, move its cursor on and execute what it requests; tell whether to evaluate it again."""
     from definitions import defs
 
-    sensor = defs.get_sensor_def(name)
+    sensor = next(sensor for sensor in defs.sensors or () if sensor.name == name)
     cursor_file = Path(instance.root_directory) / f"{name}.cursor"
     cursor = cursor_file.read_text() if cursor_file.is_file() else None
     with dg.build_sensor_context(instance=instance, cursor=cursor, resources=local()) as context:

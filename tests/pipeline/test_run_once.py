@@ -50,6 +50,7 @@ def test_a_scan_that_fails_keeps_nothing_back_and_is_tried_again_when_it_is_drop
     second = run(root, table)
     assert second.returncode == 0, second.stderr
     assert "nothing new has arrived" in second.stdout
+    assert second.stderr == ""
 
     os.utime(raw / "bad.npz", (1, 1))
     third = run(root, table)
