@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from io import FileIO
+from itertools import count
 from pathlib import Path
 
 from smalti.digest import PREFIX, is_address
@@ -21,7 +22,16 @@ from smalti.store import recipe as recipes
 from smalti.store import record as records
 from smalti.store.assembly import load_content, load_recipe, load_record, sources_of
 from smalti.store.backend import Content
-from smalti.store.commit import alone, machine_errors, make_folder, publish_folder, spool, staged_folder, sync
+from smalti.store.commit import (
+    alone,
+    machine_errors,
+    make_folder,
+    move_folder,
+    publish_folder,
+    spool,
+    staged_folder,
+    sync,
+)
 from smalti.store.content import FileContent
 from smalti.store.index import Index
 from smalti.store.local_intake import LocalIntake, local_intake
@@ -166,16 +176,31 @@ class LocalObjects:
         return intake.added[record.address]
 
     def keep(self, address: str) -> bool:
-        """Make an object young and tell whether a sound copy of it is there; a damaged one is moved aside."""
+        """Make an object young and tell whether a sound copy of it is there; a damaged one is no source any more."""
         if not self.touch(address):
             return False
-        if self._is_sound(address):
+        if self._is_sound(address) or self._is_sound(address, whole=True):
+            return True
+        self._forget_if_possible(address)
+        return False
+
+    def publish(self, folder: Path, address: str) -> bool:
+        """Move an object's finished folder into place; tell whether a sound copy was not there already.
+
+        A damaged one is moved aside only now that its replacement is there, so that readers miss it for no longer
+        than two moves take.
+        """
+        if move_folder(folder, self.folder(address)):
             return True
         with alone(self.root / "repair.lock"):  # or one repair would take the other's for the damage
             if self._is_sound(address, whole=True):
-                return True
-            self._quarantine(address)
-            return False
+                return False
+            self._forget_if_possible(address)
+            aside = self._move_aside(address)
+            moved = move_folder(folder, self.folder(address))
+            if aside:
+                sync(aside.parent)
+            return moved
 
     def needs(self, address: str) -> set[str]:
         """Return an object's children and what it takes leaves from."""
@@ -301,12 +326,11 @@ class LocalObjects:
         with suppress(sqlite3.Error, OSError):
             self.index.forget([address])
 
-    def _quarantine(self, address: str) -> None:
-        self._forget_if_possible(address)
-        if not self.has(address):
-            return
+    def _move_aside(self, address: str) -> Path | None:
+        """Move a damaged object to the quarantine; return where it is, or None where another process was quicker."""
         folder = self.folder(address)
         make_folder(self.root / "quarantine")
-        for attempt in range(1000):
-            if publish_folder(folder, self.root / "quarantine" / f"{folder.name}-{attempt}"):
-                return
+        targets = (self.root / "quarantine" / f"{folder.name}-{attempt}" for attempt in count())
+        with suppress(FileNotFoundError):
+            return next(target for target in targets if move_folder(folder, target))
+        return None

@@ -13,7 +13,6 @@ from smalti.store.commit import (
     WriteAhead,
     machine_errors,
     make_folders,
-    move_folder,
     staged_folder,
     sync,
     sync_together,
@@ -93,7 +92,7 @@ class LocalIntake:
             shards = self._shards([staged.record.address for staged in self._staged])
             make_folders(shards)
             for staged in self._staged:
-                if move_folder(staged.folder, self._objects.folder(staged.record.address)):
+                if self._objects.publish(staged.folder, staged.record.address):
                     self.added[staged.record.address] = staged.nbytes
             sync_together(shards)
             for shard in self._shards(self._found):  # whoever made what was there may have died before syncing
