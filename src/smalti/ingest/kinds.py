@@ -52,7 +52,6 @@ class Kind:
         contract: what a file of this kind must keep; None where it is kept as bytes.
         fits: whether a file may be of this kind, by its outline alone.
         partitions: the name of the Dagster partitions that its keys become.
-        values: the assets that follow from a raw file as soon as it has arrived; empty where nothing does.
     """
 
     name: str
@@ -60,7 +59,6 @@ class Kind:
     contract: AnyContract | None
     fits: Callable[[Outline], bool]
     partitions: str
-    values: tuple[str, ...] = ()
 
     @property
     def raw(self) -> str:
@@ -86,16 +84,13 @@ def _is_scan(outline: Outline) -> bool:
     return arrays and not _is_product(outline) and not _is_weights(outline)
 
 
-SCAN_KIND = Kind(
-    "scan", "A ptychography scan: patterns, positions, first guesses.", SCAN, _is_scan, "scan", ("scan", "scan_split")
-)
+SCAN_KIND = Kind("scan", "A ptychography scan: patterns, positions, first guesses.", SCAN, _is_scan, "scan")
 TABLE_KIND = Kind(
     "table",
     "A table: CSV, TSV, JSON lines, Parquet or Arrow.",
     TABLE,
     lambda outline: outline.is_table,
     "dataset",
-    ("table",),
 )
 CHECKPOINT_KIND = Kind("checkpoint", "The weights of a network, as safetensors.", WEIGHTS, _is_weights, "checkpoint")
 PRODUCT_KIND = Kind(
@@ -104,7 +99,6 @@ PRODUCT_KIND = Kind(
     PRODUCT,
     _is_product,
     "scan",
-    ("ptychodus_product",),
 )
 FILE_KIND = Kind("file", "Any other file, kept as bytes.", None, lambda outline: outline.form is None, "file")
 
