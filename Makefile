@@ -7,7 +7,7 @@ export SMALTI_ROOT := $(CURDIR)
 export DAGSTER_HOME := $(CURDIR)/.dagster
 
 .DEFAULT_GOAL := help
-.PHONY: help run ui test test-faults test-s3 test-interop fuzz bench-store bench-arrival bench-ptycho check format lock clean
+.PHONY: help run ui test test-faults test-s3 test-interop test-peers fuzz bench-store bench-arrival bench-ptycho bench-data check format lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 12
@@ -39,6 +39,9 @@ test-s3: $(VENV)/tested-with ## the store against a real Ceph gateway on loopbac
 test-interop: $(VENV)/ptychodus/installed ## every release of Ptychodus reads our products, and we read theirs
 	SMALTI_TEST_PTYCHODUS=$(VENV)/ptychodus $(BIN)/python -m pytest tests/interop
 
+test-peers: $(VENV)/tested-with $(VENV)/peers/installed ## what transformers and DVC wrote is read, and what we write they read
+	SMALTI_TEST_PEERS=$(VENV)/peers/bin/python $(BIN)/python -m pytest tests/peers
+
 fuzz: $(VENV)/installed ## 10,000 damaged files through the sandbox; nothing that asks may die
 	$(BIN)/python -m tests.fuzz
 
@@ -50,6 +53,9 @@ bench-arrival: $(VENV)/installed ## ten thousand files dropped at once; writes d
 
 bench-ptycho: $(VENV)/installed ## solver and network beside what they are measured by; writes docs/benchmarks/ptychography.md
 	$(BIN)/python -m benchmarks.ptychography $(if $(PEERS_VENV),--peers-venv "$(PEERS_VENV)")
+
+bench-data: $(VENV)/installed $(VENV)/peers/installed ## loaders, BERT and folders beside their peers; writes docs/benchmarks/data.md
+	$(BIN)/python -m benchmarks.data --peers $(VENV)/peers/bin/python
 
 check: $(VENV)/installed ## style, types, imports
 	$(BIN)/ruff format --check .
@@ -84,6 +90,11 @@ $(VENV)/ptychodus/installed: $(VENV)/tested-with requirements-interop-all.txt
 	@for release in $$(grep -v '^#' requirements-interop-all.txt); do folder=$(@D)/$${release#*==}; \
 	  test -d $$folder || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 	    --target $$folder $$release || exit 1; done
+	@touch $@
+
+$(VENV)/peers/installed: $(VENV)/installed requirements-peers.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-peers.txt
 	@touch $@
 
 $(DAGSTER_HOME)/dagster.yaml: deploy/local/dagster.yaml

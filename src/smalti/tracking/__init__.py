@@ -1,0 +1,1 @@
+"""Large files and folders under version control: a pointer file in git, the content in the store."""
