@@ -5,21 +5,16 @@ Files and names follow PtychoPINN's output convention, with text in place of pic
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from smalti.canonical import normalise
 from smalti.codecs.reconstruction import Reconstruction
 from smalti.codecs.scan import Scan
 from smalti.ingest.keys import file_key
+from smalti.output_folder import PARAMETERS, csv_bytes, json_bytes, replace_folder
 from smalti.ptycho.evaluate.frc import FrcResult
 from smalti.ptycho.geometry import object_pixel_m
-from smalti.ptycho.report.folder import PARAMETERS, replace_folder
 from smalti.ptycho.report.previews import (
     amplitude_preview,
     frc_preview,
@@ -56,14 +51,14 @@ def write_outputs(
 ) -> Path:
     """Write the outputs of a scan to a folder of its own in ``folder``, replacing older ones; return its path.
 
-    See :func:`output_files` for the arguments and :func:`smalti.ptycho.report.folder.replace_folder` for the folder.
+    See :func:`output_files` for the arguments and :func:`smalti.output_folder.replace_folder` for the folder.
 
     Raises:
         Refused: the place is taken by the outputs of another scan, or by something else.
         Unavailable: the disk is full, or may not be written.
     """
     files = output_files(scan, reconstruction, frc, log_lines, digests or {})
-    return replace_folder(folder, scan.metadata.name, files, FILES)
+    return replace_folder(folder, "scan", scan.metadata.name, files, FILES)
 
 
 def read_log(folder: Path, scan: Scan) -> list[str]:
@@ -96,9 +91,11 @@ def output_files(
     metrics = {**reconstruction.metrics, **(frc.metrics() if frc else {})}
     parameters = {**reconstruction.config, "scan": scan.metadata.name, "digests": dict(digests)}
     files = {
-        "metrics.csv": _table(("metric", "value", "unit"), ((name, v, unit_of(name)) for name, v in metrics.items())),
-        "history.csv": _table(("epoch", "loss"), enumerate(reconstruction.loss.tolist(), 1)),
-        PARAMETERS: _json(parameters),
+        "metrics.csv": csv_bytes(
+            ("metric", "value", "unit"), ((name, v, unit_of(name)) for name, v in metrics.items())
+        ),
+        "history.csv": csv_bytes(("epoch", "loss"), enumerate(reconstruction.loss.tolist(), 1)),
+        PARAMETERS: json_bytes(parameters),
         "logs/debug.log": "".join(f"{line}\n" for line in log_lines).encode(errors="backslashreplace"),
         "reconstructed_amplitude.png": amplitude_preview(reconstruction, pixel_m),
         "reconstructed_phase.png": phase_preview(reconstruction, pixel_m),
@@ -119,16 +116,3 @@ def unit_of(metric: str) -> str:
         if metric.endswith(f"_{unit}"):
             return unit
     return "Nyquist" if metric.startswith("frc_") else "1"
-
-
-def _table(columns: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    return text.getvalue().encode()
-
-
-def _json(value: Mapping[str, Any]) -> bytes:
-    """Return indented JSON with sorted keys."""
-    return (json.dumps(normalise(value), sort_keys=True, indent=2, ensure_ascii=False) + "\n").encode()
