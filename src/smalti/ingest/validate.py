@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,9 +106,21 @@ def validate_content(
         return replace(conform(content, card, contract, file_name=file_name), contract=contract.id)
     if isinstance(contract, TableContract):
         read = content if isinstance(content, TableContent) else TableContent(content)
-        violations = (*read.violations, *contract.check(read.table, _schema(accepted_schema)))
+        violations = (
+            *read.violations,
+            *contract.check(read.table, _schema(accepted_schema)),
+            *_columns_of_the_card(read.table, card),
+        )
         return replace(_result(read.table, violations, contract), conversions=read.conversions)
     return _result(content.arrays, contract.check(content.arrays), contract)
+
+
+def _columns_of_the_card(table: pa.Table, card: Card | None) -> Iterator[Violation]:
+    for role, column in (("target", card.table.target), ("id", card.table.id)) if card else ():
+        if column is not None and column not in table.column_names:
+            found = f"no column {shown(repr(column))}, which the card calls the {role}"
+            wanted = f"one of {', '.join(map(shown, table.column_names[:20]))}"
+            yield Violation("column.missing", f"table.{role}", found, wanted, "correct the name in the card")
 
 
 def refused(error: SmaltiError, contract: str = "", kind: str = "") -> ValidationResult:

@@ -161,6 +161,21 @@ class Physics(_Part):
         return self
 
 
+class TableRoles(_Part):
+    """What the columns of a table are for, where names and values do not say it clearly.
+
+    Attributes:
+        target: the column that is to be predicted.
+        id: the column that names a row.
+        test: the file with the rows whose target is to be predicted, e.g. ``titanic_test.csv``; by default, that of
+            ``titanic_train.csv``.
+    """
+
+    target: Annotated[str, Field(min_length=1)] | None = None
+    id: Annotated[str, Field(min_length=1)] | None = None
+    test: Annotated[str, Field(pattern=r"^[^/]+$")] | None = None
+
+
 class Card(_Part):
     """What people say about one data file.
 
@@ -174,6 +189,7 @@ class Card(_Part):
         sha256: of the file itself; when given, the file must match.
         reading: how to read what the file does not say.
         physics: energies, distances and sizes that the file does not hold.
+        table: what the columns of a table are for.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
@@ -185,6 +201,7 @@ class Card(_Part):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     reading: Reading = Reading()
     physics: Physics = Physics()
+    table: TableRoles = TableRoles()
 
     @model_validator(mode="after")
     def _dc_in_the_far_field(self) -> Self:
