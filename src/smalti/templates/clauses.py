@@ -77,11 +77,13 @@ class DerivedClause:
         return _labelled(self.label, written(values), self.unit, self.missing)
 
 
-def joined(clauses: list[pa.Array], n_rows: int) -> pa.Array:
-    """Return the clauses of each row, joined by ``, ``; those that are null are left out."""
-    if not clauses:
-        return pa.repeat(pa.scalar("", TEXT), n_rows)
-    return pc.binary_join_element_wise(*clauses, pa.scalar(SEPARATOR, TEXT), null_handling="skip")
+def joined(clauses: list[pa.Array]) -> pa.Array:
+    """Return the clauses of each row, joined by ``, ``; those that are null are left out. There is at least one."""
+    empty = clauses[0].is_null()
+    for clause in clauses[1:]:
+        empty = pc.and_(empty, clause.is_null())
+    first = pc.if_else(empty, pa.scalar("", TEXT), clauses[0])  # Arrow drops rows of which every clause is null
+    return pc.binary_join_element_wise(first, *clauses[1:], pa.scalar(SEPARATOR, TEXT), null_handling="skip")
 
 
 def _labelled(label: str, values: pa.Array, unit: str, missing: str | None) -> pa.Array:
