@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from smalti import open_store
 from smalti.errors import NotFound, Refused
 from smalti.templates import TabularTextConverter
 
@@ -56,6 +59,23 @@ def test_a_converter_from_its_config_in_json_writes_the_same(converter: TabularT
     again = TabularTextConverter.from_config(config)
     assert again.transform(TRAIN) == converter.transform(TRAIN)
     assert again.to_config() == config
+
+
+def test_another_process_writes_the_same_from_the_config(converter: TabularTextConverter) -> None:
+    program = (
+        "import json, sys; from smalti.templates import TabularTextConverter; given = json.load(sys.stdin); "
+        "print(json.dumps(TabularTextConverter.from_config(given['config']).transform(given['rows'])))"
+    )
+    rows = json.loads(TRAIN.to_json(orient="columns", double_precision=15))
+    given = json.dumps({"config": converter.to_config(), "rows": {k: list(v.values()) for k, v in rows.items()}})
+    done = subprocess.run([sys.executable, "-c", program], input=given, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == converter.transform(TRAIN)
+
+
+def test_a_table_that_the_store_kept_is_written_alike(converter: TabularTextConverter) -> None:
+    store = open_store("memory:")
+    store.put(TRAIN, name="rows")
+    assert converter.transform(store.get("rows")) == converter.transform(TRAIN)
 
 
 def test_test_rows_are_written_as_training_rows_whatever_their_order_and_type(converter: TabularTextConverter) -> None:
