@@ -33,7 +33,7 @@ class Clause:
     words: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _require_plain(self.label, self.unit, self.missing or "", *self.words.values())
+        _require_plain(self.label, self.unit, self.missing, *self.words.values())
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -66,7 +66,7 @@ class DerivedClause:
     missing: str | None = "unknown"
 
     def __post_init__(self) -> None:
-        _require_plain(self.label, self.unit, self.missing or "")
+        _require_plain(self.label, self.unit, self.missing)
 
     def texts(self, columns: Mapping[str, pa.Array]) -> pa.Array:
         """Return the clause in each row, as large_string; null where it is left out."""
@@ -99,7 +99,9 @@ def _spelt(values: pa.Array, words: Mapping[str, str]) -> pa.Array:
     return pc.coalesce(pa.array(list(words.values()), TEXT).take(found), values)
 
 
-def _require_plain(*words: str) -> None:
-    for text in words:
+def _require_plain(label: str, *words: str | None) -> None:
+    if not label.strip():
+        raise Refused("a clause has no label; give it the words that stand before the value")
+    for text in (label, *filter(None, words)):
         if SEPARATOR in text or not all(letter.isprintable() for letter in text):
             raise Refused(f"{text!r} cannot be in a clause; write it on one line, without a comma before a space")

@@ -119,7 +119,7 @@ def _checked(names: Iterable[object], columns: Iterable[pa.Array]) -> pa.Table:
 def _plain(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     plain = plain_type(column.type)
     if family_of(plain) == "text":
-        return column.cast(plain).cast(pa.large_string()) if plain != column.type else column.cast(pa.large_string())
+        return column.cast(plain).cast(pa.large_string())
     if plain != column.type:
         column = column.cast(plain)
     if pa.types.is_floating(plain):

@@ -11,7 +11,7 @@ import pyarrow.csv
 import pytest
 
 from smalti.errors import Refused
-from smalti.templates import TextTemplateEngine
+from smalti.templates import ClauseTemplate, TextTemplateEngine
 from smalti.templates.builtin import BUILT_IN
 
 ENGINE = TextTemplateEngine()
@@ -115,22 +115,22 @@ def test_the_titanic_tables_are_written_alike_by_pandas_by_arrow_and_row_by_row(
 def test_house_prices_v1_is_what_models_were_trained_on() -> None:
     assert ENGINE.convert_row(pd.Series(HOUSE), "house_prices_v1") == (
         "dwelling two storeys 1946 or newer, zone low density, frontage 65 feet, lot area 8450 sqft, street paved, "
-        "lot shape slightly irregular, land level, utilities all, lot frontage on two sides, slope gentle, "
+        "lot shape slightly irregular, land level, utilities all, lot position frontage on two sides, slope gentle, "
         "neighbourhood North Ames, near normal, also near feeder street, building single family, style two storeys, "
-        "overall quality 7 of 10, overall condition 5 of 10, built 2003, remodelled 2004, roof Gable, "
-        "roof material composite shingle, exterior vinyl, second exterior wood, masonry none, masonry area 0 sqft, "
-        "exterior quality good, exterior condition typical, foundation poured concrete, basement height excellent, "
-        "basement condition typical, basement exposure minimum, basement good living quarters, "
-        "finished basement 706 sqft, second basement unfinished, second finished basement 0 sqft, "
-        "unfinished basement 150 sqft, basement area 856 sqft, heating gas warm air, heating quality fair, "
+        "overall quality 7 of 10, overall condition 5 of 10, built 2003, remodelled 2004, roof style Gable, "
+        "roof material composite shingle, exterior cover vinyl, second exterior cover wood, "
+        "masonry type none, masonry area 0 sqft, exterior quality good, exterior condition typical, foundation poured concrete, "
+        "basement height excellent, basement condition typical, basement exposure minimum, basement finish good living quarters, "
+        "finished basement 706 sqft, second basement finish unfinished, second finished basement 0 sqft, "
+        "unfinished basement 150 sqft, basement area 856 sqft, heating type gas warm air, heating quality fair, "
         "air conditioning yes, electrical unknown, first floor 856 sqft, second floor 854 sqft, "
         "low quality area 0 sqft, living area 1710 sqft, basement baths 1, basement half baths 0, baths 2, "
         "half baths 1, bedrooms 3, kitchens 1, kitchen quality good, rooms 8, functionality typical, fireplaces 0, "
-        "fireplace quality none, garage attached, garage built 2003, garage finish rough finished, garage cars 2, "
+        "fireplace quality none, garage type attached, garage built 2003, garage finish rough finished, garage cars 2, "
         "garage area 548 sqft, garage quality typical, garage condition typical, drive paved partly, "
         "wood deck 0 sqft, open porch 61 sqft, enclosed porch 0 sqft, three season porch 0 sqft, screen porch 0 sqft, "
         "pool area 0 sqft, fence minimum privacy, feature value 0 dollars, sold in February, year sold 2008, "
-        "sale conventional warranty deed, sale condition abnormal"
+        "sale type conventional warranty deed, sale condition abnormal"
     )
 
 
@@ -145,6 +145,12 @@ def test_the_house_template_asks_for_all_of_kaggle_s_columns_but_id_and_price() 
     house = next(template for template in BUILT_IN if template.name == "house_prices_v1")
     assert house.columns == tuple(HOUSE)
     assert len(house.columns) == 79
+
+
+@pytest.mark.parametrize("template", BUILT_IN, ids=lambda template: template.name)
+def test_no_label_begins_with_another_so_that_a_clause_has_one_reading(template: ClauseTemplate) -> None:
+    labels = [clause.label for clause in template.clauses]
+    assert not [(one, other) for one in labels for other in labels if other.startswith(f"{one} ")]
 
 
 def test_a_house_without_one_of_its_columns_is_refused() -> None:

@@ -77,6 +77,12 @@ def test_words_that_would_break_a_clause_are_refused(words: str) -> None:
         DerivedClause("x", ("x",), pc.abs, unit=words)
 
 
+@pytest.mark.parametrize("label", ["", " "])
+def test_a_clause_without_a_label_is_refused(label: str) -> None:
+    with pytest.raises(Refused, match="a clause has no label"):
+        Clause(label, "x")
+
+
 def test_two_clauses_of_one_label_are_refused() -> None:
     with pytest.raises(Refused, match="several clauses labelled 'a'; label each differently"):
         ClauseTemplate("t_v1", (Clause("a", "x"), Clause("a", "y")))

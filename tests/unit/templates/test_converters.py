@@ -172,6 +172,7 @@ def test_what_needs_fitting_says_so() -> None:
         ({"surprise": 1}, "surprise"),
         ({"columns": [{"column": "a", "kind": "list"}]}, r"columns\.0\.kind"),
         ({"columns": [{"column": "a", "kind": "text", "label": "a, b"}]}, "'a, b' cannot be in a clause"),
+        ({"columns": [{"column": "a", "kind": "text"}]}, "a clause has no label"),
         ({"columns": [{"column": c, "kind": "text", "label": "x"} for c in "ab"]}, "several clauses labelled 'x'"),
     ],
 )
@@ -218,6 +219,7 @@ def test_a_fitted_converter_writes_a_table_as_its_rows(data: st.DataObject) -> N
         )
         for at, kind in enumerate(values)
     }
+    table["size"] = [number / 2 for number in range(n_rows)]  # something to write, should all the others be constant
     converter = TabularTextConverter().fit(table)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

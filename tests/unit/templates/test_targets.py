@@ -129,6 +129,13 @@ def test_the_kind_of_competition_follows_from_the_values_of_the_target(values: l
     assert (described.competition_confidence == 0) == (kind == "unknown")
 
 
+def test_few_whole_numbers_in_few_rows_are_not_taken_for_classes_or_quantities() -> None:
+    described = describe_columns({"a": [0.5] * 9, "target": [0, 1, 2] * 3})
+    assert described.target == "target"
+    assert described.competition_type == "unknown"
+    assert "3 whole numbers in 9 rows, too few to tell whether they are classes" in described.competition_reason
+
+
 @pytest.mark.parametrize(
     ("load", "kind", "least"),
     [
