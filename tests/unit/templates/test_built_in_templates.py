@@ -11,6 +11,8 @@ import pyarrow.csv
 import pytest
 
 from smalti.errors import Refused
+from smalti.formats import read_file
+from smalti.formats.content import TableContent
 from smalti.templates import ClauseTemplate, TextTemplateEngine
 from smalti.templates.builtin import BUILT_IN
 
@@ -106,6 +108,9 @@ def test_the_titanic_tables_are_written_alike_by_pandas_by_arrow_and_row_by_row(
         frame = pd.read_csv(path)
         texts = ENGINE.convert_data(data=frame, template_name="titanic_v1")
         assert ENGINE.convert_data(pa.csv.read_csv(path), "titanic_v1") == texts
+        content = read_file(path)
+        assert isinstance(content, TableContent)
+        assert ENGINE.convert_data(content.table, "titanic_v1") == texts
         assert [ENGINE.convert_row(frame.iloc[at], "titanic_v1") for at in range(0, len(frame), 7)] == texts[::7]
         assert all(text.count(", ") == 10 for text in texts)
         assert not any("title unknown" in text for text in texts)
