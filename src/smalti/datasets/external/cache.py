@@ -26,7 +26,7 @@ from smalti.contracts.violation import shown
 from smalti.datasets.external import listing as listings
 from smalti.datasets.external.listing import Listing
 from smalti.datasets.external.locks import is_held_alone, locked, locked_if_free
-from smalti.datasets.external.names import SOURCE, checked_name
+from smalti.datasets.external.names import RECORDS, SOURCE, checked_name
 from smalti.datasets.external.source import Source, read_source, replace_file, write_source
 from smalti.errors import Damaged, NotFound, Refused
 from smalti.settings import Settings
@@ -228,7 +228,7 @@ class ExternalCache:
 
     def _children(self) -> list[Path]:
         names = sorted(os.listdir(self.folder)) if self.folder.is_dir() else []  # noqa: PTH208
-        return [self.folder / name for name in names if not name.startswith(".") and not name.endswith(SOURCE)]
+        return [self.folder / name for name in names if not name.startswith(".") and not name.endswith(RECORDS)]
 
     def _last_used(self, path: Path) -> float:
         lock = self.place("locks", path.name)

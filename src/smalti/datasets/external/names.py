@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -10,11 +12,13 @@ from smalti.contracts.violation import shown
 from smalti.errors import Refused
 
 SOURCE = ".source.json"
+REPOSITORY = ".repository.json"
+RECORDS = (SOURCE, REPOSITORY)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,149}")
 _ARCHIVE = re.compile(r"\.(zip|tar|t(ar\.)?(gz|bz2|xz|zst)|tgz|tbz2?|txz|tzst)$", re.IGNORECASE)
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
-_LONGEST_FILE_NAME = 150
+_LONGEST = 150
 
 
 def checked_name(name: str) -> str:
@@ -23,10 +27,10 @@ def checked_name(name: str) -> str:
     Raises:
         Refused: it is not made of ASCII letters, digits, dots, hyphens and underscores, or means a record.
     """
-    if not _NAME.fullmatch(name) or name.lower().endswith(SOURCE):
+    if not _NAME.fullmatch(name) or name.lower().endswith(RECORDS):
         raise Refused(
             f"{shown(name)!r} cannot name a dataset; begin with a letter or digit, go on with those, '.', '_' and '-', "
-            f"150 characters at most, and do not end in {SOURCE}."
+            f"150 characters at most, and do not end in {' or '.join(RECORDS)}."
         )
     return name
 
@@ -38,7 +42,20 @@ def file_name(url: str) -> str:
     ('b_c.zip', 'download')
     """
     last = PurePosixPath(unquote(urlsplit(url).path)).name
-    return _NOT_PLAIN.sub("_", last).lstrip("._-")[-_LONGEST_FILE_NAME:].lstrip("._-") or "download"
+    return _NOT_PLAIN.sub("_", last).lstrip("._-")[-_LONGEST:].lstrip("._-") or "download"
+
+
+def joined_name(*parts: str) -> str:
+    """Return one name for a dataset out of several texts; other texts give another name.
+
+    >>> joined_name("owner--name", "en", "train"), joined_name("owner--name", "en US", "train")
+    ('owner--name--en--train', 'owner--name--en_US--train--f00150c8e6e3')
+    """
+    raw = "--".join(parts)
+    plain = _NOT_PLAIN.sub("_", raw).lstrip("._-")
+    if plain == raw and len(raw) <= _LONGEST and all("--" not in part for part in parts[1:]):
+        return raw
+    return f"{plain[: _LONGEST - 14]}--{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]}"
 
 
 def is_archive(name: str) -> bool:

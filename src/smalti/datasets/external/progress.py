@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+Show = Callable[[int, int | None], None]
+
 
 @contextmanager
-def shown(doing: str) -> Iterator[Callable[[int, int | None], None]]:
+def shown(doing: str) -> Iterator[Show]:
     """Give what is called with the bytes so far and those in all; on stderr, and only where that is a terminal."""
     from rich.console import Console
     from rich.markup import escape
