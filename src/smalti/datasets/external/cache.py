@@ -276,7 +276,8 @@ class ExternalCache:
         return chosen
 
     def _refusal(self, entries: list[Entry], missing: int, name: str) -> Refused:
-        kept = sorted((entry for entry in entries if entry.kept), key=lambda entry: -entry.nbytes)
+        others = (entry for entry in entries if entry.kept and (entry.name != name or not entry.is_partial))
+        kept = sorted(others, key=lambda entry: -entry.nbytes)
         said = [f"{shown(entry.name)} ({_readable(entry.nbytes)}) is {entry.kept}" for entry in kept[:_MOST_NAMED]]
         if more := kept[_MOST_NAMED:]:
             said.append(f"{len(more)} more ({_readable(sum(entry.nbytes for entry in more))}) are kept")
@@ -294,6 +295,8 @@ class ExternalCache:
                 gone = self._own / "evicted" / uuid.uuid4().hex
                 folder.rename(gone)
                 shutil.rmtree(gone)
+                if not entry.is_partial:
+                    self.place("files", entry.name).unlink(missing_ok=True)
 
 
 def _nbytes(size: str) -> int:

@@ -180,9 +180,9 @@ def _downloaded(
     target.parent.mkdir(exist_ok=True)
     url_sha256 = hashlib.sha256(origin.url.encode()).hexdigest()
     earlier = json.loads(note.read_bytes()) if note.exists() else {}
-    kept = earlier.get("sha256") if earlier.get("url_sha256") == url_sha256 else None
-    if target.exists() and (kept is None or pinned not in (None, kept)):
-        target.unlink()
+    kept = earlier.get("sha256") if earlier.get("url_sha256") == url_sha256 and target.exists() else None
+    if kept is None or pinned not in (None, kept):
+        target.unlink(missing_ok=True)
         kept = None
     try:
         with progress.shown(f"downloading {name}") as show:
