@@ -234,7 +234,7 @@ def _exchanged_in_one_step(one: Path, other: Path) -> bool:
             failed = library.renameat2(here, names[0], here, names[1], ctypes.c_uint(_RENAME_EXCHANGE))
     except AttributeError:  # a C library without it
         return False
-    if failed and (number := ctypes.get_errno()) not in _CANNOT_EXCHANGE:
+    if failed and (number := ctypes.set_errno(0)) not in _CANNOT_EXCHANGE:
         raise OSError(number, os.strerror(number), str(other))
     return not failed
 

@@ -122,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, status: int, content: bytes, **headers: str) -> None:
         self.close_connection = True
         self.send_response(status)
-        for name, value in {"Content-Length": str(len(content)), **headers}.items():
+        for name, value in {"Content-Length": str(len(content)), "Connection": "close", **headers}.items():
             self.send_header(name, value)
         self.end_headers()
         if self.command == "GET":
