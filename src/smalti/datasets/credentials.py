@@ -100,7 +100,7 @@ class Credentials:
     def _missing(self, url: str, names: str, other_way: str = "") -> Refused:
         dotenv = self._settings.root / ".env"
         return Refused(
-            f"{printable(urlsplit(url))} needs credentials, but {names} is not set; "
+            f"{printable(urlsplit(url))} needs credentials, but {names} {'are' if ' and ' in names else 'is'} not set; "
             f"put {' and '.join(f'{name}=...' for name in names.split(' and '))} into {dotenv}{other_way}."
         )
 

@@ -2,7 +2,7 @@
 
     data/external/<name>/              the files of a dataset, read-only, whole or not there at all
     data/external/<name>.source.json   where it came from and what its bytes are; stays when the files go
-    data/external/.cache/              locks, pins, lists of files, downloads under way
+    data/external/.cache/              locks, pins, references, lists of files, downloads under way
 
 An eviction takes whole datasets, never one that is pinned, referenced, in use, being fetched, or that holds a file of
 the user's own; nor what was not fetched by Smalti. Locks are those of the file system, so that processes see each
@@ -11,11 +11,12 @@ other.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -32,7 +33,7 @@ from smalti.errors import Damaged, NotFound, Refused
 from smalti.settings import Settings
 from smalti.store.commit import machine_errors, make_folder, make_folders
 
-_FOLDERS = ("locks", "fetching", "pins", "files", "partial", "evicted")
+_FOLDERS = ("locks", "fetching", "pins", "references", "files", "partial", "evicted")
 _MOST_NAMED = 6
 
 
@@ -61,7 +62,7 @@ class ExternalCache:
     Args:
         folder: ``data/external`` of a root; created when something is fetched.
         quota_nbytes: how large it may grow. While an archive is unpacked, it may exceed that by 64 MiB.
-        protected: gives the names of datasets that something refers to; asked at every eviction.
+        protected: gives the names of further datasets that something refers to; asked at every eviction.
     """
 
     def __init__(
@@ -115,9 +116,11 @@ class ExternalCache:
             NotFound: it is not there.
             Damaged, Refused: see :meth:`find`.
         """
-        with self._reading(checked_name(name)):
+        with ExitStack() as held:
+            with machine_errors(f"locking {name} in {self.folder}"):
+                held.enter_context(self._reading(checked_name(name)))
             if (folder := self.find(name)) is None:
-                raise NotFound(f"the dataset {name} is not in {self.folder}; fetch it first.")
+                raise self._absent(name)
             yield folder
 
     def source(self, name: str) -> Source | None:
@@ -137,13 +140,34 @@ class ExternalCache:
         """
         with machine_errors(f"pinning {name}"), self.alone():
             if not (self.folder / checked_name(name)).is_dir():
-                raise NotFound(f"the dataset {name} is not in {self.folder}; fetch it first.")
+                raise self._absent(name)
             self.place("pins", name).touch()
 
     def unpin(self, name: str) -> None:
         """Let a dataset go when room is needed."""
         with machine_errors(f"unpinning {name}"):
             self.place("pins", checked_name(name)).unlink(missing_ok=True)
+
+    def refer(self, name: str, by: str) -> None:
+        """Keep a dataset because something refers to it, until :meth:`release` with the same ``by``.
+
+        Args:
+            by: what refers to it, such as ``the asset titanic``; every process sees it.
+
+        Raises:
+            NotFound: the dataset is not there.
+        """
+        with machine_errors(f"noting what refers to {name}"), self.alone():
+            if not (self.folder / checked_name(name)).is_dir():
+                raise self._absent(name)
+            mark = self._mark(name, by)
+            mark.parent.mkdir(exist_ok=True)
+            replace_file(mark, by.encode())
+
+    def release(self, name: str, by: str) -> None:
+        """Take back what :meth:`refer` noted."""
+        with machine_errors(f"noting what refers to {name}"):
+            self._mark(checked_name(name), by).unlink(missing_ok=True)
 
     def nbytes(self) -> int:
         """Return the size of all files that are there now, downloads under way included; links are counted once."""
@@ -223,8 +247,14 @@ class ExternalCache:
     def _reading(self, name: str) -> AbstractContextManager[int]:
         lock = self.place("locks", name)
         if not lock.exists() and not (self.folder / name).exists():
-            raise NotFound(f"the dataset {name} is not in {self.folder}; fetch it first.")
+            raise self._absent(name)
         return locked(lock, shared=True, waiting_for=f"the dataset {name}, which is being replaced")
+
+    def _absent(self, name: str) -> NotFound:
+        return NotFound(f"the dataset {name} is not in {self.folder}; fetch it first.")
+
+    def _mark(self, name: str, by: str) -> Path:
+        return self.place("references", name) / hashlib.sha256(by.encode()).hexdigest()
 
     def _children(self) -> list[Path]:
         names = sorted(os.listdir(self.folder)) if self.folder.is_dir() else []  # noqa: PTH208
@@ -240,7 +270,7 @@ class ExternalCache:
             return "not fetched by Smalti"
         why = {
             "pinned": self.place("pins", name).exists(),
-            "referenced": name in protected,
+            "referenced": name in protected or any(self.place("references", name).glob("*")),
             "being fetched": is_held_alone(self.place("fetching", name)),
             "in use": self._is_used(name),
         }

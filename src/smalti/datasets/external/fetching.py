@@ -114,6 +114,8 @@ class Fetching:
         return target
 
     def _require_replaceable(self, target: Path, free: bool) -> None:
+        if target.is_symlink() or not target.is_dir():
+            raise Refused(f"{target} is no folder of its own; move it away first.")
         if not free:
             raise Unavailable(f"{target} is in use; what was fetched is kept, try again when that has ended.")
         if own := self._cache.own_files(self._name):

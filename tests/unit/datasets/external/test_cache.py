@@ -89,6 +89,23 @@ def test_what_is_pinned_referenced_or_in_use_stays_and_the_refusal_says_so(
     assert there(cache) == ["b"]
 
 
+def test_what_something_refers_to_stays_for_every_process_until_it_is_released(
+    fill: Callable[..., None], cache: ExternalCache, settings: Settings
+) -> None:
+    fill("a")
+    cache.refer("a", "the asset a")
+    cache.refer("a", "the asset b")
+    another = ExternalCache(cache.folder, 1500)
+    for by in ("the asset a", "the asset b"):
+        with pytest.raises(Refused, match=r"a \(100\.0KB\) is referenced"):
+            another.make_room()
+        another.release("a", by)
+    another.make_room()
+    assert there(cache) == []
+    with pytest.raises(NotFound, match="fetch it first"):
+        cache.refer("a", "the asset a")
+
+
 def test_what_a_user_put_there_counts_and_stays(
     fill: Callable[..., None], cache: ExternalCache, tmp_path: Path
 ) -> None:

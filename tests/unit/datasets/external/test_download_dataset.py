@@ -201,6 +201,16 @@ def test_a_folder_that_was_not_fetched_is_never_replaced(get: Get, tmp_path: Pat
             get(force=force)
 
 
+def test_a_link_that_leads_elsewhere_is_never_replaced(get: Get, tmp_path: Path, tree: Tree) -> None:
+    folder = get()
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    assert tree(get()) == FILES
+    with pytest.raises(Refused, match="is no folder of its own"):
+        get(force=True)
+    assert tree(tmp_path / "elsewhere") == FILES
+
+
 def test_a_hostile_archive_leaves_nothing_and_is_downloaded_anew(get: Get, server: Any, tree: Tree) -> None:
     server.content = zipped({"../escape": b"x"})
     with pytest.raises(ContractBroken, match="leads out of the folder"):
