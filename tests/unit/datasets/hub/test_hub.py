@@ -172,9 +172,10 @@ def test_a_repository_or_revision_that_is_not_there_is_named(fetch: Fetch, setti
 
 
 def test_a_gated_repository_wants_a_token_which_goes_to_the_hub_alone(
-    fetch: Fetch, hub: Hub, settings: Settings
+    fetch: Fetch, hub: Hub, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub.token = CANARY
+    monkeypatch.setenv("HF_TOKEN", "found by the library itself")
     with pytest.raises(
         Refused, match=r"accept its terms at .*/datasets/Salesforce/wikitext, and put HUGGINGFACE_TOKEN"
     ):
