@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from smalti.cli.options import AsJson, Reference, StorePlace, described, print_json, printable, readable_size, the_store
 from smalti.errors import NotFound, Refused
-
-if TYPE_CHECKING:
-    from smalti.store import Record, Store
-
 
 FORMS = {"npy": ".npy", "npz": ".npz", "hdf5": ".h5", "zarr": ".zarr", "parquet": ".parquet", "csv": ".csv"}
 
@@ -57,7 +53,9 @@ def get(
 
         export_value(opened.open(record.address), target, form)
     else:
-        _write(opened, record, target)
+        from smalti.codecs.own_files import write_value
+
+        write_value(opened, record.address, target)
     if as_json:
         print_json({"digest": record.address, "written": str(target)})
     else:
@@ -93,6 +91,8 @@ def ls(store: StorePlace = None, as_json: AsJson = False) -> None:
 
 def show(ref: Reference, store: StorePlace = None, as_json: AsJson = False) -> None:
     """Show what a value is made of, without reading its content."""
+    from smalti.codecs.own_files import attributes
+
     opened = the_store(store)
     record = opened.record(ref)
     document = {
@@ -111,15 +111,10 @@ def show(ref: Reference, store: StorePlace = None, as_json: AsJson = False) -> N
         if document[name]:
             shown = ", ".join(document[name]) if name == "names" else document[name]  # type: ignore[arg-type]
             typer.echo(f"  {name}: {shown}")
-    for name, value in _described(record).items():
+    for name, value in attributes(record).items():
         typer.echo(f"  {name}: {value}")
     for name, address in record.children.items():
         typer.echo(f"  {printable(name)}  {address[:19]}  {described(opened.record(address))}")
-
-
-def _described(record: Record) -> dict[str, Any]:
-    attrs = record.header.get("attrs")
-    return dict(attrs) if isinstance(attrs, dict) else {}
 
 
 def _value(path: Path, opaque: bool) -> Any:
@@ -160,23 +155,3 @@ def _table(path: Path) -> Any:
         raise Refused(
             f"{path} is not a Parquet file that can be read ({error}); --opaque keeps it as bytes."
         ) from error
-
-
-def _write(store: Store, record: Record, target: Path) -> None:
-    import json
-
-    if record.kind != "tree":
-        store.write_file(record.address, target)
-        return
-    target.mkdir()
-    for name, address in record.children.items():
-        child = store.record(address)
-        _write(store, child, target / _safe(name, Path(child.filename).suffix))
-    (target / "attrs.json").write_text(json.dumps(_described(record), indent=2, ensure_ascii=False) + "\n")
-
-
-def _safe(name: str, suffix: str) -> str:
-    """A child's name is foreign text: it becomes one plain part of a path, or is refused."""
-    if name in ("", ".", "..", "attrs.json") or "/" in name or "\0" in name:
-        raise Refused(f"the child {name!r} cannot be written as a file; read it in Python with store.get.")
-    return name + suffix
