@@ -1,0 +1,191 @@
+"""``smalti datasets``: which datasets there are, under what terms, and how they come into the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from smalti.cli.options import AsJson, StorePlace, print_json, printable, readable_size, the_store
+from smalti.errors import NotFound, Refused
+
+if TYPE_CHECKING:
+    from smalti.datasets.card import DatasetCard
+    from smalti.store import Ref
+
+app = typer.Typer(no_args_is_help=True, help="Datasets by name, each with a card: its source, version and licence.")
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A name that `smalti datasets list` shows.")]
+
+_BUILT_IN, _REGISTERED, _STORED = "can be fetched", "registered", "in the store"
+
+
+@app.command("list")
+def list_datasets(store: StorePlace = None, as_json: AsJson = False) -> None:
+    """List the datasets: those that can be fetched, the registered competitions, and those in the store."""
+    rows = _rows(store)
+    if as_json:
+        print_json(rows)
+        return
+    width = max(len(row["name"]) for row in rows)
+    for row in rows:
+        where = ", ".join(row["where"])
+        typer.echo(f"{printable(row['name']):<{width}}  {where:<28}  {printable(row['title'])}")
+
+
+@app.command()
+def info(name: Name, store: StorePlace = None, as_json: AsJson = False) -> None:
+    """Print the card of a dataset, or what is registered of a competition."""
+    document = _described(name, store)
+    if as_json:
+        print_json(document)
+        return
+    import yaml
+
+    typer.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100), nl=False)
+
+
+@app.command()
+def fetch(
+    name: Name,
+    split: Annotated[str | None, typer.Option(help="One split only; it is stored as dataset/NAME/SPLIT.")] = None,
+    path: Annotated[
+        Path | None, typer.Option(help="Where your file or folder is, for a dataset that is not given out.")
+    ] = None,
+    store: StorePlace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch a dataset and store it as dataset/NAME, with its card."""
+    from smalti.datasets.fetchers import fetch_dataset, fetcher_named
+    from smalti.datasets.stored import keep_dataset
+
+    _discover_yours()
+    fetcher = fetcher_named(name)
+    value = fetch_dataset(name, split, **({} if path is None else {"path": path}))
+    assert fetcher.card
+    _print_kept(fetcher.card, split, keep_dataset(the_store(store), _named(fetcher.card, name), value, split), as_json)
+
+
+@app.command()
+def add(
+    path: Annotated[Path, typer.Argument(metavar="FILE_OR_FOLDER", help="Tables and arrays are read, others kept.")],
+    name: Annotated[str | None, typer.Option(help="Short name of the dataset.")] = None,
+    source: Annotated[str | None, typer.Option(help="Where it comes from: a URL, an instrument, a person.")] = None,
+    licence: Annotated[str | None, typer.Option(help="Under what terms it may be used.")] = None,
+    version: Annotated[str | None, typer.Option(help="Which edition of it this is.")] = None,
+    card: Annotated[Path | None, typer.Option(metavar="FILE", help="A card in YAML, instead or as well.")] = None,
+    store: StorePlace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Store a file or folder of yours as dataset/NAME, with a card; without source and licence it is refused."""
+    from smalti.datasets.files import checksums_of, value_of
+    from smalti.datasets.stored import keep_dataset
+
+    given = {"name": name, "source": source, "licence": licence, "version": version}
+    described = _card(path, {field: text for field, text in given.items() if text is not None}, card)
+    described = _checked(described, path, checksums_of(path))
+    _print_kept(described, None, keep_dataset(the_store(store), described, value_of(path)), as_json)
+
+
+def _rows(store: str | None) -> list[dict[str, Any]]:
+    from smalti.datasets.competitions.registry import DatasetRegistry
+    from smalti.datasets.fetchers import fetchers
+    from smalti.datasets.stored import stored_card, stored_datasets
+
+    _discover_yours()
+    rows: dict[str, dict[str, Any]] = {}
+
+    def note(name: str, where: str, title: str) -> None:
+        row = rows.setdefault(name, {"name": name, "title": "", "where": []})
+        row["title"] = row["title"] or title
+        row["where"] = list(dict.fromkeys([*row["where"], where]))
+
+    for key, fetcher in fetchers().items():
+        note(key, _BUILT_IN, fetcher.card.title if fetcher.card else "")
+    registry = DatasetRegistry()
+    for key in registry.list_competitions():
+        note(key, _REGISTERED, registry.get(key).metadata.description)
+    opened = the_store(store)
+    for key in dict.fromkeys(one.name for one in stored_datasets(opened)):
+        note(key, _STORED, stored_card(opened, key).title)
+    return [rows[key] for key in sorted(rows)]
+
+
+def _described(name: str, store: str | None) -> dict[str, Any]:
+    from smalti.datasets.competitions.registry import DatasetRegistry
+    from smalti.datasets.fetchers import fetcher_named, fetchers
+    from smalti.datasets.names import normal_name, unknown
+    from smalti.datasets.stored import stored_card, stored_datasets
+
+    _discover_yours()
+    key, opened, registry = normal_name(name), the_store(store), DatasetRegistry()
+    stored = {one.name for one in stored_datasets(opened)}
+    if key in stored:
+        return stored_card(opened, key).to_document()
+    if key in fetchers():
+        found = fetcher_named(key).card
+        assert found
+        return found.to_document()
+    if key in registry.list_competitions():
+        return registry.get(key).to_document()
+    raise unknown(name, {*fetchers(), *stored, *registry.list_competitions()})
+
+
+def _discover_yours() -> None:
+    """Run the dataset files of this root; one that does not run is named, and the others count."""
+    from smalti.datasets.competitions.discovery import discover
+    from smalti.settings import Settings
+
+    yours = Settings().root / "data" / "datasets"
+    if yours.is_dir():
+        for failure in discover(yours).failures:
+            typer.echo(f"smalti: {failure}.", err=True)
+
+
+def _card(path: Path, given: dict[str, str], file: Path | None) -> DatasetCard:
+    """Return the card from the options and from a YAML file: ``--card``, or ``<file>.card.yaml`` beside the data."""
+    from smalti.datasets.card import DatasetCard, read_dataset_card
+
+    beside = path.with_name(f"{path.name}.card.yaml")
+    found = read_dataset_card(file) if file else read_dataset_card(beside) if beside.is_file() else None
+    return DatasetCard(**({**found.to_document(), **given} if found else given))
+
+
+def _checked(card: DatasetCard, path: Path, found: dict[str, str] | Any) -> DatasetCard:
+    """Return the card with the checksums of the files, where it has none; those it has must hold."""
+    from smalti.datasets.card import DatasetCard
+
+    wanted = {path.name: card.sha256} if card.sha256 and not path.is_dir() else dict(card.checksums)
+    for name, digest in wanted.items():
+        if name not in found:
+            raise NotFound(f"{printable(name)} is in the card of {card.name} and not in {printable(str(path))}.")
+        if found[name] != digest:
+            raise Refused(
+                f"{printable(name)} has SHA-256 {found[name]}, and the card of {card.name} says {digest}; give the "
+                "file that the card is about, or correct the card."
+            )
+    if path.is_dir():
+        return DatasetCard(**{**card.to_document(), "checksums": dict(found)})
+    return DatasetCard(**{**card.to_document(), "sha256": found[path.name]})
+
+
+def _named(card: DatasetCard, name: str) -> DatasetCard:
+    from smalti.datasets.card import DatasetCard
+    from smalti.datasets.names import normal_name
+
+    if normal_name(card.name) == normal_name(name):
+        return card
+    return DatasetCard(**{**card.to_document(), "name": normal_name(name)})
+
+
+def _print_kept(card: DatasetCard, split: str | None, ref: Ref, as_json: bool) -> None:
+    from smalti.datasets.stored import store_name
+
+    stored = store_name(card.name, split)
+    if as_json:
+        fields = ("digest", "kind", "nbytes", "new_bytes")
+        print_json({"name": stored} | {field: getattr(ref, field) for field in fields})
+    else:
+        new = f"{readable_size(ref.new_bytes)} new" if ref.new_bytes else "nothing new: it was there already"
+        typer.echo(f"{stored}  {ref.digest}  {readable_size(ref.nbytes)}, {new}")

@@ -1,0 +1,88 @@
+"""Kaggle's Titanic and house prices: the columns are known, the files are the user's.
+
+The files may not be passed on, so nobody but Kaggle gives them out, to those who accept the rules of the competition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from smalti.contracts.violation import shown
+from smalti.datasets.builtin.places import absent, folders
+from smalti.datasets.card import DatasetCard
+from smalti.datasets.competitions.files import file_names, first_file, table_in
+from smalti.datasets.competitions.tabular import TabularDataset
+from smalti.datasets.fetchers import Fetcher
+from smalti.datasets.house_prices import HousePricesDataset
+from smalti.datasets.titanic import TitanicDataset
+from smalti.errors import NotFound, Refused
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SPLITS = ("train", "test")
+
+_TITANIC = DatasetCard(
+    name="titanic",
+    title="Passengers of the Titanic, and which of them survived",
+    source="https://www.kaggle.com/competitions/titanic/data",
+    version="the competition's train.csv (891 rows) and test.csv (418 rows)",
+    licence="the rules of the competition, which Kaggle asks to accept before the download",
+    usage="fetch_dataset('titanic', split='train'), with train.csv and test.csv in data/external/titanic/",
+    quality=(
+        "Age is missing in 177 of the 891 rows of train, Cabin in 687, Embarked in 2; Fare in 1 row of test.",
+        "Age is estimated where it ends in .5, but for children.",
+    ),
+)
+_HOUSE_PRICES = DatasetCard(
+    name="house-prices",
+    title="Houses sold in Ames, Iowa, from 2006 to 2010, and their prices in US dollars",
+    source="https://www.kaggle.com/competitions/house-prices-advanced-regression-techniques/data",
+    version="the competition's train.csv (1460 rows) and test.csv (1459 rows)",
+    licence="the rules of the competition, which Kaggle asks to accept before the download",
+    usage="fetch_dataset('house-prices', split='train'), with train.csv and test.csv in data/external/house-prices/",
+    quality=("NA means in most columns that the house has no such part (alley, pool, fence), and is read as missing.",),
+    citation="D. De Cock, Ames, Iowa: Alternative to the Boston Housing Data, J. of Statistics Education 19(3), 2011",
+)
+
+
+def _fetch(
+    dataset: type[TabularDataset], card: DatasetCard, split: str | None = None, path: str | Path | None = None
+) -> Any:
+    """Return the table of one split, or those there are by split.
+
+    Raises:
+        NotFound: there is no such split, or its file is not where it is looked for.
+        Refused: a column of Kaggle's is not in it.
+    """
+    if split not in (None, *SPLITS):
+        raise NotFound(f"{card.name} has no split {shown(str(split))}; its splits are {', '.join(SPLITS)}.")
+    looked = folders(card.name, path)
+    found = {each: first_file(f / n for f in looked for n in file_names(card.name, each)) for each in SPLITS}
+    there = {each: file for each, file in found.items() if file and split in (None, each)}
+    if not there:
+        names = file_names(card.name, split or "train")
+        raise absent(card.name, names, looked, f"Download it from {card.source}, or give path=.")
+    tables = {each: _checked(table_in(file), dataset, each, file) for each, file in there.items()}
+    return tables if split is None else tables[split]
+
+
+def _checked(table: pa.Table, dataset: type[TabularDataset], split: str, file: Path) -> pa.Table:
+    wanted = dataset.columns if split == "test" else (*dataset.columns, dataset.target)
+    if missing := [name for name in wanted if name not in table.column_names]:
+        raise Refused(
+            f"{shown(str(file))} is not the {split} table of {dataset.competition}: it lacks {', '.join(missing)}; "
+            "download it again."
+        )
+    return table
+
+
+def _fetcher(dataset: type[TabularDataset], card: DatasetCard) -> Fetcher:
+    function: Callable[..., Any] = partial(_fetch, dataset, card)
+    return Fetcher(card.name, function, card)
+
+
+COMPETITIONS = (_fetcher(TitanicDataset, _TITANIC), _fetcher(HousePricesDataset, _HOUSE_PRICES))
