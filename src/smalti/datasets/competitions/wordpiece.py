@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 VOCABULARY_SIZE = 8192
 PAD = "[PAD]"
+_MOST_CHARACTERS = 1000  # of an alphabet, as the trainer has it by default
 _SPECIAL = (PAD, "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
@@ -25,24 +27,57 @@ def train_wordpiece(texts: Iterable[str], vocabulary_size: int = VOCABULARY_SIZE
         Refused: there is no text to learn from.
         Unavailable: the ``tokenizers`` library is not installed.
     """
-    known = [text for text in texts if text.strip()]
-    if not known:
-        raise Refused("there is no text to train a tokenizer on; the dataset's samples give none to _tokenize.")
     try:
-        from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+        from tokenizers import normalizers, pre_tokenizers
     except ImportError as error:
         raise Unavailable(
             "the tokenizers library is not installed, so texts cannot become tokens; install it."
         ) from error
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    normalizer, splitter = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
+    words = Counter(word for text in texts for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text)))
+    if not words:
+        raise Refused("there is no text to train a tokenizer on; the dataset's samples give none to _tokenize.")
+    return _with_vocabulary(_vocabulary(words, vocabulary_size))
+
+
+def _vocabulary(words: Counter[str], size: int) -> dict[str, int]:
+    """Return token -> id, the same for equal words.
+
+    The library numbers ``##a``, ``##b``, ... in the order of a hash table that differs from run to run, and these
+    numbers decide between merges of equal count. Given as special tokens they have the numbers of their order here.
+    """
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    counts: Counter[str] = Counter()
+    for word, count in words.items():
+        for character in word:
+            counts[character] += count
+    alphabet = {c for c, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_MOST_CHARACTERS]}
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=size,
+        special_tokens=[*_SPECIAL, *sorted(alphabet), *(f"##{c}" for c in sorted(alphabet))],
+        show_progress=False,
+    )
+    learning = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    learning.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    spelled = sorted(word for word in words if alphabet.issuperset(word))
+    learning.train_from_iterator((word for word in spelled for _ in range(words[word])), trainer)
+    return learning.get_vocab()
+
+
+def _with_vocabulary(vocabulary: dict[str, int]) -> Tokenizer:
+    from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.add_special_tokens([AddedToken(token, special=True) for token in _SPECIAL])
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(vocab_size=vocabulary_size, special_tokens=list(_SPECIAL), show_progress=False)
-    tokenizer.train_from_iterator(known, trainer, length=len(known))
-    ends = [(name, tokenizer.token_to_id(name)) for name in ("[CLS]", "[SEP]")]
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ends
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[(name, vocabulary[name]) for name in ("[CLS]", "[SEP]")],
     )
+    tokenizer.decoder = decoders.WordPiece()
     return tokenizer
 
 
