@@ -58,7 +58,7 @@ def test_a_missing_column_and_a_missing_answer_are_named(titanic: DatasetSpec) -
     path = titanic.dataset_path / "titanic_train.csv"
     text = path.read_text()
     path.write_text(text.replace("Cabin", "Room"))
-    with pytest.raises(Refused, match="the train split of titanic in .* lacks the columns Cabin; it has PassengerId"):
+    with pytest.raises(Refused, match=r"the train split of titanic in .* lacks the columns Cabin; it has PassengerId"):
         TitanicDataset(titanic)
     path.write_text(text.replace("\n2,0,", "\n2,,"))
     with pytest.raises(Refused, match="has no Survived in 1 rows, row 1 first"):

@@ -113,7 +113,7 @@ def test_a_failed_file_leaves_no_module_behind(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="no folder .* to look for datasets in"):
+    with pytest.raises(NotFound, match=r"no folder .* to look for datasets in"):
         discover(tmp_path / "none")
 
 
