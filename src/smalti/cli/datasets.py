@@ -53,6 +53,9 @@ def fetch(
     path: Annotated[
         Path | None, typer.Option(help="Where your file or folder is, for a dataset that is not given out.")
     ] = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Get a competition's files from Kaggle, with your key in .env.")
+    ] = False,
     store: StorePlace = None,
     as_json: AsJson = False,
 ) -> None:
@@ -62,7 +65,8 @@ def fetch(
 
     _discover_yours()
     fetcher = fetcher_named(name)
-    value = fetch_dataset(name, split, **({} if path is None else {"path": path}))
+    options = ({} if path is None else {"path": path}) | ({"download": True} if download else {})
+    value = fetch_dataset(name, split, **options)
     assert fetcher.card
     _print_kept(fetcher.card, split, keep_dataset(the_store(store), _named(fetcher.card, name), value, split), as_json)
 

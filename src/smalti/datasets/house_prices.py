@@ -26,4 +26,5 @@ class HousePricesDataset(TabularDataset):
     competition = "house-prices"
     columns = ("Id", *FEATURES)
     target = "SalePrice"
+    template = "house_prices_v1"
     id_column = "Id"

@@ -12,4 +12,5 @@ class TitanicDataset(TabularDataset):
     competition = "titanic"
     columns = tuple(spec.key for spec in TITANIC_TEST.columns)
     target = "Survived"
+    template = "titanic_v1"
     id_column = "PassengerId"

@@ -1,31 +1,10 @@
-"""A competition of 30 houses as files, and the converter of rows to text."""
+"""A competition of 30 houses as files."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
-import pandas as pd
 import pytest
-
-
-class _Converter:
-    """What the datasets ask of ``TabularTextConverter``."""
-
-    def convert_row(self, row: Any) -> str:
-        return ", ".join(f"{name} {value}" for name, value in row.items() if pd.notna(value))
-
-
-@pytest.fixture
-def converter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The real converter of rows to text, or where that is not there one with the same method."""
-    if importlib.util.find_spec("smalti.templates.converters") is None:
-        module = ModuleType("smalti.templates.converters")
-        vars(module)["TabularTextConverter"] = _Converter
-        monkeypatch.setitem(sys.modules, module.__name__, module)
 
 
 @pytest.fixture

@@ -130,11 +130,16 @@ def test_wikitext_is_asked_of_the_hub_by_repository_configuration_and_split(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Any] = []
+
+    def fetch_hub_dataset(repository: str, config: str, split: str, *, force: bool = False) -> str:
+        asked.append((repository, config, split, force))
+        return f"rows of {split}"
+
     hub = ModuleType("smalti.datasets.hub")
-    vars(hub)["fetch_hub_dataset"] = lambda *given, **options: asked.append((*given, options)) or "rows"
+    vars(hub)["fetch_hub_dataset"] = fetch_hub_dataset
     monkeypatch.setitem(sys.modules, hub.__name__, hub)
-    assert fetch_dataset(name, split="train", offline=True) == fetch_dataset(name) == "rows"
-    assert asked == [
-        ("Salesforce/wikitext", f"{name}-raw-v1", "train", {"offline": True}),
-        ("Salesforce/wikitext", f"{name}-raw-v1", None, {}),
-    ]
+    assert fetch_dataset(name, split="train", force=True) == "rows of train"
+    assert asked == [("Salesforce/wikitext", f"{name}-raw-v1", "train", True)]
+    assert fetch_dataset(name) == {split: f"rows of {split}" for split in ("train", "validation", "test")}
+    with pytest.raises(Refused, match="unexpected keyword argument 'offline'"):
+        fetch_dataset(name, offline=True)

@@ -11,8 +11,6 @@ from smalti.datasets import DatasetSpec, HousePricesDataset, TitanicDataset
 from smalti.datasets.house_prices import FEATURES
 from smalti.errors import NotFound, Refused
 
-pytestmark = pytest.mark.usefixtures("converter")
-
 HEADER = "PassengerId,Survived,Pclass,Name,Sex,Age,SibSp,Parch,Ticket,Fare,Cabin,Embarked"
 TRAIN = [f'{n},{n % 2},3,"Doe, Mr. {n}",male,{20 + n},1,0,A/5 {n},7.25,,S' for n in range(1, 21)]
 

@@ -50,24 +50,41 @@ _HOUSE_PRICES = DatasetCard(
 
 
 def _fetch(
-    dataset: type[TabularDataset], card: DatasetCard, split: str | None = None, path: str | Path | None = None
+    dataset: type[TabularDataset],
+    card: DatasetCard,
+    split: str | None = None,
+    path: str | Path | None = None,
+    download: bool = False,
 ) -> Any:
     """Return the table of one split, or those there are by split.
 
+    Args:
+        download: get the files from Kaggle where they are not here, with the credentials of the settings.
+
     Raises:
         NotFound: there is no such split, or its file is not where it is looked for.
-        Refused: a column of Kaggle's is not in it.
+        Refused: a column of Kaggle's is not in it, or Kaggle does not give it out to this account.
+        Unavailable: Kaggle cannot be reached.
     """
     if split not in (None, *SPLITS):
         raise NotFound(f"{card.name} has no split {shown(str(split))}; its splits are {', '.join(SPLITS)}.")
-    looked = folders(card.name, path)
-    found = {each: first_file(f / n for f in looked for n in file_names(card.name, each)) for each in SPLITS}
-    there = {each: file for each, file in found.items() if file and split in (None, each)}
+    looked, wanted = folders(card.name, path), SPLITS if split is None else (split,)
+    there = _files(card.name, looked, wanted)
+    if not there and download:
+        from smalti.datasets.external import fetch_kaggle
+
+        folder = fetch_kaggle(card.source.split("/")[-2], card.name, licence=card.licence)
+        there = _files(card.name, (folder,), wanted)
     if not there:
-        names = file_names(card.name, split or "train")
-        raise absent(card.name, names, looked, f"Download it from {card.source}, or give path=.")
+        get_it = f"Put it there from {card.source}, give path=, or download=True with your Kaggle key in .env."
+        raise absent(card.name, file_names(card.name, wanted[0]), looked, get_it)
     tables = {each: _checked(table_in(file), dataset, each, file) for each, file in there.items()}
     return tables if split is None else tables[split]
+
+
+def _files(competition: str, looked: tuple[Path, ...], splits: tuple[str, ...]) -> dict[str, Path]:
+    found = {s: first_file(folder / n for folder in looked for n in file_names(competition, s)) for s in splits}
+    return {split: file for split, file in found.items() if file}
 
 
 def _checked(table: pa.Table, dataset: type[TabularDataset], split: str, file: Path) -> pa.Table:

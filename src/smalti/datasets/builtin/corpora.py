@@ -6,16 +6,20 @@ from functools import partial
 from typing import Any
 
 from smalti.datasets.card import DatasetCard
-from smalti.datasets.fetchers import Fetcher
+from smalti.datasets.fetchers import Fetcher, check_options
 
 _REPOSITORY = "Salesforce/wikitext"
+_SPLITS = ("train", "validation", "test")
 
 
 def _fetch(config: str, split: str | None = None, **options: Any) -> Any:
     """Return the rows of one split, or of every split by name, from the hub or from what was fetched before."""
     from smalti.datasets.hub import fetch_hub_dataset
 
-    return fetch_hub_dataset(_REPOSITORY, config, split, **options)
+    wanted = _SPLITS if split is None else (split,)
+    check_options(config, fetch_hub_dataset, _REPOSITORY, config, split, **options)
+    found = {each: fetch_hub_dataset(_REPOSITORY, config, each, **options) for each in wanted}
+    return found if split is None else found[split]
 
 
 def _wikitext(name: str, config: str, rows: str) -> Fetcher:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import operator
 import threading
 import uuid
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 Sample = dict[str, Any]
+
+_log = logging.getLogger("data.datasets")  # its users know `data` as the logger of all that loads data
 
 MOST_TRAINING_TEXTS = 20_000  # a vocabulary learns nothing new from more rows of one table
 _training = threading.RLock()  # of the module, so that a dataset can be pickled
@@ -67,6 +70,7 @@ class KaggleDataset(ABC):
         if self._data is None:
             raise Refused(f"{type(self).__name__}._load_data sets no self._data; let it set a DataFrame.")
         self._validate_data()
+        _log.debug("%s: %d samples in the %s split of %s", type(self).__name__, len(self), split, spec.competition_name)
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -167,7 +171,9 @@ class KaggleDataset(ABC):
             return read_tokenizer(Path(backend))
         kept = self._kept_tokenizer()
         if self.split == "train":
-            tokenizer = train_wordpiece(self._texts())
+            texts = self._texts()
+            tokenizer = train_wordpiece(texts)
+            _log.debug("%s: %d tokens from %d texts", type(self).__name__, tokenizer.get_vocab_size(), len(texts))
             if kept:
                 _write(kept, tokenizer.to_str().encode())
             return tokenizer

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -12,7 +11,6 @@ from smalti.contracts.violation import shown
 from smalti.datasets.competitions.dataset import KaggleDataset, Sample
 from smalti.datasets.competitions.files import split_file, table_in
 from smalti.datasets.competitions.metadata import CompetitionType
-from smalti.datasets.competitions.spec import DatasetSpec
 from smalti.errors import Refused
 
 if TYPE_CHECKING:
@@ -26,31 +24,21 @@ class TabularDataset(KaggleDataset):
 
     The files are ``<split>.csv`` or ``<name>_<split>.csv`` in ``spec.dataset_path``. A sample has ``text``;
     ``input_ids`` and ``attention_mask``, both (``spec.recommended_max_length``,) int32; ``metadata`` with the ``id``;
-    and where the split has the target ``labels``: int32 () for classes, float32 (1,) for regression. The text holds
-    every column but the id and the target.
+    and where the split has the target ``labels``: int32 () for classes, float32 (1,) for regression. The texts are those
+    of the template ``spec.text_template``, by default the dataset's own, which tells neither the id nor the target.
 
     Attributes:
         competition: its name.
         columns: those that every split must have.
         target: the column to predict, which the test split does not have.
+        template: the name of its template in ``smalti.templates``.
     """
 
     competition: ClassVar[str]
     columns: ClassVar[tuple[str, ...]]
     target: ClassVar[str]
+    template: ClassVar[str]
     id_column: str
-
-    def __init__(
-        self,
-        spec: DatasetSpec,
-        split: str = "train",
-        transform: Callable[[Sample], Sample] | None = None,
-        cache_dir: str | Path | None = None,
-    ) -> None:
-        from smalti.templates.converters import TabularTextConverter
-
-        self.converter = TabularTextConverter()
-        super().__init__(spec, split, transform, cache_dir)
 
     def _load_data(self) -> None:
         self._data = table_in(split_file(self.spec.dataset_path, self.competition, self.split)).to_pandas()
@@ -70,12 +58,19 @@ class TabularDataset(KaggleDataset):
 
     def __getitem__(self, index: int) -> Sample:
         row = self._frame.iloc[index]
-        text = self.converter.convert_row(row.drop([self.id_column, self.target], errors="ignore"))
+        text = self._row_texts[index]
         tokens = {name: np.array(numbers, np.int32) for name, numbers in self._tokenize(text).items()}
         sample = {"text": text, **tokens, "metadata": {"id": row[self.id_column]}}
         if self.target in row.index:
             sample["labels"] = self._label(row[self.target])
         return sample
+
+    @cached_property
+    def _row_texts(self) -> list[str]:
+        from smalti.templates.engine import TextTemplateEngine
+
+        features = self._frame.drop(columns=self.target, errors="ignore")
+        return TextTemplateEngine().convert_data(features, self.spec.text_template or self.template)
 
     @property
     def _frame(self) -> pd.DataFrame:
