@@ -24,8 +24,8 @@ class TabularDataset(KaggleDataset):
 
     The files are ``<split>.csv`` or ``<name>_<split>.csv`` in ``spec.dataset_path``. A sample has ``text``;
     ``input_ids`` and ``attention_mask``, both (``spec.recommended_max_length``,) int32; ``metadata`` with the ``id``;
-    and where the split has the target ``labels``: int32 () for classes, float32 (1,) for regression. The texts are those
-    of the template ``spec.text_template``, by default the dataset's own, which tells neither the id nor the target.
+    and where the split has the target ``labels``: int32 () for classes, float32 (1,) for regression. The texts are
+    those of the template ``spec.text_template``, by default the dataset's own, which tells neither id nor target.
 
     Attributes:
         competition: its name.
