@@ -6,10 +6,13 @@ Of Python only import lines are changed: the modules that the document names bec
 from __future__ import annotations
 
 import re
+import sys
 import textwrap
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 _FENCE = re.compile(r"^(\s*)```(\w*)\s*$")
@@ -73,28 +76,38 @@ def blocks_of(document: str) -> dict[str, Block]:
     return found
 
 
-def with_our_imports(code: str) -> str:
-    """Return the code with the modules of its import lines changed, and nothing else."""
-    return "\n".join(_changed(line) for line in code.splitlines())
+def with_our_imports(code: str, instead: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return the code with the modules of its import lines changed, and nothing else.
+
+    Args:
+        instead: modules of the document that are taken from somewhere else than ``MODULES`` says.
+    """
+    modules = {**MODULES, **instead}
+    return "\n".join(_changed(line, modules) for line in code.splitlines())
 
 
-def _changed(line: str) -> str:
+def _changed(line: str, modules: Mapping[str, str | dict[str, str]]) -> str:
     imported = _IMPORT.match(line)
-    if not imported or imported[1] not in MODULES:
+    if not imported or imported[1] not in modules:
         return line
-    home = MODULES[imported[1]]
+    home = modules[imported[1]]
     names = [name.strip() for name in imported[2].split(",")]
     if isinstance(home, str):
         return f"from {home} import {', '.join(names)}"
     return "; ".join(f"from {home[name]} import {name}" for name in names)
 
 
-def run(block: Block, names: dict[str, Any]) -> dict[str, Any]:
+def run(block: Block, names: Mapping[str, Any], instead: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
     """Run a Python block with the names that the document has given before it; return all names afterwards."""
     assert block.language == "python"
-    space = {"__name__": "a_document", **names}
-    exec(compile(with_our_imports(block.text), f"<{block.key}>", "exec"), space)
-    return space
+    module = ModuleType("a_document")
+    vars(module).update(names)
+    sys.modules[module.__name__] = module  # dataclasses look their names up there
+    try:
+        exec(compile(with_our_imports(block.text, instead), f"<{block.key}>", "exec"), vars(module))
+    finally:
+        del sys.modules[module.__name__]
+    return vars(module)
 
 
 def names_in_tree(block: Block) -> list[str]:

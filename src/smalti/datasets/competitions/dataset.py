@@ -37,10 +37,11 @@ _gathering = threading.local()  # its `texts`: those that the samples of this th
 class KaggleDataset(ABC):
     """Samples of one split of a competition's data; ``len``, indices and iteration work as on a list.
 
-    A subclass gives ``_load_data``, which sets ``self._data`` to a DataFrame, ``_validate_data``, which raises where
-    that is not as it should be, and ``__getitem__``, which returns the sample of one row; both are called when the
-    dataset is made. Indices below 0 count from the end, and ``transform`` is applied to what ``__getitem__`` returns;
-    the subclass need not care for either.
+    A subclass gives ``_load_data``, which sets ``self._data`` to a DataFrame; ``_validate_data``, which raises where that
+    is not as it should be; and ``__getitem__``, which returns the sample of one row. The first two are called when the
+    dataset is made. Between them whole numbers become Arrow's, so that a row has Python's ``int``, not numpy's, which
+    MLX refuses. Indices below 0 count from the end, and ``transform`` is applied to what ``__getitem__`` returns; the
+    subclass need not care for either.
 
     Attributes:
         spec: what the dataset holds.
@@ -69,6 +70,7 @@ class KaggleDataset(ABC):
         self._load_data()
         if self._data is None:
             raise Refused(f"{type(self).__name__}._load_data sets no self._data; let it set a DataFrame.")
+        self._data = _with_python_integers(self._data)
         self._validate_data()
         _log.debug("%s: %d samples in the %s split of %s", type(self).__name__, len(self), split, spec.competition_name)
 
@@ -223,6 +225,19 @@ class KaggleDataset(ABC):
             f"no column of {self.spec.competition_name} holds ids that differ from each other; set id_column to one of "
             f"{', '.join(map(shown, columns[:12]))}."
         )
+
+
+def _with_python_integers(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with whole numbers and truth values as Arrow holds them.
+
+    A row of it then gives Python's ``int`` and ``bool``, which ``mx.array`` takes; those of numpy it refuses.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    dtypes = {name: dtype for name, dtype in frame.dtypes.items() if isinstance(dtype, np.dtype)}
+    whole = {name: dtype for name, dtype in dtypes.items() if dtype.kind in "iub"}
+    return frame.astype({name: pd.ArrowDtype(pa.from_numpy_dtype(dtype)) for name, dtype in whole.items()})
 
 
 def _indexed(sample_of: Callable[[Any, int], Sample]) -> Callable[[Any, int], Sample]:
