@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
-from mlx import nn
 import pytest
+from mlx import nn
 
 from smalti.datasets import (
     CompetitionMetadata,
@@ -119,6 +119,7 @@ def test_a_competition_is_registered_listed_and_searched(
     assert DatasetRegistry().get("titanic").spec == titanic_spec
 
 
+@pytest.mark.filterwarnings("ignore:use_unified_memory", "ignore:pin_memory")
 def test_batches_are_arrays_of_mlx(blocks: dict[str, Block], dataset: KaggleDataset) -> None:
     after = run(blocks["3. MLX Data Loader (`loaders/mlx_loader.py`) 1"], {"dataset": dataset})
     for name in ("input_ids", "attention_mask", "labels"):
@@ -128,6 +129,7 @@ def test_batches_are_arrays_of_mlx(blocks: dict[str, Block], dataset: KaggleData
     assert after["labels"].shape == (24,)
 
 
+@pytest.mark.filterwarnings("ignore:the stream gives")
 def test_every_sample_is_streamed_once(blocks: dict[str, Block], dataset: KaggleDataset) -> None:
     names = {"dataset": dataset}
     block = blocks["4. Streaming Pipeline (`loaders/streaming.py`) 1"]
@@ -208,6 +210,7 @@ def test_the_spec_of_the_example_derives_what_the_document_leaves_out(blocks: di
     assert (spec.num_classes, spec.prefetch_size, spec.recommended_batch_size) == (1, 2, 32)
 
 
+@pytest.mark.filterwarnings("ignore:use_unified_memory")
 def test_a_tensor_is_allocated_and_cached(blocks: dict[str, Block]) -> None:
     after = run(blocks["1. Memory Management 1"], {"mx": mx})
     assert after["tensor"].shape == (32, 512)

@@ -16,6 +16,7 @@ import pytest
 from mlx import nn
 from typer.testing import CliRunner
 
+from smalti import datasets
 from smalti.datasets import DatasetCard, fetch_dataset, register_dataset
 from smalti.datasets.fetchers import _registered, fetchers
 from smalti.errors import Refused
@@ -77,7 +78,6 @@ def test_a_dataset_of_the_hub_is_fetched_by_its_name(
 def test_a_dataset_of_a_url_is_downloaded_into_external(
     blocks: dict[str, Block], root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from smalti.datasets import download_dataset
     from tests.unit.datasets.loopback import two_servers
 
     archive = io.BytesIO()
@@ -87,7 +87,7 @@ def test_a_dataset_of_a_url_is_downloaded_into_external(
         server.content = archive.getvalue()
         monkeypatch.setenv("SMALTI_ALLOWED_ORIGINS", server.origin)
         here = ModuleType("example_com_is_here")
-        vars(here)["download_dataset"] = lambda url, name: download_dataset(
+        vars(here)["download_dataset"] = lambda url, name: datasets.download_dataset(
             url.replace("https://example.com", server.origin), name
         )
         monkeypatch.setitem(sys.modules, here.__name__, here)

@@ -93,6 +93,30 @@ def test_a_file_that_is_not_there_says_where_it_was_looked_for_and_how_to_get_it
         fetch_dataset("house-prices", path=root / "data" / "raw" / "titanic")
 
 
+def test_a_competition_comes_from_kaggle_only_when_that_is_asked_for(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def fetch_kaggle(competition: str, name: str, *, licence: str) -> Path:
+        asked.append((competition, name, licence))
+        titanic_files(root / "data" / "external" / name)
+        return root / "data" / "external" / name
+
+    external = ModuleType("smalti.datasets.external")
+    vars(external)["fetch_kaggle"] = fetch_kaggle
+    monkeypatch.setitem(sys.modules, external.__name__, external)
+    with pytest.raises(NotFound, match=r"or download=True with your Kaggle key in \.env"):
+        fetch_dataset("titanic")
+    assert asked == []
+    assert fetch_dataset("titanic", download=True, split="train").num_rows == 1
+    assert fetch_dataset("titanic", download=True, split="train").num_rows == 1
+    assert [(competition, name) for competition, name, _ in asked] == [("titanic", "titanic")], "once: then it is here"
+    with pytest.raises(Refused, match="is not the train table of house-prices"):
+        fetch_dataset("house-prices", download=True)
+    assert asked[1][:2] == ("house-prices-advanced-regression-techniques", "house-prices")
+
+
 def test_the_measured_star_is_read_where_its_bytes_are_those_of_the_card(root: Path, star_path: Path) -> None:
     (root / "data" / "raw").mkdir(parents=True)
     with pytest.raises(NotFound, match=r"siemens-star is not here: .*Download it from https://github\.com"):

@@ -37,11 +37,11 @@ _gathering = threading.local()  # its `texts`: those that the samples of this th
 class KaggleDataset(ABC):
     """Samples of one split of a competition's data; ``len``, indices and iteration work as on a list.
 
-    A subclass gives ``_load_data``, which sets ``self._data`` to a DataFrame; ``_validate_data``, which raises where that
-    is not as it should be; and ``__getitem__``, which returns the sample of one row. The first two are called when the
-    dataset is made. Between them whole numbers become Arrow's, so that a row has Python's ``int``, not numpy's, which
-    MLX refuses. Indices below 0 count from the end, and ``transform`` is applied to what ``__getitem__`` returns; the
-    subclass need not care for either.
+    A subclass gives ``_load_data``, which sets ``self._data`` to a DataFrame; ``_validate_data``, which raises where
+    that is not as it should be; and ``__getitem__``, which returns the sample of one row. The first two are called when
+    the dataset is made. Between them whole numbers become Arrow's, so that a row has Python's ``int``, not numpy's,
+    which MLX refuses. Indices below 0 count from the end, and ``transform`` is applied to what ``__getitem__`` returns;
+    the subclass need not care for either.
 
     Attributes:
         spec: what the dataset holds.

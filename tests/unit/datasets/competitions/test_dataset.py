@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
 import pandas as pd
 import pytest
@@ -53,6 +54,24 @@ def test_a_dataset_has_a_length_is_indexed_from_both_ends_and_ends(houses: Path)
 def test_a_transform_is_applied_once_to_every_sample(houses: Path, cls: type[KaggleDataset]) -> None:
     data = cls(spec(houses), transform=lambda sample: {**sample, "seen": sample.get("seen", 0) + 1})
     assert {sample["seen"] for sample in data} == {1}
+
+
+def test_a_row_has_whole_numbers_that_mlx_takes(houses: Path) -> None:
+    class RowsDataset(HousesDataset):
+        def __getitem__(self, index: int) -> dict[str, Any]:
+            assert self._data is not None
+            return dict(self._data.iloc[index])
+
+    data = RowsDataset(spec(houses))
+    assert {name: type(value) for name, value in data[3].items()} == {
+        "Id": int,
+        "Walls": str,
+        "Area": int,
+        "SalePrice": int,
+    }
+    assert mx.array([data[3]["SalePrice"]]).tolist() == [103_000]
+    assert data._data is not None
+    assert data._data["Area"].mean() == 74.5
 
 
 def test_a_sample_is_found_by_its_id(houses: Path) -> None:
