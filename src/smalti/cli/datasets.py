@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from smalti.cli.options import AsJson, StorePlace, print_json, printable, readable_size, the_store
-from smalti.errors import NotFound, Refused
+from smalti.errors import Damaged, NotFound, Refused
 
 if TYPE_CHECKING:
     from smalti.datasets.card import DatasetCard
@@ -65,10 +66,13 @@ def fetch(
 
     _discover_yours()
     fetcher = fetcher_named(name)
+    assert fetcher.card
     options = ({} if path is None else {"path": path}) | ({"download": True} if download else {})
     value = fetch_dataset(name, split, **options)
-    assert fetcher.card
-    _print_kept(fetcher.card, split, keep_dataset(the_store(store), _named(fetcher.card, name), value, split), as_json)
+    card = _named(fetcher.card, name)
+    with _working(f"storing {card.name}"):
+        ref = keep_dataset(the_store(store), card, value, split)
+    _print_kept(card, split, ref, as_json)
 
 
 @app.command()
@@ -88,8 +92,10 @@ def add(
 
     given = {"name": name, "source": source, "licence": licence, "version": version}
     described = _card(path, {field: text for field, text in given.items() if text is not None}, card)
-    described = _checked(described, path, checksums_of(path))
-    _print_kept(described, None, keep_dataset(the_store(store), described, value_of(path)), as_json)
+    with _working(f"storing {printable(path.name)}"):
+        described = _checked(described, path, checksums_of(path))
+        ref = keep_dataset(the_store(store), described, value_of(path))
+    _print_kept(described, None, ref, as_json)
 
 
 def _rows(store: str | None) -> list[dict[str, Any]]:
@@ -112,7 +118,10 @@ def _rows(store: str | None) -> list[dict[str, Any]]:
         note(key, _REGISTERED, registry.get(key).metadata.description)
     opened = the_store(store)
     for key in dict.fromkeys(one.name for one in stored_datasets(opened)):
-        note(key, _STORED, stored_card(opened, key).title)
+        try:
+            note(key, _STORED, stored_card(opened, key).title)
+        except (Refused, Damaged) as error:  # one of them does not hide the others
+            note(key, _STORED, f"({error})")
     return [rows[key] for key in sorted(rows)]
 
 
@@ -181,6 +190,13 @@ def _named(card: DatasetCard, name: str) -> DatasetCard:
     if normal_name(card.name) == normal_name(name):
         return card
     return DatasetCard(**{**card.to_document(), "name": normal_name(name)})
+
+
+def _working(doing: str) -> AbstractContextManager[Any]:
+    """Say on a terminal what is being done until it is."""
+    from rich.console import Console
+
+    return Console(stderr=True).status(f"{doing} ...")
 
 
 def _print_kept(card: DatasetCard, split: str | None, ref: Ref, as_json: bool) -> None:

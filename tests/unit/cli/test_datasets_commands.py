@@ -62,6 +62,13 @@ def test_the_list_has_what_can_be_fetched_what_is_registered_and_what_is_stored(
     assert any(line.startswith("iris ") and "150 iris flowers" in line for line in lines)
 
 
+def test_a_value_without_a_card_does_not_hide_the_datasets(root: Path) -> None:
+    open_store(root / "store").put(b"x", name="dataset/other")
+    rows = {row["name"]: row for row in json.loads(run("list", "--json").stdout)}
+    assert "is not a dataset with its card" in rows["other"]["title"]
+    assert "iris" in rows
+
+
 def test_the_card_of_a_dataset_is_printed_as_yaml_and_as_json() -> None:
     card = yaml.safe_load(run("info", "Iris").stdout)
     assert card["licence"].startswith("CC BY 4.0")

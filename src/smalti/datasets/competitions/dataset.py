@@ -68,9 +68,7 @@ class KaggleDataset(ABC):
         self._data: pd.DataFrame | None = None
         self._tokenizer: Tokenizer | None = None
         self._load_data()
-        if self._data is None:
-            raise Refused(f"{type(self).__name__}._load_data sets no self._data; let it set a DataFrame.")
-        self._data = _with_python_integers(self._data)
+        self._data = _with_python_integers(self._data, type(self).__name__)
         self._validate_data()
         _log.debug("%s: %d samples in the %s split of %s", type(self).__name__, len(self), split, spec.competition_name)
 
@@ -140,6 +138,8 @@ class KaggleDataset(ABC):
         Raises:
             Refused: the backend is neither ``wordpiece`` nor a file, or the train split cannot be read.
         """
+        if getattr(_gathering, "texts", None) is not None:
+            raise Refused(f"{type(self).__name__} asks for its tokenizer to make a sample; call self._tokenize(text).")
         with _training:
             if self._tokenizer is None:
                 self._tokenizer = self._made_tokenizer()
@@ -227,7 +227,7 @@ class KaggleDataset(ABC):
         )
 
 
-def _with_python_integers(frame: pd.DataFrame) -> pd.DataFrame:
+def _with_python_integers(frame: Any, owner: str) -> pd.DataFrame:
     """Return the frame with whole numbers and truth values as Arrow holds them.
 
     A row of it then gives Python's ``int`` and ``bool``, which ``mx.array`` takes; those of numpy it refuses.
@@ -235,6 +235,9 @@ def _with_python_integers(frame: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
     import pyarrow as pa
 
+    if not isinstance(frame, pd.DataFrame):
+        found = "nothing" if frame is None else f"a {type(frame).__name__}"
+        raise Refused(f"{owner}._load_data leaves {found} in self._data; let it set a DataFrame.")
     dtypes = {name: dtype for name, dtype in frame.dtypes.items() if isinstance(dtype, np.dtype)}
     whole = {name: dtype for name, dtype in dtypes.items() if dtype.kind in "iub"}
     return frame.astype({name: pd.ArrowDtype(pa.from_numpy_dtype(dtype)) for name, dtype in whole.items()})

@@ -61,7 +61,7 @@ def _vocabulary(words: Counter[str], size: int) -> dict[str, int]:
     learning = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     learning.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     spelled = sorted(word for word in words if alphabet.issuperset(word))
-    learning.train_from_iterator((word for word in spelled for _ in range(words[word])), trainer)
+    learning.train_from_iterator((f"{word} " * words[word] for word in spelled), trainer)
     return learning.get_vocab()
 
 

@@ -154,13 +154,25 @@ def test_a_dataset_goes_to_another_process(houses: Path) -> None:
     assert pickle.loads(pickle.dumps(data))[0] == first
 
 
-def test_a_subclass_that_reads_nothing_is_told_so(houses: Path) -> None:
+@pytest.mark.parametrize(("value", "found"), [(None, "nothing"), ([1], "a list")])
+def test_a_subclass_that_reads_no_frame_is_told_so(houses: Path, value: Any, found: str) -> None:
     class EmptyDataset(HousesDataset):
         def _load_data(self) -> None:
-            pass
+            self._data = value
 
-    with pytest.raises(Refused, match=r"EmptyDataset\._load_data sets no self\._data"):
+    with pytest.raises(
+        Refused, match=rf"EmptyDataset\._load_data leaves {found} in self\._data; let it set a DataFrame"
+    ):
         EmptyDataset(spec(houses))
+
+
+def test_a_sample_that_needs_the_tokenizer_itself_is_told_the_way(houses: Path) -> None:
+    class DirectDataset(HousesDataset):
+        def __getitem__(self, index: int) -> dict[str, Any]:
+            return {"ids": self.tokenizer.encode("walls").ids}
+
+    with pytest.raises(Refused, match=r"DirectDataset asks for its tokenizer to make a sample; call self\._tokenize"):
+        DirectDataset(spec(houses))[0]
 
 
 def test_what_validation_raises_is_raised_when_the_dataset_is_made(houses: Path) -> None:
