@@ -31,7 +31,7 @@ _log = logging.getLogger("data.datasets")  # its users know `data` as the logger
 
 MOST_TRAINING_TEXTS = 20_000  # a vocabulary learns nothing new from more rows of one table
 _training = threading.RLock()  # of the module, so that a dataset can be pickled
-_gathering = threading.local()  # its `texts`: those that the samples of this thread want tokenized
+_gathering = threading.local()  # its `texts`: those that the samples of a `dataset` want tokenized, in this thread
 
 
 class KaggleDataset(ABC):
@@ -138,7 +138,7 @@ class KaggleDataset(ABC):
         Raises:
             Refused: the backend is neither ``wordpiece`` nor a file, or the train split cannot be read.
         """
-        if getattr(_gathering, "texts", None) is not None:
+        if self._gathered() is not None:
             raise Refused(f"{type(self).__name__} asks for its tokenizer to make a sample; call self._tokenize(text).")
         with _training:
             if self._tokenizer is None:
@@ -156,8 +156,7 @@ class KaggleDataset(ABC):
             Refused: there is no tokenizer and none can be trained; see ``tokenizer``.
         """
         length = self.spec.recommended_max_length
-        texts: list[str] | None = getattr(_gathering, "texts", None)
-        if texts is not None:
+        if (texts := self._gathered()) is not None:
             texts.append(text)
             return {"input_ids": [0] * length, "attention_mask": [0] * length}
         return encode(self._tokenizer or self.tokenizer, text, length)
@@ -202,13 +201,19 @@ class KaggleDataset(ABC):
         rows = np.linspace(0, count - 1, min(count, MOST_TRAINING_TEXTS)).astype(int).tolist() if count else []
         sample_of = getattr(type(self).__getitem__, "__wrapped__", type(self).__getitem__)
         texts: list[str] = []
-        _gathering.texts = texts
+        outside = dict(vars(_gathering))  # another dataset's, whose samples are made of this one's
+        vars(_gathering).update(dataset=self, texts=texts)
         try:
             for row in rows:
                 sample_of(self, row)
         finally:
-            del _gathering.texts
+            vars(_gathering).clear()
+            vars(_gathering).update(outside)
         return texts
+
+    def _gathered(self) -> list[str] | None:
+        """Return where the texts go while this thread gathers those of this dataset, else None."""
+        return _gathering.texts if getattr(_gathering, "dataset", None) is self else None
 
     def _ids(self) -> pd.Series[Any]:
         assert self._data is not None

@@ -142,6 +142,19 @@ def test_an_unknown_backend_is_refused_and_a_file_is_used(houses: Path, tmp_path
     assert HousesDataset(spec(houses, tokenizer_backend=str(tmp_path / "tokenizer.json")))[3] == train[3]
 
 
+def test_a_dataset_made_of_another_one_has_tokens_of_its_own(houses: Path) -> None:
+    inner, alone = HousesDataset(spec(houses)), HousesDataset(spec(houses))
+
+    class OuterDataset(HousesDataset):
+        def __getitem__(self, index: int) -> dict[str, Any]:
+            return {"inner": inner[index]["input_ids"], **self._tokenize(f"only number {index}")}
+
+    outer = OuterDataset(spec(houses))
+    assert outer[4]["inner"] == alone[4]["input_ids"]
+    assert "wood" not in outer.tokenizer.get_vocab()
+    assert "wood" in inner.tokenizer.get_vocab()
+
+
 def test_many_threads_that_ask_first_get_what_one_gets(houses: Path) -> None:
     alone, shared = HousesDataset(spec(houses)), HousesDataset(spec(houses))
     with ThreadPoolExecutor(8) as threads:
