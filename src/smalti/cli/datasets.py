@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from smalti.cli.options import AsJson, StorePlace, print_json, printable, readable_size, the_store
-from smalti.errors import Damaged, NotFound, Refused
+from smalti.errors import Damaged, Refused
 
 if TYPE_CHECKING:
     from smalti.datasets.card import DatasetCard
@@ -61,15 +61,13 @@ def fetch(
     as_json: AsJson = False,
 ) -> None:
     """Fetch a dataset and store it as dataset/NAME, with its card."""
-    from smalti.datasets.fetchers import fetch_dataset, fetcher_named
+    from smalti.datasets.fetchers import card_of, fetch_dataset, fetcher_named
     from smalti.datasets.stored import keep_dataset
 
     _discover_yours()
-    fetcher = fetcher_named(name)
-    assert fetcher.card
+    card = card_of(fetcher_named(name))
     options = ({} if path is None else {"path": path}) | ({"download": True} if download else {})
     value = fetch_dataset(name, split, **options)
-    card = _named(fetcher.card, name)
     with _working(f"storing {card.name}"):
         ref = keep_dataset(the_store(store), card, value, split)
     _print_kept(card, split, ref, as_json)
@@ -87,14 +85,12 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Store a file or folder of yours as dataset/NAME, with a card; without source and licence it is refused."""
-    from smalti.datasets.files import checksums_of, value_of
-    from smalti.datasets.stored import keep_dataset
+    from smalti.datasets.adding import add_dataset, card_for
 
     given = {"name": name, "source": source, "licence": licence, "version": version}
-    described = _card(path, {field: text for field, text in given.items() if text is not None}, card)
+    described = card_for(path, {field: text for field, text in given.items() if text is not None}, card)
     with _working(f"storing {printable(path.name)}"):
-        described = _checked(described, path, checksums_of(path))
-        ref = keep_dataset(the_store(store), described, value_of(path))
+        described, ref = add_dataset(the_store(store), path, described)
     _print_kept(described, None, ref, as_json)
 
 
@@ -113,9 +109,8 @@ def _rows(store: str | None) -> list[dict[str, Any]]:
 
     for key, fetcher in fetchers().items():
         note(key, _BUILT_IN, fetcher.card.title if fetcher.card else "")
-    registry = DatasetRegistry()
-    for key in registry.list_competitions():
-        note(key, _REGISTERED, registry.get(key).metadata.description)
+    for key, competition in DatasetRegistry().competitions().items():
+        note(key, _REGISTERED, competition.metadata.description)
     opened = the_store(store)
     for key in dict.fromkeys(one.name for one in stored_datasets(opened)):
         try:
@@ -127,22 +122,20 @@ def _rows(store: str | None) -> list[dict[str, Any]]:
 
 def _described(name: str, store: str | None) -> dict[str, Any]:
     from smalti.datasets.competitions.registry import DatasetRegistry
-    from smalti.datasets.fetchers import fetcher_named, fetchers
+    from smalti.datasets.fetchers import card_of, fetchers
     from smalti.datasets.names import normal_name, unknown
     from smalti.datasets.stored import stored_card, stored_datasets
 
     _discover_yours()
-    key, opened, registry = normal_name(name), the_store(store), DatasetRegistry()
+    key, opened, known, registered = normal_name(name), the_store(store), fetchers(), DatasetRegistry().competitions()
     stored = {one.name for one in stored_datasets(opened)}
     if key in stored:
         return stored_card(opened, key).to_document()
-    if key in fetchers():
-        found = fetcher_named(key).card
-        assert found
-        return found.to_document()
-    if key in registry.list_competitions():
-        return registry.get(key).to_document()
-    raise unknown(name, {*fetchers(), *stored, *registry.list_competitions()})
+    if key in known:
+        return card_of(known[key]).to_document()
+    if key in registered:
+        return registered[key].to_document()
+    raise unknown(name, {*known, *stored, *registered})
 
 
 def _discover_yours() -> None:
@@ -156,47 +149,12 @@ def _discover_yours() -> None:
             typer.echo(f"smalti: {failure}.", err=True)
 
 
-def _card(path: Path, given: dict[str, str], file: Path | None) -> DatasetCard:
-    """Return the card from the options and from a YAML file: ``--card``, or ``<file>.card.yaml`` beside the data."""
-    from smalti.datasets.card import DatasetCard, read_dataset_card
-
-    beside = path.with_name(f"{path.name}.card.yaml")
-    found = read_dataset_card(file) if file else read_dataset_card(beside) if beside.is_file() else None
-    return DatasetCard(**({**found.to_document(), **given} if found else given))
-
-
-def _checked(card: DatasetCard, path: Path, found: dict[str, str] | Any) -> DatasetCard:
-    """Return the card with the checksums of the files, where it has none; those it has must hold."""
-    from smalti.datasets.card import DatasetCard
-
-    wanted = {path.name: card.sha256} if card.sha256 and not path.is_dir() else dict(card.checksums)
-    for name, digest in wanted.items():
-        if name not in found:
-            raise NotFound(f"{printable(name)} is in the card of {card.name} and not in {printable(str(path))}.")
-        if found[name] != digest:
-            raise Refused(
-                f"{printable(name)} has SHA-256 {found[name]}, and the card of {card.name} says {digest}; give the "
-                "file that the card is about, or correct the card."
-            )
-    if path.is_dir():
-        return DatasetCard(**{**card.to_document(), "checksums": dict(found)})
-    return DatasetCard(**{**card.to_document(), "sha256": found[path.name]})
-
-
-def _named(card: DatasetCard, name: str) -> DatasetCard:
-    from smalti.datasets.card import DatasetCard
-    from smalti.datasets.names import normal_name
-
-    if normal_name(card.name) == normal_name(name):
-        return card
-    return DatasetCard(**{**card.to_document(), "name": normal_name(name)})
-
-
 def _working(doing: str) -> AbstractContextManager[Any]:
     """Say on a terminal what is being done until it is."""
     from rich.console import Console
+    from rich.markup import escape
 
-    return Console(stderr=True).status(f"{doing} ...")
+    return Console(stderr=True).status(escape(f"{doing} ..."))
 
 
 def _print_kept(card: DatasetCard, split: str | None, ref: Ref, as_json: bool) -> None:

@@ -60,7 +60,7 @@ def register_dataset(name: Any = None, *, card: DatasetCard | str | Path | None 
         card: the card, or the path of its YAML file; by default ``<name>.card.yaml`` beside the function's file.
 
     Raises:
-        Refused: the name cannot be one, or another function has it.
+        Refused: the name cannot be one, or another function has it, or the card is about another dataset.
         NotFound: there is no card at the path.
     """
     if callable(name):
@@ -82,7 +82,10 @@ def _register(name: str, function: F, card: DatasetCard | None) -> F:
     if other and not _same(other.function, function):
         theirs = f"{other.function.__module__}.{other.function.__qualname__}"
         raise Refused(f"{shown(name)} is registered for {shown(theirs)} already; take another name.")
-    _registered[key] = Fetcher(name, function, card)
+    fetcher = Fetcher(name, function, card)
+    if card:
+        card_of(fetcher)
+    _registered[key] = fetcher
     return function
 
 
@@ -103,14 +106,25 @@ def fetcher_named(name: str) -> Fetcher:
 
     Raises:
         NotFound: there is none of that name; the message has those like it, and all.
-        Refused: it has no card yet; the message shows the card to write.
     """
     known = fetchers()
     found = known.get(normal_name(name))
     if found is None:
         stored = {one.name for one in stored_datasets(_store())}
         raise unknown(name, {fetcher.name for fetcher in known.values()} | stored)
-    return Fetcher(found.name, found.function, found.card or _card_beside(found))
+    return found
+
+
+def card_of(fetcher: Fetcher) -> DatasetCard:
+    """Return the card of a dataset: the one that was given, else the one beside the file of its function.
+
+    Raises:
+        Refused: it has none yet, and the message shows the card to write; or the card is about another dataset.
+    """
+    card = fetcher.card or _card_beside(fetcher)
+    if normal_name(card.name) != normal_name(fetcher.name):
+        raise Refused(f"the card of the dataset {fetcher.name} is about {card.name}; give its own.")
+    return card
 
 
 def fetch_dataset(name: str, split: str | None = None, **options: Any) -> Any:
@@ -128,8 +142,11 @@ def fetch_dataset(name: str, split: str | None = None, **options: Any) -> Any:
         Refused: the dataset has no card, the function takes no such option, or what it returns cannot be split.
     """
     if (value := _stored(name, split)) is not None:
+        if options:
+            raise Refused(f"{name} is read from the store, which takes no options; leave out {', '.join(options)}.")
         return value
     fetcher = fetcher_named(name)
+    card_of(fetcher)  # refuses what has none
     if split is not None and fetcher.splits_itself:
         return _fetched(fetcher, {**options, "split": split})
     value = _fetched(fetcher, options)

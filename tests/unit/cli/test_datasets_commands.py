@@ -148,6 +148,17 @@ def test_a_card_about_another_file_is_refused(root: Path, numbers: Path) -> None
     assert not (root / "store").exists()
 
 
+def test_a_card_of_one_file_is_no_card_of_a_folder(root: Path) -> None:
+    (root / "mine").mkdir()
+    (root / "mine" / "a.txt").write_text("a")
+    (root / "mine.card.yaml").write_text(f"name: n\nsource: s\nversion: v\nlicence: l\nsha256: {'a' * 64}\n")
+    assert "has the SHA-256 of one file, for a folder; write checksums" in str(refusal("add", root / "mine"))
+    (root / "mine.card.yaml").write_text(
+        f"name: n\nsource: s\nversion: v\nlicence: l\nchecksums: {{gone.txt: {'a' * 64}}}\n"
+    )
+    assert "gone.txt is in the card of n and not in" in str(refusal("add", root / "mine"))
+
+
 def test_a_folder_is_added_with_the_checksum_of_each_file(root: Path) -> None:
     folder = root / "mine"
     folder.mkdir()

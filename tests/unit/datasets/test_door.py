@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -41,12 +42,12 @@ def run(program: str, folder: Path) -> str:
 
 
 def test_importing_loads_nothing_heavy_and_registering_neither(tmp_path: Path) -> None:
-    loaded = f"import sys; print(sorted(set({HEAVY}) & set(sys.modules)))"
+    loaded = f"import json, sys; print(json.dumps(sorted(set({HEAVY}) & set(sys.modules))))"
     assert run(f"import smalti.datasets; {loaded}", tmp_path) == "[]"
     heavy = run(
         "from smalti.datasets import register_dataset, KaggleDataset, DatasetRegistry\n"
         f"@register_dataset\ndef fetch_x(): pass\n{loaded}",
         tmp_path,
     )
-    assert not set(eval(heavy)) & {"mlx", "sklearn", "tokenizers", "huggingface_hub", "httpcore"}
+    assert not set(json.loads(heavy)) & {"mlx", "sklearn", "tokenizers", "huggingface_hub", "httpcore"}
     assert list(tmp_path.iterdir()) == []

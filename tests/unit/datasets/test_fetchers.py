@@ -93,6 +93,12 @@ def test_two_functions_cannot_have_one_name_and_a_built_in_name_is_taken() -> No
         register_dataset("iris", card=CARD)(other)
 
 
+def test_a_card_about_another_dataset_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="the card of the dataset letters is about numbers; give its own"):
+        register_dataset("letters", card=CARD)(lambda: TABLE)
+    assert "letters" not in fetchers()
+
+
 def test_an_unknown_name_is_answered_with_the_near_ones_and_all() -> None:
     with pytest.raises(
         NotFound, match=r"did you mean wikitext-\d+ or wikitext-\d+\? The datasets are breast-cancer.*wine"
@@ -117,8 +123,8 @@ def test_a_published_split_is_chosen_and_a_function_that_splits_itself_is_asked(
     with pytest.raises(NotFound, match="its splits are train, test"):
         fetch_dataset("numbers", split="validation")
 
-    @register_dataset("asked", card=CARD)
-    def asked(split: str | None = None, rows: int = 1) -> pa.Table:
+    @register_dataset(card=DatasetCard(**{**CARD.to_document(), "name": "asked"}))
+    def fetch_asked(split: str | None = None, rows: int = 1) -> pa.Table:
         return pa.table({"split": [str(split)] * rows})
 
     assert fetch_dataset("asked", split="half", rows=2)["split"].to_pylist() == ["half", "half"]
@@ -151,6 +157,8 @@ def test_a_dataset_that_only_the_store_has_is_read_from_there(root: Path) -> Non
     assert fetch_dataset("numbers", split="train").num_rows == 80
     with pytest.raises(NotFound, match="did you mean numbers"):
         fetch_dataset("number")
+    with pytest.raises(Refused, match="numbers is read from the store, which takes no options; leave out seed"):
+        fetch_dataset("numbers", seed=1)
 
 
 def test_asking_for_a_dataset_writes_nothing(root: Path) -> None:

@@ -53,9 +53,17 @@ class DatasetRegistry:
         self._file.change(lambda known: {**known, competition.name: competition})
         return competition
 
+    def competitions(self) -> dict[str, Competition]:
+        """Return every competition by name, in order.
+
+        Raises:
+            Damaged, Unavailable: the registry's file cannot be read.
+        """
+        return dict(sorted(self._file.read().items()))
+
     def list_competitions(self) -> list[str]:
-        """Return the names, in order. Raises as ``get`` does, but for NotFound."""
-        return sorted(self._file.read())
+        """Return the names, in order; raises as ``competitions``."""
+        return list(self.competitions())
 
     def search_competitions(
         self, competition_type: CompetitionType | str | None = None, name_pattern: str | None = None
@@ -72,7 +80,7 @@ class DatasetRegistry:
         wanted = None if competition_type is None else competition_type_of(competition_type)
         return [
             name
-            for name, one in sorted(self._file.read().items())
+            for name, one in self.competitions().items()
             if (wanted is None or one.metadata.competition_type == wanted)
             and (name_pattern is None or _fits(name, name_pattern))
         ]
@@ -84,7 +92,7 @@ class DatasetRegistry:
             NotFound: it is not registered; the message lists those that are.
             Damaged, Unavailable: the registry's file cannot be read.
         """
-        known = self._file.read()
+        known = self.competitions()
         if competition := known.get(normal_name(competition_name)):
             return competition
         raise unknown(competition_name, known, "competition")
