@@ -33,7 +33,8 @@ _TITANIC = DatasetCard(
     licence="the rules of the competition, which Kaggle asks to accept before the download",
     usage="fetch_dataset('titanic', split='train'), with train.csv and test.csv in data/external/titanic/",
     quality=(
-        "Age is missing in 177 of the 891 rows of train, Cabin in 687, Embarked in 2; Fare in 1 row of test.",
+        "Age is missing in 177 rows of train and 86 of test, Fare in 1 of test; Cabin is empty in 687 and 327, Embarked "
+        "in 2 of train.",
         "Age is estimated where it ends in .5, but for children.",
     ),
 )
@@ -44,7 +45,10 @@ _HOUSE_PRICES = DatasetCard(
     version="the competition's train.csv (1460 rows) and test.csv (1459 rows)",
     licence="the rules of the competition, which Kaggle asks to accept before the download",
     usage="fetch_dataset('house-prices', split='train'), with train.csv and test.csv in data/external/house-prices/",
-    quality=("NA means in most columns that the house has no such part (alley, pool, fence), and is read as missing.",),
+    quality=(
+        "NA in a column of text says that the house has no such part (alley, pool, fence), and is kept as text; in a "
+        "column of numbers it is read as missing.",
+    ),
     citation="D. De Cock, Ames, Iowa: Alternative to the Boston Housing Data, J. of Statistics Education 19(3), 2011",
 )
 

@@ -31,7 +31,7 @@ def _wikitext(name: str, config: str, rows: str) -> Fetcher:
         licence="CC BY-SA 3.0 and GFDL",
         processing=("tokenized by its authors into words separated by blanks", "rare words are kept, unlike in -v1"),
         usage=f"fetch_dataset({name!r}, split='train')",
-        quality=("Numbers and hyphens are split by @-@, @,@ and @.@.", "Every other row or so is empty."),
+        quality=("Numbers and hyphens are split by @-@, @,@ and @.@.", "About a third of the rows are empty."),
         citation="S. Merity, C. Xiong, J. Bradbury, R. Socher, Pointer Sentinel Mixture Models, arXiv:1609.07843",
     )
     return Fetcher(name, partial(_fetch, config), card)

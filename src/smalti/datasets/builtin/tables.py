@@ -59,7 +59,7 @@ def _check_files(card: DatasetCard) -> None:
 
 def _table(loader: str, arguments: dict[str, Any], **fields: Any) -> Fetcher:
     usage = f"fetch_dataset({fields['name']!r}, split='train')"
-    card = DatasetCard(version="as scikit-learn 1.5 to 1.9 ship it", usage=usage, **fields)
+    card = DatasetCard(version="as scikit-learn 1.9.1 ships it", usage=usage, **fields)
     return Fetcher(card.name, partial(_fetch, card, loader, arguments), card)
 
 
@@ -71,9 +71,9 @@ TABLES = (
         title="150 iris flowers of three species: lengths and widths of sepals and petals, cm",
         source=f"R. A. Fisher's paper of 1936; {_UCI}/53/iris; in scikit-learn as sklearn/datasets/data/iris.csv",
         licence=_CC_BY,
-        processing=("two measurements corrected by scikit-learn after Fisher's paper",),
+        processing=("two wrong data points corrected by scikit-learn after Fisher's paper",),
         checksums={"iris.csv": "f13ffa8fdd56fd8e6c8d16d4081a3fbd3114bcd0aae4256c43205169cd9d1449"},
-        quality=("The copy at UCI has two wrong values, which this one has not.",),
+        quality=("The copy at UCI has two wrong data points, which this one has not.",),
         citation="R. A. Fisher, The use of multiple measurements in taxonomic problems, Annals of Eugenics 7, 1936",
     ),
     _table(
