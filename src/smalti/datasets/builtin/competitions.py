@@ -33,8 +33,8 @@ _TITANIC = DatasetCard(
     licence="the rules of the competition, which Kaggle asks to accept before the download",
     usage="fetch_dataset('titanic', split='train'), with train.csv and test.csv in data/external/titanic/",
     quality=(
-        "Age is missing in 177 rows of train and 86 of test, Fare in 1 of test; Cabin is empty in 687 and 327, Embarked "
-        "in 2 of train.",
+        "Age is missing in 177 rows of train and 86 of test, Fare in 1 of test; Cabin is empty in 687 and 327, "
+        "Embarked in 2 of train.",
         "Age is estimated where it ends in .5, but for children.",
     ),
 )
