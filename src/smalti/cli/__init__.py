@@ -10,6 +10,7 @@ from smalti.cli import (
     clean,
     comparing,
     contracts,
+    datasets,
     doctor,
     fsck,
     keeping,
@@ -52,6 +53,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(contracts.app, name="contracts")
+app.add_typer(datasets.app, name="datasets")
 app.add_typer(product.app, name="product")
 app.add_typer(runs.app, name="runs")
 app.add_typer(quarantine.app, name="quarantine")
