@@ -161,6 +161,14 @@ def test_a_value_scales_the_direction_of_its_token_and_zero_is_no_value(norm: st
     np.testing.assert_allclose(valued, by_hand(tokens), atol=1e-5)
 
 
+@pytest.mark.parametrize("dropout", [None, 0.0])
+def test_the_classifier_has_a_dropout_of_its_own(dropout: float | None) -> None:
+    config = replace(CLASSIFIER, attention_probs_dropout_prob=0.0, hidden_dropout_prob=0.5, classifier_dropout=dropout)
+    model = built(config)
+    model.dropout.train()
+    assert np.array_equal(model(ids()), model(ids())) == (dropout == 0.0)
+
+
 def test_token_types_and_positions_count() -> None:
     encoder = built(SMALL).encoder
     base = encoder(ids())

@@ -111,6 +111,13 @@ def test_narrow_weights_become_the_same_numbers_in_float32(saved: Path, dtype: m
     np.testing.assert_array_equal(loaded["classifier.weight"], narrow["classifier.weight"].astype(mx.float32))
 
 
+def test_quantized_weights_are_refused(saved: Path) -> None:
+    whole = tensors(saved)
+    rewrite(saved, {**whole, "classifier.weight": whole["classifier.weight"].astype(mx.int8)})
+    with pytest.raises(Refused, match=r"classifier\.weight is int8; give weights that are not quantized"):
+        load_pretrained(saved)
+
+
 def test_shards_are_read_by_their_index(saved: Path) -> None:
     expected = weights(load_pretrained(saved)[0])
     whole = tensors(saved)
@@ -167,6 +174,7 @@ def test_a_decoder_of_its_own_is_refused_and_a_copy_is_not(tmp_path: Path) -> No
 
 def test_a_new_classifier_keeps_encoder_and_pooler(saved: Path) -> None:
     before = weights(load_pretrained(saved)[0])
+    reconfigure(saved, problem_type="single_label_classification")  # of the old classifier
     model, _ = load_pretrained(saved, new_labels=["price"])
     assert model.config == replace(CLASSIFIER, labels=("price",))
     for name, array in weights(model).items():
@@ -216,6 +224,7 @@ def test_a_configuration_that_is_no_mapping_is_refused(saved: Path, content: byt
         ({"quantization_config": {"bits": 4}}, "quantization_config .* not supported"),
         ({"pruned_heads": {"0": [1]}}, "pruned_heads .* not supported"),
         ({"auto_map": {"AutoModel": "model.Bert"}}, "auto_map .* not supported"),
+        ({"norm": "pre"}, "norm 'pre', which is not supported"),
         ({"hidden_act": "mish"}, "hidden_act of BERT is 'mish'"),
         ({"architectures": ["BertForPreTraining"]}, "there are BertModel, .*, or give new_labels"),
         ({"architectures": ["BertForMaskedLM"], "tie_word_embeddings": False}, "tie_word_embeddings false"),
