@@ -1,4 +1,4 @@
-"""A value as the files it is kept in: one file, or for a tree a folder of them."""
+"""A value as files: the one it is kept in, or for a tree a folder of them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from smalti.codecs.checkpoint import CheckpointCodec
+from smalti.codecs.checkpoint_folder import files_of
 from smalti.errors import Refused
 from smalti.store.record import Record
 from smalti.store.store import Store
@@ -18,7 +20,8 @@ Write = Callable[[str, Path], None]
 
 
 def write_value(store: Store, ref: str, target: Path, write: Write | None = None) -> None:
-    """Write a value, verified: an array to ``.npy``, a table to ``.arrow``, bytes as they were, a tree to a folder.
+    """Write a value, verified: an array to ``.npy``, a table to ``.arrow``, bytes as they were, a tree to a folder,
+    a checkpoint to that of :mod:`smalti.codecs.checkpoint_folder`.
 
     Args:
         target: does not exist; its folder does.
@@ -44,6 +47,10 @@ def _write(store: Store, record: Record, target: Path, write: Write) -> None:
     if os.path.lexists(target):
         raise Refused(f"{target} exists already; name another place.")
     target.mkdir()
+    if record.header.get("type") == CheckpointCodec.type_name:
+        for name, pieces in files_of(store.get(record.address)).items():
+            (target / name).write_bytes(b"".join(pieces))
+        return
     for name, address in record.children.items():
         child = store.record(address)
         _write(store, child, target / _part(name, Path(child.filename).suffix), write)
