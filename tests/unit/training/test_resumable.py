@@ -24,6 +24,7 @@ import pytest
 from smalti import Checkpoint, Store, open_store
 from smalti.canonical import dumps
 from smalti.contracts import CHECKPOINT
+from smalti.memoize import forget_all
 from smalti.training import Saving, TrainingSettings
 from smalti.training.loop import train
 from smalti.training.resumable import state_name, train_in_store
@@ -178,3 +179,27 @@ def test_best_weights_of_an_early_epoch_survive_a_kill_and_a_resume(store: Store
     assert best.state["epoch"] == straight.best.state["epoch"] < 6
     for name, tensor in straight.best.model.items():
         np.testing.assert_array_equal(best.model[name], tensor)
+
+
+class Unbuildable(Line):
+    """The same task, which would fail if it were trained."""
+
+    def build(self) -> Any:
+        raise AssertionError("it was trained again")
+
+
+def test_what_was_trained_before_is_read_and_not_trained_again(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    first = train_in_store(store, Line(), FEW, {"data": "a"})
+    again = train_in_store(store, Unbuildable(), FEW, {"data": "a"})
+    assert (again.last.digest, again.best.digest) == (first.last.digest, first.best.digest)
+    assert again.best.new_bytes == 0
+    with pytest.raises(AssertionError, match="trained again"):
+        train_in_store(store, Unbuildable(), FEW, {"data": "b"})
+
+
+def test_what_was_forgotten_is_trained_again(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    first = train_in_store(store, Line(), FEW, {"data": "a"})
+    forget_all(store)
+    assert train_in_store(store, Line(), FEW, {"data": "a"}).last.digest == first.last.digest
