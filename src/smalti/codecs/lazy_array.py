@@ -8,7 +8,7 @@ from types import EllipsisType
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from smalti.codecs.dtype import array_from
 from smalti.store.reader import Reader
@@ -36,6 +36,11 @@ class LazyArray:
 
     def __repr__(self) -> str:
         return f"LazyArray(shape={self.shape}, dtype={self.dtype}, {self._reader.record.address[:19]}...)"
+
+    @property
+    def digest(self) -> str:
+        """The address of the stored array, ``sha256:<hex>``."""
+        return self._reader.record.address
 
     @property
     def ndim(self) -> int:
@@ -80,6 +85,36 @@ class LazyArray:
         data = self._reader.read(0, rows.start * row_nbytes, rows.stop * row_nbytes)
         block = array_from(data, self.dtype, (len(rows), *self.shape[1:]))
         return block[(*keys[:first], among_them, *keys[first + 1 :])]
+
+    def take(self, rows: ArrayLike, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Return rows by their numbers, in the order given, reading and verifying only the leaves that they lie in.
+
+        A leaf of a file on this machine is hashed the first time only. This is the quick way to rows that lie apart.
+
+        Args:
+            rows: (B,) numbers from 0 to N - 1.
+            out: (B, ...) of the array's dtype, C order, to write to; made where it is not given.
+
+        Raises:
+            IndexError: a number is out of range.
+            Damaged: a leaf is not what was stored.
+        """
+        wanted = np.asarray(rows, np.int64)
+        if len(wanted) and not 0 <= wanted.min() <= wanted.max() < len(self):
+            raise IndexError(f"rows {wanted.min()} to {wanted.max()} were asked for; there are rows 0 to {len(self) - 1}")
+        row_nbytes = self.nbytes // max(1, len(self))
+        if out is None:
+            out = np.empty((len(wanted), *self.shape[1:]), self.dtype)
+        if not row_nbytes or not len(wanted):
+            return out
+        view = self._reader.view(wanted * row_nbytes, row_nbytes)
+        if view is not None:
+            return np.take(array_from(view, self.dtype, self.shape), wanted, 0, out, "clip")
+        order = np.argsort(wanted, kind="stable")
+        apart = np.flatnonzero(np.diff(wanted[order]) > max(1, _CHUNK_NBYTES // row_nbytes // 8)) + 1
+        for places in np.split(order, apart):
+            out[places] = self[wanted[places]]
+        return out
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(array_from(self._reader.read(), self.dtype, self.shape), dtype, copy=copy)

@@ -29,6 +29,9 @@ class Content(Protocol):
             Damaged: the bytes are not there.
         """
 
+    def view(self) -> memoryview | None:
+        """Return all of the content, or None where that would take a copy. Nothing is verified here."""
+
     def framing(self) -> bytes:
         """Return the file's other bytes, in order."""
 

@@ -81,6 +81,13 @@ class FileContent:
             return self._file[pieces[0][0] : pieces[-1][1]] if pieces else memoryview(b"")
         return memoryview(b"".join(self._file[a:b] for a, b in pieces))
 
+    def view(self) -> memoryview | None:
+        """Return the content of the only buffer."""
+        if len(self._buffers) != 1:
+            return None
+        offset, nbytes = self._buffers[0]
+        return self._file[offset : offset + nbytes]
+
     def _let_go(self, nbytes: int) -> None:
         """Keep slice after slice of a large file from filling this process's memory; views on them stay as they are."""
         self._resident_nbytes += nbytes
@@ -148,6 +155,10 @@ class StitchedContent:
             list(in_parallel(copy, jobs))
         whole.flags.writeable = False
         return memoryview(whole)  # type: ignore[arg-type]  # numpy arrays are buffers
+
+    def view(self) -> memoryview | None:
+        """Return the pieces mapped side by side, where their pages allow it."""
+        return self._mapped(0, self._ends[-1]) if len(self._pieces) > 1 else None
 
     def framing(self) -> bytes:
         """Return the file format's own bytes, kept before the new leaves."""

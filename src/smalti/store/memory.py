@@ -43,6 +43,10 @@ class MemoryContent:
         """Return bytes of the content."""
         return self._content[start:stop]
 
+    def view(self) -> memoryview | None:
+        """Return all of the content."""
+        return self._content
+
     def framing(self) -> bytes:
         """Return the file's other bytes."""
         return self._framing

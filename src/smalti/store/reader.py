@@ -6,8 +6,9 @@ import random
 
 import numpy as np
 from blake3 import blake3
+from numpy.typing import NDArray
 
-from smalti.digest import LEAF_ID_NBYTES
+from smalti.digest import LEAF_ID_NBYTES, leaf_id
 from smalti.errors import Damaged
 from smalti.store.backend import Content
 from smalti.store.leaves import first_difference, leaf_ids
@@ -25,6 +26,9 @@ class Reader:
         self._leaf_ends = np.cumsum(record.leaf_sizes, dtype=np.int64)
         self._buffer_starts = np.cumsum([0] + [nbytes for _, nbytes in record.buffers]).tolist()
         self._verified = np.zeros(len(self._leaf_ends), bool)
+        self._all_verified = False
+        self._view: memoryview | None = None
+        self._viewed = False
         self._verifies = verify
 
     def read(self, buffer: int = 0, start: int = 0, stop: int | None = None) -> memoryview:
@@ -43,6 +47,32 @@ class Reader:
         if self._verifies and not (self._content.stays and self._verified[low : high + 1].all()):
             self._verify(leaves, low, high + 1)
         return leaves[first - begin : last - begin]
+
+    def view(self, starts: NDArray[np.int64], nbytes: int) -> memoryview | None:
+        """Return all of the content, of which only the ranges of ``nbytes`` bytes from each of ``starts`` are verified.
+
+        None where the content is not in one place of memory: ``read`` the ranges then.
+
+        Raises:
+            Damaged: a leaf in one of the ranges is not what was stored; the message names object, file and place.
+        """
+        if not self._viewed:
+            self._view, self._viewed = self._content.view() if self._content.stays else None, True
+        if self._view is not None and self._verifies and nbytes and not self._all_verified:
+            low = np.searchsorted(self._leaf_ends, starts, "right")
+            high = np.searchsorted(self._leaf_ends, starts + (nbytes - 1), "right")
+            inner = [np.arange(a + 1, b) for a, b in zip(low[high > low + 1], high[high > low + 1], strict=True)]
+            touched = np.concatenate([low, high, *inner])
+            missing = np.unique(touched[~self._verified[touched]])
+            stops = self._leaf_ends[missing].tolist()
+            for number, stop in zip(missing.tolist(), stops, strict=True):
+                leaf = self._view[stop - int(self.record.leaf_sizes[number]) : stop]
+                at = LEAF_ID_NBYTES * number
+                if leaf_id(leaf) != self.record.leaf_ids[at : at + LEAF_ID_NBYTES]:
+                    raise self._damaged(number)
+                self._verified[number] = True
+            self._all_verified = not len(missing) and bool(self._verified.all())
+        return self._view
 
     def whole(self) -> list[memoryview]:
         """Return every buffer, verified."""
@@ -75,9 +105,13 @@ class Reader:
         wanted = self.record.leaf_ids[LEAF_ID_NBYTES * low : LEAF_ID_NBYTES * high]
         wrong = first_difference(wanted, leaf_ids(leaves, sizes))
         if wrong is not None:
-            start = int(self._leaf_ends[low + wrong]) - int(sizes[wrong])
-            raise Damaged(
-                f"{self._content.where} of {self.record.address} is damaged in the {sizes[wrong]} bytes from {start} "
-                "of its content; put the same value again to repair it, or restore it from another store."
-            )
+            raise self._damaged(low + wrong)
         self._verified[low:high] = True
+
+    def _damaged(self, number: int) -> Damaged:
+        size = int(self.record.leaf_sizes[number])
+        return Damaged(
+            f"{self._content.where} of {self.record.address} is damaged in the {size} bytes from "
+            f"{int(self._leaf_ends[number]) - size} of its content; put the same value again to repair it, or restore "
+            "it from another store."
+        )
