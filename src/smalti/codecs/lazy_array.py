@@ -43,6 +43,11 @@ class LazyArray:
         return self._reader.record.address
 
     @property
+    def mapped(self) -> bool:
+        """Whether the content is in memory or mapped from a file, so that taking rows fetches nothing."""
+        return self._reader.view(np.zeros(0, np.int64), 0) is not None
+
+    @property
     def ndim(self) -> int:
         return len(self.shape)
 
@@ -101,7 +106,9 @@ class LazyArray:
         """
         wanted = np.asarray(rows, np.int64)
         if len(wanted) and not 0 <= wanted.min() <= wanted.max() < len(self):
-            raise IndexError(f"rows {wanted.min()} to {wanted.max()} were asked for; there are rows 0 to {len(self) - 1}")
+            raise IndexError(
+                f"rows {wanted.min()} to {wanted.max()} were asked for; there are rows 0 to {len(self) - 1}"
+            )
         row_nbytes = self.nbytes // max(1, len(self))
         if out is None:
             out = np.empty((len(wanted), *self.shape[1:]), self.dtype)

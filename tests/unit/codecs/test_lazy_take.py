@@ -23,7 +23,9 @@ def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @settings(max_examples=20, deadline=None)
 @given(data=st.data())
-def test_rows_are_those_of_numpy_in_the_order_asked_for(store: Store, shape: tuple[int, ...], data: st.DataObject) -> None:
+def test_rows_are_those_of_numpy_in_the_order_asked_for(
+    store: Store, shape: tuple[int, ...], data: st.DataObject
+) -> None:
     array = np.random.default_rng(0).random(shape, np.float32)
     lazy = store.open(store.put(array))
     rows = np.array(data.draw(st.lists(st.integers(0, shape[0] - 1), max_size=40)), np.int64)
