@@ -276,11 +276,13 @@ class MLXDataLoader:
                 del read  # so that its buffers are free once the consumer lets go of the batch
                 self._position = order.after(start)
                 self._micro_batches += 1
-                yield batch
+                try:
+                    yield batch
+                finally:  # the consumer may stop here
+                    elapsed_s, asked = time.perf_counter() - asked, time.perf_counter()
+                    if self._profile is not None:
+                        self._profile.elapsed(elapsed_s)
                 del batch
-                elapsed_s, asked = time.perf_counter() - asked, time.perf_counter()
-                if self._profile is not None:
-                    self._profile.elapsed(elapsed_s)
                 if self.config.num_workers == "auto" and self._tuning.note(elapsed_s):
                     reads.resize(self.num_workers, self._has_room())
             if self._iteration is mine:
@@ -289,7 +291,7 @@ class MLXDataLoader:
             reads.close()
 
     def _read(self, rows: NDArray[np.int64]) -> _Read:
-        clock = time.perf_counter if self._profile else float
+        clock = time.perf_counter if self._profile else float  # float() is 0.0, and asking for the time is not free
         start = clock()
         block = self._source.read(rows, self._buffers)
         have_read = clock()

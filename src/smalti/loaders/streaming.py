@@ -190,6 +190,7 @@ class StreamingPipeline:
                 self._position += 1
                 self._figures.samples += 1
                 yield sample
+        self._finish(run)
 
     def _batches(self, run: _Run, batch_size: int, drop_last: bool, numpy: bool) -> Iterator[Batch]:
         parts: list[Block] = []
@@ -207,6 +208,7 @@ class StreamingPipeline:
                     parts, missing = [], batch_size
         if parts and not drop_last and not run.stopped:
             yield self._batch(parts, numpy)
+        self._finish(run)
 
     def _batch(self, parts: list[Block], numpy: bool) -> Batch:
         block, first = joined(parts), self._position
@@ -220,7 +222,7 @@ class StreamingPipeline:
         return batch if numpy else to_mlx(batch)
 
     def _blocks(self, run: _Run) -> Iterator[Block]:
-        """Yield what is read, and end the run whatever happens."""
+        """Yield what is read, and end the threads whatever happens."""
         last = time.perf_counter()
         try:
             for block in run.blocks():
@@ -229,12 +231,14 @@ class StreamingPipeline:
                 last = time.perf_counter()
                 if self._figures.elapsed_s > _JUDGED_AFTER_S:
                     self._judge()
-            if not run.stopped:
-                self._judge()
-                if self._run is run:
-                    self._epoch, self._position, self._begun, self._run = self._epoch + 1, 0, False, None
         finally:
-            run.stop()
+            run.reads.close()
+
+    def _finish(self, run: _Run) -> None:
+        """Note that an epoch came to its end, unless it was stopped or another one was begun."""
+        if not run.stopped and self._run is run:
+            self._judge()
+            self._epoch, self._position, self._begun, self._run = self._epoch + 1, 0, False, None
 
     def _judge(self) -> None:
         figures, target = self._figures, self.config.target_throughput
