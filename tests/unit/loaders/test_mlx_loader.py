@@ -57,7 +57,11 @@ class Broken(Texts):
 class AtOnce(Texts):
     def get_batch(self, indices: np.ndarray) -> dict[str, Any]:
         assert indices.dtype == np.int64
-        return {"labels": indices * 1, "input_ids": [[1] * (int(i) % 5) for i in indices], "name": list(map(str, indices))}
+        return {
+            "labels": indices * 1,
+            "input_ids": [[1] * (int(i) % 5) for i in indices],
+            "name": list(map(str, indices)),
+        }
 
 
 class AsTorch(Texts):

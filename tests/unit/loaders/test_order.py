@@ -16,9 +16,7 @@ SIZES = {"samples": st.integers(0, 60), "batch": st.integers(1, 9), "world": st.
 def dealt(order: dict, world: int, position: int = 0, epoch: int = 3) -> list[list[list[int]]]:
     """Return the batches of every rank, by step."""
     ranks = [Order(**order, rank=rank, world_size=world) for rank in range(world)]
-    return [
-        [rank.rows(rank.permutation(epoch), start).tolist() for start in rank.starts(position)] for rank in ranks
-    ]
+    return [[rank.rows(rank.permutation(epoch), start).tolist() for start in rank.starts(position)] for rank in ranks]
 
 
 @given(**SIZES, shuffle=st.booleans())
@@ -72,7 +70,11 @@ def test_epochs_and_seeds_have_other_orders_and_the_same_is_the_same() -> None:
 
 @pytest.mark.parametrize(
     ("given_", "words"),
-    [({"batch_size": 0}, "batch_size is 0"), ({"rank": 2, "world_size": 2}, "rank 2 of 2"), ({"seed": -1}, "seed is -1")],
+    [
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"rank": 2, "world_size": 2}, "rank 2 of 2"),
+        ({"seed": -1}, "seed is -1"),
+    ],
 )
 def test_what_cannot_be_is_refused(given_: dict, words: str) -> None:
     with pytest.raises(Refused, match=words):

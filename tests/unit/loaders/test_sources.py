@@ -45,7 +45,10 @@ def table() -> pa.Table:
 
 
 def samples() -> list[dict[str, Any]]:
-    return [dict(zip(("input_ids", "text", "labels", "images"), row, strict=True)) for row in zip(IDS, TEXTS, LABELS, IMAGES, strict=True)]
+    return [
+        dict(zip(("input_ids", "text", "labels", "images"), row, strict=True))
+        for row in zip(IDS, TEXTS, LABELS, IMAGES, strict=True)
+    ]
 
 
 def json_lines(path: Path) -> Path:
@@ -177,7 +180,10 @@ def test_files_that_are_not_there_or_something_else_are_said(tmp_path: Path) -> 
     with pytest.raises(Refused, match=r"is no \.npy file"):
         source_of(tmp_path / "text.npy", ())
     (tmp_path / "bad.jsonl").write_text('{"x": 1}\n{"x": \n[1]\n')
-    for row, words in ((1, "sample 1 of .*bad.jsonl is no JSON"), (2, "sample 2 .* is a JSON list; each line is an object")):
+    for row, words in (
+        (1, "sample 1 of .*bad.jsonl is no JSON"),
+        (2, "sample 2 .* is a JSON list; each line is an object"),
+    ):
         with pytest.raises(Refused, match=words):
             MLXDataLoader(tmp_path / "bad.jsonl", MLXLoaderConfig())._source.read(np.array([row]), None)  # type: ignore[arg-type]
 
