@@ -1,4 +1,4 @@
-"""Laws of loading straight from a bucket: the same batches as from anywhere, verified, and fetched once where it fits."""
+"""Laws of loading from a bucket: the same batches as from anywhere, verified, and fetched once where they fit."""
 
 from __future__ import annotations
 

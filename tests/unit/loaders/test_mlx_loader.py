@@ -1,4 +1,4 @@
-"""Laws of the loader: every sample once an epoch as MLX arrays, whoever reads; errors name the sample, no thread stays."""
+"""Laws of the loader: every sample once an epoch, whoever reads; errors name the sample, and no thread stays."""
 
 from __future__ import annotations
 
@@ -134,8 +134,7 @@ def test_an_error_of_a_worker_is_the_consumers_and_names_the_sample(
     loader = MLXDataLoader(Broken(error), MLXLoaderConfig(batch_size=5, shuffle=False, num_workers=workers))
     given = []
     with pytest.raises(kind, match=words) as raised:
-        for batch in loader:
-            given.append(batch)
+        given.extend(batch for batch in loader)
     assert raised.value.__cause__ is error
     assert labels_of(given) == list(range(20)), "the batches before the one with the error are given"
     assert not loader_threads()
@@ -143,10 +142,14 @@ def test_an_error_of_a_worker_is_the_consumers_and_names_the_sample(
 
 def test_an_exception_of_the_consumer_leaves_no_threads() -> None:
     loader = MLXDataLoader(Texts(), MLXLoaderConfig(batch_size=2, num_workers=3))
-    with pytest.raises(KeyboardInterrupt):
+
+    def train() -> None:
         for _ in loader:
             assert loader_threads()
             raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train()
     gc.collect()
     assert not loader_threads()
 
@@ -207,7 +210,7 @@ def test_micro_batches_make_steps() -> None:
 def test_what_an_option_cannot_do_here_is_said() -> None:
     if mx.metal.is_available():
         pytest.skip("this machine has unified memory")
-    with pytest.warns(UserWarning) as said:
+    with pytest.warns(UserWarning, match="use_unified_memory|pin_memory") as said:
         MLXDataLoader(Texts(), MLXLoaderConfig(use_unified_memory=True, pin_memory=True))
     words = [str(one.message) for one in said]
     assert [word.split(":")[0] for word in words] == ["use_unified_memory", "pin_memory"]

@@ -1,4 +1,4 @@
-"""Laws of going on: from any step, with other workers, ranks or batches, the rest of the epoch is what it would have been."""
+"""Laws of going on: from any step, with other workers, the rest of the epoch is what it would have been."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from smalti import open_store
 from smalti.errors import Refused
 from smalti.loaders import MLXDataLoader, MLXLoaderConfig
-
 
 pytestmark = pytest.mark.filterwarnings("ignore:the last step of an epoch has")
 
