@@ -64,13 +64,14 @@ class Reader:
             inner = [np.arange(a + 1, b) for a, b in zip(low[high > low + 1], high[high > low + 1], strict=True)]
             touched = np.concatenate([low, high, *inner])
             missing = np.unique(touched[~self._verified[touched]])
-            stops = self._leaf_ends[missing].tolist()
-            for number, stop in zip(missing.tolist(), stops, strict=True):
-                leaf = self._view[stop - int(self.record.leaf_sizes[number]) : stop]
-                at = LEAF_ID_NBYTES * number
-                if leaf_id(leaf) != self.record.leaf_ids[at : at + LEAF_ID_NBYTES]:
-                    raise self._damaged(number)
-                self._verified[number] = True
+            stops = self._leaf_ends[missing]
+            leaves = zip((stops - self.record.leaf_sizes[missing]).tolist(), stops.tolist(), strict=True)
+            found = b"".join(leaf_id(self._view[start:stop]) for start, stop in leaves)
+            wanted = np.frombuffer(self.record.leaf_ids, f"V{LEAF_ID_NBYTES}")[missing].tobytes()
+            wrong = first_difference(wanted, found)
+            if wrong is not None:
+                raise self._damaged(int(missing[wrong]))
+            self._verified[missing] = True
             self._all_verified = not len(missing) and bool(self._verified.all())
         return self._view
 
