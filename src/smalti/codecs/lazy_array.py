@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from smalti.codecs.dtype import array_from
+from smalti.codecs.dtype import array_from, bytes_of
 from smalti.store.reader import Reader
 
 _CHUNK_NBYTES = 1024 * 1024
@@ -122,6 +122,22 @@ class LazyArray:
         for places in np.split(order, apart):
             out[places] = self[wanted[places]]
         return out
+
+    def read_into(self, start: int, out: NDArray[Any]) -> None:
+        """Fill ``out`` with the rows from ``start`` on, verified; no file is mapped: the way to read all in turn.
+
+        Args:
+            out: (B, ...) of the array's dtype, C order.
+
+        Raises:
+            IndexError: there are not so many rows.
+            Damaged: a leaf is not what was stored.
+        """
+        if not 0 <= start <= start + len(out) <= len(self):
+            raise IndexError(f"rows {start} to {start + len(out)} were asked for; there are {len(self)}")
+        if out.nbytes:
+            row_nbytes = self.nbytes // len(self)
+            self._reader.read_into(start * row_nbytes, bytes_of(out))
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(array_from(self._reader.read(), self.dtype, self.shape), dtype, copy=copy)

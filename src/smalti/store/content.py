@@ -88,6 +88,25 @@ class FileContent:
         offset, nbytes = self._buffers[0]
         return self._file[offset : offset + nbytes]
 
+    def fill(self, start: int, out: memoryview) -> bool:
+        """Read from the file; unlike pages of the map, what was read leaves nothing in this process's memory."""
+        place = self.place(start, start + len(out))
+        if place is None:
+            return False
+        _, offset, nbytes = place
+        with machine_errors(f"reading {self._path}"):
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                done = 0
+                while done < nbytes:
+                    some = os.preadv(descriptor, [out[done:]], offset + done)
+                    if not some:
+                        raise Damaged(f"{self._path} ends before the {offset + nbytes} bytes that were stored.")
+                    done += some
+            finally:
+                os.close(descriptor)
+        return True
+
     def _let_go(self, nbytes: int) -> None:
         """Keep slice after slice of a large file from filling this process's memory; views on them stay as they are."""
         self._resident_nbytes += nbytes
@@ -159,6 +178,10 @@ class StitchedContent:
     def view(self) -> memoryview | None:
         """Return the pieces mapped side by side, where their pages allow it."""
         return self._mapped(0, self._ends[-1]) if len(self._pieces) > 1 else None
+
+    def fill(self, start: int, out: memoryview) -> bool:
+        """Return False: the pieces lie in several files."""
+        return False
 
     def framing(self) -> bytes:
         """Return the file format's own bytes, kept before the new leaves."""

@@ -48,6 +48,24 @@ class Reader:
             self._verify(leaves, low, high + 1)
         return leaves[first - begin : last - begin]
 
+    def read_into(self, start: int, out: memoryview) -> None:
+        """Fill ``out`` with bytes of the first buffer from ``start`` on, verified; a file is not mapped for it.
+
+        Raises:
+            Damaged: a leaf in that range is not what was stored; ``out`` may hold it.
+        """
+        stop = start + len(out)
+        if start >= stop:
+            return
+        low, high = (int(np.searchsorted(self._leaf_ends, at, "right")) for at in (start, stop - 1))
+        known = not self._verifies or (self._content.stays and bool(self._verified[low : high + 1].all()))
+        begin, end = int(self._leaf_ends[low]) - int(self.record.leaf_sizes[low]), int(self._leaf_ends[high])
+        if (known or (begin, end) == (start, stop)) and self._content.fill(start, out):
+            if not known:
+                self._verify(out, low, high + 1)
+        else:
+            out[:] = self.read(0, start, stop)
+
     def view(self, starts: NDArray[np.int64], nbytes: int) -> memoryview | None:
         """Return all of the content, of which only the ranges of ``nbytes`` bytes from each of ``starts`` are verified.
 

@@ -60,7 +60,10 @@ class ArraySource:
         block: Columns = {}
         for name, column in self._columns.items():
             out = buffers.empty((stop - start, *column.shape[1:]), column.dtype)
-            np.copyto(out, column[start:stop])
+            if isinstance(column, LazyArray):
+                column.read_into(start, out)
+            else:
+                np.copyto(out, column[start:stop])
             block[name] = out
         return block
 
