@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 _CANDIDATES = (0, 2, 4, 8, 16)
-_MEASURED_BATCHES = 12
+_GROUP, _GROUPS = 16, 2  # batches whose mean time counts, and how often; the best is taken, against passing load
 _WORTH = 0.9  # more workers have to bring the time of a batch below this part of it
 _AHEAD_PER_WORKER = 2
 
@@ -47,9 +47,9 @@ class Tuning:
             return False
         self._seconds.append(batch_s)
         settling = 2 + 2 * ahead_of(self.workers)
-        if len(self._seconds) < settling + _MEASURED_BATCHES:
+        if len(self._seconds) < settling + _GROUP * _GROUPS:
             return False
-        mean = sum(self._seconds[settling:]) / _MEASURED_BATCHES
+        mean = min(sum(self._seconds[at : at + _GROUP]) for at in range(settling, len(self._seconds), _GROUP))
         self._seconds = []
         tried = self.workers
         if self._best is None or mean < _WORTH * self._best[0]:

@@ -100,7 +100,9 @@ class Padding:
         return fitting[0]
 
 
-def columns_of(samples: Sequence[Mapping[str, Any]], numbers: Sequence[int], sequence_keys: Sequence[str]) -> Columns:
+def columns_of(
+    samples: Sequence[Mapping[str, Any]], numbers: Sequence[int | str], sequence_keys: Sequence[str]
+) -> Columns:
     """Return samples as columns: arrays (B, ...), sequences, or lists of what are no numbers.
 
     Python's integers become int32 where they fit, else int64, and its floats float32, as MLX makes of them.
@@ -124,7 +126,7 @@ def columns_of(samples: Sequence[Mapping[str, Any]], numbers: Sequence[int], seq
     return columns
 
 
-def column_of(key: str, values: Sequence[Any], numbers: Sequence[int], is_sequence: bool) -> Column:
+def column_of(key: str, values: Sequence[Any], numbers: Sequence[int | str], is_sequence: bool) -> Column:
     """Return the values of one key as a column; see :func:`columns_of`."""
     arrays = [as_numbers(value) for value in values]
     if any(array is None for array in arrays):
@@ -169,6 +171,21 @@ def collate(columns: Columns, padding: Padding) -> Batch:
         length = batch[INPUT_IDS].shape[1]
         batch[ATTENTION_MASK] = (np.arange(length) < ids.lengths[:, None]).astype(np.int32)
     return batch
+
+
+def check_keys(batch: Batch, before: frozenset[str] | None) -> frozenset[str]:
+    """Return the keys of a batch, which are those of the batches before it.
+
+    Raises:
+        Refused: they are not: a batch without labels would be taken for something else than one with them.
+    """
+    keys = frozenset(batch)
+    if before is not None and keys != before:
+        raise Refused(
+            f"a batch has the keys {sorted(keys)}, those before it had {sorted(before)}; give every sample the same "
+            "keys."
+        )
+    return keys
 
 
 def pad(column: Ragged, length: int, value: float) -> NDArray[Any]:
@@ -216,7 +233,7 @@ def _narrowed(array: NDArray[Any], narrow: bool) -> NDArray[Any]:
     return array
 
 
-def _unequal(key: str, arrays: Sequence[NDArray[Any]], numbers: Sequence[int], remedy: str) -> Refused:
+def _unequal(key: str, arrays: Sequence[NDArray[Any]], numbers: Sequence[int | str], remedy: str) -> Refused:
     other = next(i for i, array in enumerate(arrays) if array.shape != arrays[0].shape)
     return Refused(
         f"{key!r} has the shape {arrays[0].shape} in sample {numbers[0]} and {arrays[other].shape} in sample "

@@ -20,7 +20,7 @@ from smalti.errors import Refused
 from smalti.loaders.autotune import Tuning, ahead_of
 from smalti.loaders.buffers import Buffers
 from smalti.loaders.cache import AdaptiveCache
-from smalti.loaders.collate import PAD_VALUES, SEQUENCE_KEYS, Batch, Padding, collate, columns_of
+from smalti.loaders.collate import PAD_VALUES, SEQUENCE_KEYS, Batch, Padding, check_keys, collate, columns_of
 from smalti.loaders.order import Order
 from smalti.loaders.profile import Profile, memcpy_nbytes_per_s, nbytes_of_batch
 from smalti.loaders.ranks import rank_and_world_size
@@ -271,7 +271,7 @@ class MLXDataLoader:
                 if self._iteration is not mine:
                     raise Refused("this loader was iterated anew or moved; go on with the new iteration.")
                 read = next(reads)
-                self._check_keys(read.batch)
+                self._keys = check_keys(read.batch, self._keys)
                 batch = self._converted(read, convert, asked)
                 del read  # so that its buffers are free once the consumer lets go of the batch
                 self._position = order.after(start)
@@ -335,14 +335,3 @@ class MLXDataLoader:
             )
         self._said_bound = True
         return True
-
-    def _check_keys(self, batch: Batch) -> None:
-        """A batch without labels after batches with them would be trained on as something else."""
-        keys = frozenset(batch)
-        if self._keys is None:
-            self._keys = keys
-        if keys != self._keys:
-            raise Refused(
-                f"a batch has the keys {sorted(keys)}, those before it had {sorted(self._keys)}; give every sample the "
-                "same keys."
-            )

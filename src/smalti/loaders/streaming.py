@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from smalti.errors import Refused
-from smalti.loaders.collate import Batch, Padding, collate, columns_of, is_mlx
+from smalti.loaders.collate import Batch, Padding, check_keys, collate, columns_of, is_mlx
 from smalti.loaders.read_ahead import ReadAhead
 from smalti.loaders.sources import source_of
 from smalti.loaders.sources.blocks import count, cut, joined, nbytes, samples_of
@@ -89,6 +89,7 @@ class StreamingPipeline:
         self._run: _Run | None = None
         self._begun = False
         self._figures = _Figures()
+        self._keys: frozenset[str] | None = None
         self._warned = False
 
     def __enter__(self) -> StreamingPipeline:
@@ -186,11 +187,11 @@ class StreamingPipeline:
         for block in self._blocks(run):
             for sample in samples_of(block):
                 if run.stopped:
-                    return
+                    return self._finish(run)
                 self._position += 1
                 self._figures.samples += 1
                 yield sample
-        self._finish(run)
+        return self._finish(run)
 
     def _batches(self, run: _Run, batch_size: int, drop_last: bool, numpy: bool) -> Iterator[Batch]:
         parts: list[Block] = []
@@ -203,20 +204,22 @@ class StreamingPipeline:
                 at, missing = stop, missing - (stop - at)
                 if not missing:
                     if run.stopped:
-                        return
+                        return self._finish(run)
                     yield self._batch(parts, numpy)
                     parts, missing = [], batch_size
         if parts and not drop_last and not run.stopped:
             yield self._batch(parts, numpy)
-        self._finish(run)
+        return self._finish(run)
 
     def _batch(self, parts: list[Block], numpy: bool) -> Batch:
         block, first = joined(parts), self._position
         size = count(block)
         padding = self.config.padding
         if isinstance(block, list):
-            block = columns_of(block, range(first, first + size), padding.sequence_keys)
+            numbers = [f"{number} of the stream" for number in range(first, first + size)]
+            block = columns_of(block, numbers, padding.sequence_keys)
         batch = collate(block, padding)
+        self._keys = check_keys(batch, self._keys)
         self._position += size
         self._figures.samples += size
         return batch if numpy else to_mlx(batch)
@@ -235,8 +238,14 @@ class StreamingPipeline:
             run.reads.close()
 
     def _finish(self, run: _Run) -> None:
-        """Note that an epoch came to its end, unless it was stopped or another one was begun."""
-        if not run.stopped and self._run is run:
+        """Note that an epoch came to its end, unless it was stopped.
+
+        Raises:
+            Refused: another iteration took its place: to end without a word would look like the end of the data.
+        """
+        if self._run is not run:
+            raise Refused("this stream was iterated anew or moved; go on with the new iteration.")
+        if not run.stopped:
             self._judge()
             self._epoch, self._position, self._begun, self._run = self._epoch + 1, 0, False, None
 

@@ -232,3 +232,22 @@ def test_a_state_of_another_shuffling_is_refused() -> None:
     state = StreamingPipeline(FORMS["samples"](9), StreamingConfig(shuffle=True)).state_dict()
     with pytest.raises(Refused, match=r"window is \(1024, 256\) in the state and \(1024, 8\) here"):
         StreamingPipeline(FORMS["samples"](9), StreamingConfig(shuffle=True, chunk_size=8)).load_state_dict(state)
+
+
+def test_a_second_iteration_ends_the_first_with_a_word() -> None:
+    pipeline = StreamingPipeline(FORMS["samples"](20), StreamingConfig(buffer_size=8, chunk_size=4))
+    first, second = iter(pipeline), iter(pipeline)
+    assert next(second) == {"x": 0, "text": "0"}
+    with pytest.raises(Refused, match="this stream was iterated anew"):
+        list(first)
+    assert len(list(second)) == 19
+
+
+def test_batches_whose_keys_or_samples_differ_are_refused() -> None:
+    samples = [{"x": n, "labels": n} if n < 3 else {"x": n} for n in range(6)]
+    for size, words in (
+        (2, "sample 3 of the stream has no 'labels', but sample 2 of the stream has"),
+        (3, "has the keys"),
+    ):
+        with pytest.raises(Refused, match=words):
+            list(StreamingPipeline(samples, StreamingConfig()).stream_batches(size))
