@@ -331,7 +331,7 @@ class _Run:
         held = _Held(block, count(block), nbytes(block), done)
         if held.nbytes > self._config.buffer_mb * 1e6:
             raise Refused(
-                f"{held.samples} samples, which are read at once, take {held.nbytes / 1e6:.0f} MB, more than "
+                f"{held.samples} samples, which are read at once, take {held.nbytes / 1e6:.2f} MB, more than "
                 f"buffer_mb={self._config.buffer_mb:g}; {self._remedy(window)}, or a larger buffer_mb."
             )
         with self._lock:

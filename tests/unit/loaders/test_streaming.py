@@ -140,7 +140,7 @@ def test_the_buffer_keeps_to_samples_and_bytes() -> None:
     assert len(list(few)) == 4000
     assert few.stats["peak_buffer_bytes"] <= 0.12e6
     none = StreamingPipeline(rows, StreamingConfig(chunk_size=50, buffer_mb=0.04))
-    with pytest.raises(Refused, match=r"50 samples, which are read at once, take 0 MB, .*smaller chunk_size"):
+    with pytest.raises(Refused, match=r"50 samples, which are read at once, take 0.05 MB, .*smaller chunk_size"):
         list(none)
 
 

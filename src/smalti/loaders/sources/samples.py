@@ -20,8 +20,9 @@ class SampleSource:
     """A dataset whose samples are mappings; the quick way is ``get_batch(indices) -> {name: array (B, ...)}``.
 
     ``get_batch`` is given an int64 array and may also return lists, of arrays or of anything, or a list of samples, as
-    ``__getitems__``, which is given a list of int. With a cache, samples of ``__getitem__`` are kept as they are read
-    first: a dataset that draws random numbers would give the same ones again.
+    ``__getitems__``, which is given a list of int. A loader's transform may write to what it returns. With a cache,
+    samples of ``__getitem__`` are kept as they are read first: a dataset that draws random numbers would give the same
+    ones again.
     """
 
     def __init__(self, dataset: Any, sequence_keys: Sequence[str], cache: AdaptiveCache | None = None) -> None:
