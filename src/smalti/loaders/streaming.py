@@ -31,7 +31,8 @@ class StreamingConfig:
         buffer_size: samples held at most, those being read and those being given out together; but never less than
             what is read at once (``chunk_size`` samples, one row group of a Parquet file).
         buffer_mb: megabytes that these may take; where what is read at once takes more, it is refused.
-        chunk_size: samples that one thread reads at once.
+        chunk_size: samples that one thread reads at once. A stored table lies in batches of 2,048 to 16,384 rows: where
+            it is fetched from a bucket, chunks that are much smaller fetch the same batch again and again.
         num_workers: threads that read, 0 to read when a sample is asked for. An iterator is read by one.
         target_throughput: samples per second; where the stream stays below, a warning says what holds it up. It slows
             nothing down.
