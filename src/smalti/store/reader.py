@@ -66,6 +66,11 @@ class Reader:
         else:
             out[:] = self.read(0, start, stop)
 
+    @property
+    def all_known(self) -> bool:
+        """Whether ``view`` has nothing left to verify."""
+        return self._all_verified or not self._verifies
+
     def view(self, starts: NDArray[np.int64], nbytes: int) -> memoryview | None:
         """Return all of the content, of which only the ranges of ``nbytes`` bytes from each of ``starts`` are verified.
 
