@@ -67,7 +67,7 @@ def train_in_store(
         },
     )
 
-    alone, finished = this_process().world_size == 1, FOLDER + name
+    alone, finished = this_process().size == 1, FOLDER + name
     if alone and not Settings().disable_memoize and recall(store, finished):
         parts = store.record(finished).children
         return StoredTraining(store.ref(parts["last"]), store.ref(parts["best"]))
