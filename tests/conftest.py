@@ -50,3 +50,12 @@ def star_path() -> Path:
     if not path.is_file():
         pytest.skip(f"the measured scan is not at {path}; set SMALTI_TEST_DATA to the folder that holds it")
     return path
+
+
+@pytest.fixture(scope="session")
+def titanic_paths() -> tuple[Path, Path]:
+    """Kaggle's Titanic tables as CSV: 891 passengers to train on, 418 to predict."""
+    train, test = _DATA / "titanic_train.csv", _DATA / "titanic_test.csv"
+    if not (train.is_file() and test.is_file()):
+        pytest.skip(f"the Titanic tables are not in {_DATA}; set SMALTI_TEST_DATA to the folder that holds them")
+    return train, test

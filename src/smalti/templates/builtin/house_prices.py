@@ -1,0 +1,100 @@
+"""The houses of Kaggle's house prices (Ames, Iowa) as text: all 79 columns, their codes in words.
+
+A clause is left out where it says that the house lacks what most houses lack: alley, pool, fence, other features.
+``none`` means that the house has no such part, ``unknown`` that the table does not say. Areas are in square feet
+(sqft), lengths in feet. The columns ``Id`` and ``SalePrice`` play no part.
+"""
+
+from __future__ import annotations
+
+from smalti.templates.base_template import ClauseTemplate
+from smalti.templates.builtin import house_codes as codes
+from smalti.templates.clauses import Clause
+
+_SQFT = "sqft"
+_NONE = "none"
+
+HOUSE_PRICES = ClauseTemplate(
+    "house_prices_v1",
+    (
+        Clause("dwelling", "MSSubClass", words=codes.DWELLING),
+        Clause("zone", "MSZoning", words=codes.ZONING),
+        Clause("frontage", "LotFrontage", "feet"),
+        Clause("lot area", "LotArea", _SQFT),
+        Clause("street", "Street", words=codes.PAVING),
+        Clause("alley", "Alley", words={"Grvl": "gravel", "Pave": "paved", "NA": "none"}, missing=None),
+        Clause("lot shape", "LotShape", words=codes.LOT_SHAPE),
+        Clause("land", "LandContour", words=codes.LAND_CONTOUR),
+        Clause("utilities", "Utilities", words=codes.UTILITIES),
+        Clause("lot", "LotConfig", words=codes.LOT_CONFIGURATION),
+        Clause("slope", "LandSlope", words=codes.SLOPE),
+        Clause("neighbourhood", "Neighborhood", words=codes.NEIGHBOURHOOD),
+        Clause("near", "Condition1", words=codes.NEAR),
+        Clause("also near", "Condition2", words=codes.NEAR),
+        Clause("building", "BldgType", words=codes.BUILDING),
+        Clause("style", "HouseStyle", words=codes.HOUSE_STYLE),
+        Clause("overall quality", "OverallQual", "of 10"),
+        Clause("overall condition", "OverallCond", "of 10"),
+        Clause("built", "YearBuilt"),
+        Clause("remodelled", "YearRemodAdd"),
+        Clause("roof", "RoofStyle"),
+        Clause("roof material", "RoofMatl", words=codes.ROOF_MATERIAL),
+        Clause("exterior", "Exterior1st", words=codes.COVERING),
+        Clause("second exterior", "Exterior2nd", words=codes.COVERING),
+        Clause("masonry", "MasVnrType", missing=_NONE, words=codes.MASONRY),
+        Clause("masonry area", "MasVnrArea", _SQFT),
+        Clause("exterior quality", "ExterQual", words=codes.QUALITY),
+        Clause("exterior condition", "ExterCond", words=codes.QUALITY),
+        Clause("foundation", "Foundation", words=codes.FOUNDATION),
+        Clause("basement height", "BsmtQual", missing=_NONE, words=codes.QUALITY),
+        Clause("basement condition", "BsmtCond", missing=_NONE, words=codes.QUALITY),
+        Clause("basement exposure", "BsmtExposure", missing=_NONE, words=codes.EXPOSURE),
+        Clause("basement", "BsmtFinType1", missing=_NONE, words=codes.BASEMENT_FINISH),
+        Clause("finished basement", "BsmtFinSF1", _SQFT),
+        Clause("second basement", "BsmtFinType2", missing=_NONE, words=codes.BASEMENT_FINISH),
+        Clause("second finished basement", "BsmtFinSF2", _SQFT),
+        Clause("unfinished basement", "BsmtUnfSF", _SQFT),
+        Clause("basement area", "TotalBsmtSF", _SQFT),
+        Clause("heating", "Heating", words=codes.HEATING),
+        Clause("heating quality", "HeatingQC", words=codes.QUALITY),
+        Clause("air conditioning", "CentralAir", words=codes.YES_NO),
+        Clause("electrical", "Electrical", words=codes.ELECTRICAL),
+        Clause("first floor", "1stFlrSF", _SQFT),
+        Clause("second floor", "2ndFlrSF", _SQFT),
+        Clause("low quality area", "LowQualFinSF", _SQFT),
+        Clause("living area", "GrLivArea", _SQFT),
+        Clause("basement baths", "BsmtFullBath"),
+        Clause("basement half baths", "BsmtHalfBath"),
+        Clause("baths", "FullBath"),
+        Clause("half baths", "HalfBath"),
+        Clause("bedrooms", "BedroomAbvGr"),
+        Clause("kitchens", "KitchenAbvGr"),
+        Clause("kitchen quality", "KitchenQual", words=codes.QUALITY),
+        Clause("rooms", "TotRmsAbvGrd"),
+        Clause("functionality", "Functional", words=codes.FUNCTIONAL),
+        Clause("fireplaces", "Fireplaces"),
+        Clause("fireplace quality", "FireplaceQu", missing=_NONE, words=codes.QUALITY),
+        Clause("garage", "GarageType", missing=_NONE, words=codes.GARAGE),
+        Clause("garage built", "GarageYrBlt", missing=_NONE, words=codes.NONE),
+        Clause("garage finish", "GarageFinish", missing=_NONE, words=codes.GARAGE_FINISH),
+        Clause("garage cars", "GarageCars"),
+        Clause("garage area", "GarageArea", _SQFT),
+        Clause("garage quality", "GarageQual", missing=_NONE, words=codes.QUALITY),
+        Clause("garage condition", "GarageCond", missing=_NONE, words=codes.QUALITY),
+        Clause("drive paved", "PavedDrive", words=codes.YES_NO),
+        Clause("wood deck", "WoodDeckSF", _SQFT),
+        Clause("open porch", "OpenPorchSF", _SQFT),
+        Clause("enclosed porch", "EnclosedPorch", _SQFT),
+        Clause("three season porch", "3SsnPorch", _SQFT),
+        Clause("screen porch", "ScreenPorch", _SQFT),
+        Clause("pool area", "PoolArea", _SQFT),
+        Clause("pool quality", "PoolQC", missing=None, words=codes.QUALITY),
+        Clause("fence", "Fence", missing=None, words=codes.FENCE),
+        Clause("feature", "MiscFeature", missing=None, words=codes.FEATURE),
+        Clause("feature value", "MiscVal", "dollars"),
+        Clause("sold in", "MoSold", words=codes.MONTH),
+        Clause("year sold", "YrSold"),
+        Clause("sale", "SaleType", words=codes.SALE),
+        Clause("sale condition", "SaleCondition", words=codes.SALE_CONDITION),
+    ),
+)
