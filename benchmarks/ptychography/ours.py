@@ -103,7 +103,7 @@ def initial_objects(scan: Scan) -> Made:
 
 def _predicted(scan: Scan) -> np.ndarray:
     split = split_positions(scan)
-    checkpoint = train_network(scan, split["train"], split["validation"], NETWORK)
+    checkpoint = train_network(scan, split["train"], split["validation"], NETWORK).last
     return predict_object(scan, checkpoint, evaluation.PADDING_px)
 
 

@@ -169,6 +169,12 @@ def _write(store: Store, record: Record, target: Path) -> None:
         store.write_file(record.address, target)
         return
     target.mkdir()
+    if record.header.get("type") == "checkpoint":
+        from smalti.codecs.checkpoint_folder import files_of
+
+        for name, pieces in files_of(store.get(record.address)).items():
+            (target / name).write_bytes(b"".join(pieces))
+        return
     for name, address in record.children.items():
         child = store.record(address)
         _write(store, child, target / _safe(name, Path(child.filename).suffix))

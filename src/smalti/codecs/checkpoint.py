@@ -9,8 +9,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 from smalti.canonical import Json
+from smalti.codecs.array import BFloat16
 from smalti.codecs.weights import Weights
 from smalti.store.values import Tree
+
+TOKENIZER = "tokenizer.json"
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -23,27 +26,31 @@ class Checkpoint:
         config: the model's and the run's configuration; ``config["model_type"]`` names the model's module.
         state: position (epoch, step), seed, best metric, history, and what it ran on (versions, BLAS, threads).
         contract: the contract and version it passed, e.g. ``checkpoint/1``; "" when it was not validated.
+        tokenizer: the JSON text of the ``tokenizers`` Tokenizer that made its tokens; "" where there is none.
     """
 
-    model: Mapping[str, NDArray[Any]]
-    optimizer: Mapping[str, NDArray[Any]]
+    model: Mapping[str, NDArray[Any] | BFloat16]
+    optimizer: Mapping[str, NDArray[Any] | BFloat16]
     config: Mapping[str, Json]
     state: Mapping[str, Json]
     contract: str = ""
+    tokenizer: str = ""
 
 
 class CheckpointCodec:
-    """Checkpoint <-> tree: two safetensors files and two JSON documents."""
+    """Checkpoint <-> tree: two safetensors files, two JSON documents, and the tokenizer's where there is one."""
 
     type_name = "checkpoint"
     python_type = Checkpoint
 
     def to_tree(self, checkpoint: Checkpoint) -> Tree:
-        weights = {"model": Weights(checkpoint.model), "optimizer": Weights(checkpoint.optimizer)}
+        children: dict[str, Any] = {"model": Weights(checkpoint.model), "optimizer": Weights(checkpoint.optimizer)}
+        if checkpoint.tokenizer:
+            children[TOKENIZER] = checkpoint.tokenizer.encode()
         attrs: dict[str, Json] = {"config": dict(checkpoint.config), "state": dict(checkpoint.state)}
         if checkpoint.contract:
             attrs["contract"] = checkpoint.contract
-        return Tree(weights, attrs, self.type_name)
+        return Tree(children, attrs, self.type_name)
 
     def from_tree(self, tree: Tree) -> Checkpoint:
         return Checkpoint(
@@ -52,4 +59,5 @@ class CheckpointCodec:
             config=tree.attrs["config"],
             state=tree.attrs["state"],
             contract=tree.attrs.get("contract", ""),
+            tokenizer=bytes(tree.children.get(TOKENIZER, b"")).decode(),
         )

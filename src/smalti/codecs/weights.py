@@ -5,18 +5,21 @@ Format: https://github.com/huggingface/safetensors#format (8-byte length, JSON h
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from smalti import canonical
 from smalti.canonical import Json
 from smalti.codecs.array import BFLOAT16, BFloat16, array_of, is_array, plain_array
 from smalti.codecs.dtype import bytes_of
-from smalti.errors import Refused
+from smalti.errors import Damaged, Refused
 from smalti.store.leaves import MAX_NBYTES
 from smalti.store.reader import Reader
 from smalti.store.values import Buffer, Encoded
@@ -26,6 +29,7 @@ _CODES = {
     "|b1": "BOOL", "|u1": "U8", "|i1": "I8", "<u2": "U16", "<i2": "I16", "<u4": "U32", "<i4": "I32", "<u8": "U64",
     "<i8": "I64", "<f2": "F16", BFLOAT16: "BF16", "<f4": "F32", "<f8": "F64", "<c8": "C64",
 }  # fmt: skip
+_DTYPES = {code: dtype for dtype, code in _CODES.items()}
 _METADATA = "__metadata__"  # the one name that the format keeps for itself
 
 
@@ -68,6 +72,29 @@ class WeightsCodec:
 
     def lazy(self, header: Mapping[str, Json], reader: Reader) -> Weights:
         return self.decode(header, reader.whole())
+
+
+def weights_in_file(path: Path) -> Weights:
+    """Return the tensors of a safetensors file of our own or of MLX, each in its own dtype.
+
+    Raises:
+        Damaged: it is no such file, or was cut.
+    """
+    content = np.fromfile(path, np.uint8).data
+    try:
+        start = 8 + int.from_bytes(content[:8], "little")
+        described = json.loads(bytes(content[8:start]))
+        described.pop(_METADATA, None)
+        return Weights({name: _tensor_in(content[start:], **said) for name, said in described.items()})
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        raise Damaged(f"{path} is no whole safetensors file ({error}); restore it, or write it again.") from error
+
+
+def _tensor_in(data: memoryview, dtype: str, shape: list[int], data_offsets: list[int]) -> NDArray[Any] | BFloat16:
+    begin, end = data_offsets
+    if not 0 <= begin <= end <= len(data):
+        raise ValueError(f"it ends {end - len(data)} bytes too early")
+    return array_of(_DTYPES[dtype], shape, data[begin:end])
 
 
 def _tensor(name: Any, value: Any) -> tuple[NDArray[Any], str]:

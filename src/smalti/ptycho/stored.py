@@ -6,24 +6,21 @@ reconstruction that was killed is resumed from its last stored state and ends in
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from itertools import count
 from typing import Any
 
-from smalti import canonical, open_store
-from smalti.codecs.checkpoint import Checkpoint
+from smalti import open_store
 from smalti.codecs.reconstruction import Reconstruction
 from smalti.codecs.scan import Scan, open_scan
-from smalti.contracts import validated
 from smalti.memoize import remembering
 from smalti.ptycho.evaluate.split_halves import split_half_frc
-from smalti.ptycho.network.train import NetworkSettings, predict_object, train_network
+from smalti.ptycho.network.train import NetworkSettings, ScanTask, predict_object
 from smalti.ptycho.solve.solver import SolverSettings, SolverState, solve, with_probe_guess
 from smalti.training import TrainingSettings
-from smalti.training.environment import describe_environment
+from smalti.training.resumable import state_name, train_in_store
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -31,39 +28,33 @@ SAVE_EVERY_s = 60.0
 
 
 def train_stored(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    """Train a network on a stored scan and store the last checkpoint.
+    """Train a network on a stored scan and store the checkpoint to predict with.
 
     A scan without a probe guess gets the probe that a search finds. The grouping of positions is memoized in the store.
 
     Args:
         request: ``store`` (path), ``scan`` (digest), ``split`` (digest of a tree with ``train`` and ``validation``),
             ``settings`` (fields of TrainingSettings) and, optionally, ``network`` (fields of NetworkSettings).
-        report: also gets ``{"checkpoint": digest, "epoch": epoch}`` for every intermediate checkpoint.
+        report: as ``train_in_store`` takes it.
 
     Returns:
-        ``{"digest": digest, "new_bytes": bytes added}`` of the last Checkpoint.
+        ``{"digest": digest, "new_bytes": bytes added}`` of the last Checkpoint, or, with a ``patience`` after which
+        training stops, of the best.
 
     Raises:
         NotFound: nothing in the store answers to a digest.
-        Refused: an unknown setting, or what ``train_network`` refuses.
+        Refused: an unknown setting, or what ``ScanTask`` or ``train_in_store`` refuses.
     """
     store = open_store(request["store"])
     settings = TrainingSettings.from_request(request["settings"])
     network = NetworkSettings.from_request(request.get("network", {}))
     split = store.get(request["split"])
-    name = _state_name(
-        "training",
-        {"scan": request["scan"], "split": request["split"], "settings": asdict(settings), "network": asdict(network)},
-    )
-
-    def save(checkpoint: Checkpoint) -> None:
-        report({"checkpoint": store.put(checkpoint, name).digest, "epoch": checkpoint.state["epoch"]})
-
-    resume = store.get(name) if store.versions(name) else None
+    identity = {"scan": request["scan"], "split": request["split"], "network": asdict(network)}
     with remembering(store):
         scan = with_probe_guess(open_scan(store, request["scan"]), report)
-        last = train_network(scan, split["train"], split["validation"], settings, resume, report, save, network)
-    ref = store.put(validated(last, "the trained network"))
+        task = ScanTask(scan, split["train"], split["validation"], settings, network)
+        stored = train_in_store(store, task, settings, identity, report)
+    ref = stored.best if settings.patience else stored.last
     return {"digest": ref.digest, "new_bytes": ref.new_bytes}
 
 
@@ -89,7 +80,7 @@ def solve_stored(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
     settings = SolverSettings.from_request(request["settings"])
     scan, checkpoint = open_scan(store, request["scan"]), request.get("checkpoint")
     identity = {"scan": request["scan"], "checkpoint": checkpoint, "settings": asdict(settings), "state": 2}
-    name = _state_name("solving", identity)
+    name = state_name("solving", identity)
     saved = time.monotonic()
 
     def save(state: SolverState) -> None:
@@ -135,9 +126,3 @@ def frc_stored(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
     found = split_half_frc(open_scan(store, request["scan"]), reconstruct)
     ref = store.put(found.to_tree())
     return {"digest": ref.digest, "new_bytes": ref.new_bytes, "metrics": found.metrics()}
-
-
-def _state_name(kind: str, identity: Mapping[str, Any]) -> str:
-    """Return the name of a run's stored states; a state of other versions or another machine has another name."""
-    text = canonical.dumps({**identity, "on": describe_environment()})
-    return f"{kind}/{hashlib.sha256(text).hexdigest()[:32]}"

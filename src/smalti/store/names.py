@@ -72,9 +72,10 @@ class Names:
             if self._documents.create(_key(name, version), content):
                 return  # otherwise another writer took this version: look again
 
-    def forget(self, name: str) -> None:
-        """Take a name away, all its versions; the values stay until they are collected."""
-        for key in self._keys_of(check_name(name)):  # oldest first: interrupted, it still stands for what it did
+    def forget(self, name: str, keep_last: int = 0) -> None:
+        """Take away the versions of a name but the newest ``keep_last``; the values stay until they are collected."""
+        keys = self._keys_of(check_name(name))
+        for key in keys[: max(0, len(keys) - keep_last)]:  # oldest first: interrupted, it still stands for what it did
             self._documents.remove(key)
 
     def all(self) -> Iterator[NameVersion]:

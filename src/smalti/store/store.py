@@ -233,9 +233,12 @@ class Store:
         """Return every version of a name, oldest first."""
         return self._names.versions(name)
 
-    def forget(self, name: str) -> None:
-        """Take a name away, all its versions. The values stay until ``gc`` finds that nothing else needs them."""
-        self._names.forget(name)
+    def forget(self, name: str, keep_last: int = 0) -> None:
+        """Take a name away, all its versions but the newest ``keep_last``.
+
+        The values stay until ``gc`` finds that nothing else needs them.
+        """
+        self._names.forget(name, keep_last)
 
     def pin(self, ref: Ref | str) -> None:
         """Keep a value whether or not it has a name."""

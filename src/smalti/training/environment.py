@@ -10,14 +10,16 @@ import mlx.core as mx
 
 from smalti.canonical import Json
 from smalti.compute import prepare_blas
+from smalti.training.ranks import this_process
 
 
 def describe_environment() -> dict[str, Json]:
-    """Return the versions of Python and MLX, the processor, the MLX device and the BLAS with its threads."""
+    """Return versions of Python and MLX, processor, MLX device, BLAS with its threads, and how many ranks there are."""
     return {
         "python": platform.python_version(),
         "mlx": version("mlx"),
         "machine": platform.machine(),
         "device": str(mx.default_device()),
         "blas": asdict(prepare_blas()),
+        "world_size": this_process().size,
     }

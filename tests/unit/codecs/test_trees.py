@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,24 @@ def test_a_typed_value_comes_back_as_it_was(store: Store, value: object) -> None
     assert type(back) is type(value)
     for name in type(value).__slots__:  # type: ignore[attr-defined]
         assert_equal(getattr(value, name), getattr(back, name))
+
+
+def test_a_checkpoint_has_the_address_that_it_had_before_there_were_tokenizers(store: Store) -> None:
+    weights, state = {"w": np.arange(3, dtype=np.float32)}, {"step": np.array(7, np.uint64)}
+    ref = store.put(Checkpoint(weights, state, {"model_type": "m"}, {"epoch": 3}))
+    assert ref.digest == "sha256:89ad6ea1f146bc82ed7463a2f7fe918a51003172899bf1aac8d58fcb1feae7e7"
+    ref = store.put(Checkpoint(weights, {}, {"model_type": "m"}, {"epoch": 3}, "checkpoint/1"))
+    assert ref.digest == "sha256:430855c6ccc45cc3e5341d2c65cd81e33d351166ece3c18674d3febfc55ccafd"
+
+
+def test_a_tokenizer_is_a_file_of_its_own_that_other_checkpoints_share(store: Store) -> None:
+    first = replace(a_checkpoint(), tokenizer='{"model": {"vocab": {"Ä": 0}}}')
+    ref = store.put(first)
+    assert store.get(ref).tokenizer == first.tokenizer
+    child = store.record(ref).children["tokenizer.json"]
+    assert store.get(child).decode() == first.tokenizer
+    assert store.record(store.put(replace(first, state={"epoch": 4}))).children["tokenizer.json"] == child
+    assert store.put(replace(first, tokenizer="")).digest != ref.digest
 
 
 def test_an_unknown_value_stays_unknown(store: Store) -> None:

@@ -152,12 +152,15 @@ BAD_CHECKPOINTS: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "no model type": ({"config": {}}, "field.missing", "config.model_type"),
     "before the beginning": ({"state": {"seed": 1, "epoch": -1, "step": 0}}, "field.out_of_range", "state.epoch"),
+    "no JSON": ({"tokenizer": "[PAD]"}, "tokenizer.form", "tokenizer.json: found another text, wanted a JSON document"),
+    "no tokenizer": ({"tokenizer": "{}"}, "tokenizer.form", "give what Tokenizer.to_str() gives"),
     "no step": ({"state": {"seed": 1, "epoch": 1}}, "field.missing", "state.step"),
 }
 
 
 def test_a_sound_checkpoint_keeps_its_contract(checkpoint: Checkpoint) -> None:
     assert CHECKPOINT.check(checkpoint) == ()
+    assert CHECKPOINT.check(replace(checkpoint, tokenizer='{"model": {"type": "WordPiece"}}')) == ()
 
 
 @pytest.mark.parametrize(("change", "code", "says"), BAD_CHECKPOINTS.values(), ids=BAD_CHECKPOINTS)

@@ -70,6 +70,18 @@ def test_every_version_of_a_name_stays_until_it_is_forgotten(store: Store) -> No
     assert not addresses(store)
 
 
+@pytest.mark.parametrize("kept", [1, 2, 5])
+def test_the_newest_versions_of_a_name_may_be_kept(store: Store, kept: int) -> None:
+    refs = [store.put(np.arange(n), name="training") for n in (10, 20, 30)]
+    store.forget("training", keep_last=kept)
+    assert [version.address for version in store.versions("training")] == [ref.digest for ref in refs[-kept:]]
+    assert store.resolve("training") == refs[-1].digest
+    assert store.fsck().clean
+    assert store.put(np.arange(40), name="training").digest == store.versions("training")[-1].address
+    collect_twice(store)
+    assert len(addresses(store)) == min(kept, 3) + 1
+
+
 def test_a_pin_keeps_a_value_without_a_name(store: Store) -> None:
     ref = store.put(np.arange(10))
     store.pin(ref)

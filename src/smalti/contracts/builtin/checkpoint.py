@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from smalti.codecs.checkpoint import TOKENIZER
 from smalti.contracts.arrays import ArraySpec
 from smalti.contracts.contract import Contract
 from smalti.contracts.fields import FieldSpec
@@ -12,16 +14,22 @@ from smalti.contracts.violation import Violation
 
 
 class CheckpointContract(Contract):
-    """Adds what only names can say: the optimizer keeps its state per weight, so the shapes belong together."""
+    """Adds that the optimizer keeps its state per weight, so the shapes belong together, and what a tokenizer is."""
 
     def check_arrays(
         self, arrays: Mapping[str, Any], metadata: Mapping[str, Any] | None = None
     ) -> tuple[Violation, ...]:
-        return (*super().check_arrays(arrays, metadata), *_states_of_other_weights(arrays))
+        tokenizer = (metadata or {}).get(TOKENIZER)
+        return (
+            *super().check_arrays(arrays, metadata),
+            *_states_of_other_weights(arrays),
+            *(_no_tokenizer(tokenizer) if tokenizer is not None else ()),
+        )
 
     def describe(self) -> str:
-        sentence = "- `optimizer/<weight>.<state>` has the shape of `model/<weight>`, or is one number."
-        return f"{super().describe()}\n{sentence}\n"
+        shapes = "- `optimizer/<weight>.<state>` has the shape of `model/<weight>`, or is one number."
+        tokenizer = f"- `{TOKENIZER}`, where there is one, is what `Tokenizer.to_str()` of `tokenizers` gives."
+        return f"{super().describe()}\n{shapes}\n{tokenizer}\n"
 
 
 def _states_of_other_weights(arrays: Mapping[str, Any]) -> Iterator[Violation]:
@@ -31,6 +39,16 @@ def _states_of_other_weights(arrays: Mapping[str, Any]) -> Iterator[Violation]:
             wanted = f"shape {arrays[weight].shape} as {weight}"
             remedy = "resume with the optimizer state of this model"
             yield Violation("optimizer.shape", name, f"shape {state.shape}", wanted, remedy)
+
+
+def _no_tokenizer(text: bytes | str) -> Iterator[Violation]:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict) or not isinstance(document.get("model"), dict):
+        wanted = "a JSON document with a `model`"
+        yield Violation("tokenizer.form", TOKENIZER, "another text", wanted, "give what Tokenizer.to_str() gives")
 
 
 CHECKPOINT = CheckpointContract(

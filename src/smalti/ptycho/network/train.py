@@ -7,7 +7,7 @@ explain each pattern. A scan with true patches (``Y``) may train a network super
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -24,7 +24,8 @@ from smalti.ptycho.network.exposures import patch_error_sums, r_factor_sums
 from smalti.ptycho.network.grouping import covering, group_positions, nearest
 from smalti.ptycho.network.overlap import Experiment, Indexes, Overlap
 from smalti.training import TrainingSettings
-from smalti.training.loop import Report, train
+from smalti.training.loop import Report, Trained, train
+from smalti.training.tensors import load_weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +62,10 @@ def train_network(
     train_index: Indexes,
     validation_index: Indexes,
     settings: TrainingSettings,
-    resume: Checkpoint | None = None,
-    report: Report = lambda _: None,
-    save: Callable[[Checkpoint], None] = lambda _: None,
     network: NetworkSettings = NetworkSettings(),
-) -> Checkpoint:
-    """Train a network on the patterns of ``train_index`` and return its last checkpoint.
+    report: Report = lambda _: None,
+) -> Trained:
+    """Train a network on the patterns of ``train_index`` and return its last and its best checkpoint.
 
     The loss of a step is the mean over the iterations, with the last one twice, of the R-factor of the merged object,
     sum(abs(A - D)) / sum(D), or of the relative error of its patches if supervised. The validation loss is that of the
@@ -75,7 +74,7 @@ def train_network(
     Args:
         scan: needs a probe guess, which is used as it is except for its scale. Its arrays may be lazy.
         train_index, validation_index: (n,) indexes of patterns, from 0.
-        settings, resume, report, save: as ``smalti.training.loop.train`` takes them.
+        settings, report: as ``smalti.training.loop.train`` takes them.
         network: the settings of the network.
 
     Raises:
@@ -83,8 +82,7 @@ def train_network(
             by, an index that is empty or reaches outside the scan, fewer positions than a group has, or what ``train``
             refuses.
     """
-    task = ScanTask(scan, train_index, validation_index, settings, network)
-    return train(task, settings, resume, report, save)
+    return train(ScanTask(scan, train_index, validation_index, settings, network), settings, report=report)
 
 
 def predict_object(scan: Scan, checkpoint: Checkpoint, padding: int) -> NDArray[np.complex64]:
@@ -104,12 +102,7 @@ def predict_object(scan: Scan, checkpoint: Checkpoint, padding: int) -> NDArray[
             f"the network of the checkpoint has patches of {network.config.window} pixels, but the patterns of the "
             f"scan {scan.metadata.name} are {scan.diffraction.shape[1:]}; train a network on this scan."
         )
-    try:
-        network.load_weights([(name, mx.array(array)) for name, array in checkpoint.model.items()])
-    except ValueError as error:
-        raise Refused(
-            f"the weights of the checkpoint are not those that its config describes ({error}); train the network again."
-        ) from error
+    load_weights(network, checkpoint.model)
     stitched = experiment.stitch(network, _every_position(scan, network.config.gridsize))
     return np.array(stitched).reshape(experiment.shape)
 
@@ -122,7 +115,13 @@ def _every_position(scan: Scan, gridsize: int, some: Indexes | None = None) -> N
 
 
 class ScanTask:
-    """The ``smalti.training.loop.Task`` of one scan: each step takes a random group and the groups nearest to it."""
+    """The ``smalti.training.loop.Task`` of one scan: each step takes a random group and the groups nearest to it.
+
+    The patterns of a step are explained by one merged object, so they cannot be shared between ranks.
+    """
+
+    tokenizer = ""
+    separable = False
 
     def __init__(
         self,
@@ -189,9 +188,9 @@ class ScanTask:
             losses.append(error / total)
         return (sum(losses) + losses[-1]) / (len(losses) + 1)
 
-    def validation_loss(self, network: Network) -> float:
+    def evaluate(self, network: Network) -> dict[str, float]:
         stitched = self._experiment.stitch(network, self._all)
         exposures = map(self._experiment.exposures, self._experiment.blocks(self._validation))
         sums = [self._error_sums(stitched[e.pixels], e) for e in exposures]
         error, total = np.array(sums).sum(axis=0)
-        return float(error / total)
+        return {"validation_loss": float(error / total)}
