@@ -43,7 +43,7 @@ def predict_texts(checkpoint: Checkpoint, texts: Sequence[str], ids: Sequence[An
             "and are cut; train with a larger max_length to have them read whole.",
             stacklevel=2,
         )
-    outputs = predict_outputs(network, encoded, target.is_regression)
+    outputs = predict_outputs(network, encoded)
     if not target.is_regression:
         return Predictions(target, table["id_column"], list(ids), outputs, None)
     numbers = TargetScale(**table["target_scale"]).numbers(outputs)

@@ -26,8 +26,10 @@ class BertSettings:
     unknown: float = field(
         default=0.02, metadata={"help": "fraction of training tokens made [UNK], so that what is new can be predicted"}
     )
-    members: int = field(default=4, metadata={"help": "networks trained side by side, whose mean is the prediction"})
-    wide: bool = field(default=True, metadata={"help": "whether a linear model of the tokens is added to each network"})
+    members: int = field(default=4, metadata={"help": "networks trained side by side, whose mean predicts"})
+    linear_share: float = field(
+        default=0.5, metadata={"help": "share of a linear model in each prediction; 0: the networks alone"}
+    )
     max_distinct: int = field(
         default=8, metadata={"help": "numbers of one label that have a token each, if they are no more"}
     )
@@ -55,7 +57,7 @@ class BertSettings:
         for name, least in {**lowest, "max_distinct": 0, "min_count": 1, "max_vocabulary": 4, "max_length": 2}.items():
             if not getattr(self, name) >= least:
                 raise Refused(f"{name} is {getattr(self, name)}; give at least {least}.")
-        for name in ("dropout", "unknown", "label_smoothing"):
+        for name in ("dropout", "unknown", "label_smoothing", "linear_share"):
             if not 0 <= getattr(self, name) < 1:
                 raise Refused(f"{name} is {getattr(self, name)}; give a fraction from 0 to below 1.")
         if self.predict_with not in ("last", "best"):
@@ -92,12 +94,10 @@ class BertSettings:
             raise Refused(f"{', '.join(unknown)} is no setting of this BERT; there are {', '.join(known)}.")
         for name, value in chosen.items():
             wanted = type(known[name].default)
-            fits = isinstance(value, int | float if wanted is float else wanted) and isinstance(value, bool) == (
-                wanted is bool
-            )
+            fits = isinstance(value, int | float if wanted is float else wanted) and not isinstance(value, bool)
             if not fits:
                 raise Refused(f"{name} is {value!r}; give {_KINDS[wanted]}.")
         return cls(**chosen)  # type: ignore[arg-type]
 
 
-_KINDS: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+_KINDS: dict[type, str] = {int: "a whole number", float: "a number", str: "a text"}

@@ -14,6 +14,7 @@ from smalti.canonical import Json
 from smalti.errors import Refused
 from smalti.models.bert import BertConfig
 from smalti.tabular.evaluate.metrics import classification_metrics, regression_metrics
+from smalti.tabular.linear import fit_linear
 from smalti.tabular.network import TableNetwork, network_config
 from smalti.tabular.settings import BertSettings
 from smalti.tabular.split import LABEL, TEXT, TextSplit
@@ -70,7 +71,12 @@ class TableTask:
         return self._config
 
     def build(self) -> TableNetwork:
-        return TableNetwork(self._bert_config(), self._settings.members, self._settings.wide)
+        network = TableNetwork(self._bert_config(), self._settings.members, self._settings.linear_share)
+        if self._settings.linear_share:
+            classes = None if self._target.is_regression else len(self._target.classes)
+            size = len(self.encoder.vocabulary)
+            network.linear.set(fit_linear(self._train, size, self._labels, classes, self._settings.seed))
+        return network
 
     def order(self, rng: np.random.Generator) -> Sequence[Indexes]:
         batches: list[Indexes] = []
@@ -97,8 +103,8 @@ class TableTask:
         return mx.stack(losses).mean()
 
     def evaluate(self, network: TableNetwork) -> Mapping[str, float]:
-        """Return the metrics of the mean prediction; the validation loss is the log loss or, standardised, the MSE."""
-        outputs = predict_outputs(network, self._validation, self._target.is_regression)
+        """Return the metrics of the prediction; the validation loss is the log loss or, standardised, the MSE."""
+        outputs = predict_outputs(network, self._validation)
         if self.scale is None:
             metrics = classification_metrics(outputs, self._validation_labels)
             return {"validation_loss": metrics["log_loss"], **metrics}
@@ -131,7 +137,7 @@ class TableTask:
 
     def _model_config(self, split: TextSplit) -> dict[str, Json]:
         return {
-            **network_config(self._bert_config(), self._settings.members, self._settings.wide),
+            **network_config(self._bert_config(), self._settings.members, self._settings.linear_share),
             "table": {
                 "target": self._target.to_json(),
                 "id_column": split.id_column,
@@ -149,14 +155,13 @@ def by_length(lengths: Indexes, batch: int) -> list[Indexes]:
     return [np.sort(rows) for rows in np.array_split(order, groups)]
 
 
-def predict_outputs(network: TableNetwork, texts: EncodedTexts, regression: bool) -> NDArray[np.float64]:
-    """Return the mean over members: (N, classes) probabilities, or the (N,) standardised target of a regression."""
+def predict_outputs(network: TableNetwork, texts: EncodedTexts) -> NDArray[np.float64]:
+    """Return (N, classes) probabilities, or the (N,) standardised target of a regression."""
     found = []
     for rows in np.array_split(np.argsort(texts.lengths, kind="stable"), max(1, -(-len(texts) // ROWS_AT_ONCE))):
-        outputs = network(*map(mx.array, texts.padded(rows, int(texts.lengths[rows].max(initial=1)))))
-        mean = outputs[..., 0].mean(axis=0) if regression else mx.softmax(outputs, axis=-1).mean(axis=0)
-        found.append((rows, np.array(mean, dtype=np.float64)))
-    made = np.empty((len(texts), *found[0][1].shape[1:]))
+        predicted = network.predict(*map(mx.array, texts.padded(rows, int(texts.lengths[rows].max(initial=1)))))
+        found.append((rows, np.array(predicted, dtype=np.float64)))
+    made = np.empty((len(texts), found[0][1].shape[1]))
     for rows, values in found:
         made[rows] = values
-    return made
+    return made[:, 0] if network.regression else made

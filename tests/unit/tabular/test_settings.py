@@ -15,8 +15,8 @@ def test_every_setting_has_a_help_text() -> None:
 
 
 def test_a_request_changes_what_it_names() -> None:
-    assert BertSettings.from_request({"epochs": 3, "dropout": 0, "wide": False}) == BertSettings(
-        epochs=3, dropout=0, wide=False
+    assert BertSettings.from_request({"epochs": 3, "dropout": 0, "linear_share": 0}) == BertSettings(
+        epochs=3, dropout=0, linear_share=0
     )
 
 
@@ -26,7 +26,7 @@ def test_a_request_changes_what_it_names() -> None:
         ({"epoch": 3}, "epoch is no setting of this BERT; there are hidden_size, "),
         ({"epochs": "many"}, "epochs is 'many'; give a whole number"),
         ({"epochs": True}, "epochs is True; give a whole number"),
-        ({"wide": 1}, "wide is 1; give true or false"),
+        ({"linear_share": 1.0}, "linear_share is 1.0; give a fraction"),
         ({"epochs": 0}, "epochs is 0; give at least 1"),
         ({"hidden_size": 30, "heads": 4}, "4 heads do not divide a hidden_size of 30"),
         ({"dropout": 1}, "dropout is 1; give a fraction from 0 to below 1"),

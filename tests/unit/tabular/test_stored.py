@@ -14,6 +14,7 @@ from smalti.errors import NotFound, Refused
 from smalti.tabular.evaluate.evaluation import Evaluation
 from smalti.tabular.predictions import Predictions
 from smalti.tabular.split import TextSplit
+from smalti.tabular.stored import predict_stored, train_stored
 from tests.unit.tabular.conftest import flowers
 
 STORED = "smalti.tabular.stored"
@@ -49,11 +50,10 @@ def test_a_table_becomes_predictions_and_a_killed_training_the_same_bits(
     assert checkpoint.contract == "checkpoint/1"
 
     using = {"store": store.place, "checkpoint": resumed["digest"]}
-    of_split = run_child(f"{STORED}:predict_stored", {**using, "split": split.digest})
+    predicted = run_child(f"{STORED}:predict_stored", {**using, "split": split.digest})
+    assert len(Predictions.from_stored(store.get(predicted["digest"]))) == predicted["rows"] == 30
     table = store.put(flowers(30, seed=1))
-    of_table = run_child(f"{STORED}:predict_stored", {**using, "table": table.digest})
-    assert of_split["digest"] == of_table["digest"]
-    assert len(Predictions.from_stored(store.get(of_table["digest"]))) == of_table["rows"] == 30
+    assert predict_stored({**using, "table": table.digest}, seen.append)["digest"] == predicted["digest"]
 
     evaluated = run_child(f"{STORED}:evaluate_stored", {**using, "split": split.digest})
     found = Evaluation.from_stored(store.get(evaluated["digest"]))
@@ -70,8 +70,8 @@ def test_what_is_wrong_is_said_by_the_child(tmp_path: Path, flower_split: TextSp
     with pytest.raises(Refused, match="epoch is no setting"):
         run_child(f"{STORED}:train_stored", {**request, "settings": {"epoch": 1}})
     with pytest.raises(Refused, match="no split of a table"):
-        run_child(f"{STORED}:train_stored", {**request, "split": array})
+        train_stored({**request, "split": array}, print)
     with pytest.raises(NotFound):
-        run_child(f"{STORED}:train_stored", {**request, "split": "sha256:" + "0" * 64})
+        train_stored({**request, "split": "sha256:" + "0" * 64}, print)
     with pytest.raises(Refused, match="is a DataFrame and no checkpoint"):
-        run_child(f"{STORED}:predict_stored", {**request, "checkpoint": array})
+        predict_stored({**request, "checkpoint": array}, print)

@@ -91,7 +91,8 @@ def _weights(checkpoint: Checkpoint) -> str:
 
 
 def _training(config: Any, state: Any) -> str:
-    linear = ", and a linear model of the tokens" if config["wide"] else ""
+    share = config["linear_share"]
+    linear = f"; a linear model of the tokens has a share of {share:g} in each prediction" if share else ""
     network = (
         f"{config['members']} BERTs, whose mean predicts; each {config['num_hidden_layers']} pre-norm layers of width "
         f"{config['hidden_size']}, {config['num_attention_heads']} heads{linear}"
