@@ -26,7 +26,7 @@ class BertSettings:
     unknown: float = field(
         default=0.02, metadata={"help": "fraction of training tokens made [UNK], so that what is new can be predicted"}
     )
-    members: int = field(default=4, metadata={"help": "networks trained side by side, whose mean predicts"})
+    members: int = field(default=2, metadata={"help": "networks trained side by side, whose mean predicts"})
     linear_share: float = field(
         default=0.5, metadata={"help": "share of a linear model in each prediction; 0: the networks alone"}
     )
@@ -36,7 +36,7 @@ class BertSettings:
     min_count: int = field(default=3, metadata={"help": "training rows that a clause or word must be in to be a token"})
     max_vocabulary: int = field(default=20_000, metadata={"help": "tokens at most; the most frequent are kept"})
     max_length: int = field(default=256, metadata={"help": "tokens of a text at most; what is beyond is cut"})
-    epochs: int = field(default=20, metadata={"help": "passes over the training rows, at most"})
+    epochs: int = field(default=15, metadata={"help": "passes over the training rows, at most"})
     batch: int = field(default=32, metadata={"help": "rows per batch; ``accumulate`` batches make a step"})
     accumulate: int = field(default=1, metadata={"help": "batches whose gradients are averaged for one step"})
     learning_rate: float = field(default=1e-3, metadata={"help": "peak learning rate of AdamW"})

@@ -20,7 +20,7 @@ from smalti.tabular.submission import submission, submission_csv
 from smalti.tabular.target import Target
 from smalti.tabular.task import TableTask
 from smalti.training.loop import train
-from tests.unit.tabular.conftest import flowers, houses
+from tests.unit.tabular.tables import flowers, houses
 
 SMALL = BertSettings(hidden_size=16, layers=1, heads=2, intermediate_size=16, members=2, epochs=6, learning_rate=1e-2)
 TEST = flowers(30, seed=1)

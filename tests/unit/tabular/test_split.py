@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from smalti import open_store
 from smalti.errors import NotFound, Refused
 from smalti.tabular.split import TextSplit, fold_of_rows, hold_out, split_rows
-from tests.unit.tabular.conftest import flowers, houses
+from tests.unit.tabular.tables import flowers, houses
 
 
 def test_every_row_is_in_one_part_and_every_class_in_both(flower_split: TextSplit) -> None:
@@ -146,3 +148,33 @@ def test_each_fold_has_its_share_of_every_class(rows: int, folds: int, seed: int
     for of in [codes == code for code in set(codes)] if by_class else [np.full(rows, True)]:
         sizes = np.bincount(fold[of], minlength=folds)
         assert sizes.max() - sizes.min() <= 1
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"), [((True, False), (False, True)), (("ja", "nein"), ("ja", "nein")), ((2, 1), (1, 2))]
+)
+def test_labels_keep_their_type_through_a_store(labels: tuple[object, object], classes: tuple[object, object]) -> None:
+    store = open_store("memory:")
+    split = split_rows(flowers().assign(kind=list(labels) * 60), "kind")
+    found = TextSplit.from_stored(store.get(store.put(split.to_tree())))
+    assert [(type(label), label) for label in found.target.classes] == [(type(label), label) for label in classes]
+    assert set(found.validation["label"]) == set(classes)
+
+
+def test_a_file_that_another_tool_wrote_is_split_whatever_its_cells_hold(tmp_path: Path) -> None:
+    path = tmp_path / "notes.csv"
+    rows = [f'{i},"{"word, " * 2000}Größe\u2028 {i}",{"inf" if i % 7 == 0 else i / 3},{"ab"[i % 2]}' for i in range(40)]
+    path.write_text("id,note,level,kind\n" + "\n".join(rows), encoding="utf-8")
+    split = split_rows(pd.read_csv(path), "kind")
+    assert split.target.classes == ("a", "b")
+    assert all("\n" not in text and "Größe" in text for text in split.train["text"])
+
+
+def test_the_titanic_needs_no_word_of_ours(titanic_paths: tuple[Path, Path]) -> None:
+    train, test = map(pd.read_csv, titanic_paths)
+    split = split_rows(train, test=test)
+    assert (split.target.column, split.target.competition_type) == ("Survived", "binary_classification")
+    assert (split.id_column, split.template["template"]) == ("PassengerId", "titanic_v1")
+    assert split.test["id"].tolist() == test["PassengerId"].tolist()
+    assert len(split.train) + len(split.validation) == 891
+    assert split.notes == ()

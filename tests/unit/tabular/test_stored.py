@@ -15,7 +15,7 @@ from smalti.tabular.evaluate.evaluation import Evaluation
 from smalti.tabular.predictions import Predictions
 from smalti.tabular.split import TextSplit
 from smalti.tabular.stored import predict_stored, train_stored
-from tests.unit.tabular.conftest import flowers
+from tests.unit.tabular.tables import flowers
 
 STORED = "smalti.tabular.stored"
 SETTINGS = {"hidden_size": 8, "layers": 1, "heads": 2, "intermediate_size": 8, "members": 1, "epochs": 3}

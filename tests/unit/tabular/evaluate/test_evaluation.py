@@ -11,15 +11,7 @@ from smalti.tabular.evaluate.baseline import constant_baseline, linear_baseline
 from smalti.tabular.evaluate.evaluation import Evaluation, calibration, confusion_matrix, evaluate_predictions
 from smalti.tabular.predictions import Predictions
 from smalti.tabular.split import TextSplit, split_rows
-from tests.unit.tabular.conftest import flowers
-
-
-def perfect(split: TextSplit) -> Predictions:
-    """Return predictions of the validation rows that are right and sure."""
-    truth, ids = split.target.codes(split.validation["label"].tolist()), split.validation["id"].tolist()
-    if split.target.is_regression:
-        return Predictions(split.target, split.id_column, ids, None, truth)
-    return Predictions(split.target, split.id_column, ids, np.eye(len(split.target.classes))[truth], None)
+from tests.unit.tabular.tables import flowers, perfect
 
 
 def test_right_predictions_of_classes_beat_the_baselines(flower_split: TextSplit) -> None:

@@ -21,7 +21,7 @@ from smalti.tabular.report.outputs import FILES, output_files, write_outputs
 from smalti.tabular.settings import BertSettings
 from smalti.tabular.split import TextSplit
 from smalti.tabular.task import TableTask
-from tests.unit.tabular.evaluate.test_evaluation import perfect
+from tests.unit.tabular.tables import perfect
 
 SMALL = BertSettings(hidden_size=8, heads=2, members=1)
 HISTORY = [{"epoch": 1, "loss": 0.9}, {"epoch": 2, "loss": 0.5, "validation_loss": 0.6, "accuracy": 0.8}]
