@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -170,14 +171,10 @@ def hold_out(codes: NDArray[Any], fraction: float, seed: int, stratified: bool) 
     members = [np.flatnonzero(codes == one) if stratified else np.arange(len(codes)) for one in classes]
     wanted = min(max(round(fraction * len(codes)), 1), len(codes) - 1)
     shares = [fraction * len(rows) for rows in members]
-    takes = [min(int(share), len(rows) - 1) for share, rows in zip(shares, members, strict=True)]
-    by_remainder = sorted(range(len(members)), key=lambda i: (takes[i] - shares[i], i))
-    while sum(takes) < wanted:
-        growing = [i for i in by_remainder if takes[i] < len(members[i]) - 1]
-        if not growing:
-            break
-        for i in growing[: wanted - sum(takes)]:
-            takes[i] += 1
+    most = [min(math.ceil(share), len(rows) - 1) for share, rows in zip(shares, members, strict=True)]
+    takes = [min(int(share), limit) for share, limit in zip(shares, most, strict=True)]
+    for i in sorted(range(len(members)), key=lambda i: (takes[i] - shares[i], i)):  # largest remainder first
+        takes[i] += takes[i] < most[i] and sum(takes) < wanted
     if not sum(takes):
         raise Refused(
             f"{len(codes)} rows of {len(members)} classes leave none to validate with, when one of each class is "
