@@ -71,6 +71,22 @@ def test_the_loss_is_that_of_each_member_and_draws_nothing_without_dropout(flowe
     assert first == pytest.approx(-shifted[:, np.arange(8), np.array(arrays[2])].mean(), rel=1e-5)
 
 
+def test_the_linear_model_has_its_share_and_is_not_trained(flower_split: TextSplit) -> None:
+    task = TableTask(flower_split, SMALL)
+    mx.random.seed(SMALL.seed)
+    network = task.build()
+    last = train(task, SMALL.training()).last
+    np.testing.assert_array_equal(last.model["linear.occurrence"], np.array(network.linear.occurrence))
+    assert not any("linear" in name for name in last.optimizer)
+    ids, numbers, _ = (mx.array(array) for array in task.batch(np.arange(8)))
+    network.eval()
+    both = network.predict(ids, numbers)
+    network.linear_share = 0.0
+    alone = network.predict(ids, numbers)
+    linear = mx.softmax(network.linear(ids, numbers), axis=-1)
+    np.testing.assert_allclose(both, (alone + linear) / 2, atol=1e-6)
+
+
 def test_cut_texts_are_said(flower_split: TextSplit) -> None:
     assert TableTask(flower_split, SMALL).notes == ()
     assert TableTask(flower_split, replace(SMALL, max_length=3)).notes == (
