@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -46,21 +48,48 @@ class Ranks:
         return samples[self.rank :: self.size]
 
     def averaged(self, tree: T) -> T:
-        """Return the mean over the ranks of every array of a tree, equal on all of them; it is waited for in here."""
+        """Return the mean over the ranks of every array of a tree, equal on all of them; it is waited for in here.
+
+        Raises:
+            Unavailable: a rank has gone.
+        """
         if self.size == 1:
             return tree
-        mean: T = nn.average_gradients(tree)
-        mx.eval(mean)
+        with self._talking():
+            mean: T = nn.average_gradients(tree)
+            mx.eval(mean)
         return mean
 
     def from_first(self, value: Json) -> Any:
-        """Return the value of rank 0 on every rank."""
+        """Return the value of rank 0 on every rank.
+
+        Raises:
+            Unavailable: a rank has gone.
+        """
         if self.size == 1:
             return value
         text = np.frombuffer(canonical.dumps(value) if self.rank == 0 else b"", np.uint8).astype(np.int32)
-        nbytes = int(_summed(np.array(len(text), np.int32)))
-        sent = text if self.rank == 0 else np.zeros(nbytes, np.int32)
-        return canonical.loads(_summed(sent).astype(np.uint8).tobytes())
+        with self._talking():
+            nbytes = int(_summed(np.array(len(text), np.int32)))
+        with self._talking():
+            told = _summed(text if self.rank == 0 else np.zeros(nbytes, np.int32))
+        return canonical.loads(told.astype(np.uint8).tobytes())
+
+    @contextmanager
+    def _talking(self) -> Iterator[None]:
+        """Exchange arrays in here; in the end every rank has to answer: a sum need not raise when one is gone."""
+        mine = np.zeros(self.size, np.int32)
+        mine[self.rank] = 1
+        try:
+            yield
+            gone = (_summed(mine) != 1).any()
+        except RuntimeError:
+            gone = True
+        if gone:
+            raise Unavailable(
+                f"one of the {self.size} ranks has ended or lost its connection, seen by rank {self.rank}; look at "
+                "what it said, and start all of them again."
+            )
 
 
 def this_process() -> Ranks:

@@ -5,8 +5,7 @@ Everything that a step draws from ``mx.random`` is part of the compiled function
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -62,9 +61,8 @@ class OptimizerStep:
             Refused: a batch has fewer samples than there are ranks.
         """
         loss, gradient = self._ranks.averaged(self._mean(batches))
-        with self._compiling("update"):
-            self._update(gradient)
-            mx.eval(loss, self._network.state, self._optimizer.state)
+        self._first_alone("update", self._update, gradient)
+        mx.eval(loss, self._network.state, self._optimizer.state)
         return float(np.array(loss))
 
     def _mean(self, batches: Sequence[Samples] | Samples) -> tuple[mx.array, Gradient]:
@@ -74,29 +72,28 @@ class OptimizerStep:
         for batch in batches:
             part = self._ranks.part(batch)
             weight = len(part) * self._ranks.size / samples
-            found = self._loss_and_gradient(part)
+            arrays = tuple(mx.array(array) for array in self._arrays_of(part))
+            shapes = tuple((array.shape, array.dtype) for array in arrays)
+            found = self._first_alone(shapes, self._gradient, *arrays)
             if weight != 1:
                 found = tree_map(partial(_scaled, weight), found)
             mean = found if mean is None else tree_map(mx.add, mean, found)
-            mx.eval(mean)  # one batch in memory at a time
+            if len(batches) > 1:
+                mx.eval(mean)  # so that one batch is in memory at a time
         return mean  # type: ignore[no-any-return]
 
-    def _loss_and_gradient(self, samples: Samples) -> tuple[mx.array, Gradient]:
-        arrays = tuple(mx.array(array) for array in self._arrays_of(samples))
-        with self._compiling(tuple((array.shape, array.dtype) for array in arrays)):
-            found: tuple[mx.array, Gradient] = self._gradient(*arrays)
-            mx.eval(found, mx.random.state)
-        return found
+    def _first_alone(self, what: Any, compiled: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a compiled function; the first time for ``what``, evaluate it while no other process compiles.
 
-    @contextmanager
-    def _compiling(self, what: Any) -> Iterator[None]:
-        """Let nobody else compile while ``what`` is evaluated for the first time; ranks must not wait in here."""
+        No rank may wait for another in there: that one might wait for the same.
+        """
         if what in self._compiled:
-            yield
-            return
+            return compiled(*arguments)
         with compiling_alone():
-            yield
+            result = compiled(*arguments)
+            mx.eval(result, self._network.state, self._optimizer.state, mx.random.state)
         self._compiled.add(what)
+        return result
 
 
 def _scaled(weight: float, array: mx.array) -> mx.array:

@@ -10,6 +10,7 @@ from smalti.canonical import dumps
 from smalti.errors import Refused
 from smalti.training import Saving, TrainingSettings
 from smalti.training.loop import Training, step_seed, train
+from smalti.training.tensors import load_weights
 from tests.unit.training.tasks import Line, Words
 
 SETTINGS = TrainingSettings(epochs=4, batch=4, learning_rate=1e-2, checkpoint_epochs=2)
@@ -134,6 +135,16 @@ def test_epochs_of_different_length_are_refused() -> None:
 
     with pytest.raises(Refused, match="epoch 2 has 4 steps, and the first one 5; let the task make the same number"):
         train(Shrinking(), SETTINGS)
+
+
+def test_a_network_is_evaluated_without_dropout_and_trained_with_it(straight) -> None:
+    network = Line().build()
+    load_weights(network, straight.last.model)
+    network.eval()
+    measured = straight.last.state["history"][-1]
+    assert {name: measured[name] for name in ("validation_loss", "rmse")} == Line().evaluate(network)
+    without = train(Line(dropout=0.0), SETTINGS).last.state["history"]
+    assert without[-1]["loss"] != measured["loss"]
 
 
 @pytest.mark.parametrize("poison", [float("nan"), float("inf")])

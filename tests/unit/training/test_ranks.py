@@ -45,13 +45,13 @@ def free_port() -> int:
             return port
 
 
-def launched(folder: Path, samples: int) -> list[dict[str, Any]]:
-    """Train on two ranks and return what each of them wrote."""
+def launched(folder: Path, *arguments: int) -> dict[str, dict[str, Any]]:
+    """Train on two ranks and return what each of them wrote, by rank."""
     script = Path(__file__).with_name("ranks_run.py")
     launch = [LAUNCH, "-n", "2", "--hosts", "127.0.0.1", "--backend", "ring", "--starting-port", free_port()]
-    command = [*launch, "--", sys.executable, script, folder / "store", folder, samples]
+    command = [*launch, "--", sys.executable, script, folder / "store", folder, *arguments]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
-    with (folder / "told").open("w+") as told:
+    with (folder / "told").open("w") as told:
         process = subprocess.Popen(
             list(map(str, command)), env=environment, stdout=told, stderr=told, start_new_session=True
         )
@@ -60,29 +60,32 @@ def launched(folder: Path, samples: int) -> list[dict[str, Any]]:
         finally:
             with suppress(ProcessLookupError):  # also the ranks, which do not end with the launcher
                 os.killpg(process.pid, signal.SIGKILL)
-    answers = sorted(folder.glob("*.json"))
-    assert [path.name for path in answers] == ["0.json", "1.json"], (folder / "told").read_text()
-    return [json.loads(path.read_text()) for path in answers]
+    return {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
 
 
 @needs_ring
-def test_two_ranks_come_to_the_weights_of_one_process(tmp_path: Path) -> None:
-    """Also with batches that cannot be halved: 23 samples are batches of 5, 5, 5, 4 and 4."""
-    samples = 23
-    first, second = launched(tmp_path, samples)
-    alone = train(Line(samples=samples, dropout=0.0), SETTINGS)
+def test_two_ranks_come_to_the_weights_of_one_process_also_when_one_was_killed_and_both_resumed(
+    tmp_path: Path,
+) -> None:
+    """With batches that cannot be halved: 23 samples are batches of 5, 5, 5, 4 and 4."""
+    samples, batch_that_kills = 23, 17
+    killed = launched(tmp_path, samples, batch_that_kills)
+    assert killed.keys() == {"0"}, (tmp_path / "told").read_text()
+    assert "one of the 2 ranks has ended or lost its connection, seen by rank 0" in killed["0"]["unavailable"]
+    found = launched(tmp_path, samples)
+    assert found.keys() == {"0", "1"}, (tmp_path / "told").read_text()
+    first, second = found["0"], found["1"]
     assert (first["last"], first["best"]) == (second["last"], second["best"])
-    store = open_store(tmp_path / "store")
+    assert (first["evaluations"], first["reports"], second["evaluations"], second["reports"]) == (3, 3, 0, 0)
+    store, alone = open_store(tmp_path / "store"), train(Line(samples=samples, dropout=0.0), SETTINGS)
     for name, expected in (("last", alone.last), ("best", alone.best)):
-        found = store.get(first[name]["digest"])
-        assert found.model.keys() == expected.model.keys()
+        trained = store.get(first[name]["digest"])
+        assert trained.model.keys() == expected.model.keys()
         for weight, tensor in expected.model.items():
-            np.testing.assert_allclose(found.model[weight], tensor, rtol=1e-5, atol=1e-5)
-        losses = [[entry["loss"] for entry in c.state["history"]] for c in (found, expected)]
+            np.testing.assert_allclose(trained.model[weight], tensor, rtol=1e-5, atol=1e-5)
+        losses = [[entry["loss"] for entry in c.state["history"]] for c in (trained, expected)]
         np.testing.assert_allclose(*losses, rtol=1e-5)
-        assert found.state["environments"][0]["world_size"] == 2
-    assert (first["evaluations"], first["reports"], second["evaluations"], second["reports"]) == (6, 6, 0, 0)
-    assert first["samples"] + second["samples"] == 6 * samples
+        assert [environment["world_size"] for environment in trained.state["environments"]] == [2]
     assert store.fsck().clean
 
 

@@ -45,6 +45,14 @@ def test_without_accumulation_they_would_differ() -> None:
     assert any(np.abs(alone.model[name] - tensor).max() > 1e-3 for name, tensor in whole.model.items())
 
 
+def test_the_loss_that_is_told_is_the_mean_over_the_samples() -> None:
+    task = InOrder(sizes=(3, 8, 9))
+    mx.random.seed(0)
+    untrained = task.loss(task.build(), *(mx.array(array) for array in task.batch(np.arange(20)))).item()
+    settings = TrainingSettings(epochs=1, accumulate=3)
+    assert train(task, settings).last.state["history"][0]["loss"] == pytest.approx(untrained, rel=1e-5)
+
+
 def rates(steps: int, **settings) -> list[float]:
     schedule = learning_rate(TrainingSettings(learning_rate=1.0, **settings), steps)
     return [float(schedule(mx.array(step))) for step in range(steps + 1)]
