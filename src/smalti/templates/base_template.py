@@ -48,6 +48,8 @@ class ClauseTemplate:
     clauses: tuple[Clause | DerivedClause, ...]
 
     def __post_init__(self) -> None:
+        if not self.clauses:
+            raise Refused(f"template {self.name!r} has no clauses; give it one for each column that is to be written")
         labels = [clause.label for clause in self.clauses]
         repeated = sorted({label for label in labels if labels.count(label) > 1})
         if repeated:
@@ -62,8 +64,7 @@ class ClauseTemplate:
 
     def texts(self, columns: Mapping[str, pa.Array]) -> pa.Array:
         """Return one text for each row."""
-        n_rows = len(next(iter(columns.values()))) if columns else 0
-        return joined([clause.texts(columns) for clause in self.clauses], n_rows)
+        return joined([clause.texts(columns) for clause in self.clauses])
 
 
 def texts_of(template: TextTemplate, table: pa.Table) -> list[str]:

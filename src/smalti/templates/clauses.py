@@ -33,7 +33,7 @@ class Clause:
     words: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _require_plain(self.label, self.unit, self.missing or "", *self.words.values())
+        _require_plain(self.label, self.unit, self.missing, *self.words.values())
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -66,7 +66,7 @@ class DerivedClause:
     missing: str | None = "unknown"
 
     def __post_init__(self) -> None:
-        _require_plain(self.label, self.unit, self.missing or "")
+        _require_plain(self.label, self.unit, self.missing)
 
     def texts(self, columns: Mapping[str, pa.Array]) -> pa.Array:
         """Return the clause in each row, as large_string; null where it is left out."""
@@ -77,11 +77,13 @@ class DerivedClause:
         return _labelled(self.label, written(values), self.unit, self.missing)
 
 
-def joined(clauses: list[pa.Array], n_rows: int) -> pa.Array:
-    """Return the clauses of each row, joined by ``, ``; those that are null are left out."""
-    if not clauses:
-        return pa.repeat(pa.scalar("", TEXT), n_rows)
-    return pc.binary_join_element_wise(*clauses, pa.scalar(SEPARATOR, TEXT), null_handling="skip")
+def joined(clauses: list[pa.Array]) -> pa.Array:
+    """Return the clauses of each row, joined by ``, ``; those that are null are left out. There is at least one."""
+    empty = clauses[0].is_null()
+    for clause in clauses[1:]:
+        empty = pc.and_(empty, clause.is_null())
+    first = pc.if_else(empty, pa.scalar("", TEXT), clauses[0])  # Arrow drops rows of which every clause is null
+    return pc.binary_join_element_wise(first, *clauses[1:], pa.scalar(SEPARATOR, TEXT), null_handling="skip")
 
 
 def _labelled(label: str, values: pa.Array, unit: str, missing: str | None) -> pa.Array:
@@ -97,7 +99,9 @@ def _spelt(values: pa.Array, words: Mapping[str, str]) -> pa.Array:
     return pc.coalesce(pa.array(list(words.values()), TEXT).take(found), values)
 
 
-def _require_plain(*words: str) -> None:
-    for text in words:
+def _require_plain(label: str, *words: str | None) -> None:
+    if not label.strip():
+        raise Refused("a clause has no label; give it the words that stand before the value")
+    for text in (label, *filter(None, words)):
         if SEPARATOR in text or not all(letter.isprintable() for letter in text):
             raise Refused(f"{text!r} cannot be in a clause; write it on one line, without a comma before a space")

@@ -119,9 +119,9 @@ def _judgements(facts: ColumnFacts) -> Iterator[Judgement]:
     if facts.kind == "other":
         yield Judgement("other", 1.0, f"values of type {facts.values.type}, which have no one text")
     if not len(facts.present):
-        yield Judgement("constant", 1.0, "no values")
+        yield Judgement("constant", 0.99, "no values")
     if len(facts.distinct) == 1 and not facts.n_missing:
-        yield Judgement("constant", 1.0, "the same value in each row")
+        yield Judgement("constant", 0.99, "the same value in each row")
     if facts.kind == "boolean":
         yield Judgement("boolean", 1.0, "truth values")
     if facts.kind == "date":

@@ -88,7 +88,7 @@ def require_text(table: pa.Table, names: Iterable[str]) -> None:
 def _column(name: object, values: Any) -> pa.Array:
     import pandas as pd
 
-    if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
+    if isinstance(values, str | bytes | Mapping) or not (hasattr(values, "__len__") and hasattr(values, "__getitem__")):
         raise Refused(f"column {name!r} is {type(values).__name__}; give a list or an array of values")
     if isinstance(values, pa.Array | pa.ChunkedArray):
         return values
@@ -119,7 +119,7 @@ def _checked(names: Iterable[object], columns: Iterable[pa.Array]) -> pa.Table:
 def _plain(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     plain = plain_type(column.type)
     if family_of(plain) == "text":
-        return column.cast(plain).cast(pa.large_string()) if plain != column.type else column.cast(pa.large_string())
+        return column.cast(plain).cast(pa.large_string())
     if plain != column.type:
         column = column.cast(plain)
     if pa.types.is_floating(plain):

@@ -135,11 +135,14 @@ def learned_of_schema(table: pa.Table, target: str | None) -> Learned:
     """Return how the columns of training rows are written, by their names, types and values.
 
     Raises:
-        Refused: a column holds what has no text, as lists.
+        Refused: a column holds what has no text, as lists; or there is no column but ids, constants and the target.
     """
     described = [column for column in describe_columns(table, target=target).columns if column.name != target]
     left_out = {column.name: f"{column.role}: {column.reason}" for column in described if _says_nothing(column)}
     kept = [column for column in described if column.name not in left_out]
+    if not kept:
+        why = "; ".join(f"{name}, {reason}" for name, reason in left_out.items()) or "there are no columns"
+        raise Refused(f"nothing in the table is worth writing ({why}); give columns that vary from row to row")
     require_text(table, [column.name for column in kept])
     labels = labels_of([column.name for column in kept])
     columns = [

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from smalti.templates.column_roles import FEW_ROWS, ColumnFacts, Judgement
 
-AHEAD = 0.25  # by how much the best candidate has to lead
+_AHEAD = 0.25  # by how much the best candidate has to lead
 _ENOUGH = 0.6
 _WORTH_A_WORD = 0.2
 _MOST_CLASSES = 50
@@ -75,7 +75,7 @@ def clear_winner(candidates: Sequence[TargetCandidate]) -> TargetCandidate | Non
     if not candidates or candidates[0].confidence < _ENOUGH:
         return None
     second = candidates[1].confidence if len(candidates) > 1 else 0
-    return candidates[0] if candidates[0].confidence - second >= AHEAD else None
+    return candidates[0] if candidates[0].confidence - second >= _AHEAD else None
 
 
 def competition_of(facts: ColumnFacts) -> Competition:
@@ -117,9 +117,8 @@ def _competition(facts: ColumnFacts) -> Competition:
         return Competition("unknown", 0.0, f"{facts.name} has no two different values")
     if n_distinct == 2:
         return Competition("binary_classification", 0.95, f"{facts.name} has two different values")
-    return (
-        _competition_of_texts(facts, n_distinct) if facts.kind == "text" else _competition_of_numbers(facts, n_distinct)
-    )
+    by_values = _competition_of_texts if facts.kind == "text" else _competition_of_numbers
+    return by_values(facts, n_distinct)
 
 
 def _competition_of_numbers(facts: ColumnFacts, n_distinct: int) -> Competition:
@@ -132,6 +131,9 @@ def _competition_of_numbers(facts: ColumnFacts, n_distinct: int) -> Competition:
         return Competition("multiclass_classification", confidence, reason)
     if n_distinct <= 10 and facts.n_rows >= 5 * n_distinct:
         return Competition("multiclass_classification", 0.6, f"{facts.name} holds only {n_distinct} different numbers")
+    if n_distinct <= 10:
+        held = f"{facts.name} holds {n_distinct} whole numbers in {facts.n_rows} rows"
+        return Competition("unknown", 0.0, f"{held}, too few to tell whether they are classes")
     return Competition("regression", 0.9, f"{facts.name} holds {n_distinct} different numbers")
 
 

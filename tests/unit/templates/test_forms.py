@@ -124,6 +124,9 @@ def test_a_table_without_rows_gives_no_texts() -> None:
         ([pd.Interval(0, 1)], "Interval"),
         ("text", "is str; give a list"),
         (5, "is int; give a list"),
+        ({1, 2}, "is set; give a list"),
+        ({"a": 1}, "is dict; give a list"),
+        (np.zeros((2, 2)), "1-dimensional"),
     ],
 )
 def test_what_has_no_text_is_refused_by_the_name_of_its_column(values: Any, words: str) -> None:
