@@ -278,12 +278,12 @@ def _texts(
     from smalti.templates import TabularTextConverter
 
     train = parts["train"]
+    if not set(train.columns) - {target}:
+        raise Refused(
+            f"no column is left to predict {target} from, as ids tell nothing of other rows; give columns that do."
+        )
     converter = TabularTextConverter(template or _built_in_template(train)).fit(train, target=target)
     config: dict[str, Any] = converter.to_config()
-    if not config["columns"]:
-        raise Refused(
-            f"no column is left to predict {target} from: {config['left_out']}; give columns that tell of it."
-        )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         every = {**parts, **({} if test is None else {"test": test})}
