@@ -1,0 +1,105 @@
+"""The output folder of a dataset: every file, equal for equal arguments, readable by other tools."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from smalti.codecs.checkpoint import Checkpoint
+from smalti.errors import Refused
+from smalti.tabular.evaluate.evaluation import Evaluation, evaluate_predictions
+from smalti.tabular.predictions import Predictions
+from smalti.tabular.report.card import Provenance
+from smalti.tabular.report.outputs import FILES, output_files, write_outputs
+from smalti.tabular.settings import BertSettings
+from smalti.tabular.split import TextSplit
+from smalti.tabular.task import TableTask
+from tests.unit.tabular.tables import perfect
+
+SMALL = BertSettings(hidden_size=8, heads=2, members=1)
+HISTORY = [{"epoch": 1, "loss": 0.9}, {"epoch": 2, "loss": 0.5, "validation_loss": 0.6, "accuracy": 0.8}]
+FROM = Provenance("garden", "https://example.org", "CC0", {"table": "sha256:00"})
+
+
+def checkpoint_of(split: TextSplit) -> Checkpoint:
+    """Return a checkpoint as training leaves it, without weights."""
+    config = {**TableTask(split, SMALL).model_config, "training": {"epochs": 2, "metric": "validation_loss"}}
+    return Checkpoint({}, {}, config, {"epoch": 2, "history": HISTORY, "environments": [{"mlx": "0.0"}]})
+
+
+def outputs(split: TextSplit, evaluation: Evaluation) -> dict[str, bytes]:
+    """Return the files, with a submission."""
+    ids = split.test["id"].tolist()
+    if split.target.is_regression:
+        predictions = Predictions(split.target, split.id_column, ids, None, np.arange(len(ids)) + 0.4)
+    else:
+        predictions = Predictions(split.target, split.id_column, ids, np.eye(3)[np.arange(len(ids)) % 3], None)
+    return output_files(split, checkpoint_of(split), evaluation, FROM, predictions)
+
+
+def test_classes_have_every_file_and_equal_arguments_equal_bytes(flower_split: TextSplit) -> None:
+    evaluation = evaluate_predictions(flower_split, perfect(flower_split))
+    files = outputs(flower_split, evaluation)
+    assert files == outputs(flower_split, evaluation)
+    assert set(files) == FILES - {"residuals.csv"}
+    assert pd.read_csv(io.BytesIO(files["submission.csv"]))["kind"].tolist()[:3] == ["aster", "iris", "tulip"]
+    assert set(pd.read_csv(io.BytesIO(files["metrics.csv"]))["model"]) == {
+        "BERT",
+        "logistic regression",
+        "most frequent class",
+    }
+    history = pd.read_csv(io.BytesIO(files["history.csv"]))
+    assert history["loss"].tolist() == [0.9, 0.5]
+    assert np.isnan(history["accuracy"][0])
+    for name in ("evaluation.png", "training.png"):
+        assert Image.open(io.BytesIO(files[name])).size[0] == 900
+    assert json.loads(files["params.json"])["dataset"] == "garden"
+
+
+def test_a_regression_has_residuals(house_split: TextSplit) -> None:
+    files = outputs(house_split, evaluate_predictions(house_split, perfect(house_split)))
+    assert set(files) == FILES - {"classes.csv"}
+    assert pd.read_csv(io.BytesIO(files["residuals.csv"])).columns.tolist() == ["id", "true", "predicted"]
+    assert pd.read_csv(io.BytesIO(files["submission.csv"]))["price"].tolist()[:2] == [0, 1]
+
+
+def test_the_card_says_what_it_was_made_of(flower_split: TextSplit) -> None:
+    noted = replace(flower_split, notes=("3 rows without a kind left out.",))
+    card = outputs(noted, evaluate_predictions(flower_split, perfect(flower_split)))["model_card.md"].decode()
+    for said in (
+        "# BERT trained on garden to predict kind",
+        "- licence: CC0",
+        "- table: sha256:00",
+        "- rows: 96 to train, 24 to validate, 30 to predict",
+        "- noted: 3 rows without a kind left out.",
+        "- classes: aster, iris, tulip",
+        "| logistic regression |",
+        "## Limits",
+    ):
+        assert said in card
+
+
+def test_without_a_licence_the_card_says_so(flower_split: TextSplit) -> None:
+    evaluation = evaluate_predictions(flower_split, perfect(flower_split))
+    files = output_files(flower_split, checkpoint_of(flower_split), evaluation, Provenance("garden"))
+    assert "- licence: not stated" in files["model_card.md"].decode()
+    assert "submission.csv" not in files
+
+
+def test_a_folder_is_replaced_by_newer_outputs_of_the_same_dataset_only(
+    flower_split: TextSplit, tmp_path: Path
+) -> None:
+    evaluation = evaluate_predictions(flower_split, perfect(flower_split))
+    arguments = (flower_split, checkpoint_of(flower_split), evaluation)
+    first = write_outputs(tmp_path, *arguments, FROM)
+    assert write_outputs(tmp_path, *arguments, FROM) == first
+    (first / "mine.txt").write_text("notes")
+    with pytest.raises(Refused, match="garden"):
+        write_outputs(tmp_path, *arguments, FROM)
