@@ -18,6 +18,7 @@ from smalti.cli import (
     quarantine,
     runs,
     stats,
+    tracking,
     validate,
     values,
 )
@@ -36,6 +37,8 @@ for command in (
     values.get,
     values.ls,
     values.show,
+    tracking.status,
+    tracking.checkout,
     comparing.tree,
     comparing.diff,
     stats.stats,
