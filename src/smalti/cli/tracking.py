@@ -109,17 +109,18 @@ def track(path: Path, store: Store, as_json: bool) -> None:
     with shown("storing", "the same command goes on.") as progress:
         done = tracking.track(store, the_cache(), path, progress)
     ref = done.put.ref
+    to_commit = [str(_relative(path)) for path in done.to_commit]
     if as_json:
         fields = ("digest", "kind", "nbytes", "new_bytes")
         document = {"name": None} | {field: getattr(ref, field) for field in fields}
         counts = {"files": done.put.files, "files_read": done.put.files_read}
-        print_json(document | counts | {"pointer": str(done.pointer), "to_commit": [str(p) for p in done.to_commit]})
+        print_json(document | counts | {"pointer": str(done.pointer), "to_commit": to_commit})
     else:
         new = f"{readable_size(ref.new_bytes)} new" if ref.new_bytes else "nothing new"
         files = f"{done.put.files} file{'s' * (done.put.files != 1)}"
         typer.echo(f"{ref.digest}  {files}, {readable_size(ref.nbytes)}, {new}  ->  {printable(str(done.pointer))}")
-        if done.to_commit:
-            typer.echo(f"to commit: git add {' '.join(printable(str(p)) for p in done.to_commit)}", err=True)
+        if to_commit:
+            typer.echo(f"to commit: git add {' '.join(map(printable, to_commit))}", err=True)
     if done.ignored:
         typer.echo(f"smalti: git ignores {done.pointer}; commit it all the same: git add -f {done.pointer}", err=True)
 

@@ -150,7 +150,7 @@ def folder_of(listing: Listing, refs: Mapping[str, Ref]) -> Folder:
         entries[folder][name] = refs[path]
         if seen.executable:
             executable[folder].add(name)
-    for path in sorted(listing.folders, key=lambda path: path.count("/"), reverse=True):
+    for path in sorted(listing.folders, reverse=True):
         made = Folder(entries[path], frozenset(executable[path]))
         if not path:
             return made
