@@ -11,6 +11,7 @@ from smalti.cli import (
     comparing,
     contracts,
     doctor,
+    dvc,
     fsck,
     keeping,
     moving,
@@ -54,6 +55,7 @@ for command in (
     doctor.doctor,
 ):
     app.command()(command)
+app.command("import-dvc")(dvc.import_dvc)
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(product.app, name="product")
 app.add_typer(runs.app, name="runs")

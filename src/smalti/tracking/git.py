@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from smalti.errors import NotFound, Refused, Unavailable
@@ -78,6 +79,24 @@ def commit_of(folder: Path, revision: str) -> str | None:
     """Return the commit that a revision means, None when it means none."""
     wanted = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     return _git(folder, *wanted).stdout.decode().strip() or None
+
+
+def files_at(folder: Path, revision: str, wanted: Callable[[str], bool]) -> dict[str, bytes]:
+    """Return files as they were committed in a revision, path relative to ``folder`` -> content.
+
+    Args:
+        wanted: tells by its name, without folders, whether a file is.
+
+    Raises:
+        NotFound: git knows no such revision.
+        Unavailable: git is not installed.
+    """
+    commit = commit_of(folder, revision)
+    if commit is None:
+        raise NotFound(f"{revision!r} is no revision of the git repository around {folder}; see: git log.")
+    listed = _git(folder, "ls-tree", "-r", "-z", "--name-only", commit).stdout.decode("utf-8", "surrogateescape")
+    paths = [path for path in listed.split("\0") if wanted(path.rpartition("/")[2])]
+    return {path: _git(folder, "show", f"{commit}:./{path}").stdout for path in paths}
 
 
 def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
