@@ -53,7 +53,9 @@ def checkout(
     todo = changes(before, after)
     if not force:
         _check_yours(path, before, after, _base(store, cache, path, wanted, after))
-    remove_parts(str(path), listing.parts)
+    with machine_errors(f"removing what an interrupted checkout of {path} left behind"):
+        remove_parts(path, listing.parts)
+        remove_parts(path.parent, os.listdir(path.parent))  # noqa: PTH208
     _remove(path, before, (name for name in before if name not in after or _is_of_another_kind(before, after, name)))
     write_contents(store, path, {name: after[name] for name in (*todo.added, *todo.changed)}, progress)
     cache.set_base(path, wanted.digest)

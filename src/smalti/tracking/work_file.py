@@ -7,6 +7,7 @@ import mmap
 import os
 import re
 import stat
+import time
 import uuid
 from collections.abc import Iterable
 from contextlib import suppress
@@ -19,7 +20,7 @@ from smalti.store.commit import machine_errors
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _MAPPED_NBYTES = 1024 * 1024  # below, reading is quicker
 _PART = re.compile(r"\.smalti-[0-9a-f]{32}\.part")
-_EXECUTABLE = 0o111
+_SLOWEST_WRITE_SECONDS = 3600.0
 
 
 class Look(NamedTuple):
@@ -97,7 +98,7 @@ def replace_file(path: Path, content: bytes | memoryview, executable: bool = Fal
                 _write(descriptor, content)
                 if executable:
                     mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
-                    os.fchmod(descriptor, mode | ((mode & 0o444) >> 2 & _EXECUTABLE))
+                    os.fchmod(descriptor, mode | (mode & 0o444) >> 2)
             finally:
                 os.close(descriptor)
             os.replace(part, path)  # noqa: PTH105, this runs for every file
@@ -113,9 +114,10 @@ def _write(descriptor: int, content: bytes | memoryview) -> None:
         left = left[os.write(descriptor, left) :]
 
 
-def remove_parts(folder: str, names: Iterable[str]) -> None:
-    """Remove what interrupted writes left behind."""
+def remove_parts(folder: Path, names: Iterable[str]) -> None:
+    """Remove what interrupted writes left behind, but not what is perhaps being written now."""
     for name in names:
-        if is_part(name):
-            with suppress(FileNotFoundError):
-                os.unlink(f"{folder}/{name}")  # noqa: PTH108
+        path = folder / name
+        with suppress(FileNotFoundError):
+            if is_part(path.name) and time.time() - path.stat().st_mtime > _SLOWEST_WRITE_SECONDS:
+                path.unlink()

@@ -1,4 +1,4 @@
-"""What DVC tracks into the store: each file verified by its MD5, a pointer file for each output, DVC's own data kept."""
+"""What DVC tracks into the store: each file verified by its MD5, a pointer for each output, DVC's own data kept."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def _check_target(into: Path, path: str) -> None:
 def _store_files(
     store: Store, cache: StatCache, repository: Repository, planned: list[_Planned], progress: OnProgress | None
 ) -> dict[Path, Ref]:
-    """Store every file that is needed, once, and return what each is; what an earlier import stored is not read again."""
+    """Store every file that is needed, once, and return what each is; what was stored earlier is not read again."""
     wanted: dict[Path, tuple[str, bool]] = {}
     for plan in planned:
         wanted |= {place: (md5, plan.output.is_legacy) for md5, place in plan.files.values()}
