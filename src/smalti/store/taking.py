@@ -87,7 +87,7 @@ class _Kept:
 def _kept_refs(tree: Tree, earlier: Record | None, objects: Objects) -> _Kept:
     """Return what need not be looked at one by one: its size is what the earlier tree has without its other children.
 
-    Making the earlier tree young is enough to keep what is below it: a collection removes trees before their children.
+    Where a tree is, so are its children, and making it young keeps them: a collection removes trees before children.
     """
     before = earlier.children if earlier else {}
     same = {
@@ -95,8 +95,8 @@ def _kept_refs(tree: Tree, earlier: Record | None, objects: Objects) -> _Kept:
         for name, child in tree.children.items()
         if isinstance(child, Ref) and before.get(name) == child.digest
     }
-    if earlier is None or not all(objects.has(address) for address in same.values()):
-        return _Kept({}, 0)  # each is looked at, and what is missing is named
+    if earlier is None or not same:
+        return _Kept({}, 0)
     keep(objects, earlier.address)
     gone = sum(objects.record(address).nbytes for name, address in before.items() if name not in same)
     return _Kept(same, earlier.nbytes - gone)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
+from typing import NamedTuple
 
 from smalti.errors import NotFound, Refused
 from smalti.store.commit import machine_errors
@@ -13,8 +15,7 @@ from smalti.tracking.pointer import SUFFIX
 from smalti.tracking.work_file import Look, is_executable, is_part, look_of
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """A file as it was seen."""
 
     look: Look
@@ -86,14 +87,15 @@ def _scan_folder(listing: Listing, top: str, below: str) -> None:
         prefix = f"{below}/" if below else ""
         folder = f"{top}/{below}" if below else top
         with os.scandir(folder) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)
+            found = sorted(entries, key=attrgetter("name"))
         names = {entry.name for entry in found}
         for entry in found:
             name = entry.name
-            if is_part(name):
-                listing.parts.append(prefix + name)
-                continue
-            check_name(name, folder)
+            if name[0] == "." or not name.isascii():  # of the other names none can be refused
+                if is_part(name):
+                    listing.parts.append(prefix + name)
+                    continue
+                check_name(name, folder)
             if name.endswith(SUFFIX) and name.removesuffix(SUFFIX) in names:
                 raise Refused(
                     f"{folder}/{name.removesuffix(SUFFIX)} is tracked by itself; remove {folder}/{name} first."

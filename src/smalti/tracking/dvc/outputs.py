@@ -14,7 +14,8 @@ from smalti.tracking.scan import check_name
 _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 _MOST_NBYTES = 64 * 1024 * 1024
 _DEEPEST = 64
-_TRUE = ("true", "True")
+_TRUE, _FALSE = ("true", "True"), ("false", "False")
+_KEPT_BY_GIT = "git keeps it, not DVC's cache"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,25 @@ def outputs_of(source: str, content: bytes, dvc_yaml: bytes | None = None) -> It
             raise Refused(
                 f"{source}: the stage {name!r} works in {folder!r}, which only DVC can fill in; write it out."
             )
-        yield from _outputs(_mapping(stage, source), source, folder)
+        uncached = [_pattern(source, folder, name) for name in _uncached(declaration)]
+        for one in _outputs(_mapping(stage, source), source, folder):
+            kept_by_git = any(pattern.fullmatch(one.path) for pattern in uncached)
+            yield Uncached(one.path, _KEPT_BY_GIT) if kept_by_git else one
+
+
+def _uncached(declaration: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the outputs of a stage that are not cached, by the paths in its declaration; ``dvc.lock`` does not say."""
+    for kind in ("outs", "metrics", "plots"):
+        for item in declaration.get(kind) or ():
+            for path, options in item.items() if isinstance(item, dict) else ():
+                if isinstance(options, dict) and options.get("cache") in _FALSE:
+                    yield path
+
+
+def _pattern(source: str, folder: str, path: str) -> re.Pattern[str]:
+    """Return what fits the paths that DVC makes of one with ``${...}`` in it."""
+    whole = posixpath.normpath(posixpath.join(posixpath.dirname(source), folder, path))
+    return re.compile(".*".join(map(re.escape, re.split(r"\$\{.*?\}", whole))))
 
 
 def load_yaml(content: bytes, where: str) -> Any:
@@ -129,8 +148,8 @@ def _outputs(holder: Mapping[str, Any], source: str, wdir: str) -> Iterator[Outp
             yield Uncached(path, "it lies outside of the repository")
             continue
         whole = path_within(source, wdir, path)
-        if _text(out, "cache", source) in ("false", "False"):
-            yield Uncached(whole, "git keeps it, not DVC's cache")
+        if _text(out, "cache", source) in _FALSE:
+            yield Uncached(whole, _KEPT_BY_GIT)
             continue
         md5 = _text(out, "md5", source)
         if not md5:
