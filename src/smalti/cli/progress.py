@@ -39,10 +39,10 @@ def shown(doing: str, then: str) -> Iterator[Callable[[Progress], None]]:
 
 
 @contextmanager
-def _bar(doing: str) -> Iterator[Callable[[str, int, int], None]]:
+def _bar(doing: str) -> Iterator[Callable[[str, int, int | None], None]]:
     """Give what moves a bar (its text, done, of how much); where nobody would see it, none is drawn."""
     if not sys.stderr.isatty():
-        yield lambda text, done, of: None
+        yield lambda *_: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
