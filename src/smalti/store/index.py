@@ -122,11 +122,12 @@ def _row(db: sqlite3.Connection, address: str) -> int:
     )
 
 
-def _rows(db: sqlite3.Connection, addresses: Collection[str]) -> list[int]:
-    """Return the numbers of several objects."""
-    some = "SELECT address, id FROM object WHERE address IN (SELECT value FROM json_each(?))"
-    known = dict(db.execute(some, (json.dumps([*addresses]),))) if addresses else {}
-    return [known[address] if address in known else _row(db, address) for address in addresses]
+def _rows(db: sqlite3.Connection, addresses: Iterable[str]) -> list[int]:
+    """Return the numbers of several objects, new ones where there are none yet."""
+    wanted = list(addresses)
+    query = "SELECT address, id FROM object WHERE address IN (SELECT value FROM json_each(?))"
+    known = dict(db.execute(query, (json.dumps(wanted),))) if wanted else {}
+    return [known[address] if address in known else _row(db, address) for address in wanted]
 
 
 def _closure(needs: list[bytes], start: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
