@@ -18,6 +18,7 @@ class Settings(BaseSettings):
     Attributes:
         root: the folder of data, store and outputs.
         s3_endpoint: URL of an S3 server that is not AWS.
+        remote: the store that ``smalti push`` and ``pull`` mean when none is named: a folder or a URL.
         raw_url: ``s3://bucket/prefix`` where raw files arrive too, if there is one.
         contracts: a Python file with contracts of yours; it is run, so name one that you trust.
         disable_memoize: compute what could be read from the store.
@@ -42,6 +43,7 @@ class Settings(BaseSettings):
     )
 
     s3_endpoint: str | None = None
+    remote: str | None = None
     raw_url: str | None = None
     contracts: Path | None = None
     disable_memoize: bool = False
@@ -121,5 +123,6 @@ def dotenv_files() -> tuple[Path, ...]:
 
 
 def find_root(start: Path) -> Path:
-    """Return the nearest folder at or above ``start`` that holds ``workspace.yaml``, else ``start`` itself."""
-    return next((folder for folder in (start, *start.parents) if (folder / "workspace.yaml").is_file()), start)
+    """Return the nearest folder at or above ``start`` with ``workspace.yaml`` or ``.git`` in it, else ``start``."""
+    folders = (start, *start.parents)
+    return next((f for f in folders if (f / "workspace.yaml").is_file() or (f / ".git").exists()), start)

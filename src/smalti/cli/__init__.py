@@ -12,6 +12,7 @@ from smalti.cli import (
     contracts,
     datasets,
     doctor,
+    dvc,
     fsck,
     keeping,
     moving,
@@ -19,6 +20,7 @@ from smalti.cli import (
     quarantine,
     runs,
     stats,
+    tracking,
     validate,
     values,
 )
@@ -37,6 +39,8 @@ for command in (
     values.get,
     values.ls,
     values.show,
+    tracking.status,
+    tracking.checkout,
     comparing.tree,
     comparing.diff,
     stats.stats,
@@ -52,6 +56,7 @@ for command in (
     doctor.doctor,
 ):
     app.command()(command)
+app.command("import-dvc")(dvc.import_dvc)
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(product.app, name="product")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from smalti.ptycho.report.drawing import figure, png
 from smalti.tabular.evaluate.evaluation import Evaluation
@@ -75,7 +76,7 @@ def comparison_preview(histories: Mapping[str, Sequence[Mapping[str, Any]]], met
         axes.plot(*zip(*points, strict=True) if points else ([], []), color=colour, linestyle=style, label=name)
     axes.set_title(f"{metric} of the validation rows")
     axes.set_xlabel("epoch")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
     return png(made)
 
