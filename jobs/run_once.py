@@ -132,7 +132,8 @@ def main() -> int:
     what.add_argument("--scan", type=Path, help="a raw scan file")
     what.add_argument("--table", type=Path, help="a table to train on")
     arguments = parser.parse_args()
-    warnings.filterwarnings("ignore", category=dg.PreviewWarning)
+    for of_dagster_itself in (dg.PreviewWarning, dg.BetaWarning):
+        warnings.filterwarnings("ignore", category=of_dagster_itself)
     console = Console()
     settings = Settings()
     settings.raw.mkdir(parents=True, exist_ok=True)

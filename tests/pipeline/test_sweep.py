@@ -32,8 +32,13 @@ def defs_of(root: Path) -> dg.Definitions:
     from resources import local
 
     assert str(root) in str(local()["store"])
+    alone = [dg.define_asset_job(f"only_{name}", f'key:"{name}"') for name in ("bert_trial", "sweep")]
     return dg.Definitions(
-        assets=defs.assets, asset_checks=defs.asset_checks, jobs=defs.jobs, resources=local(), executor=defs.executor
+        assets=defs.assets,
+        asset_checks=defs.asset_checks,
+        jobs=[*(defs.jobs or ()), *alone],
+        resources=local(),
+        executor=defs.executor,
     )
 
 
@@ -44,7 +49,7 @@ def test_a_sweep_is_one_backfill_whose_trials_share_their_split_and_are_compared
     from smalti.tabular.split import split_rows
 
     definitions, store = defs_of(root), open_store(root / "store")
-    table = pd.DataFrame({"size": range(40), "kind": ["small", "large"] * 20})
+    table = pd.DataFrame({"size": [i % 2 * 5 + i % 3 for i in range(40)], "kind": ["small", "large"] * 20})
     instance.add_dynamic_partitions("dataset", ["things"])
     split = store.put(split_rows(table, "kind").to_tree(), name="text_split/things")
     instance.report_runless_asset_event(
@@ -58,13 +63,11 @@ def test_a_sweep_is_one_backfill_whose_trials_share_their_split_and_are_compared
     assert set(backfill.asset_selection or ()) == {dg.AssetKey("bert_trial"), dg.AssetKey("sweep")}
     assert instance.get_dynamic_partitions("trial") == KEYS
 
-    trials = definitions.resolve_implicit_job_def_def_for_assets([dg.AssetKey("bert_trial")])
-    assert trials is not None
+    trials = definitions.resolve_job_def("only_bert_trial")
     for key in KEYS:
         partition = dg.MultiPartitionKey({"dataset": "things", "trial": key})
         assert trials.execute_in_process(instance=instance, partition_key=partition).success
-    compare = definitions.resolve_implicit_job_def_def_for_assets([dg.AssetKey("sweep")])
-    assert compare is not None
+    compare = definitions.resolve_job_def("only_sweep")
     assert compare.execute_in_process(instance=instance, partition_key="things").success
 
     rows = store.get("sweep/things")["trials"]

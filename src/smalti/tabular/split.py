@@ -117,7 +117,10 @@ def split_rows(
         raise Refused("the test table has no rows; give the rows to be predicted, or no test table.")
     description = describe_columns(table, test, target)
     if description.target is None:
-        raise Refused(f"{description.competition_reason}; say which column is to be predicted, with target=.")
+        raise Refused(
+            f"{description.competition_reason}; say which column is to be predicted: with target=, or in the card of "
+            "the file (table: {target: NAME})."
+        )
     labels = labels_of(_values(table, description.target))
     kept = np.array([place for place, label in enumerate(labels) if label is not None], np.int64)
     present: list[Label] = [label for label in labels if label is not None]
