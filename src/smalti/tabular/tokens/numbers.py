@@ -61,12 +61,14 @@ def learn_scale(numbers: NDArray[np.float64], max_distinct: int) -> NumberScale:
     """Return the scale of these training numbers, (N,) and finite, N of 1 or more.
 
     Args:
-        max_distinct: numbers of more distinct values than this share one token.
+        max_distinct: numbers of more distinct values than this share one token; only of those, if they are skewed and
+            never negative, the logarithm is taken: counts are better as they are.
     """
     distinct = np.unique(numbers)
-    logarithmic = bool(distinct[0] >= 0 and _skewness(numbers) > SKEWED)
+    few = len(distinct) <= max_distinct
+    logarithmic = bool(not few and distinct[0] >= 0 and _skewness(numbers) > SKEWED)
     scaled = np.log1p(numbers) if logarithmic else numbers
-    own = distinct.tolist() if len(distinct) <= max_distinct else []
+    own = distinct.tolist() if few else []
     return NumberScale(float(scaled.mean()), float(scaled.std()) or 1.0, logarithmic, tuple(own))
 
 

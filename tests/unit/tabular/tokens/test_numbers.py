@@ -41,3 +41,4 @@ def test_a_constant_number_is_worth_nothing() -> None:
 def test_skewed_numbers_are_taken_as_logarithms() -> None:
     assert learn_scale(np.array([0.0, 1, 1, 2, 2, 500]), 2).logarithmic
     assert not learn_scale(np.array([-1.0, 1, 1, 2, 2, 500]), 2).logarithmic
+    assert not learn_scale(np.array([0.0, 1, 1, 2, 2, 500]), 8).logarithmic
