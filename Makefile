@@ -12,8 +12,8 @@ export DAGSTER_HOME := $(CURDIR)/.dagster
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 12
 
-run: $(VENV)/installed $(DAGSTER_HOME)/dagster.yaml ## the main job: a raw scan becomes a Ptychodus product (SCAN=path for your own)
-	@$(BIN)/python -m jobs.run_once $(if $(SCAN),--scan "$(SCAN)")
+run: $(VENV)/installed $(DAGSTER_HOME)/dagster.yaml ## the main job: a raw scan becomes a Ptychodus product (SCAN=path), a table a submission (TABLE=path)
+	@$(BIN)/python -m jobs.run_once $(if $(SCAN),--scan "$(SCAN)") $(if $(TABLE),--table "$(TABLE)")
 
 ui: $(VENV)/installed $(DAGSTER_HOME)/dagster.yaml ## the Dagster UI and daemon on http://127.0.0.1:3000
 	$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000
@@ -27,8 +27,8 @@ test: $(VENV)/tested-with ## every test (TESTS=path for some)
 
 test-faults: $(VENV)/tested-with ## kills, failing calls, damages and random histories, many times more than make test
 	SMALTI_TEST_KILLS=600 SMALTI_TEST_CALLS_EVERY=1 SMALTI_TEST_DAMAGES=4000 SMALTI_TEST_ROUNDS=24 \
-	SMALTI_TEST_MODEL_RUNS=200 SMALTI_TEST_ARRIVALS=2000 \
-	  $(PYTEST) tests/faults tests/unit/store/test_model.py tests/pipeline/test_arrival.py
+	SMALTI_TEST_MODEL_RUNS=200 SMALTI_TEST_ARRIVALS=2000 SMALTI_TEST_TRAINING_KILLS=20 \
+	  $(PYTEST) tests/faults tests/unit/store/test_model.py tests/unit/training/test_resumable.py tests/pipeline/test_arrival.py
 
 test-s3: $(VENV)/tested-with ## the store against a real Ceph gateway on loopback (Debian; installs its packages as root)
 	@for p in ceph ceph-mon ceph-osd ceph-mgr radosgw; do command -v $$p >/dev/null || missing=1; done; \

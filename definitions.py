@@ -7,21 +7,27 @@ from assets.products import ptychodus_product
 from assets.raw import RAW
 from assets.reconstructions import reconstruction, resolution
 from assets.scans import scan
-from assets.splits import scan_split
+from assets.splits import scan_split, text_split
+from assets.submissions import submission
 from assets.tables import table
-from jobs import JOBS, nightly_check, ptycho_checkpoint
+from assets.trials import sweep
+from jobs import JOBS, bert_checkpoint, bert_trial, nightly_check, ptycho_checkpoint
 from jobs.console import console
 from resources import local
-from sensors.ingested import ingested_scans
+from sensors.ingested import ingested_scans, ingested_tables
 from sensors.raw_files import raw_files
 from sensors.raw_objects import raw_objects
 
 defs = dg.Definitions(
-    assets=[*RAW.values(), scan, scan_split, table, ptycho_checkpoint, reconstruction, resolution, ptychodus_product],
+    assets=[
+        *RAW.values(),
+        *(scan, scan_split, ptycho_checkpoint, reconstruction, resolution, ptychodus_product),
+        *(table, text_split, bert_checkpoint, submission, bert_trial, sweep),
+    ],
     asset_checks=[*CONTRACTS, explains_the_scan, is_sound],
     jobs=JOBS,
     schedules=[nightly_check],
-    sensors=[raw_files, raw_objects, ingested_scans],
+    sensors=[raw_files, raw_objects, ingested_scans, ingested_tables],
     resources=local(),
     loggers={"console": console},
     # A step here is a few milliseconds or a child process of its own: a further process per step only costs.

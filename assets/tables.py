@@ -1,16 +1,22 @@
-"""Tables: raw files read by their contract, as columns with types."""
+"""Tables: raw files read by their contract, as columns with types; and which of them are trained on."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 
+from assets.arrival import latest
 from assets.raw import DATASETS
 from resources import Ingest
-from smalti import Ref
+from smalti import Ref, Store
 from smalti.contracts.violation import shown
+from smalti.ingest.keys import file_key
+from smalti.scans.card import TableRoles
+from smalti.tabular import pairs
 
 _ROWS_SHOWN = 10
+_TARGET, _TEST = "smalti/target", "smalti/test"  # tags of a table: what its card says
 
 
 @dg.asset(
@@ -36,3 +42,38 @@ def described_table(table: pa.Table) -> dict[str, Any]:
         "dagster/row_count": table.num_rows,
         "preview": dg.MetadataValue.table(records, as_text),
     }
+
+
+def roles_of(store: Store, raw: str) -> TableRoles:
+    """Return what the card of a raw table says of its columns."""
+    card = store.open(raw).attrs["card"]
+    return TableRoles.model_validate(card.get("table", {}))
+
+
+def role_tags(roles: TableRoles) -> dict[str, str]:
+    """Return the tags by which :func:`to_train` knows what a card says."""
+    target = {_TARGET: "stated"} if roles.target else {}  # the name itself may be no tag
+    return target | ({_TEST: file_key(roles.test)} if roles.test else {})
+
+
+def test_of(instance: dg.DagsterInstance, train: str) -> str | None:
+    """Return the partition of the table whose rows a training table is to predict; None where it has not arrived."""
+    named = _tags(instance, [train]).get(train, {}).get(_TEST) or pairs.matching_test(train)
+    return named if named in _there(instance) else None
+
+
+def to_train(instance: dg.DagsterInstance, arrived: str) -> str | None:
+    """Return the partition that is to be trained because a table arrived, itself or that of its training table."""
+    there = _there(instance)
+    tags = _tags(instance, there)
+    targets = {key for key, of in tags.items() if _TARGET in of}
+    tests = {of[_TEST]: key for key, of in tags.items() if _TEST in of}
+    return tests.get(arrived) or pairs.to_train(arrived, targets, there)
+
+
+def _there(instance: dg.DagsterInstance) -> Sequence[str]:
+    return instance.get_dynamic_partitions(str(DATASETS.name))
+
+
+def _tags(instance: dg.DagsterInstance, keys: Sequence[str]) -> dict[str, Mapping[str, str]]:
+    return {key: at.tags for key, at in latest(instance, table.key, keys).items()}

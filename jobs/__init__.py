@@ -4,9 +4,20 @@ import dagster as dg
 
 from jobs.ingest import ingest
 from jobs.maintenance import maintenance, nightly_check
-from jobs.training import ptycho_checkpoint
+from jobs.sweeps import define_sweep
+from jobs.training import bert_checkpoint, bert_trial, ptycho_checkpoint
 
-__all__ = ["JOBS", "ingest", "maintenance", "nightly_check", "ptycho_checkpoint", "reconstruct"]
+__all__ = [
+    "JOBS",
+    "bert_checkpoint",
+    "bert_trial",
+    "ingest",
+    "maintenance",
+    "nightly_check",
+    "ptycho_checkpoint",
+    "reconstruct",
+    "train_on_table",
+]
 
 train = dg.define_asset_job(
     "train",
@@ -18,9 +29,14 @@ reconstruct = dg.define_asset_job(
     selection=dg.AssetSelection.assets("scan_split").downstream(include_self=False),
     description="From a scan that was ingested to its Ptychodus product, every step.",
 )
+train_on_table = dg.define_asset_job(
+    "train_on_table",
+    selection=dg.AssetSelection.assets("text_split", "bert_checkpoint", "submission"),
+    description="From a table that was ingested to its submission, every step.",
+)
 export = dg.define_asset_job(
     "export",
     selection='key:"ptychodus_product"',
     description="Write the product of a finished reconstruction again.",
 )
-JOBS = [ingest, train, reconstruct, export, maintenance]
+JOBS = [ingest, train, reconstruct, train_on_table, define_sweep, export, maintenance]

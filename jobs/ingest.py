@@ -18,9 +18,12 @@ from assets.products import exported, ptychodus_product
 from assets.raw import RAW
 from assets.scans import described, scan
 from assets.splits import SplitConfig, counted, scan_split, split_of
-from assets.tables import described_table, table
+from assets.submissions import submission
+from assets.tables import described_table, role_tags, roles_of, table, test_of, to_train
+from jobs.training import bert_checkpoint
 from resources import StoreResource
 from resources.io_manager import value_metadata
+from resources.published import publish_output
 from smalti import Store
 from smalti.errors import Refused, Unavailable
 from smalti.ingest.admit import Validator, staging_folder, value_of
@@ -130,11 +133,11 @@ def _scan(
 ) -> Iterator[dg.AssetMaterialization]:
     value = value_of(store, raw.data_version, sandbox, of.key)
     tags = {"dagster/code_version": context.run_id}
-    yield _stored(store, scan, of.key, value, {RAW["scan"].key: raw}, described(value), tags)
+    yield _stored(context, store, scan, of.key, value, {RAW["scan"].key: raw}, described(value), tags)
     split = split_of(value, SplitConfig())
     of_scan = {scan.key: latest(context.instance, scan.key, [of.key])[of.key]}
     tags[ARRIVAL] = arrival_tag(raw, of.number)
-    yield _stored(store, scan_split, of.key, split, of_scan, counted(split), tags)
+    yield _stored(context, store, scan_split, of.key, split, of_scan, counted(split), tags)
 
 
 def _table(
@@ -142,7 +145,8 @@ def _table(
 ) -> Iterator[dg.AssetMaterialization]:
     value = value_of(store, raw.data_version, sandbox)
     tags = {"dagster/code_version": context.run_id, ARRIVAL: arrival_tag(raw, of.number)}
-    yield _stored(store, table, of.key, value, {RAW["table"].key: raw}, described_table(value), tags)
+    tags |= role_tags(roles_of(store, raw.data_version))
+    yield _stored(context, store, table, of.key, value, {RAW["table"].key: raw}, described_table(value), tags)
 
 
 def _product(
@@ -151,16 +155,26 @@ def _product(
     product = value_of(store, raw.data_version, sandbox)
     tags = {"dagster/code_version": context.run_id, ARRIVAL: arrival_tag(raw, of.number)}
     inputs = {RAW["product"].key: raw}
-    yield _stored(store, ptychodus_product, of.key, product, inputs, exported(product, of.key), tags)
+    yield _stored(context, store, ptychodus_product, of.key, product, inputs, exported(product, of.key), tags)
 
 
 # What is done with a raw file as soon as it has arrived, by kind; a kind that is not here is kept as it came.
 _INGEST: dict[str, Ingesting] = {"scan": _scan, "table": _table, "product": _product}
-# The last asset that follows by itself from a raw file of a kind.
-LAST = {"scan": ptychodus_product, "table": table, "product": ptychodus_product}
+INGESTED = frozenset(_INGEST)
+
+
+def last_of(instance: dg.DagsterInstance, kind: str, key: str) -> tuple[dg.AssetKey, str]:
+    """Return the last asset that follows by itself from a raw file of a kind that is ingested, and its partition."""
+    if kind != "table":
+        return ptychodus_product.key, key
+    trained = to_train(instance, key)
+    if trained is None:
+        return table.key, key
+    return (submission.key if test_of(instance, trained) else bert_checkpoint.key), trained
 
 
 def _stored(
+    context: dg.OpExecutionContext,
     store: Store,
     asset: dg.AssetsDefinition,
     key: str,
@@ -173,6 +187,7 @@ def _stored(
     start = time.perf_counter()
     ref = store.put(value, name=f"{asset.key.to_user_string()}/{key}")
     cost = {"new_bytes": ref.new_bytes, "seconds": time.perf_counter() - start}
+    publish_output(context.log, store, asset.key.to_user_string(), key, ref)
     return dg.AssetMaterialization(
         asset_key=asset.key,
         partition=key,

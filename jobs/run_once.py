@@ -2,6 +2,7 @@
 
 python -m jobs.run_once                 simulates a scan if there is none, then ingests and reconstructs what is new
 python -m jobs.run_once --scan FILE     puts FILE (and its card) into data/raw first
+python -m jobs.run_once --table FILE    puts a training table there, and the test table beside it if there is one
 """
 
 import argparse
@@ -10,42 +11,49 @@ import shutil
 import sys
 import time
 import warnings
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import dagster as dg
 from rich.console import Console
 from rich.table import Table
 
-from assets.arrival import STILL_VALIDATING, ledger_path
-from resources import local
+from assets.arrival import ledger_path
+from jobs.rounds import run_sensors
 from resources.io_manager import DIGEST
-from smalti.errors import Refused, SmaltiError
+from smalti.errors import NotFound, Refused, SmaltiError
 from smalti.ingest.keys import file_key
 from smalti.ingest.ledger import Ledger
 from smalti.ingest.sandbox import Sandbox
 from smalti.ingest.source import SETTLED_AFTER_S
 from smalti.scans import card_path
+from smalti.scans.shipped import card_for
 from smalti.settings import Settings
+from smalti.tabular.pairs import matching_test_file
 
 SIMULATED = "photographs"  # the scan that is simulated when none is given
-RUN_KEY_TAG, SENSOR_TAG = (
-    "dagster/run_key",
-    "dagster/sensor_name",
-)  # the daemon's own, so that neither repeats the other
-SENSORS = ("raw_files", "ingested_scans")
+SCAN_ASSETS = (
+    "raw_scan",
+    "scan",
+    "scan_split",
+    "ptycho_checkpoint",
+    "reconstruction",
+    "resolution",
+    "ptychodus_product",
+)
+TABLE_ASSETS = ("raw_table", "table", "text_split", "bert_checkpoint", "submission")
+OF_NOTE = {
+    "r_factor": "R",
+    "phase_psnr_dB": "phase PSNR dB",
+    "phase_ssim": "SSIM",
+    "frc_phase_half_bit": "FRC half-bit",
+    "dagster/row_count": "rows",
+    "accuracy": "accuracy",
+    "rmse": "RMSE",
+}
 
 
-@dataclass
-class Outcome:
-    """What a round of the sensors led to: whether anything was found, and a sentence for each run that failed."""
-
-    found: bool = False
-    failures: list[str] = field(default_factory=list)
-
-
-def bring(scan: Path, raw: Path) -> Path:
-    """Copy a scan and its card into the raw folder, never over a different file.
+def bring(file: Path, raw: Path) -> Path:
+    """Copy a file and its card into the raw folder, never over a different file.
 
     A file that is there already is touched: it counts as dropped again, so that what failed is tried again.
 
@@ -54,11 +62,11 @@ def bring(scan: Path, raw: Path) -> Path:
         Refused: it does not keep its contract, and nothing was copied; or another file of that name is there already.
     """
     with Sandbox() as sandbox:
-        report = sandbox.validate(scan).document
+        report = sandbox.validate(file).document
     if not report["accepted"]:
         raise Refused(report["reason"])
-    target = raw / scan.name
-    for source, copy in ((scan, target), (card_path(scan), card_path(target))):
+    target = raw / file.name
+    for source, copy in ((file, target), (card_path(file), card_path(target))):
         if not source.is_file() or (copy.exists() and copy.samefile(source)):
             continue
         if copy.exists() and copy.read_bytes() != source.read_bytes():
@@ -85,99 +93,31 @@ def simulate(raw: Path) -> Path:
     return target
 
 
-def run_sensors(instance: dg.DagsterInstance, console: Console) -> Outcome:
-    """Evaluate the sensors as long as they find anything and execute what they request.
+def test_table_of(table: Path) -> Path | None:
+    """Return the test table that the card of a training table names, else the one beside it by name, if any.
 
-    A run that fails is told of and passed over: it keeps nothing else back, here or in a later call.
+    Raises:
+        NotFound: the card names a file that is not there.
     """
-    outcome = Outcome()
-    while True:
-        again = [_evaluate(name, instance, console, outcome) for name in SENSORS]
-        if not any(again):
-            return outcome
+    card = card_for(table)
+    if card is None or card.table.test is None:
+        return matching_test_file(table)
+    named = table.with_name(card.table.test)
+    if not named.is_file():
+        raise NotFound(f"{named} is not there, but the card of {table.name} calls it the test table; correct the card.")
+    return named
 
 
-def _evaluate(name: str, instance: dg.DagsterInstance, console: Console, outcome: Outcome) -> bool:
-    """Evaluate a sensor, move its cursor on and execute what it requests; tell whether to evaluate it again."""
-    from definitions import defs
-
-    sensor = next(sensor for sensor in defs.sensors or () if sensor.name == name)
-    cursor_file = Path(instance.root_directory) / f"{name}.cursor"
-    cursor = cursor_file.read_text() if cursor_file.is_file() else None
-    with dg.build_sensor_context(instance=instance, cursor=cursor, resources=local()) as context:
-        found = sensor(context)
-    if not isinstance(found, dg.SensorResult):
-        return isinstance(found, dg.SkipReason) and (found.skip_message or "").startswith(STILL_VALIDATING)
-    outcome.found = outcome.found or bool(found.run_requests)
-    for request in found.run_requests or ():
-        _execute(sensor, request, instance, console, outcome)
-    cursor_file.write_text(found.cursor or "")
-    return True
-
-
-def _execute(
-    sensor: dg.SensorDefinition,
-    request: dg.RunRequest,
-    instance: dg.DagsterInstance,
-    console: Console,
-    outcome: Outcome,
-) -> None:
-    from definitions import defs
-
-    job = request.job_name or sensor.job_name
-    what = request.partition_key or job
-    tags = {RUN_KEY_TAG: str(request.run_key), SENSOR_TAG: sensor.name}
-    done = dg.RunsFilter(tags=tags, statuses=[dg.DagsterRunStatus.SUCCESS])
-    if instance.get_runs_count(done):
-        console.print(f"{what}: done before with the same bytes", highlight=False)
-        return
-    start = time.monotonic()
-    run = defs.resolve_job_def(job).execute_in_process(
-        run_config={"loggers": {"console": {}}, **request.run_config},
-        instance=instance,
-        partition_key=request.partition_key,
-        tags=tags,
-        raise_on_error=False,
-    )
-    for event in run.get_step_failure_events() if not run.success else ():
-        cause = event.step_failure_data.error
-        while cause and cause.cause:
-            cause = cause.cause
-        if cause and cause.cls_name == dg.DagsterExecutionInterruptedError.__name__:
-            raise KeyboardInterrupt
-        outcome.failures.append(f"{what} stopped at {event.step_key}: {cause.message.strip() if cause else ''}")
-        console.print(outcome.failures[-1], style="red", highlight=False)
-    if run.success:
-        console.print(f"{what}: finished in {time.monotonic() - start:.0f} s", highlight=False)
-
-
-def summary(instance: dg.DagsterInstance, key: str) -> Table:
-    """Return what there is of one scan: each asset, its digest, and what the step that made it added."""
+def summary(instance: dg.DagsterInstance, key: str, assets: tuple[str, ...]) -> Table:
+    """Return what there is of one partition: each asset, its digest, and what the step that made it added."""
     table = Table("asset", "digest", "size", "added", "of note", title=key, title_justify="left")
-    for name in (
-        "raw_scan",
-        "scan",
-        "scan_split",
-        "ptycho_checkpoint",
-        "reconstruction",
-        "resolution",
-        "ptychodus_product",
-    ):
+    for name in assets:
         wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(name), asset_partitions=[key])
         records = instance.fetch_materializations(wanted, limit=1).records
         if not records or not records[0].asset_materialization:
             continue
         metadata = {k: v.value for k, v in records[0].asset_materialization.metadata.items()}
-        notes = [
-            f"{label} {metadata[field]:.4g}"
-            for field, label in (
-                ("r_factor", "R"),
-                ("phase_psnr_dB", "phase PSNR dB"),
-                ("phase_ssim", "SSIM"),
-                ("frc_phase_half_bit", "FRC half-bit"),
-            )
-            if field in metadata
-        ]
+        notes = [f"{label} {metadata[field]:.4g}" for field, label in OF_NOTE.items() if field in metadata]
         sizes = [f"{int(str(metadata[field])) / 1e6:.2f} MB" for field in ("nbytes", "new_bytes")]
         table.add_row(name, str(metadata[DIGEST]).removeprefix("sha256:")[:12], *sizes, ", ".join(notes))
     return table
@@ -188,19 +128,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="make run", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--scan", type=Path, help="a raw scan file")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--scan", type=Path, help="a raw scan file")
+    what.add_argument("--table", type=Path, help="a table to train on")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore", category=dg.PreviewWarning)
     console = Console()
     settings = Settings()
     settings.raw.mkdir(parents=True, exist_ok=True)
     try:
-        scan = bring(arguments.scan, settings.raw) if arguments.scan else simulate(settings.raw)
+        arrived = _arrive(arguments.scan, arguments.table, settings.raw)
     except SmaltiError as error:
         print(error, file=sys.stderr)
         return 1
-    while time.time() - scan.stat().st_mtime <= SETTLED_AFTER_S + 0.5:  # the sensor waits for files to hold still
-        time.sleep(0.2)
+    while time.time() - max(path.stat().st_mtime for path in arrived) <= SETTLED_AFTER_S + 0.5:
+        time.sleep(0.2)  # the sensor waits for files to hold still
     before = _stored_nbytes(settings.store)
     with dg.DagsterInstance.get() as instance:
         try:
@@ -213,23 +155,32 @@ def main() -> int:
             return 130
         if not outcome.found:
             console.print("nothing new has arrived since the last run")
-        key = _key(instance, scan)
-        console.print(summary(instance, key))
-    console.print(f"newly stored: {(_stored_nbytes(settings.store) - before) / 1e6:.2f} MB", highlight=False)
-    console.print(f"product:      {settings.products / f'{key}.h5'}", highlight=False, soft_wrap=True)
-    console.print("look:         make ui, then http://127.0.0.1:3000/asset-groups", highlight=False)
-    console.print(
-        f"              .venv/bin/smalti ls;  .venv/bin/smalti show reconstruction/{key}",
-        highlight=False,
-        soft_wrap=True,
+        key = Ledger(ledger_path(instance)).key_of(arrived[0].name) or file_key(arrived[0].name)
+        console.print(summary(instance, key, TABLE_ASSETS if arguments.table else SCAN_ASSETS))
+    made, asset = (
+        (settings.outputs / key, "submission") if arguments.table else (settings.products / f"{key}.h5", "product")
     )
+    shown = f"bert_checkpoint/{key}" if arguments.table else f"reconstruction/{key}"
+    for line in (
+        f"newly stored: {(_stored_nbytes(settings.store) - before) / 1e6:.2f} MB",
+        f"{asset + ':':14}{made}",
+        "look:         make ui, then http://127.0.0.1:3000/asset-groups",
+        f"              .venv/bin/smalti ls;  .venv/bin/smalti show {shown}",
+    ):
+        console.print(line, highlight=False, soft_wrap=True)
     for failure in outcome.failures:
         print(failure, file=sys.stderr)
     return 1 if outcome.failures else 0
 
 
-def _key(instance: dg.DagsterInstance, scan: Path) -> str:
-    return Ledger(ledger_path(instance)).key_of(scan.name) or file_key(scan.name)
+def _arrive(scan: Path | None, table: Path | None, raw: Path) -> list[Path]:
+    """Put what was asked for into the raw folder and return it there, the main file first."""
+    if scan:
+        return [bring(scan, raw)]
+    if table:
+        test = test_table_of(table)
+        return [bring(path, raw) for path in (table, test) if path]
+    return [simulate(raw)]
 
 
 def _stored_nbytes(store: Path) -> int:

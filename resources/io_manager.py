@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from resources.published import publish_output
 from resources.store import StoreResource
 from smalti import LazyArray, Ref, Store, Tree
 
@@ -34,6 +35,8 @@ class StoreIOManager(dg.ConfigurableIOManager):
         added = ref.new_bytes + (obj.new_bytes if isinstance(obj, Ref) else 0)  # a child process stored it
         cost = {"new_bytes": added, "seconds": time.perf_counter() - start}
         context.add_output_metadata(value_metadata(store, ref) | cost)
+        if context.has_asset_partitions:
+            publish_output(context.log, store, context.asset_key.to_user_string(), context.asset_partition_key, ref)
 
     def load_input(self, context: dg.InputContext) -> Any:
         """Return the value that this run's upstream step wrote, else the latest of the same partition."""
@@ -83,8 +86,11 @@ def _read(store: Store, reference: str, wanted: Any) -> Any:
 
 
 def _asset_name(context: dg.OutputContext) -> str:
-    parts = [*context.asset_key.path, *([context.asset_partition_key] if context.has_asset_partitions else [])]
-    return "/".join(parts)
+    if not context.has_asset_partitions:
+        return "/".join(context.asset_key.path)
+    key = context.asset_partition_key
+    by_dimension = key.keys_by_dimension if isinstance(key, dg.MultiPartitionKey) else {"": key}
+    return "/".join([*context.asset_key.path, *by_dimension.values()])
 
 
 def _op_output_name(context: dg.OutputContext) -> str:

@@ -12,7 +12,7 @@ import dagster as dg
 
 from assets.arrival import STILL_VALIDATING, kind_of, latest, ledger_path, record, record_gone
 from assets.raw import RAW
-from jobs.ingest import LAST, Wanted, ingest, ingest_request, wanted_in
+from jobs.ingest import INGESTED, Wanted, ingest, ingest_request, last_of, wanted_in
 from smalti.contracts.violation import shown
 from smalti.ingest.ledger import Arrival, Ledger
 from smalti.ingest.source import Source
@@ -108,7 +108,7 @@ def _asked(
             return dg.SkipReason(f"{STILL_VALIDATING} in {source.id}")
         later = f"; not validated yet: {in_sentences(worker.postponed)}" if worker.postponed else ""
         return dg.SkipReason(f"nothing new in {source.id}{later}{_ignored(worker)}")
-    accepted = [arrival for arrival in arrivals if arrival.accepted and kind_of(arrival).name in LAST]
+    accepted = [arrival for arrival in arrivals if arrival.accepted and kind_of(arrival).name in INGESTED]
     new = {arrival.key for arrival in accepted if _is_new(arrival)}
     wanted = [
         arrival
@@ -157,17 +157,19 @@ def _is_wanted_again(instance: dg.DagsterInstance, ledger: Ledger, source: Sourc
 
 def _is_finished(instance: dg.DagsterInstance, kind: str, key: str) -> bool:
     """Tell whether the last asset that follows from a raw file was made since the file arrived."""
-    raw, last = latest(instance, RAW[kind].key, [key]), latest(instance, LAST[kind].key, [key])
-    return key in raw and key in last and last[key].storage_id > raw[key].storage_id
+    asset, partition = last_of(instance, kind, key)
+    raw, last = latest(instance, RAW[kind].key, [key]), latest(instance, asset, [partition])
+    return key in raw and partition in last and last[partition].storage_id > raw[key].storage_id
 
 
 def _is_pending(instance: dg.DagsterInstance, kind: str, key: str) -> bool:
     """Tell whether a run that waits or goes on is about this file."""
+    _, partition = last_of(instance, kind, key)
     for run in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED)):
         if run.job_name == ingest.name:
             if any((of.kind, of.key) == (kind, key) for of in wanted_in(run.run_config)):
                 return True
-        elif run.tags.get("dagster/partition") == key:
+        elif run.tags.get("dagster/partition") == partition:
             return True
     return False
 

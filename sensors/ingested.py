@@ -1,28 +1,54 @@
-"""Scans that were ingested: each is reconstructed in a run of its own, so that none waits for or fails with another."""
+"""What was ingested: a scan is reconstructed, a table trained on, each in a run of its own: none fails with another."""
+
+from collections.abc import Callable, Iterator
 
 import dagster as dg
 
 from assets.splits import scan_split
-from jobs import reconstruct
+from assets.tables import table, to_train
+from jobs import reconstruct, train_on_table
 from jobs.ingest import ARRIVAL
 
 _AT_ONCE = 100
+_EVERY_S = 5
 
 
 @dg.sensor(
     target=reconstruct,
-    minimum_interval_seconds=5,
+    minimum_interval_seconds=_EVERY_S,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Reconstructs every scan that was ingested because it arrived, and writes its product.",
 )
 def ingested_scans(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-    wanted = dg.AssetRecordsFilter(asset_key=scan_split.key, after_storage_id=int(context.cursor or 0))
+    return _runs(context, scan_split.key, lambda key: key)
+
+
+@dg.sensor(
+    target=train_on_table,
+    minimum_interval_seconds=_EVERY_S,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Trains on every table that arrived to be trained on: its name says train, or its card names a target. "
+    "A test table that arrives is predicted.",
+)
+def ingested_tables(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    return _runs(context, table.key, lambda key: to_train(context.instance, key))
+
+
+def _runs(
+    context: dg.SensorEvaluationContext, asset: dg.AssetKey, partition_of: Callable[[str], str | None]
+) -> dg.SensorResult | dg.SkipReason:
+    """Return a request for each partition that follows from what was ingested since the cursor because it arrived."""
+    wanted = dg.AssetRecordsFilter(asset_key=asset, after_storage_id=int(context.cursor or 0))
     records = context.instance.fetch_materializations(wanted, limit=_AT_ONCE, ascending=True).records
     if not records:
         return dg.SkipReason("nothing was ingested since the last look")
-    requests = [
-        dg.RunRequest(run_key=f"{record.partition_key}:{tags[ARRIVAL]}", partition_key=record.partition_key)
-        for record in records
-        if record.asset_materialization and ARRIVAL in (tags := record.asset_materialization.tags or {})
-    ]
+    found = {partition: arrival for key, arrival in _arrivals(records) if (partition := partition_of(key))}
+    requests = [dg.RunRequest(run_key=f"{key}:{arrival}", partition_key=key) for key, arrival in found.items()]
     return dg.SensorResult(run_requests=requests, cursor=str(records[-1].storage_id))
+
+
+def _arrivals(records: list[dg.EventLogRecord]) -> Iterator[tuple[str, str]]:
+    for record in records:
+        tags = (record.asset_materialization.tags or {}) if record.asset_materialization else {}
+        if ARRIVAL in tags and record.partition_key:
+            yield record.partition_key, tags[ARRIVAL]

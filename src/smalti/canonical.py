@@ -48,6 +48,9 @@ def _normalise(value: Any, where: str) -> Json:
 def _normalise_mapping(value: Mapping[Any, Any], where: str) -> dict[str, Json]:
     result: dict[str, Json] = {}
     for key, item in value.items():
+        if type(key) is str and type(item) is str and key.isascii() and item.isascii():  # as in a tree of many children
+            result[key] = item
+            continue
         if not isinstance(key, str):
             raise Refused(f"{where} has the key {key!r}, but JSON keys are text; write it as {str(key)!r}.")
         if not key.isascii():

@@ -112,10 +112,10 @@ def memoize(*, version: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
             if (memory := _MEMORY.get()) is None:
                 return function(*args, **kwargs)
             name = f"{folder}/{_key(function, version, memory.key_mode, *args, **kwargs)}"
-            if kept := _recall(memory.store, name):
+            if kept := recall(memory.store, name):
                 return kept[0]  # type: ignore[no-any-return]
             ref = memory.store.put(function(*args, **kwargs), name)
-            kept = _recall(memory.store, name) or (memory.store.get(ref),)  # forgotten just now
+            kept = recall(memory.store, name) or (memory.store.get(ref),)  # forgotten just now
             return kept[0]  # type: ignore[no-any-return]
 
         return remembered
@@ -130,8 +130,12 @@ def _lasting_name(function: Callable[..., Any]) -> str:
     return check_name(name)
 
 
-def _recall(store: Store, name: str) -> tuple[Any] | None:
-    """Return the first result of that name that can be read, in a tuple of its own; None if none can."""
+def recall(store: Store, name: str) -> tuple[Any] | None:
+    """Return the first result of that name that can be read, in a tuple of its own; None if none can.
+
+    Args:
+        name: begins with ``FOLDER``, so that ``forget_all`` knows it.
+    """
     try:
         versions = store.versions(name)
     except Damaged:

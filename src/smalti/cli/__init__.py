@@ -10,7 +10,9 @@ from smalti.cli import (
     clean,
     comparing,
     contracts,
+    datasets,
     doctor,
+    dvc,
     fsck,
     keeping,
     moving,
@@ -18,6 +20,7 @@ from smalti.cli import (
     quarantine,
     runs,
     stats,
+    tracking,
     validate,
     values,
 )
@@ -36,6 +39,8 @@ for command in (
     values.get,
     values.ls,
     values.show,
+    tracking.status,
+    tracking.checkout,
     comparing.tree,
     comparing.diff,
     stats.stats,
@@ -51,7 +56,9 @@ for command in (
     doctor.doctor,
 ):
     app.command()(command)
+app.command("import-dvc")(dvc.import_dvc)
 app.add_typer(contracts.app, name="contracts")
+app.add_typer(datasets.app, name="datasets")
 app.add_typer(product.app, name="product")
 app.add_typer(runs.app, name="runs")
 app.add_typer(quarantine.app, name="quarantine")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from smalti.cli.options import AsJson, Reference, StorePlace, described, print_json, printable, readable_size, the_store
-from smalti.errors import SmaltiError
+from smalti.errors import Ambiguous, NotFound, Refused, SmaltiError
 
 if TYPE_CHECKING:
     from smalti.store import Change, ContentChange, Record, RowChange, Store
@@ -20,15 +21,21 @@ _DIGITS_SHOWN = len("sha256:") + 12
 
 
 def diff(
-    before: Annotated[str, typer.Argument(metavar="A", help="A name, sha256:<hex>, or a unique prefix.")],
-    after: Annotated[str, typer.Argument(metavar="B", help="What to compare it with.")],
+    what: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="A B | [REV [REV]] PATH",
+            help="Two values, each a name, sha256:<hex>, a unique prefix, or a tracked path; or git revisions (by "
+            "default HEAD, and the pointer file as it is now) and the tracked path to compare.",
+        ),
+    ],
     store: StorePlace = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare two values without reading their content. Exit code 0: they are equal; 1: they differ; 2: cannot tell."""
     try:
         opened = the_store(store)
-        found = opened.diff(before, after)
+        found = opened.diff(*_compared(opened, what))
     except SmaltiError as error:
         typer.echo(f"smalti: {error}", err=True)
         raise typer.Exit(2) from None  # 1 says that they differ
@@ -44,6 +51,47 @@ def diff(
             typer.echo(f"{found.same} {'child is' if found.same == 1 else 'children are'} the same")
     if not found.equal:
         raise typer.Exit(1)
+
+
+def _compared(store: Store, what: list[str]) -> tuple[str, str]:
+    """Return the digests that are to be compared."""
+    from smalti.tracking import data_path, is_tracked, read
+    from smalti.tracking.git import pointer_at
+
+    *before, last = what
+    path = data_path(Path(last)) if is_tracked(Path(last)) else None
+    if path is None or (len(before) == 1 and not _is_revision(store, path, before[0])):
+        if len(what) != 2:
+            raise Refused(f"{last} is not tracked, so two values are compared: smalti diff A B.")
+        one, other = (read(data_path(Path(t))).digest if is_tracked(Path(t)) else store.resolve(t) for t in what)
+        return one, other
+    if len(before) > 2:
+        raise Refused(f"two revisions of {path} are compared, not {len(before)}: smalti diff REV REV {path}.")
+    digests = [pointer_at(path, revision).digest for revision in before or ["HEAD"]]
+    return (*digests, read(path).digest)[:2]  # type: ignore[return-value]
+
+
+def _is_revision(store: Store, path: Path, text: str) -> bool:
+    """Tell whether what stands before a tracked path is a git revision; else it is a value.
+
+    Raises:
+        Ambiguous: it could be either.
+    """
+    from smalti.tracking import is_tracked
+    from smalti.tracking.git import commit_of, work_tree_of
+
+    if is_tracked(Path(text)):
+        return False
+    commit = commit_of(path.parent, text) if work_tree_of(path) else None
+    if commit is None:
+        return False
+    try:
+        store.resolve(text)
+    except NotFound:
+        return True
+    raise Ambiguous(
+        f"{text!r} is a name in {store.place} and a git revision; say {commit[:12]}, or the value's digest."
+    )
 
 
 def _lines(store: Store, change: Change) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,24 +11,80 @@ import typer
 from smalti.cli.fsck import say
 from smalti.cli.options import AsJson, StorePlace, print_json, readable_size, the_store
 from smalti.cli.progress import shown
+from smalti.cli.tracking import checked_out, default_remote, tracked_paths
+from smalti.errors import NotFound
 
 if TYPE_CHECKING:
-    from smalti.store import Store
+    from smalti.store import Store, TransferReport
 
 Other = Annotated[str, typer.Argument(metavar="REMOTE", help="The other store: a folder or a URL.")]
 References = Annotated[
     list[str] | None, typer.Argument(metavar="[REF]...", help="What; all names and pins if nothing.")
 ]
+What = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[REMOTE] [PATH|REF]...",
+        help="The other store, by default SMALTI_REMOTE; then what: tracked paths, folders with pointer files, values. "
+        "REMOTE alone: all that names, pins and runs keep. Nothing at all: what the pointer files here refer to.",
+    ),
+]
 
 
-def push(remote: Other, refs: References = None, store: StorePlace = None, as_json: AsJson = False) -> None:
+@dataclass(frozen=True)
+class _Request:
+    """What is to be moved.
+
+    Attributes:
+        remote: where to, or from.
+        refs: names and digests; None for all that the source keeps.
+        paths: tracked paths.
+        digests: what their pointers refer to.
+    """
+
+    remote: str
+    refs: list[str] | None
+    paths: list[Path]
+    digests: list[str]
+
+    @property
+    def wanted(self) -> list[str] | None:
+        return None if self.refs is None else [*self.digests, *self.refs]
+
+
+def push(what: What = None, store: StorePlace = None, as_json: AsJson = False) -> None:
     """Send values to another store: only what it lacks; interrupted, the next push goes on."""
-    _move(the_store(store), the_store(remote), refs, as_json)
+    from smalti import tracking
+
+    opened = the_store(store)
+    request = _request(what or [], opened)
+    for path, digest in zip(request.paths, request.digests, strict=True):
+        try:
+            opened.record(digest)
+        except NotFound:
+            pointer = tracking.pointer_path(path)
+            raise NotFound(
+                f"what {pointer} refers to is not in {opened.place}; pull it, or put {path} again."
+            ) from None
+    report = _move(opened, the_store(request.remote), request)
+    if as_json:
+        print_json(asdict(report))
+    else:
+        _say(report, the_store(request.remote))
 
 
-def pull(remote: Other, refs: References = None, store: StorePlace = None, as_json: AsJson = False) -> None:
-    """Fetch values from another store: only what is missing here; interrupted, the next pull goes on."""
-    _move(the_store(remote), the_store(store), refs, as_json)
+def pull(what: What = None, store: StorePlace = None, as_json: AsJson = False) -> None:
+    """Fetch values from another store, only what is missing here, and check out what the pointer files refer to."""
+    opened = the_store(store)
+    request = _request(what or [], opened)
+    report = _move(the_store(request.remote), opened, request)
+    if not as_json:
+        _say(report, opened)
+    done = checked_out(opened, request.paths) if request.paths else []
+    if as_json:
+        print_json({**asdict(report), "checked_out": done})
+    if any("error" in one for one in done):
+        raise typer.Exit(1)
 
 
 def verify(remote: Other, refs: References = None, store: StorePlace = None, as_json: AsJson = False) -> None:
@@ -38,12 +95,50 @@ def verify(remote: Other, refs: References = None, store: StorePlace = None, as_
     say(report, as_json)
 
 
-def _move(source: Store, target: Store, refs: list[str] | None, as_json: bool) -> None:
+def _request(arguments: list[str], store: Store) -> _Request:
+    from smalti import tracking
+
+    remote, rest = default_remote() if not arguments else None, arguments
+    if remote is None and _is_remote(arguments[0], store):
+        remote, rest = arguments[0], arguments[1:]
+    remote = remote or default_remote()
+    here = [one for one in rest if tracking.is_tracked(Path(one)) or Path(one).is_dir()]
+    paths = tracked_paths(map(Path, here), store) if here or not rest else []
+    digests = [tracking.read(path).digest for path in paths]
+    if not rest and (arguments or not paths):
+        return _Request(remote, None, paths, digests)
+    return _Request(remote, [one for one in rest if one not in here], paths, digests)
+
+
+def _is_remote(text: str, store: Store) -> bool:
+    """Tell whether the first argument names the other store, and not something of ours."""
+    from smalti import tracking
+    from smalti.settings import Settings
+
+    path = Path(text)
+    if "://" in text or any((path / name).exists() for name in ("index.sqlite", "names", "pins")):
+        return True
+    if tracking.is_tracked(path):
+        return False
+    if Settings().remote is None:
+        return True
+    try:
+        store.resolve(text)
+    except NotFound:
+        return not path.is_dir()
+    return False
+
+
+def _move(source: Store, target: Store, request: _Request) -> TransferReport:
     with shown("sending", f"what has arrived stays in {target.place}, and the same command goes on.") as progress:
-        report = source.push(target, refs or None, progress)
-    if as_json:
-        print_json(asdict(report))
-        return
+        report = source.push(target, request.wanted, progress)
+    if request.wanted is not None:
+        for digest in request.digests:
+            target.pin(digest)  # git's pointers are out of sight of a collection there
+    return report
+
+
+def _say(report: TransferReport, target: Store) -> None:
     grew = f"{target.place} grew by {readable_size(report.nbytes)}"
     names = f"{len(report.names)} name{'s' * (len(report.names) != 1)}"
     typer.echo(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -19,12 +20,6 @@ _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 @contextmanager
 def shown(doing: str, then: str) -> Iterator[Callable[[Progress], None]]:
     """Give what shows progress. Ctrl-C ends the command with one sentence: how far it came, and ``then``."""
-    from rich.console import Console
-    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     came = "before the first object"
 
     def show(progress: Progress) -> None:
@@ -33,12 +28,26 @@ def shown(doing: str, then: str) -> Iterator[Callable[[Progress], None]]:
         far = f"{progress.objects} of {progress.of_objects} objects, {readable_size(progress.nbytes)}{total}"
         came = f"after {far}"
         done, of = (progress.nbytes, progress.of_nbytes) if total else (progress.objects, progress.of_objects)
-        bar.update(task, completed=done, total=of, description=f"{doing}  {far}")
+        update(f"{doing}  {far}", done, of)
 
     try:
-        with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-            task = bar.add_task(doing, total=None)
+        with _bar(doing) as update:
             yield show
     except KeyboardInterrupt:
         typer.echo(f"smalti: stopped {came}; {then}", err=True)
         raise typer.Exit(_INTERRUPTED) from None
+
+
+@contextmanager
+def _bar(doing: str) -> Iterator[Callable[[str, int, int | None], None]]:
+    """Give what moves a bar (its text, done, of how much); where nobody would see it, none is drawn."""
+    if not sys.stderr.isatty():
+        yield lambda *_: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(doing, total=None)
+        yield lambda text, done, of: bar.update(task, description=text, completed=done, total=of)

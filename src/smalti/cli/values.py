@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from smalti.cli.options import AsJson, Reference, StorePlace, described, print_json, printable, readable_size, the_store
+from smalti.cli.tracking import the_cache, track
 from smalti.errors import NotFound, Refused
-
-if TYPE_CHECKING:
-    from smalti.store import Record, Store
-
 
 FORMS = {"npy": ".npy", "npz": ".npz", "hdf5": ".h5", "zarr": ".zarr", "parquet": ".parquet", "csv": ".csv"}
 
 
 def put(
-    path: Annotated[Path, typer.Argument(help=".npy and .npz become arrays, .parquet a table, anything else bytes.")],
-    name: Annotated[str | None, typer.Option(help="A name to find it by.")] = None,
+    path: Annotated[Path, typer.Argument(help="A file, or a folder.")],
+    name: Annotated[str | None, typer.Option(help="A name in the store to find it by.")] = None,
+    pointer: Annotated[
+        bool | None, typer.Option("--pointer/--no-pointer", help="Leave PATH.smalti to commit, or do not.")
+    ] = None,
     opaque: Annotated[bool, typer.Option("--opaque", help="Keep the file as bytes, whatever it is.")] = False,
     store: StorePlace = None,
     as_json: AsJson = False,
 ) -> None:
-    """Store a file's value, once; print its digest."""
-    ref = the_store(store).put(_value(path, opaque), name)
+    """Store a file or folder, once; print its digest.
+
+    In a git work tree it is tracked: kept byte for byte, and found again by the pointer file PATH.smalti that git keeps
+    in its place. With --name, or elsewhere, it is a value: .npy and .npz become arrays, .parquet a table, anything else
+    bytes. A folder without a name is always tracked.
+    """
+    opened = the_store(store)
+    if _is_to_be_tracked(path, name, pointer):
+        track(path, opened, as_json)
+        return
+    if path.is_dir():
+        from smalti.tracking import put_path
+
+        ref = put_path(opened, the_cache(), path, name=name).ref
+    else:
+        ref = opened.put(_value(path, opaque), name)
     if as_json:
         fields = ("digest", "kind", "nbytes", "new_bytes")
         print_json({"name": name} | {field: getattr(ref, field) for field in fields})
@@ -41,7 +55,7 @@ def get(
     store: StorePlace = None,
     as_json: AsJson = False,
 ) -> None:
-    """Verify a value and write it: an array to .npy, a table to .arrow, bytes as they were, a tree to a folder."""
+    """Verify a value and write it: an array to .npy, a table to .arrow, files as they were, a tree to a folder."""
     opened = the_store(store)
     record = opened.record(ref)
     if form is not None and form not in FORMS:
@@ -52,12 +66,20 @@ def get(
         raise Refused(f"{target} exists already; name another place with --output.")
     if not target.parent.is_dir():
         raise NotFound(f"{target} cannot be written because {target.parent} is no folder; create it first.")
+    from smalti.codecs.folder import FolderCodec
+
     if form:
         from smalti.codecs.export import export_value
 
         export_value(opened.open(record.address), target, form)
+    elif record.header.get("type") == FolderCodec.type_name:
+        from smalti.tracking import stored_contents, write_contents
+
+        write_contents(opened, target, stored_contents(opened, record.address))
     else:
-        _write(opened, record, target)
+        from smalti.codecs.own_files import write_value
+
+        write_value(opened, record.address, target)
     if as_json:
         print_json({"digest": record.address, "written": str(target)})
     else:
@@ -93,6 +115,8 @@ def ls(store: StorePlace = None, as_json: AsJson = False) -> None:
 
 def show(ref: Reference, store: StorePlace = None, as_json: AsJson = False) -> None:
     """Show what a value is made of, without reading its content."""
+    from smalti.codecs.own_files import attributes
+
     opened = the_store(store)
     record = opened.record(ref)
     document = {
@@ -111,15 +135,21 @@ def show(ref: Reference, store: StorePlace = None, as_json: AsJson = False) -> N
         if document[name]:
             shown = ", ".join(document[name]) if name == "names" else document[name]  # type: ignore[arg-type]
             typer.echo(f"  {name}: {shown}")
-    for name, value in _described(record).items():
+    for name, value in attributes(record).items():
         typer.echo(f"  {name}: {value}")
     for name, address in record.children.items():
         typer.echo(f"  {printable(name)}  {address[:19]}  {described(opened.record(address))}")
 
 
-def _described(record: Record) -> dict[str, Any]:
-    attrs = record.header.get("attrs")
-    return dict(attrs) if isinstance(attrs, dict) else {}
+def _is_to_be_tracked(path: Path, name: str | None, pointer: bool | None) -> bool:
+    """Decide whether a pointer file is left: where something has to say what was put, and no name does."""
+    if pointer and name is not None:
+        raise Refused("a value is found by a name or by a pointer file; leave out --name or --pointer.")
+    if pointer is not None or name is not None:
+        return bool(pointer)
+    from smalti.tracking.git import work_tree_of
+
+    return path.is_dir() or (path.is_file() and work_tree_of(path) is not None)
 
 
 def _value(path: Path, opaque: bool) -> Any:
@@ -160,29 +190,3 @@ def _table(path: Path) -> Any:
         raise Refused(
             f"{path} is not a Parquet file that can be read ({error}); --opaque keeps it as bytes."
         ) from error
-
-
-def _write(store: Store, record: Record, target: Path) -> None:
-    import json
-
-    if record.kind != "tree":
-        store.write_file(record.address, target)
-        return
-    target.mkdir()
-    if record.header.get("type") == "checkpoint":
-        from smalti.codecs.checkpoint_folder import files_of
-
-        for name, pieces in files_of(store.get(record.address)).items():
-            (target / name).write_bytes(b"".join(pieces))
-        return
-    for name, address in record.children.items():
-        child = store.record(address)
-        _write(store, child, target / _safe(name, Path(child.filename).suffix))
-    (target / "attrs.json").write_text(json.dumps(_described(record), indent=2, ensure_ascii=False) + "\n")
-
-
-def _safe(name: str, suffix: str) -> str:
-    """A child's name is foreign text: it becomes one plain part of a path, or is refused."""
-    if name in ("", ".", "..", "attrs.json") or "/" in name or "\0" in name:
-        raise Refused(f"the child {name!r} cannot be written as a file; read it in Python with store.get.")
-    return name + suffix

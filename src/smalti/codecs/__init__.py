@@ -2,6 +2,7 @@
 
 from smalti.codecs.array import BFloat16
 from smalti.codecs.checkpoint import Checkpoint
+from smalti.codecs.folder import Folder
 from smalti.codecs.lazy_array import LazyArray
 from smalti.codecs.product import Product, ProductMetadata
 from smalti.codecs.rawfile import RawFile
@@ -16,6 +17,7 @@ __all__ = [
     "BFloat16",
     "Checkpoint",
     "CodecTable",
+    "Folder",
     "LazyArray",
     "LazyTable",
     "ObjectCodec",

@@ -8,9 +8,9 @@ from types import EllipsisType
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from smalti.codecs.dtype import array_from
+from smalti.codecs.dtype import array_from, bytes_of
 from smalti.store.reader import Reader
 
 _CHUNK_NBYTES = 1024 * 1024
@@ -33,9 +33,20 @@ class LazyArray:
         self.shape = shape
         self.dtype = dtype
         self._reader = reader
+        self._known: NDArray[Any] | None = None  # the whole, once every leaf of a view was verified
 
     def __repr__(self) -> str:
         return f"LazyArray(shape={self.shape}, dtype={self.dtype}, {self._reader.record.address[:19]}...)"
+
+    @property
+    def digest(self) -> str:
+        """The address of the stored array, ``sha256:<hex>``."""
+        return self._reader.record.address
+
+    @property
+    def mapped(self) -> bool:
+        """Whether the content is in memory or mapped from a file, so that taking rows fetches nothing."""
+        return self._reader.view(np.zeros(0, np.int64), 0) is not None
 
     @property
     def ndim(self) -> int:
@@ -80,6 +91,59 @@ class LazyArray:
         data = self._reader.read(0, rows.start * row_nbytes, rows.stop * row_nbytes)
         block = array_from(data, self.dtype, (len(rows), *self.shape[1:]))
         return block[(*keys[:first], among_them, *keys[first + 1 :])]
+
+    def take(self, rows: ArrayLike, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Return rows by their numbers, in the order given, reading and verifying only the leaves that they lie in.
+
+        A leaf of a file on this machine is hashed the first time only. This is the quick way to rows that lie apart.
+
+        Args:
+            rows: (B,) numbers from 0 to N - 1.
+            out: (B, ...) of the array's dtype, C order, to write to; made where it is not given.
+
+        Raises:
+            IndexError: a number is out of range.
+            Damaged: a leaf is not what was stored.
+        """
+        wanted = np.asarray(rows, np.int64)
+        if len(wanted) and wanted.view(np.uint64).max() >= len(self):  # below 0 is far above
+            raise IndexError(
+                f"rows {wanted.min()} to {wanted.max()} were asked for; there are rows 0 to {len(self) - 1}"
+            )
+        if out is None:
+            out = np.empty((len(wanted), *self.shape[1:]), self.dtype)
+        if self._known is not None:
+            return np.take(self._known, wanted, 0, out, "clip")
+        row_nbytes = self.nbytes // max(1, len(self))
+        if not row_nbytes or not len(wanted):
+            return out
+        view = self._reader.view(wanted * row_nbytes, row_nbytes)
+        if view is not None:
+            whole = array_from(view, self.dtype, self.shape)
+            if self._reader.all_known:
+                self._known = whole
+            return np.take(whole, wanted, 0, out, "clip")
+        order = np.argsort(wanted, kind="stable")
+        apart = np.flatnonzero(np.diff(wanted[order]) > max(1, _CHUNK_NBYTES // row_nbytes // 8)) + 1
+        for places in np.split(order, apart):
+            out[places] = self[wanted[places]]
+        return out
+
+    def read_into(self, start: int, out: NDArray[Any]) -> None:
+        """Fill ``out`` with the rows from ``start`` on, verified; no file is mapped: the way to read all in turn.
+
+        Args:
+            out: (B, ...) of the array's dtype, C order.
+
+        Raises:
+            IndexError: there are not so many rows.
+            Damaged: a leaf is not what was stored.
+        """
+        if not 0 <= start <= start + len(out) <= len(self):
+            raise IndexError(f"rows {start} to {start + len(out)} were asked for; there are {len(self)}")
+        if out.nbytes:
+            row_nbytes = self.nbytes // len(self)
+            self._reader.read_into(start * row_nbytes, bytes_of(out))
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(array_from(self._reader.read(), self.dtype, self.shape), dtype, copy=copy)

@@ -13,6 +13,7 @@ from smalti.codecs.array import ArrayCodec
 from smalti.codecs.blob import BlobCodec
 from smalti.codecs.checkpoint import CheckpointCodec
 from smalti.codecs.document import DocumentCodec
+from smalti.codecs.folder import FolderCodec
 from smalti.codecs.product import ProductCodec
 from smalti.codecs.rawfile import RawFileCodec
 from smalti.codecs.reconstruction import ReconstructionCodec
@@ -177,5 +178,5 @@ def _is_json(item: Any) -> bool:
 
 CODECS = CodecTable(
     objects=(ArrayCodec(), TableCodec(), BlobCodec(), WeightsCodec(), DocumentCodec()),
-    trees=(RawFileCodec(), ScanCodec(), CheckpointCodec(), ReconstructionCodec(), ProductCodec()),
+    trees=(RawFileCodec(), FolderCodec(), ScanCodec(), CheckpointCodec(), ReconstructionCodec(), ProductCodec()),
 )

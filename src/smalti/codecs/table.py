@@ -50,6 +50,16 @@ class LazyTable:
         return (self[start:stop] for start, stop in zip([0, *ends], ends, strict=False))
 
     @property
+    def digest(self) -> str:
+        """The address of the stored table, ``sha256:<hex>``."""
+        return self._reader.record.address
+
+    @property
+    def nbytes(self) -> int:
+        """The size of the content."""
+        return self._reader.record.nbytes
+
+    @property
     def schema(self) -> pa.Schema:
         """Names and types of the columns; a pandas index that is not a plain range is among them."""
         return self._layout.schema

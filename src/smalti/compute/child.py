@@ -2,13 +2,15 @@
 
 The parent writes one line of JSON on the child's stdin and keeps it open; the end of stdin tells the child
 that the parent is gone. The child answers in lines of JSON: ``{"progress": ...}`` as often as it likes, then
-one ``{"result": ...}`` or ``{"error": ...}``. The child's side is ``__main__.py``. It has all that the parent may do:
-what is foreign is read in a confined one, see :mod:`smalti.compute.fork_server`.
+one ``{"result": ...}`` or ``{"error": ...}``. The child's side is ``__main__.py``. It has all that the parent may do,
+but for the credentials of private datasets: what is foreign is read in a confined one, see
+:mod:`smalti.compute.fork_server`.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -23,6 +25,9 @@ from smalti import errors
 from smalti.errors import Refused, Unavailable
 
 STDERR_LINES_KEPT = 4
+
+# What reaches private datasets; no function that runs in a child fetches any.
+SECRETS = ("DATASET_API_KEY", "DATASET_USERNAME", "HUGGINGFACE_TOKEN", "HF_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY")
 
 _FUNCTION = re.compile(r"smalti(\.[A-Za-z_]\w*)+:[A-Za-z]\w*")
 
@@ -54,6 +59,7 @@ def run_child(
         text=True,
         encoding="utf-8",
         errors="replace",
+        env={name: value for name, value in os.environ.items() if name not in SECRETS},
     )
     stdin, stdout, stderr = (cast(IO[str], s) for s in (process.stdin, process.stdout, process.stderr))
     last_lines: deque[str] = deque(maxlen=STDERR_LINES_KEPT)

@@ -71,6 +71,7 @@ def landlock_abi() -> int:
     with suppress(ImportError):  # it is on Linux only
         import landlock
 
+        ctypes.set_errno(0)  # the package takes the error of any earlier call for its own
         with suppress(landlock.LandlockError):
             return int(landlock.landlock_abi_version())
     return 0
@@ -89,6 +90,7 @@ def _see_only(readable: Sequence[str], writable: str) -> None:
         return
     from landlock import FSAccess, Ruleset
 
+    ctypes.set_errno(0)  # as above
     make = FSAccess.WRITE_FILE | FSAccess.MAKE_REG | FSAccess.REMOVE_FILE
     if FSAccess.TRUNCATE in FSAccess.all_file():
         make |= FSAccess.TRUNCATE

@@ -1,13 +1,16 @@
-"""Which positions of a scan train a model and which validate it."""
+"""Which positions of a scan and which rows of a table train a model, and which validate and test it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smalti.codecs.scan import Scan
 from smalti.errors import Refused
+
+ROW_SPLITS = {"train": 0.8, "validation": 0.1, "test": 0.1}  # parts of the rows
 
 
 def split_positions(scan: Scan, validation_fraction: float = 0.1, seed: int = 0) -> dict[str, Any]:
@@ -31,3 +34,19 @@ def split_positions(scan: Scan, validation_fraction: float = 0.1, seed: int = 0)
         "seed": seed,
         "validation_fraction": validation_fraction,
     }
+
+
+def split_rows(count: int, seed: int = 0) -> dict[str, NDArray[np.int64]]:
+    """Return the row numbers of ``train``, ``validation`` and ``test``, each (n,) int64 and sorted.
+
+    Every row is in exactly one of the three, 80 %, 10 % and 10 % of them; the same seed gives the same split.
+
+    Raises:
+        Refused: there are fewer than ten rows, so that one of the three would be empty.
+    """
+    if count < 10:
+        raise Refused(f"a table of {count} rows cannot be split in three; give at least 10.")
+    order = np.random.default_rng(seed).permutation(count).astype(np.int64)
+    ends = np.cumsum([round(part * count) for part in list(ROW_SPLITS.values())[:-1]])
+    parts = np.split(order, ends)
+    return {name: np.sort(rows) for name, rows in zip(ROW_SPLITS, parts, strict=True)}

@@ -167,7 +167,7 @@ def config_of(found: Mapping[str, Json], new_labels: Sequence[str] | None = None
         raise Refused(
             f"{CONFIG} has model_type {found.get('model_type')!r}; give the folder of a model of type 'bert'."
         )
-    for name, supported in _SUPPORTED.items():
+    for name, supported in {**_SUPPORTED, **_OURS_ALONE}.items():
         if found.get(name) not in (None, supported):
             raise Refused(f"{CONFIG} has {name} {found[name]!r}, which is not supported; take a BERT without it.")
     known = {field.name for field in fields(BertConfig)} - {"architecture", "labels", *_OURS_ALONE}
@@ -236,7 +236,8 @@ def from_huggingface(
         untrained: the weights of a model of this configuration, whose shapes are wanted.
 
     Raises:
-        Refused: some weights are of no BERT or of another shape, or the decoder is not what the embeddings are.
+        Refused: some weights are of no BERT, of another shape or whole numbers, or the decoder is not what the
+            embeddings are.
     """
     table = {ours: tuple(map(_modern, stacked)) for ours, stacked in names(config).items()}
     given = {_modern(name): tensor for name, tensor in found.items()}
@@ -254,6 +255,8 @@ def from_huggingface(
         rows, *columns = untrained[ours].shape
         wanted = (rows // len(stacked), *columns)
         for name in stacked:
+            if name in given and given[name].dtype.kind != "f":
+                raise Refused(f"{name} is {given[name].dtype}; give weights that are not quantized.")
             if name in given and given[name].shape != wanted:
                 raise Refused(
                     f"{name} is of shape {given[name].shape}, and {CONFIG} says {wanted}; give weights and {CONFIG} of "

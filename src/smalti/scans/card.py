@@ -229,6 +229,19 @@ def read_card(path: Path) -> Card:
 
 def parse_card(data: bytes, source: str) -> Card:
     """Return the card in ``data``; ``source`` is its file name for messages. Raises as ``read_card`` does."""
+    content = plain_mapping(data, source, Card)
+    try:
+        return Card.model_validate(content)
+    except ValidationError as error:
+        raise broken(source, _breaches(error)) from error
+
+
+def plain_mapping(data: bytes, source: str, model: type[BaseModel]) -> dict[Any, Any]:
+    """Return the mapping in a small text of plain YAML, whose fields ``model`` will judge.
+
+    Raises:
+        ContractBroken: it is too large, not plain YAML, or no mapping.
+    """
     if len(data) > LARGEST_NBYTES:
         found, wanted = "a longer text", f"at most {LARGEST_NBYTES} bytes"
         remedy = "keep only the fields of a card"
@@ -241,12 +254,9 @@ def parse_card(data: bytes, source: str) -> Card:
         raise broken(source, [Violation("card.not_yaml", "the card", found, "plain YAML", remedy)]) from error
     if not isinstance(content, dict):
         found = f"a {type(content).__name__}"
-        wanted = f"a mapping with the fields {_fields(Card)}"
+        wanted = f"a mapping with the fields {_fields(model)}"
         raise broken(source, [Violation("card.not_yaml", "the card", found, wanted, "write `field: value` lines")])
-    try:
-        return Card.model_validate(content)
-    except ValidationError as error:
-        raise broken(source, _breaches(error)) from error
+    return content
 
 
 class _PlainLoader(yaml.SafeLoader):

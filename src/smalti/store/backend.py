@@ -29,6 +29,16 @@ class Content(Protocol):
             Damaged: the bytes are not there.
         """
 
+    def view(self) -> memoryview | None:
+        """Return all of the content, or None where that would take a copy. Nothing is verified here."""
+
+    def fill(self, start: int, out: memoryview) -> bool:
+        """Copy content from ``start`` on to ``out`` without mapping it; False where ``read`` is the way.
+
+        Raises:
+            Damaged: the bytes are not there.
+        """
+
     def framing(self) -> bytes:
         """Return the file's other bytes, in order."""
 

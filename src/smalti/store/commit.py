@@ -26,6 +26,8 @@ _READ_ONLY = 0o444
 _FEW_PATHS = 32  # syncing a whole file system waits for what others have written there, too
 _SLICE_NBYTES = 8 * 1024 * 1024
 _EXISTS = {errno.EEXIST, errno.ENOTEMPTY}
+_CANNOT_EXCHANGE = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}
+_AT_FDCWD, _RENAME_EXCHANGE, _RENAME_SWAP = -100, 2, 2  # linux/fcntl.h, linux/fs.h, macOS sys/stdio.h
 
 
 @contextlib.contextmanager
@@ -206,6 +208,35 @@ def move_folder(folder: Path, target: Path) -> bool:
             raise
         return False
     return True
+
+
+def exchange_folders(one: Path, other: Path) -> None:
+    """Let two folders of one file system take each other's names; their parents have to be synced afterwards.
+
+    On Linux and macOS that is one step, where the file system can do it. Elsewhere there is nothing at ``other`` for
+    the time that one rename takes.
+    """
+    if not _exchanged_in_one_step(one, other):
+        aside = one.with_name(f"{one.name}.{uuid.uuid4().hex}")
+        other.rename(aside)
+        one.rename(other)
+        aside.rename(one)
+
+
+def _exchanged_in_one_step(one: Path, other: Path) -> bool:
+    library = ctypes.CDLL(None, use_errno=True)
+    names = os.fsencode(one), os.fsencode(other)
+    try:
+        if sys.platform == "darwin":
+            failed = library.renamex_np(*names, ctypes.c_uint(_RENAME_SWAP))
+        else:
+            here = ctypes.c_int(_AT_FDCWD)
+            failed = library.renameat2(here, names[0], here, names[1], ctypes.c_uint(_RENAME_EXCHANGE))
+    except AttributeError:  # a C library without it
+        return False
+    if failed and (number := ctypes.set_errno(0)) not in _CANNOT_EXCHANGE:
+        raise OSError(number, os.strerror(number), str(other))
+    return not failed
 
 
 def publish_file(path: Path, content: bytes, staging: Path) -> bool:

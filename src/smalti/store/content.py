@@ -81,6 +81,32 @@ class FileContent:
             return self._file[pieces[0][0] : pieces[-1][1]] if pieces else memoryview(b"")
         return memoryview(b"".join(self._file[a:b] for a, b in pieces))
 
+    def view(self) -> memoryview | None:
+        """Return the content of the only buffer."""
+        if len(self._buffers) != 1:
+            return None
+        offset, nbytes = self._buffers[0]
+        return self._file[offset : offset + nbytes]
+
+    def fill(self, start: int, out: memoryview) -> bool:
+        """Read from the file; unlike pages of the map, what was read leaves nothing in this process's memory."""
+        place = self.place(start, start + len(out))
+        if place is None:
+            return False
+        _, offset, nbytes = place
+        with machine_errors(f"reading {self._path}"):
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                done = 0
+                while done < nbytes:
+                    some = os.preadv(descriptor, [out[done:]], offset + done)
+                    if not some:
+                        raise Damaged(f"{self._path} ends before the {offset + nbytes} bytes that were stored.")
+                    done += some
+            finally:
+                os.close(descriptor)
+        return True
+
     def _let_go(self, nbytes: int) -> None:
         """Keep slice after slice of a large file from filling this process's memory; views on them stay as they are."""
         self._resident_nbytes += nbytes
@@ -148,6 +174,14 @@ class StitchedContent:
             list(in_parallel(copy, jobs))
         whole.flags.writeable = False
         return memoryview(whole)  # type: ignore[arg-type]  # numpy arrays are buffers
+
+    def view(self) -> memoryview | None:
+        """Return the pieces mapped side by side, where their pages allow it."""
+        return self._mapped(0, self._ends[-1]) if len(self._pieces) > 1 else None
+
+    def fill(self, start: int, out: memoryview) -> bool:
+        """Return False: the pieces lie in several files."""
+        return False
 
     def framing(self) -> bytes:
         """Return the file format's own bytes, kept before the new leaves."""

@@ -54,7 +54,7 @@ class Index:
         """Remember several objects at once."""
         with self._cache.transaction() as db:
             for address, own_leaf_ids, stamp, needs in objects:
-                found = [_row(db, address), *sorted(_row(db, needed) for needed in needs)]
+                found = [_row(db, address), *sorted(_rows(db, needs))]
                 packed = np.array(found, "<i8").tobytes()
                 db.execute("UPDATE object SET stamp = ?, needs = ? WHERE id = ?", (stamp, packed, found[0]))
                 some = ((hook, found[0]) for hook in hooks(own_leaf_ids))
@@ -120,6 +120,14 @@ def _row(db: sqlite3.Connection, address: str) -> int:
         if found
         else int(db.execute("INSERT INTO object (address) VALUES (?)", (address,)).lastrowid or 0)
     )
+
+
+def _rows(db: sqlite3.Connection, addresses: Iterable[str]) -> list[int]:
+    """Return the numbers of several objects, new ones where there are none yet."""
+    wanted = list(addresses)
+    query = "SELECT address, id FROM object WHERE address IN (SELECT value FROM json_each(?))"
+    known = dict(db.execute(query, (json.dumps(wanted),))) if wanted else {}
+    return [known[address] if address in known else _row(db, address) for address in wanted]
 
 
 def _closure(needs: list[bytes], start: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

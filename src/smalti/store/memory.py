@@ -43,6 +43,14 @@ class MemoryContent:
         """Return bytes of the content."""
         return self._content[start:stop]
 
+    def view(self) -> memoryview | None:
+        """Return all of the content."""
+        return self._content
+
+    def fill(self, start: int, out: memoryview) -> bool:
+        """Return False: it is in memory."""
+        return False
+
     def framing(self) -> bytes:
         """Return the file's other bytes."""
         return self._framing

@@ -6,8 +6,9 @@ import random
 
 import numpy as np
 from blake3 import blake3
+from numpy.typing import NDArray
 
-from smalti.digest import LEAF_ID_NBYTES
+from smalti.digest import LEAF_ID_NBYTES, leaf_id
 from smalti.errors import Damaged
 from smalti.store.backend import Content
 from smalti.store.leaves import first_difference, leaf_ids
@@ -25,6 +26,9 @@ class Reader:
         self._leaf_ends = np.cumsum(record.leaf_sizes, dtype=np.int64)
         self._buffer_starts = np.cumsum([0] + [nbytes for _, nbytes in record.buffers]).tolist()
         self._verified = np.zeros(len(self._leaf_ends), bool)
+        self._all_verified = False
+        self._view: memoryview | None = None
+        self._viewed = False
         self._verifies = verify
 
     def read(self, buffer: int = 0, start: int = 0, stop: int | None = None) -> memoryview:
@@ -43,6 +47,56 @@ class Reader:
         if self._verifies and not (self._content.stays and self._verified[low : high + 1].all()):
             self._verify(leaves, low, high + 1)
         return leaves[first - begin : last - begin]
+
+    def read_into(self, start: int, out: memoryview) -> None:
+        """Fill ``out`` with bytes of the first buffer from ``start`` on, verified; a file is not mapped for it.
+
+        Raises:
+            Damaged: a leaf in that range is not what was stored; ``out`` may hold it.
+        """
+        stop = start + len(out)
+        if start >= stop:
+            return
+        low, high = (int(np.searchsorted(self._leaf_ends, at, "right")) for at in (start, stop - 1))
+        known = not self._verifies or (self._content.stays and bool(self._verified[low : high + 1].all()))
+        begin, end = int(self._leaf_ends[low]) - int(self.record.leaf_sizes[low]), int(self._leaf_ends[high])
+        if (known or (begin, end) == (start, stop)) and self._content.fill(start, out):
+            if not known:
+                self._verify(out, low, high + 1)
+        else:
+            out[:] = self.read(0, start, stop)
+
+    @property
+    def all_known(self) -> bool:
+        """Whether ``view`` has nothing left to verify."""
+        return self._all_verified or not self._verifies
+
+    def view(self, starts: NDArray[np.int64], nbytes: int) -> memoryview | None:
+        """Return all of the content, of which only the ranges of ``nbytes`` bytes from each of ``starts`` are verified.
+
+        None where the content is not in one place of memory: ``read`` the ranges then.
+
+        Raises:
+            Damaged: a leaf in one of the ranges is not what was stored; the message names object, file and place.
+        """
+        if not self._viewed:
+            self._view, self._viewed = self._content.view() if self._content.stays else None, True
+        if self._view is not None and self._verifies and nbytes and not self._all_verified:
+            low = np.searchsorted(self._leaf_ends, starts, "right")
+            high = np.searchsorted(self._leaf_ends, starts + (nbytes - 1), "right")
+            inner = [np.arange(a + 1, b) for a, b in zip(low[high > low + 1], high[high > low + 1], strict=True)]
+            touched = np.concatenate([low, high, *inner])
+            missing = np.unique(touched[~self._verified[touched]])
+            stops = self._leaf_ends[missing]
+            leaves = zip((stops - self.record.leaf_sizes[missing]).tolist(), stops.tolist(), strict=True)
+            found = b"".join(leaf_id(self._view[start:stop]) for start, stop in leaves)
+            wanted = np.frombuffer(self.record.leaf_ids, f"V{LEAF_ID_NBYTES}")[missing].tobytes()
+            wrong = first_difference(wanted, found)
+            if wrong is not None:
+                raise self._damaged(int(missing[wrong]))
+            self._verified[missing] = True
+            self._all_verified = not len(missing) and bool(self._verified.all())
+        return self._view
 
     def whole(self) -> list[memoryview]:
         """Return every buffer, verified."""
@@ -75,9 +129,13 @@ class Reader:
         wanted = self.record.leaf_ids[LEAF_ID_NBYTES * low : LEAF_ID_NBYTES * high]
         wrong = first_difference(wanted, leaf_ids(leaves, sizes))
         if wrong is not None:
-            start = int(self._leaf_ends[low + wrong]) - int(sizes[wrong])
-            raise Damaged(
-                f"{self._content.where} of {self.record.address} is damaged in the {sizes[wrong]} bytes from {start} "
-                "of its content; put the same value again to repair it, or restore it from another store."
-            )
+            raise self._damaged(low + wrong)
         self._verified[low:high] = True
+
+    def _damaged(self, number: int) -> Damaged:
+        size = int(self.record.leaf_sizes[number])
+        return Damaged(
+            f"{self._content.where} of {self.record.address} is damaged in the {size} bytes from "
+            f"{int(self._leaf_ends[number]) - size} of its content; put the same value again to repair it, or restore "
+            "it from another store."
+        )

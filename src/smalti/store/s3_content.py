@@ -145,6 +145,14 @@ class RangeContent:
         whole.flags.writeable = False
         return memoryview(whole)  # type: ignore[arg-type]  # numpy arrays are buffers
 
+    def view(self) -> memoryview | None:
+        """Return None: what is far away cannot be looked at without fetching it."""
+        return None
+
+    def fill(self, start: int, out: memoryview) -> bool:
+        """Return False: a range is fetched in parts, by ``read``."""
+        return False
+
     def framing(self) -> bytes:
         """Return what lies before, between and after the buffers."""
         position, gaps = 0, []

@@ -49,8 +49,12 @@ class Store:
         """Where the store is: a folder or a URL."""
         return self._objects.place
 
-    def put(self, value: Any, name: str | None = None) -> Ref:
+    def put(self, value: Any, name: str | None = None, *, like: Ref | str | None = None) -> Ref:
         """Store a value, durably, unless it is there already; give it a name if one is wanted.
+
+        Args:
+            like: an earlier version, by default what the name stands for: the most likely to share leaves with it. Of
+                a tree, references that this version has in the same place are taken over without a look at each.
 
         Returns:
             The reference; ``new_bytes`` says what the put added.
@@ -59,9 +63,10 @@ class Store:
             Refused: no codec can store the value exactly, or the name is not one; nothing was stored.
             Unavailable: the machine did not let it be written.
         """
-        before = self._names.latest(name) if name is not None else None
+        named = self._names.latest(name) if name is not None else None
+        before = self.resolve(like) if like is not None else named.address if named else None
         with self._objects.intake() as intake:
-            taken = self._take(value, intake, before.address if before else None)
+            taken = self._take(value, intake, before)
         ref = taken.ref(intake.added)
         if name is not None:
             with machine_errors(f"naming {ref.digest} {name!r}"):

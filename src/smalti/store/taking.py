@@ -61,14 +61,45 @@ def take(value: Any, codecs: Codecs, objects: Objects, intake: Intake, before: s
     if isinstance(encoded, Encoded):
         record = intake.put(encoded, [before] if before else [])
         return Taken(record, frozenset({record.address}))
-    children_before = objects.record(before).children if before and objects.has(before) else {}
+    earlier = objects.record(before) if before and objects.has(before) else None
+    children_before = earlier.children if earlier else {}
+    kept = _kept_refs(encoded, earlier, objects)
     children = {
         name: take(child, codecs, objects, intake, children_before.get(name))
         for name, child in encoded.children.items()
+        if name not in kept.addresses
     }
-    record = tree_record(_tree_header(encoded, children), sum(child.record.nbytes for child in children.values()))
+    addresses = {name: child.record.address for name, child in children.items()} | kept.addresses
+    nbytes = kept.nbytes + sum(child.record.nbytes for child in children.values())
+    record = tree_record(_tree_header(encoded, addresses), nbytes)
     intake.write(record, None)
     return Taken(record, frozenset({record.address}).union(*(child.addresses for child in children.values())))
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """References of a tree that an earlier version of it has in the same place: name -> address, and their size."""
+
+    addresses: dict[str, str]
+    nbytes: int
+
+
+def _kept_refs(tree: Tree, earlier: Record | None, objects: Objects) -> _Kept:
+    """Return what need not be looked at one by one: its size is what the earlier tree has without its other children.
+
+    Where a tree is, so are its children, and making it young keeps them: a collection removes trees before children.
+    """
+    before = earlier.children if earlier else {}
+    same = {
+        name: child.digest
+        for name, child in tree.children.items()
+        if isinstance(child, Ref) and before.get(name) == child.digest
+    }
+    if earlier is None or not same:
+        return _Kept({}, 0)
+    keep(objects, earlier.address)
+    gone = sum(objects.record(address).nbytes for name, address in before.items() if name not in same)
+    return _Kept(same, earlier.nbytes - gone)
 
 
 def keep(objects: Objects, address: str) -> None:
@@ -81,11 +112,8 @@ def keep(objects: Objects, address: str) -> None:
         raise NotFound(f"{address} was removed from {objects.place} just now; put the value again.")
 
 
-def _tree_header(tree: Tree, children: Mapping[str, Taken]) -> dict[str, Json]:
-    header: dict[str, Json] = {
-        "kind": "tree",
-        "children": {name: child.record.address for name, child in children.items()},
-    }
+def _tree_header(tree: Tree, addresses: Mapping[str, str]) -> dict[str, Json]:
+    header: dict[str, Json] = {"kind": "tree", "children": dict(addresses)}
     if tree.attrs:
         header["attrs"] = normalise(tree.attrs, "the attributes")
     if tree.type:

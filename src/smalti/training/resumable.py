@@ -1,4 +1,4 @@
-"""Train in a store: a run that was killed finds its last state there, under a name that says what it was about."""
+"""Train in a store: a run finds there what an equal run finished, or the state in which it was killed itself."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from smalti.canonical import Json
 from smalti.codecs.checkpoint import Checkpoint
 from smalti.contracts import validated
 from smalti.errors import Damaged, NotFound
+from smalti.memoize import FOLDER, recall
+from smalti.settings import Settings
 from smalti.store import Ref, Store
 from smalti.training.environment import describe_environment
 from smalti.training.loop import N, Report, Task, Trained, train
@@ -37,9 +39,11 @@ def train_in_store(
 ) -> StoredTraining:
     """Train a task and store its last and its best checkpoint; killed at any moment and called again, it goes on.
 
-    Until then the newest states are in the store under one name, made of ``identity``, the task's configuration, the
-    settings and the environment: in another environment a run starts anew, because its bits would differ. Two
-    processes should not train the same at once: they would do the work twice, to the same result.
+    What was trained before, of equal parts in an equal environment, is read and not trained again, as
+    :mod:`smalti.memoize` says; several ranks train it anew. Until a run is finished its newest states are in the store
+    under one name, made of ``identity``, the task's configuration, the settings and the environment: in another
+    environment a run starts anew, because its bits would differ. Two processes should not train the same at once: they
+    would do the work twice, to the same result.
 
     Args:
         identity: what the task is made of, as JSON, e.g. the digests of its data.
@@ -63,6 +67,11 @@ def train_in_store(
         },
     )
 
+    alone, finished = this_process().size == 1, FOLDER + name
+    if alone and not Settings().disable_memoize and recall(store, finished):
+        parts = store.record(finished).children
+        return StoredTraining(store.ref(parts["last"]), store.ref(parts["best"]))
+
     def save(trained: Trained) -> None:
         last = store.put(trained.last)
         best = last if trained.best is trained.last else store.put(trained.best)
@@ -77,6 +86,7 @@ def train_in_store(
     last, best = (
         store.put(validated(checkpoint, "the trained network")) for checkpoint in (trained.last, trained.best)
     )
+    store.put({"last": last, "best": best}, finished)
     store.forget(name)
     return _stored_by_first(StoredTraining(last, best))
 

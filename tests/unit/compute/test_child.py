@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from smalti.compute import run_child
+from smalti.compute.child import SECRETS
 from smalti.errors import ContractBroken, NotFound, Refused, Unavailable
 
 ERRANDS = """
@@ -47,6 +48,9 @@ def sleep(request, report):
 
 def blas_came_first(request, report):
     return {"mlx": "mlx.core" in sys.modules, "threads": os.environ.get("OPENBLAS_NUM_THREADS")}
+
+def environment(request, report):
+    return {"names": sorted(os.environ)}
 """
 
 
@@ -141,3 +145,11 @@ def test_the_child_ends_when_its_parent_is_killed() -> None:
         assert is_running(pid)
         parent.send_signal(signal.SIGKILL)
     assert wait_until_gone(pid)
+
+
+def test_a_child_has_the_environment_but_for_the_credentials_of_datasets(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*SECRETS, "SMALTI_ROOT", "AWS_ACCESS_KEY_ID"):
+        monkeypatch.setenv(name, "value")
+    names = set(run_child("smalti.errands:environment", {})["names"])
+    assert not names & set(SECRETS)
+    assert names > {"SMALTI_ROOT", "AWS_ACCESS_KEY_ID"}

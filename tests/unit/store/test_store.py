@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from smalti import Store, open_store
-from smalti.errors import Refused, Unavailable
+from smalti import Ref, Store, open_store
+from smalti.errors import NotFound, Refused, Unavailable
 from smalti.store.documents import LocalDocuments
 from smalti.store.names import Names
 from smalti.store.record import seal
@@ -104,3 +104,22 @@ def test_a_store_that_cannot_be_created_says_why(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(Unavailable, match="Not a directory"):
         open_store(tmp_path / "file" / "store").put(b"x")
+
+
+def test_a_tree_that_is_like_an_earlier_one_has_the_record_it_would_have_had_alone() -> None:
+    store, alone = open_store("memory:"), open_store("memory:")
+    one, two, three = (store.put(bytes([n]) * n) for n in (1, 2, 3))
+    earlier = store.put({"kept": one, "changed": two, "removed": three})
+    later = store.put({"kept": one, "changed": three, "added": b"new"}, like=earlier)
+    again = alone.put({"kept": b"\1", "changed": b"\3" * 3, "added": b"new"})
+    assert (later.digest, later.nbytes) == (again.digest, again.nbytes)
+
+
+def test_a_reference_to_nothing_is_found_out_beside_an_earlier_tree_too() -> None:
+    store = open_store("memory:")
+    earlier = store.put({"kept": b"1"})
+    lost = Ref("sha256:" + "0" * 64, "bytes", 1)
+    with pytest.raises(NotFound):
+        store.put({"kept": lost}, like=earlier)
+    with pytest.raises(NotFound):
+        store.put({"kept": lost}, like=lost)

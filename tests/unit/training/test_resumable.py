@@ -24,6 +24,7 @@ import pytest
 from smalti import Checkpoint, Store, open_store
 from smalti.canonical import dumps
 from smalti.contracts import CHECKPOINT
+from smalti.memoize import FOLDER, forget_all
 from smalti.training import Saving, TrainingSettings
 from smalti.training.loop import train
 from smalti.training.resumable import state_name, train_in_store
@@ -115,7 +116,8 @@ def test_the_newest_states_are_kept_and_none_when_the_run_is_over(store: Store, 
     assert len(states(store)) == kept
     assert store.get(states(store)[-1])["last"].state["epoch"] == 2
     train_in_store(store, Line(), FEW, {"line": 1}, saving=saving)
-    assert list(store.names()) == []
+    [finished] = [named.name for named in store.names()]
+    assert finished.startswith(FOLDER)
 
 
 def test_what_is_stored_is_the_validated_last_and_best_checkpoint(store: Store) -> None:
@@ -165,6 +167,7 @@ def test_states_are_saved_by_time_too(store: Store) -> None:
     train_in_store(store, Line(), FEW, {}, told.append, Saving(every_s=1e-9))
     assert len([progress for progress in told if "checkpoint" in progress]) == 4 * 5 - 1
     told.clear()
+    forget_all(store)
     train_in_store(store, Line(), FEW, {}, told.append, Saving(every_s=1e9))
     assert [(p["epoch"], p["step"]) for p in told if "checkpoint" in p] == [(2, 0)]
 
@@ -178,3 +181,27 @@ def test_best_weights_of_an_early_epoch_survive_a_kill_and_a_resume(store: Store
     assert best.state["epoch"] == straight.best.state["epoch"] < 6
     for name, tensor in straight.best.model.items():
         np.testing.assert_array_equal(best.model[name], tensor)
+
+
+class Unbuildable(Line):
+    """The same task, which would fail if it were trained."""
+
+    def build(self) -> Any:
+        raise AssertionError("it was trained again")
+
+
+def test_what_was_trained_before_is_read_and_not_trained_again(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    first = train_in_store(store, Line(), FEW, {"data": "a"})
+    again = train_in_store(store, Unbuildable(), FEW, {"data": "a"})
+    assert (again.last.digest, again.best.digest) == (first.last.digest, first.best.digest)
+    assert again.best.new_bytes == 0
+    with pytest.raises(AssertionError, match="trained again"):
+        train_in_store(store, Unbuildable(), FEW, {"data": "b"})
+
+
+def test_what_was_forgotten_is_trained_again(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    first = train_in_store(store, Line(), FEW, {"data": "a"})
+    forget_all(store)
+    assert train_in_store(store, Line(), FEW, {"data": "a"}).last.digest == first.last.digest

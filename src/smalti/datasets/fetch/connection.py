@@ -70,12 +70,17 @@ def checked_url(text: str, allow: Collection[str] = ()) -> SplitResult:
 
 
 def printable(url: SplitResult) -> str:
-    """Return a URL as it may be printed: without user, password and query, where secrets are.
+    """Return a URL as it may be printed: without user, password and query, where secrets are, and not too long.
 
     >>> printable(urlsplit("https://me:secret@example.org/a.npz?token=1"))
     'https://example.org/a.npz'
     """
-    return shown(origin(url) + _UP_TO_AT.sub("/***@", url.path))
+    return shown(without_secrets(url))
+
+
+def without_secrets(url: SplitResult) -> str:
+    """Return a URL as it may be written down: whole, but for user, password, query and fragment."""
+    return origin(url) + _UP_TO_AT.sub("/***@", url.path)
 
 
 def origin(url: SplitResult, port: int | None = None) -> str:

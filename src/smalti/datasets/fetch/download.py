@@ -53,6 +53,22 @@ class Patience:
         return min(max(asked_s, self.backoff_s * 2.0 ** min(failures - 1, 30)), _LONGEST_PAUSE_S)
 
 
+class NotGiven(Refused):
+    """The server does not give the file; ``status`` is the HTTP status it answered."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class OtherContent(Refused):
+    """The file has other content than was wanted; ``sha256`` is that of what came."""
+
+    def __init__(self, message: str, sha256: str) -> None:
+        super().__init__(message)
+        self.sha256 = sha256
+
+
 @dataclass(frozen=True, slots=True)
 class Downloaded:
     """A file that was downloaded.
@@ -101,12 +117,13 @@ def download(
         patience: how long to wait and how often to try.
 
     Raises:
-        Refused: the URL, its address, a redirect, the size, the digest or what lies at ``target`` is not acceptable.
+        Refused: the URL, its address, a redirect, the size, the digest (``OtherContent``) or what lies at ``target`` is
+            not acceptable, or the server does not give it (``NotGiven``).
         NotFound: the server, or this machine for ``file``, has no such file.
         Unavailable: it could not be had now; what came is kept.
     """
     source = checked_url(url, allow)
-    pinned = _pinned(sha256)
+    pinned = checked_sha256(sha256)
     headers = checked_headers(headers)
     with machine_errors(f"downloading {shown(target.name)}"):
         if pinned and target.exists():
@@ -122,15 +139,21 @@ def download(
                 digest = part.sha256()
             if pinned and digest != pinned:
                 part.cut(0)
-                raise Refused(
+                raise OtherContent(
                     f"{printable(source)} has the SHA-256 {digest}, wanted {pinned}; "
-                    "find out which of them is right, nothing was kept."
+                    "find out which of them is right, nothing was kept.",
+                    digest,
                 )
             part.become(digest)
             return Downloaded(target, digest, part.nbytes, url)
 
 
-def _pinned(sha256: str | None) -> str | None:
+def checked_sha256(sha256: str | None) -> str | None:
+    """Return a SHA-256 as 64 lower-case hexadecimal digits; None stays None.
+
+    Raises:
+        Refused: it is none.
+    """
     match = _SHA256.fullmatch(sha256.lower()) if sha256 is not None else None
     if sha256 is not None and match is None:
         raise Refused(f"{shown(sha256)} is not a SHA-256; give its 64 hexadecimal digits.")
@@ -231,7 +254,9 @@ class _Download:
             raise Faltered(f"answered {status}", float(pause) if re.fullmatch(r"\d{1,9}", pause) else 0.0)
         if status in (404, 410):
             raise NotFound(f"there is no {where} (status {status}); correct the address.")
-        raise Refused(f"{where} was not given (status {status}); see there whether it needs a login or a licence.")
+        raise NotGiven(
+            f"{where} was not given (status {status}); see there whether it needs a login or a licence.", status
+        )
 
     def _other_part(self) -> Faltered:
         self.part.cut(0)

@@ -12,6 +12,7 @@ import posixpath
 import re
 import tempfile
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -37,6 +38,7 @@ def unpack(
     most_nbytes: int = 16 << 30,
     most_files: int = 100_000,
     most_ratio: int = 500,
+    progress: Callable[[int], None] | None = None,
 ) -> tuple[PurePosixPath, ...]:
     """Write the files of a zip or tar (plain, gzip, bzip2, xz, zstd) into ``folder``; return their paths in it, sorted.
 
@@ -49,6 +51,7 @@ def unpack(
         most_nbytes: all files together, counted while they are written.
         most_files: files and folders together.
         most_ratio: bytes written over bytes of the archive, once more than 64 MiB are written.
+        progress: called with the bytes written so far; what it raises ends the unpacking, and nothing stays.
 
     Raises:
         ContractBroken: the archive is damaged, hostile or too large; nothing was written.
@@ -64,7 +67,7 @@ def unpack(
         limits = Limits(content_nbytes=most_nbytes, expansion=most_ratio, members=most_files, objects=most_files)
         source = Source(file, archive.name, nbytes, nbytes, limits)
         with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder.parent) as staging:
-            tree = _Tree(Path(staging) / "whole", source)
+            tree = _Tree(Path(staging) / "whole", source, progress or (lambda _nbytes: None))
             for member in members(source):
                 tree.add(member)
             tree.copy_links()
@@ -78,8 +81,9 @@ def unpack(
 class _Tree:
     """The folder that grows, and every name in it, so that none comes twice on any file system."""
 
-    def __init__(self, root: Path, source: Source) -> None:
+    def __init__(self, root: Path, source: Source, progress: Callable[[int], None]) -> None:
         self.root = root
+        self._progress = progress
         self._source = source
         self._nbytes = 0
         self._known: dict[str, PurePosixPath] = {}  # by its name on a file system that ignores case
@@ -161,6 +165,7 @@ class _Tree:
                 self._nbytes += len(piece)
                 source.require(source.expansion_breaches("the archive", self._nbytes, source.stored_nbytes, _RAISE))
                 file.write(piece)
+                self._progress(self._nbytes)
 
     def _refusal(self, rule: str, member: object, found: str, wanted: str) -> SmaltiError:
         return self._source.refuse(f"archive.{rule}", f"member {shown(str(member))}", found, wanted, REMEDY)

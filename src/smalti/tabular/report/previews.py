@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from smalti.ptycho.report.drawing import figure, png
 from smalti.tabular.evaluate.evaluation import Evaluation
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "0.45"  # of Okabe and Ito, distinct with red-green colour blindness
+COLOURS = (BLUE, VERMILION, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+LINES = ("-", "--", ":", "-.")
 MOST_CLASSES_NUMBERED = 12  # more of them leave no room for a count in each cell
 MOST_CLASSES_NAMED = 30
 LONGEST_NAME = 18
@@ -50,6 +53,31 @@ def history_preview(history: Sequence[Mapping[str, Any]], metric: str) -> bytes:
     for axes in (losses, beside):
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
+    return png(made)
+
+
+def metric_shown(metrics: Mapping[str, Any]) -> str:
+    """Return the metric to draw of those that were measured: the accuracy of classes, else the error of a number."""
+    return next((name for name in ("accuracy", "rmse_log", "rmse") if name in metrics), "validation_loss")
+
+
+def comparison_preview(histories: Mapping[str, Sequence[Mapping[str, Any]]], metric: str) -> bytes:
+    """Return a PNG of a metric of the validation rows after each epoch, one curve for each trial of a sweep.
+
+    Args:
+        histories: of each trial by its name, as ``history_preview`` takes one.
+        metric: to be drawn.
+    """
+    made = figure(height_inch=max(3.2, 0.22 * len(histories)))
+    axes = made.subplots()
+    for number, (name, history) in enumerate(histories.items()):
+        points = [(entry["epoch"], entry[metric]) for entry in history if metric in entry]
+        colour, style = COLOURS[number % len(COLOURS)], LINES[number // len(COLOURS) % len(LINES)]
+        axes.plot(*zip(*points, strict=True) if points else ([], []), color=colour, linestyle=style, label=name)
+    axes.set_title(f"{metric} of the validation rows")
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
     return png(made)
 
 

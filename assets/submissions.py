@@ -1,0 +1,97 @@
+"""Submissions: what a trained table predicts of its test table, in Kaggle's format, and how good that is."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from assets.previews import numbers_of, picture, records
+from assets.raw import DATASETS
+from assets.tables import test_of
+from resources import Compute, StoreResource
+from smalti import Ref, Store
+from smalti.errors import Refused
+from smalti.settings import Settings
+from smalti.tabular.evaluate.evaluation import Evaluation
+from smalti.tabular.predictions import Predictions
+from smalti.tabular.report.card import Provenance
+from smalti.tabular.report.outputs import write_outputs
+from smalti.tabular.report.previews import evaluation_preview
+from smalti.tabular.split import TextSplit
+from smalti.tabular.submission import submission as submitted
+
+_ROWS_SHOWN = 10
+
+
+@dg.asset(
+    partitions_def=DATASETS,
+    group_name="tables",
+    kinds={"mlx"},
+    description="The rows of the test table predicted: `outputs/<dataset>/submission.csv`, with figures, pictures and "
+    "the model card beside it. A table whose test table has not arrived has those alone, and no submission.",
+    output_required=False,
+)
+def submission(
+    context: dg.AssetExecutionContext,
+    store: StoreResource,
+    compute: Compute,
+    raw_table: Ref,
+    text_split: Ref,
+    bert_checkpoint: Ref,
+) -> Iterator[dg.Output[Ref]]:
+    values, key = store.open(), context.partition_key
+    digests = {"checkpoint": bert_checkpoint.digest, "split": text_split.digest}
+    evaluated = compute.run(context.log, "smalti.tabular.stored:evaluate_stored", **digests)
+    context.log.info(evaluated["verdict"])
+    test, predicted = test_of(context.instance, key), None
+    if test:
+        digests["test_table"] = values.ref(f"table/{test}").digest
+        request = {"checkpoint": bert_checkpoint.digest, "table": digests["test_table"]}
+        predicted = compute.run(context.log, "smalti.tabular.stored:predict_stored", **request)
+    evaluation = Evaluation.from_stored(values.get(evaluated["digest"]))
+    predictions = Predictions.from_stored(values.get(predicted["digest"])) if predicted else None
+    outputs = _written(context, values, {"table": raw_table.digest, **digests}, evaluation, predictions)
+    if predicted is None or predictions is None:
+        context.log.warning(
+            f"no test table of {key} has arrived, so there is nothing to submit; drop it into data/raw."
+        )
+        return
+    rows = submitted(predictions).head(_ROWS_SHOWN).to_dict("records")
+    metadata = {
+        **numbers_of(evaluation.metrics),
+        "dagster/row_count": len(predictions),
+        "verdict": evaluated["verdict"],
+        "evaluation": picture(evaluation_preview(evaluation), "of the validation rows"),
+        "models": records([{"model": name, **of} for name, of in _models(evaluation).items()]),
+        "preview": records(rows),
+        "test_table": f"{test} {digests['test_table']}",
+        "outputs": outputs,
+    }
+    ref = replace(values.ref(predicted["digest"]), new_bytes=evaluated["new_bytes"] + predicted["new_bytes"])
+    yield dg.Output(ref, metadata=metadata)
+
+
+def _models(evaluation: Evaluation) -> dict[str, dict[str, float]]:
+    return {"BERT": evaluation.metrics, **evaluation.baselines}
+
+
+def _written(
+    context: dg.AssetExecutionContext,
+    values: Store,
+    digests: dict[str, str],
+    evaluation: Evaluation,
+    predictions: Predictions | None,
+) -> dg.MetadataValue[Any]:
+    """Write the output folder; if it may not be replaced, log the reason and return it in place of the path."""
+    card = values.open(digests["table"]).attrs["card"]
+    provenance = Provenance(context.partition_key, card.get("source", ""), card.get("licence", ""), digests)
+    split = TextSplit.from_stored(values.get(digests["split"]))
+    checkpoint = values.get(digests["checkpoint"])
+    try:
+        made: Path = write_outputs(Settings().outputs, split, checkpoint, evaluation, provenance, predictions)
+    except Refused as error:
+        context.log.warning(str(error))
+        return dg.MetadataValue.text(str(error))
+    return dg.MetadataValue.path(made)

@@ -1,0 +1,69 @@
+"""Sweeps: the settings of trials, and the trials of a table compared."""
+
+import re
+from typing import Any
+
+import dagster as dg
+
+from assets.previews import picture, records
+from assets.raw import DATASETS
+from resources import StoreResource
+from smalti import Store
+from smalti.errors import Refused
+from smalti.tabular.report.previews import comparison_preview, metric_shown
+from smalti.tabular.settings import BertSettings
+
+_NOT_IN_A_KEY = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def trial_key(settings: dict[str, Any]) -> str:
+    """Return the partition of a trial: its settings in words, e.g. ``learning_rate-0.002_layers-3``.
+
+    Raises:
+        Refused: a setting that is none, or a value out of its range.
+    """
+    BertSettings.from_request(settings)
+    words = "_".join(f"{name}-{settings[name]}" for name in sorted(settings)) or "defaults"
+    return _NOT_IN_A_KEY.sub("-", words)[:100]
+
+
+def put_settings(store: Store, settings: dict[str, Any]) -> str:
+    """Store the settings of a trial and return its partition."""
+    key = trial_key(settings)
+    store.put(settings, name=f"trial/{key}")
+    return key
+
+
+def settings_of(store: Store, partition: dg.MultiPartitionKey) -> dict[str, Any]:
+    """Return the settings of the trial of a partition.
+
+    Raises:
+        NotFound: no sweep has defined it.
+    """
+    return dict(store.get(f"trial/{partition.keys_by_dimension['trial']}"))
+
+
+@dg.asset(
+    partitions_def=DATASETS,
+    deps=[dg.AssetKey("bert_trial")],
+    group_name="tables",
+    kinds={"pandas"},
+    description="The trials of a table compared: what each was trained with and what it reached.",
+)
+def sweep(context: dg.AssetExecutionContext, store: StoreResource) -> dict[str, Any]:
+    values = store.open()
+    prefix = f"bert_trial/{context.partition_key}/"
+    names = sorted({named.name for named in values.names() if named.name.startswith(prefix)})
+    if not names:
+        raise Refused(f"no trial of {context.partition_key} is there; launch the job define_sweep.")
+    states = {name.removeprefix(prefix): values.open(name).attrs["state"] for name in names}
+    bests = {
+        trial: {**state["best"], "checkpoint": values.ref(prefix + trial).digest} for trial, state in states.items()
+    }
+    rows = [{"trial": trial, **best} for trial, best in bests.items()]
+    histories = {trial: state["history"] for trial, state in states.items()}
+    shown = metric_shown(rows[0])
+    context.add_output_metadata(
+        {"trials": records(rows), "comparison": picture(comparison_preview(histories, shown), f"{shown} by epoch")}
+    )
+    return {"trials": rows}

@@ -1,0 +1,65 @@
+"""A value as files: the one it is kept in, or for a tree a folder of them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from smalti.codecs.checkpoint import CheckpointCodec
+from smalti.codecs.checkpoint_folder import files_of
+from smalti.errors import Refused
+from smalti.store.record import Record
+from smalti.store.store import Store
+
+ATTRS = "attrs.json"
+
+Write = Callable[[str, Path], None]
+
+
+def write_value(store: Store, ref: str, target: Path, write: Write | None = None) -> None:
+    """Write a value, verified: an array to ``.npy``, a table to ``.arrow``, bytes as they were, a tree to a folder,
+    a checkpoint to that of :mod:`smalti.codecs.checkpoint_folder`.
+
+    Args:
+        target: does not exist; its folder does.
+        write: puts the file of the object with an address somewhere; by default a copy that may be changed.
+
+    Raises:
+        Refused: there is something at ``target``, or a child has a name that no file can have.
+        NotFound, Ambiguous, Damaged, Unavailable: as the store does.
+    """
+    _write(store, store.record(ref), target, write or store.write_file)
+
+
+def attributes(record: Record) -> dict[str, Any]:
+    """Return the attributes of a tree; none of another value."""
+    attrs = record.header.get("attrs")
+    return dict(attrs) if isinstance(attrs, dict) else {}
+
+
+def _write(store: Store, record: Record, target: Path, write: Write) -> None:
+    if record.kind != "tree":
+        write(record.address, target)
+        return
+    if os.path.lexists(target):
+        raise Refused(f"{target} exists already; name another place.")
+    target.mkdir()
+    if record.header.get("type") == CheckpointCodec.type_name:
+        for name, pieces in files_of(store.get(record.address)).items():
+            (target / name).write_bytes(b"".join(pieces))
+        return
+    for name, address in record.children.items():
+        child = store.record(address)
+        _write(store, child, target / _part(name, Path(child.filename).suffix), write)
+    text = json.dumps(attributes(record), indent=2, ensure_ascii=False) + "\n"
+    (target / ATTRS).write_text(text, encoding="utf-8")
+
+
+def _part(name: str, suffix: str) -> str:
+    """A child's name is foreign text: it becomes one plain part of a path, or is refused."""
+    if name in ("", ".", "..", ATTRS) or "/" in name or "\0" in name:
+        raise Refused(f"the child {name!r} cannot be written as a file; read it in Python with store.get.")
+    return name + suffix
