@@ -1,12 +1,13 @@
 """A linear model of which tokens occur in a text and of the numbers beside them: logistic or ridge regression.
 
-Each category is one-hot, each number standardised, numbers of few distinct values both. scikit-learn fits it: logistic
-regression with its defaults, ridge with the regularisation chosen by leave-one-out among ``ALPHAS``.
+Each category is one-hot, each number standardised, numbers of few distinct values both. Bins are not told apart: they
+would be fitted to chance. scikit-learn fits it: logistic regression with its defaults, ridge with the regularisation
+chosen by leave-one-out among ``ALPHAS``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,27 +39,27 @@ class LinearModel:
 
 
 def fit_linear(
-    texts: EncodedTexts, vocabulary: int, labels: NDArray[Any], classes: int | None, seed: int
+    texts: EncodedTexts, merged: NDArray[np.int64], labels: NDArray[Any], classes: int | None, seed: int
 ) -> LinearModel:
     """Return the model fitted to training texts.
 
     Of more than ``ROWS_AT_MOST`` rows, that many are drawn with the seed, and one of each class beside them.
 
     Args:
-        vocabulary: V, number of tokens.
+        merged: (V,) the token whose weights each token has, as ``TextEncoder.without_bins`` returns them.
         labels: (N,) class from 0, each of them in a row; or standardised numbers.
         classes: K; None of a regression, which has one output.
     """
     rows = _some(labels, classes, seed)
-    tokens = min(vocabulary, TOKENS_AT_MOST)
-    features = _features(texts, rows, tokens)
+    tokens = min(len(merged), TOKENS_AT_MOST)
+    features = _features(replace(texts, ids=merged[texts.ids].astype(np.int32)), rows, tokens)
     varies = features.std(axis=0) > 0
     weights = np.zeros((2 * tokens, classes or 1))
     weights[varies], intercept = _fit(features[:, varies], labels[rows], classes)
-    made = np.zeros((2, vocabulary, classes or 1))
+    made = np.zeros((2, len(merged), classes or 1))
     made[:, :tokens] = weights.reshape(2, tokens, -1)
     made[0, FIRST_ID] += intercept
-    return LinearModel(*made)
+    return LinearModel(*made[:, merged])
 
 
 def _some(labels: NDArray[Any], classes: int | None, seed: int) -> NDArray[np.int64]:

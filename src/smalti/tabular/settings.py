@@ -33,6 +33,7 @@ class BertSettings:
     max_distinct: int = field(
         default=8, metadata={"help": "numbers of one label that have a token each, if they are no more"}
     )
+    bins: int = field(default=8, metadata={"help": "bins of the numbers of one label that are more, each a token"})
     min_count: int = field(default=3, metadata={"help": "training rows that a clause or word must be in to be a token"})
     max_vocabulary: int = field(default=20_000, metadata={"help": "tokens at most; the most frequent are kept"})
     max_length: int = field(default=256, metadata={"help": "tokens of a text at most; what is beyond is cut"})
@@ -54,7 +55,14 @@ class BertSettings:
 
     def __post_init__(self) -> None:
         lowest = {"hidden_size": 1, "layers": 1, "heads": 1, "intermediate_size": 1, "members": 1}
-        for name, least in {**lowest, "max_distinct": 0, "min_count": 1, "max_vocabulary": 4, "max_length": 2}.items():
+        for name, least in {
+            **lowest,
+            "max_distinct": 0,
+            "bins": 1,
+            "min_count": 1,
+            "max_vocabulary": 4,
+            "max_length": 2,
+        }.items():
             if not getattr(self, name) >= least:
                 raise Refused(f"{name} is {getattr(self, name)}; give at least {least}.")
         for name in ("dropout", "unknown", "label_smoothing", "linear_share"):

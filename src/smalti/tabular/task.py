@@ -45,7 +45,12 @@ class TableTask:
         self._settings, self._target = settings, split.target
         texts = split.train[TEXT].tolist()
         self.encoder = learn_encoder(
-            texts, settings.min_count, settings.max_distinct, settings.max_vocabulary, settings.max_length
+            texts,
+            settings.min_count,
+            settings.max_distinct,
+            settings.bins,
+            settings.max_vocabulary,
+            settings.max_length,
         )
         self.tokenizer: str = self.encoder.tokenizer().to_str()
         labels = self._target.codes(split.train[LABEL].tolist())
@@ -74,8 +79,8 @@ class TableTask:
         network = TableNetwork(self._bert_config(), self._settings.members, self._settings.linear_share)
         if self._settings.linear_share:
             classes = None if self._target.is_regression else len(self._target.classes)
-            size = len(self.encoder.vocabulary)
-            network.linear.set(fit_linear(self._train, size, self._labels, classes, self._settings.seed))
+            merged = self.encoder.without_bins()
+            network.linear.set(fit_linear(self._train, merged, self._labels, classes, self._settings.seed))
         return network
 
     def order(self, rng: np.random.Generator) -> Sequence[Indexes]:

@@ -95,6 +95,14 @@ class TextEncoder:
             np.array(ids, np.int32), np.array(numbers, np.float32), np.array(starts, np.int64), truncated
         )
 
+    def without_bins(self) -> NDArray[np.int64]:
+        """Return (V,) for each token the first of its bins, or itself where it is none."""
+        merged = np.arange(len(self.vocabulary))
+        for pattern, scale in self.scales.items():
+            bins = [self.vocabulary[piece] for piece in scale.bins(pattern) if piece in self.vocabulary]
+            merged[bins] = min(bins, default=0)
+        return merged
+
     def tokenizer(self) -> Tokenizer:
         """Return the vocabulary as a tokenizer of whole clauses, each with its number replaced as ``scales`` do."""
         from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, processors
@@ -145,7 +153,12 @@ _REMEMBERED, _REMEMBERED_LENGTH = 200_000, 200  # clauses whose tokens are kept,
 
 
 def learn_encoder(
-    texts: Sequence[str], min_count: int = 3, max_distinct: int = 8, max_vocabulary: int = 20_000, max_length: int = 128
+    texts: Sequence[str],
+    min_count: int = 3,
+    max_distinct: int = 8,
+    bins: int = 1,
+    max_vocabulary: int = 20_000,
+    max_length: int = 128,
 ) -> TextEncoder:
     """Return the encoder learned from training texts.
 
@@ -153,6 +166,7 @@ def learn_encoder(
         texts: of training rows only.
         min_count: rows that a clause, a word, or the pattern of a number must occur in to be a token of its own.
         max_distinct: numbers of one pattern that have a token each, if they are no more.
+        bins: of numbers of one pattern that are more.
         max_vocabulary: tokens at most; the most frequent are kept.
         max_length: tokens of a text.
     """
@@ -163,7 +177,7 @@ def learn_encoder(
         if number is not None:
             numbers.setdefault(pattern, []).append((number, clauses[clause]))
     scales = {
-        pattern: learn_scale(np.repeat(*map(np.array, zip(*sorted(numbers[pattern]), strict=True))), max_distinct)
+        pattern: learn_scale(np.repeat(*map(np.array, zip(*sorted(numbers[pattern]), strict=True))), max_distinct, bins)
         for pattern in sorted(numbers)
         if sum(count for _, count in numbers[pattern]) >= min_count
     }

@@ -47,6 +47,16 @@ def test_what_is_new_is_unknown_and_a_number_far_outside_is_at_the_border(encode
     assert encoded.numbers.tolist() == [0, 0, FARTHEST]
 
 
+def test_bins_of_a_number_are_one_token_where_they_are_not_told_apart() -> None:
+    encoder = learn_encoder(TEXTS, bins=4)
+    bins = [number for token, number in encoder.vocabulary.items() if token.startswith("fare ")]
+    merged = encoder.without_bins()
+    assert len(bins) == 4
+    assert set(merged[bins]) == {min(bins)}
+    others = np.setdiff1d(np.arange(len(merged)), bins)
+    np.testing.assert_array_equal(merged[others], others)
+
+
 def test_rare_clauses_are_their_words() -> None:
     texts = [f"name person {word} smith" for word in "abcdefghij"]
     encoder = learn_encoder(texts, min_count=5)
