@@ -44,7 +44,6 @@ def submission(
     values, key = store.open(), context.partition_key
     digests = {"checkpoint": bert_checkpoint.digest, "split": text_split.digest}
     evaluated = compute.run(context.log, "smalti.tabular.stored:evaluate_stored", **digests)
-    context.log.info(evaluated["verdict"])
     test, predicted = test_of(context.instance, key), None
     if test:
         digests["test_table"] = values.ref(f"table/{test}").digest
