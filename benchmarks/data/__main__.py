@@ -23,7 +23,7 @@ CASES = ("loaders", "templates", "bert_step", "accuracy", "folders")
 PEERS = ("torch", "transformers", "mlx-data", "grain", "dvc", "scikit-learn")
 VERDICTS = {True: "reached", False: "**falls short**", None: ""}
 ABOUT = """\
-Each ratio is of one run in which the two take turns, each in a process of its own with one thread per library: medians, \
+Each ratio is of one run in which the two take turns, each in a process of its own with one thread a library: medians, \
 or where it says so the best of several. Peers run in the environment of `make .venv/peers/installed`, each as \
 its manual says is quickest. memcpy is a copy of the same bytes from the mapped file into a buffer that is there."""
 
