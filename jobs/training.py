@@ -100,7 +100,7 @@ def finished_bert(context: dg.OpExecutionContext, store: StoreResource, trained:
         {
             **numbers_of(reached),
             "curves": picture(history_preview(history, metric_shown(reached)), "loss and metric by epoch"),
-            "history": records(history),
+            "history": records([{"epoch": entry["epoch"], **entry} for entry in history]),
             "parameters": sum(tensor.size for tensor in checkpoint.model.values()),
             "settings": dg.MetadataValue.json(checkpoint.config["table"]["settings"]),
             "ran_on": dg.MetadataValue.json(checkpoint.state["environments"]),
