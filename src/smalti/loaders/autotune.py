@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
-_CANDIDATES = (0, 2, 4, 8, 16)
+_CANDIDATES = (0, 1, 2, 4, 8, 16)
 _GROUP, _GROUPS = 16, 2  # batches whose mean time counts, and how often; the best is taken, against passing load
 _WORTH = 0.9  # more workers have to bring the time of a batch below this part of it
-_AHEAD_PER_WORKER = 2
+_AHEAD_PER_READER = 2  # a reader is a worker, or the consumer
 
 _chosen: dict[Hashable, int] = {}  # what was found out in this process, by dataset and batch size
 
 
 def ahead_of(workers: int) -> int:
     """Return how many batches so many workers read ahead where nobody says."""
-    return _AHEAD_PER_WORKER * workers
+    return _AHEAD_PER_READER * (workers + 1) if workers else 0
 
 
 @dataclass(slots=True)

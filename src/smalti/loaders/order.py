@@ -77,6 +77,16 @@ class Order:
         first = start + self.rank * each + min(self.rank, more)
         return permutation[first : first + each + (self.rank < more)]
 
+    def rows_of(self, permutation: Rows, starts: range) -> Rows:
+        """Return this rank's samples of some steps, one after another."""
+        if self.world_size == 1 or len(starts) == 1:
+            return (
+                self.rows(permutation, starts[0])
+                if len(starts) == 1
+                else permutation[starts[0] : self.after(starts[-1])]
+            )
+        return np.concatenate([self.rows(permutation, start) for start in starts])
+
     def batches(self, position: int = 0) -> int:
         """Return how many batches this rank has after ``position`` samples of an epoch."""
         whole, rest = divmod(max(0, self.samples - position), self.step_samples)

@@ -69,11 +69,11 @@ def chosen(seconds_of: Any, key: str) -> tuple[int, list[int]]:
 
 
 def test_more_workers_are_taken_for_as_long_as_they_bring_something() -> None:
-    assert chosen(lambda workers: 1.0, "nothing helps") == (0, [0, 2, 0])
-    assert chosen(lambda workers: 1.0 / max(1, min(workers, 4)), "four help") == (4, [0, 2, 4, 8, 4])
-    assert chosen(lambda workers: 1.0 / (1 + workers), "all help") == (16, [0, 2, 4, 8, 16])
+    assert chosen(lambda workers: 1.0, "nothing helps") == (0, [0, 1, 0])
+    assert chosen(lambda workers: 1.0 / (1 + min(workers, 4)), "four help") == (4, [0, 1, 2, 4, 8, 4])
+    assert chosen(lambda workers: 1.0 / (1 + workers), "all help") == (16, [0, 1, 2, 4, 8, 16])
     assert Tuning("all help").workers == 16, "and it is kept"
-    assert ahead_of(4) == 8
+    assert (ahead_of(4), ahead_of(0)) == (10, 0), "two for each worker and for the consumer, which reads too"
 
 
 def test_workers_that_are_chosen_on_the_way_do_not_change_the_order() -> None:
