@@ -151,11 +151,10 @@ def test_an_error_of_a_transform_comes_after_the_batches_before_it_though_severa
 
     data = {"x": np.arange(100), "ids": np.zeros((100, 3))}
     loader = MLXDataLoader(data, MLXLoaderConfig(batch_size=3, shuffle=False, num_workers=workers), transform=refuse)
-    given: list[int] = []
+    given: list[list[int]] = []
     with pytest.raises(ValueError, match="fifty"):
-        for batch in loader.numpy():
-            given += batch["x"].tolist()
-    assert given == list(range(48))
+        given.extend(batch["x"].tolist() for batch in loader.numpy())
+    assert np.concatenate(given).tolist() == list(range(48))
     assert loader.state_dict()["position"] == 48
     assert not loader_threads()
 
