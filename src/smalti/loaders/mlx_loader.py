@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.errors import Refused
-from smalti.loaders.autotune import Tuning, ahead_of
+from smalti.loaders.autotune import MOST_WORKERS, Tuning, ahead_of, busy_workers
 from smalti.loaders.cache import AdaptiveCache
 from smalti.loaders.collate import PAD_VALUES, SEQUENCE_KEYS, Batch, Padding, check_keys
 from smalti.loaders.order import Order
@@ -42,8 +42,8 @@ class MLXLoaderConfig:
         seed: of the order, 0 or more.
         drop_last: leave out the samples at the end of an epoch that do not fill a batch (on every rank).
         num_workers: threads that read ahead, beside the consumer's, which reads too where it would wait; 0 to read
-            when a batch is asked for. ``auto`` tries some numbers on the
-            first batches and keeps the best for this dataset and batch size while the process lives.
+            when a batch is asked for. ``auto`` tries some numbers on the first batches (for arrays and tables not more
+            than there are cores) and keeps the best for this dataset and batch size while the process lives.
         prefetch_size: batches read ahead at most; ``auto`` for two a worker and two more. Without workers nothing is.
             Of arrays and tables several batches are read at once, 32 or 2 MiB at most; each is a view, and one that is
             kept keeps the memory of all.
@@ -130,7 +130,8 @@ class MLXDataLoader:
         self._keys: frozenset[str] | None = None
         self._profile: Profile | None = None
         self._memcpy_nbytes_per_s = 0.0
-        self._tuning = Tuning((self._source.what, config.batch_size))
+        most = MOST_WORKERS if self._source.row_nbytes is None else busy_workers()
+        self._tuning = Tuning((self._source.what, config.batch_size), most)
         self._said_bound = False
         warn_of_memory(config.use_unified_memory, config.pin_memory, stacklevel=2)
         if self._order.uneven_samples:
