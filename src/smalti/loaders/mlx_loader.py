@@ -255,13 +255,12 @@ class MLXDataLoader:
         permutation = order.permutation(epoch)
         starts = order.starts(self._position)[: order.batches(self._position)]
         at_once = self._at_once()
-        groups = [starts[first : first + at_once] for first in range(0, len(starts), at_once)]
-        jobs = (order.rows_of(permutation, group) for group in groups)
+        jobs = (order.rows_of(permutation, group) for group in _groups(starts, at_once))
         reads = ReadAhead(self._read, jobs, self.num_workers, self._has_room(at_once))
         tunes = self.config.num_workers == "auto"
         asked = time.perf_counter()
         try:
-            for group in groups:
+            for group in _groups(starts, at_once):
                 self._check_is_current(mine)
                 begun, take = asked, next(reads)
                 for start in group:
@@ -326,3 +325,7 @@ class MLXDataLoader:
             )
         self._said_bound = True
         return True
+
+
+def _groups(starts: range, at_once: int) -> Iterator[range]:
+    return (starts[first : first + at_once] for first in range(0, len(starts), at_once))

@@ -78,13 +78,9 @@ class Order:
         return permutation[first : first + each + (self.rank < more)]
 
     def rows_of(self, permutation: Rows, starts: range) -> Rows:
-        """Return this rank's samples of some steps, one after another."""
-        if self.world_size == 1 or len(starts) == 1:
-            return (
-                self.rows(permutation, starts[0])
-                if len(starts) == 1
-                else permutation[starts[0] : self.after(starts[-1])]
-            )
+        """Return this rank's samples of one or more steps that follow each other, end to end."""
+        if self.world_size == 1:
+            return permutation[starts[0] : self.after(starts[-1])]
         return np.concatenate([self.rows(permutation, start) for start in starts])
 
     def batches(self, position: int = 0) -> int:
