@@ -22,10 +22,9 @@ def ahead_of(workers: int) -> int:
     return _AHEAD_PER_READER * (workers + 1) if workers else 0
 
 
-def busy_workers() -> int:
-    """Return how many workers keep every core of this process busy beside the consumer, 1 at least."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores - 1)
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.errors import Refused
-from smalti.loaders.autotune import MOST_WORKERS, Tuning, ahead_of, busy_workers
+from smalti.loaders.autotune import MOST_WORKERS, Tuning, ahead_of, usable_cores
 from smalti.loaders.cache import AdaptiveCache
 from smalti.loaders.collate import PAD_VALUES, SEQUENCE_KEYS, Batch, Padding, check_keys
 from smalti.loaders.order import Order
@@ -130,7 +130,7 @@ class MLXDataLoader:
         self._keys: frozenset[str] | None = None
         self._profile: Profile | None = None
         self._memcpy_nbytes_per_s = 0.0
-        most = MOST_WORKERS if self._source.row_nbytes is None else busy_workers()
+        most = MOST_WORKERS if self._source.row_nbytes is None else usable_cores()
         self._tuning = Tuning((self._source.what, config.batch_size), most)
         self._said_bound = False
         warn_of_memory(config.use_unified_memory, config.pin_memory, stacklevel=2)
