@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
 
-import numpy as np
-
 from smalti.errors import Damaged
 from smalti.store.backend import Content
 from smalti.store.commit import machine_errors
@@ -152,6 +150,8 @@ class StitchedContent:
             return self._piece(first, start, stop)
         if stop - start > _COPIED_AT_ONCE_NBYTES and (mapped := self._mapped(start, stop)) is not None:
             return mapped
+        import numpy as np  # it takes long to import: small objects are never stitched
+
         whole = np.empty(stop - start, np.uint8)
         jobs = []
         for number in range(first, len(self._pieces)):

@@ -12,18 +12,17 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import struct
 from collections.abc import Collection, Iterable, Sequence
 from itertools import compress
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from smalti.digest import LEAF_ID_NBYTES
 from smalti.store.cache import Cache
 
 _FEW_LEAVES = 32  # of so few leaves every one is a hook
 _EVERY = 16
+_KEY = struct.Struct(f"<q{LEAF_ID_NBYTES - 8}x")
 _ASKED_LEAVES = 1024  # so many are all asked for: a small object keeps leaves that are no hooks of a large one
 
 
@@ -34,10 +33,8 @@ def hooks(leaf_ids: bytes) -> list[int]:
 
 def _some(leaf_ids: bytes, few: int) -> list[int]:
     """Return every leaf where they are few, else the hooks among them."""
-    ids = np.frombuffer(leaf_ids, np.uint8).reshape(-1, LEAF_ID_NBYTES)
-    keys = np.ascontiguousarray(ids[:, :8]).view("<i8").ravel()
-    chosen = keys if len(keys) <= few else keys[ids[:, 0] % _EVERY == 0]
-    return [int(key) for key in np.unique(chosen)]
+    keys = [key for (key,) in _KEY.iter_unpack(leaf_ids)]
+    return sorted({key for key in keys if key % _EVERY == 0 or len(keys) <= few})
 
 
 class Index:
@@ -55,7 +52,7 @@ class Index:
         with self._cache.transaction() as db:
             for address, own_leaf_ids, stamp, needs in objects:
                 found = [_row(db, address), *sorted(_rows(db, needs))]
-                packed = np.array(found, "<i8").tobytes()
+                packed = struct.pack(f"<{len(found)}q", *found)
                 db.execute("UPDATE object SET stamp = ?, needs = ? WHERE id = ?", (stamp, packed, found[0]))
                 some = ((hook, found[0]) for hook in hooks(own_leaf_ids))
                 db.executemany("INSERT OR IGNORE INTO hook VALUES (?, ?)", some)
@@ -68,13 +65,15 @@ class Index:
 
     def reachable(self, roots: set[str]) -> set[str]:
         """Return the roots and everything that is remembered to be needed by them, however deep."""
+        from smalti.store.closure import closure  # numpy takes long to import: whoever collects waits for it
+
         known = "FROM object WHERE needs IS NOT NULL ORDER BY id"
         by_address = "SELECT id FROM object WHERE address IN (SELECT value FROM json_each(?))"
         with self._cache.transaction(writing=False) as db:
             # Column by column, so that no tuple is kept: a million of them would cost more than all the rest.
             needs = [ids for (ids,) in db.execute(f"SELECT needs {known}")]
             start = [id_ for (id_,) in db.execute(by_address, (json.dumps(sorted(roots)),))]
-            own, live = _closure(needs, np.array(start, np.int64))
+            own, live = closure(needs, start)
             found = set(compress([a for (a,) in db.execute(f"SELECT address {known}")], live[own].tolist()))
             unknown = db.execute("SELECT id, address FROM object WHERE needs IS NULL")
             found.update(address for id_, address in unknown if id_ < len(live) and live[id_])
@@ -128,30 +127,3 @@ def _rows(db: sqlite3.Connection, addresses: Iterable[str]) -> list[int]:
     query = "SELECT address, id FROM object WHERE address IN (SELECT value FROM json_each(?))"
     known = dict(db.execute(query, (json.dumps(wanted),))) if wanted else {}
     return [known[address] if address in known else _row(db, address) for address in wanted]
-
-
-def _closure(needs: list[bytes], start: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return the id of each object, and for every id whether it can be reached from ``start``.
-
-    Args:
-        needs: of each object its own id and those of what it needs, eight bytes each.
-    """
-    sizes = np.fromiter(map(len, needs), np.int64, len(needs)) // 8
-    ids = np.frombuffer(b"".join(needs), "<i8")
-    heads = np.cumsum(sizes) - sizes
-    own = ids[heads]
-    highest = max(ids.max(initial=0), start.max(initial=0))
-    first, counts = np.zeros((2, highest + 1), np.int64)
-    first[own], counts[own] = heads + 1, sizes - 1
-    live, last = np.zeros(highest + 1, bool), np.empty(highest + 1, np.int64)
-    frontier = start
-    while len(frontier):
-        live[frontier] = True
-        some = counts[frontier]
-        within = np.arange(some.sum()) - np.repeat(np.cumsum(some) - some, some)
-        below = ids[np.repeat(first[frontier], some) + within]
-        below = below[~live[below]]
-        turns = np.arange(len(below))
-        last[below] = turns
-        frontier = below[last[below] == turns]  # each once, and nothing sorted
-    return own, live

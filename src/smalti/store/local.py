@@ -35,7 +35,6 @@ from smalti.store.commit import (
 from smalti.store.content import FileContent
 from smalti.store.index import Index
 from smalti.store.local_intake import LocalIntake, local_intake
-from smalti.store.reader import Reader
 from smalti.store.recipe import DELTA, RECIPE, Recipe
 from smalti.store.record import Record
 from smalti.store.values import Encoded
@@ -133,6 +132,8 @@ class LocalObjects:
 
     def verify(self, address: str, whole: bool = True) -> Record:
         """Read an object, or what a look at its files leaves in doubt and a sample, and return its record."""
+        from smalti.store.reader import Reader  # numpy takes long to import: whoever stores small files does without
+
         if not is_address(address):
             raise Damaged(f"{self.folder(address)} lies among the objects but is none; move it away.")
         stamp = self._stamp(address)
@@ -275,10 +276,11 @@ class LocalObjects:
         """Return a recipe from sound objects only: damage must not spread to what is written now."""
         if record.nbytes < recipes.LEAST_SAVED_NBYTES:
             return None
+        from smalti.store.leaf_table import own_leaves, plan
+
         found = [address for address in self.alike(record, alike) if self.touch(address) and self._is_sound(address)]
-        return recipes.plan(
-            record, recipes.framing_nbytes(encoded), found, lambda a: recipes.own_leaves(self.record(a), self.recipe(a))
-        )
+        framing_nbytes = recipes.framing_nbytes(encoded)
+        return plan(record, framing_nbytes, found, lambda a: own_leaves(self.record(a), self.recipe(a)))
 
     def alike(self, record: Record, hints: Sequence[str]) -> list[str]:
         """Return the objects here that share most leaves with another, best first, then those that are hinted at."""
@@ -314,7 +316,7 @@ class LocalObjects:
         self.index.add_all(
             (
                 record.address,
-                recipes.own_leaves(record, recipe).ids.tobytes() if recipe else record.leaf_ids,
+                _own_leaf_ids(record, recipe),
                 self._stamp(record.address) if stamp is None else stamp,
                 {*record.children.values(), *(recipe.sources if recipe else ())},
             )
@@ -334,3 +336,12 @@ class LocalObjects:
         with suppress(FileNotFoundError):
             return next(target for target in targets if move_folder(folder, target))
         return None
+
+
+def _own_leaf_ids(record: Record, recipe: Recipe | None) -> bytes:
+    """Return the ids of the leaves in an object's own file."""
+    if recipe is None:
+        return record.leaf_ids
+    from smalti.store.leaf_table import own_leaves
+
+    return own_leaves(record, recipe).ids.tobytes()

@@ -5,24 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from smalti import digest
 from smalti.errors import Ambiguous, NotFound, Refused
 from smalti.store.backend import Documents, Intake, Objects
-from smalti.store.check import FsckReport, fsck, verify
 from smalti.store.commit import create_file, machine_errors
-from smalti.store.diff import Diff, diff
 from smalti.store.gc import DAY_SECONDS, GcReport, Pins, collect
 from smalti.store.long_work import OnProgress
 from smalti.store.manifests import Manifest, Manifests, Use
 from smalti.store.names import Names, NameVersion
-from smalti.store.reader import Reader
 from smalti.store.record import Record
-from smalti.store.stats import StoreStats, stats
 from smalti.store.taking import Codecs, Taken, keep, take
-from smalti.store.transfer import TransferReport, encoded_of, transfer
 from smalti.store.values import Buffer, Ref, Tree
+
+if TYPE_CHECKING:  # what not every use of a store needs is imported by the methods that do; numpy among it takes long
+    from smalti.store.check import FsckReport
+    from smalti.store.diff import Diff
+    from smalti.store.stats import StoreStats
+    from smalti.store.transfer import TransferReport
 
 
 class Store:
@@ -113,6 +114,8 @@ class Store:
             NotFound, Ambiguous: the reference fits nothing, or several things.
             Damaged: the stored bytes are not what was stored.
         """
+        from smalti.store.reader import Reader
+
         record = self.record(ref)
         if record.kind == "tree":
             return self._codecs.assemble(self._tree(record, lambda address: self.get(address, verify=verify)))
@@ -124,6 +127,8 @@ class Store:
 
         An array becomes a ``LazyArray``, a tree a ``Tree`` of such children, other kinds are read at once.
         """
+        from smalti.store.reader import Reader
+
         record = self.record(ref)
         if record.kind == "tree":
             return self._tree(record, self.open)
@@ -181,6 +186,8 @@ class Store:
             Refused: the value is a tree, or there is a file already.
             Unavailable: the machine did not let it be written.
         """
+        from smalti.store.transfer import encoded_of
+
         record = self.record(ref)
         if not record.filename:
             raise Refused(f"{record.address} is a tree and has no file of its own; write its children.")
@@ -199,6 +206,8 @@ class Store:
         Raises:
             NotFound, Damaged, Unavailable: see :func:`smalti.store.transfer.transfer`.
         """
+        from smalti.store.transfer import transfer
+
         manifests: list[Manifest] = []
         if refs is None:
             manifests = list(self.manifests())
@@ -327,6 +336,8 @@ class Store:
             full: read every byte, not only where a file does not look as it did when it was last read whole.
             repair_from: a store that may hold sound copies of what is damaged or missing; they are written here.
         """
+        from smalti.store.check import fsck
+
         source = repair_from._objects if repair_from else None
         return fsck(self._objects, self._documents, full=full, repair_from=source, progress=progress)
 
@@ -334,6 +345,8 @@ class Store:
         self, target: Store, refs: Iterable[Ref | str] | None = None, progress: OnProgress | None = None
     ) -> FsckReport:
         """Read in another store, whole, all that our values consist of, and say what is missing or damaged there."""
+        from smalti.store.check import verify
+
         wanted: dict[str, set[str]] = {}
         for ref in refs if refs is not None else [*(named.name for named in self.names()), *self.pins()]:
             wanted.setdefault(self.resolve(ref), set()).add(str(ref))
@@ -344,10 +357,14 @@ class Store:
 
     def diff(self, before: Ref | str, after: Ref | str) -> Diff:
         """Compare two values, by their records alone: what was added, removed and changed, and where."""
+        from smalti.store.diff import diff
+
         return diff(self._objects, self.resolve(before), self.resolve(after))
 
     def stats(self, progress: OnProgress | None = None) -> StoreStats:
         """Add up what the store holds, by kind and name, and what keeping every piece once saves."""
+        from smalti.store.stats import stats
+
         return stats(self._objects, self._documents, progress)
 
     def _tree(self, record: Record, read: Callable[[str], Any]) -> Tree:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from smalti.canonical import Json, normalise
 from smalti.errors import NotFound
 from smalti.store.backend import Intake, Objects
-from smalti.store.reader import Reader
 from smalti.store.record import Record, tree_record
 from smalti.store.values import Encoded, Ref, Tree
+
+if TYPE_CHECKING:
+    from smalti.store.reader import Reader
 
 
 class Codecs(Protocol):
