@@ -204,7 +204,7 @@ def keeps_leaves_apart(metadata: bytes) -> bool:
 
 
 def leaves_of(address: str, metadata: bytes, apart: bytes | None) -> tuple[bytes, bytes]:
-    """Return ids and packed sizes of the leaves that a record lists; only its address can prove that they are its own."""
+    """Return ids and packed sizes of the leaves that a record lists; only its address proves that they are its own."""
     return _leaves_of(address, unseal(metadata, f"{METADATA} of {address}").get("leaves", []), apart)
 
 
