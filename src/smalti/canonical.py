@@ -46,17 +46,21 @@ def _normalise(value: Any, where: str) -> Json:
 
 
 def _normalise_mapping(value: Mapping[Any, Any], where: str) -> dict[str, Json]:
+    if _is_of_plain_text(value):  # as in a tree of many children
+        return dict(value)
     result: dict[str, Json] = {}
     for key, item in value.items():
-        if type(key) is str and type(item) is str and key.isascii() and item.isascii():  # as in a tree of many children
-            result[key] = item
-            continue
         if not isinstance(key, str):
             raise Refused(f"{where} has the key {key!r}, but JSON keys are text; write it as {str(key)!r}.")
         if not key.isascii():
             _normalise(key, f"a key of {where}")
         result[key] = _normalise(item, f"{where}.{key}")
     return result
+
+
+def _is_of_plain_text(value: Mapping[Any, Any]) -> bool:
+    texts = [*value.keys(), *value.values()]
+    return set(map(type, texts)) == {str} and all(map(str.isascii, texts))
 
 
 def dumps(value: Any) -> bytes:

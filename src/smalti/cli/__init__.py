@@ -21,7 +21,7 @@ def main() -> None:
     try:
         if run_plain(sys.argv[1:]):
             sys.stdout.flush()
-            return
+            sys.exit(0)
         from smalti.cli.commands import app
 
         app()

@@ -6,8 +6,11 @@ call what the parser would call, with the defaults that it would give.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from pathlib import Path
+
+_COLLECTED_EVERY = 500_000  # new objects: a folder of ten thousand files makes many, and no circles among them
 
 
 def run_plain(arguments: Sequence[str]) -> bool:
@@ -16,6 +19,7 @@ def run_plain(arguments: Sequence[str]) -> bool:
     if not all(rest) or any(argument.startswith("-") for argument in rest):
         return False
     paths = [Path(argument) for argument in rest]
+    gc.set_threshold(_COLLECTED_EVERY)
     if command == "put" and len(paths) == 1:
         from smalti.cli.answers import the_store
         from smalti.cli.tracked import is_to_be_tracked, track

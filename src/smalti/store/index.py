@@ -43,18 +43,28 @@ class Index:
     def __init__(self, path: Path) -> None:
         self._cache = Cache(path)
 
-    def add(self, address: str, own_leaf_ids: bytes, stamp: str, needs: Collection[str]) -> None:
-        """Remember an object: the leaves in its own file, how its files looked when sound, and what it needs."""
+    def add(self, address: str, own_leaf_ids: bytes, stamp: str, needs: Collection[str] | None) -> None:
+        """Remember an object.
+
+        Args:
+            own_leaf_ids: of the leaves in its own file.
+            stamp: how its files looked when they were sound; "" says nothing about it, and what was known stays.
+            needs: the objects that it needs; None says nothing about it, either, and ``unknown`` names the object.
+        """
         self.add_all([(address, own_leaf_ids, stamp, needs)])
 
-    def add_all(self, objects: Iterable[tuple[str, bytes, str, Collection[str]]]) -> None:
+    def add_all(self, objects: Iterable[tuple[str, bytes, str, Collection[str] | None]]) -> None:
         """Remember several objects at once."""
         with self._cache.transaction() as db:
             for address, own_leaf_ids, stamp, needs in objects:
-                found = [_row(db, address), *sorted(_rows(db, needs))]
-                packed = struct.pack(f"<{len(found)}q", *found)
-                db.execute("UPDATE object SET stamp = ?, needs = ? WHERE id = ?", (stamp, packed, found[0]))
-                some = ((hook, found[0]) for hook in hooks(own_leaf_ids))
+                own = _row(db, address)
+                packed = None
+                if needs is not None:
+                    found = [own, *sorted(_rows(db, needs))]
+                    packed = struct.pack(f"<{len(found)}q", *found)
+                known = "stamp = coalesce(nullif(?, ''), stamp), needs = coalesce(?, needs)"
+                db.execute(f"UPDATE object SET {known} WHERE id = ?", (stamp, packed, own))
+                some = ((hook, own) for hook in hooks(own_leaf_ids))
                 db.executemany("INSERT OR IGNORE INTO hook VALUES (?, ?)", some)
 
     def unknown(self, addresses: set[str]) -> set[str]:

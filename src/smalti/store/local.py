@@ -41,6 +41,7 @@ from smalti.store.values import Encoded
 
 _SAMPLED_LEAVES = 32  # read again where a file still looks as it did when it was written
 _SLOWEST_WRITE_SECONDS = 3600.0
+_MOST_NEEDS_AT_ONCE = 1000  # writing down more takes longer than the put; the next collection does it
 
 
 class LocalFiles:
@@ -140,7 +141,7 @@ class LocalObjects:
         record = self.record(address)
         recipe = self.recipe(address)
         own = [] if not record.filename else [record.filename] if recipe is None else [RECIPE, DELTA]
-        expected = {*records.dump(record), *own}
+        expected = {*records.file_names(record), *own}
         try:
             found = {path.name for path in self.folder(address).iterdir()}
         except FileNotFoundError as error:
@@ -211,7 +212,7 @@ class LocalObjects:
     def reachable(self, roots: set[str]) -> set[str]:
         """Return the roots and all they need. What an object needs never changes but by a repair, which says so."""
         for address in self.index.unknown(set(self.addresses())):
-            self._remember([(self.record(address), self.recipe(address))], stamp="")
+            self._remember([(self.record(address), self.recipe(address))], stamp="", most_needs=None)
         return self.index.reachable(roots)
 
     def nbytes_kept(self, address: str) -> int:
@@ -312,15 +313,21 @@ class LocalObjects:
         with suppress(sqlite3.Error, OSError):
             self._remember(written, stamp)
 
-    def _remember(self, written: Iterable[tuple[Record, Recipe | None]], stamp: str | None) -> None:
+    def _remember(
+        self,
+        written: Iterable[tuple[Record, Recipe | None]],
+        stamp: str | None,
+        most_needs: int | None = _MOST_NEEDS_AT_ONCE,
+    ) -> None:
         self.index.add_all(
             (
                 record.address,
                 _own_leaf_ids(record, recipe),
                 self._stamp(record.address) if stamp is None else stamp,
-                {*record.children.values(), *(recipe.sources if recipe else ())},
+                needs if most_needs is None or len(needs) <= most_needs else None,
             )
             for record, recipe in written
+            for needs in ({*record.children.values(), *(recipe.sources if recipe else ())},)
         )
 
     def _forget_if_possible(self, address: str) -> None:

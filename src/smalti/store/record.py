@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
@@ -34,6 +34,7 @@ class Record:
     Attributes:
         address: ``sha256:<hex>``, computed from ``header`` and ``leaf_ids``.
         header: the value's canonical description.
+        canonical_header: the header as the address was computed from it.
         nbytes: size of the content; of a tree, of all its children together.
         filename: the ordinary file, or "" for a tree, which is all header.
         buffers: (offset, nbytes) of each content buffer in the file.
@@ -44,6 +45,7 @@ class Record:
 
     address: str
     header: dict[str, Json]
+    canonical_header: bytes = field(repr=False)
     nbytes: int
     filename: str = ""
     buffers: tuple[tuple[int, int], ...] = ()
@@ -87,8 +89,9 @@ def record_of(encoded: Encoded, first_ids: Callable[[bytes], None] | None = None
             framing.update(piece)
             offset += len(piece)
     ids, sizes = _leaves(encoded.buffers, first_ids)
+    header = canonical.dumps(encoded.header)
     return Record(
-        address=digest.address(canonical.dumps(encoded.header), ids),
+        address=digest.address(header, ids),
         header=encoded.header,
         nbytes=sum(nbytes for _, nbytes in spans),
         filename=encoded.filename,
@@ -96,6 +99,7 @@ def record_of(encoded: Encoded, first_ids: Callable[[bytes], None] | None = None
         framing=framing.hexdigest(),
         leaf_ids=ids,
         packed_sizes=sizes,
+        canonical_header=header,
     )
 
 
@@ -121,22 +125,35 @@ def _leaves(buffers: Sequence[Buffer], first_ids: Callable[[bytes], None] | None
 
 def tree_record(header: dict[str, Json], nbytes: int) -> Record:
     """Return the record of a tree: a header and nothing else."""
-    return Record(digest.address(canonical.dumps(header), b""), header, nbytes)
+    spelled = canonical.dumps(header)
+    return Record(digest.address(spelled, b""), header, spelled, nbytes)
+
+
+def file_names(record: Record) -> list[str]:
+    """Return the names of the files that hold ``record``."""
+    return [METADATA] if _are_few(record) else [METADATA, LEAVES]
+
+
+def _are_few(record: Record) -> bool:
+    return len(record.packed_sizes) <= _INLINE_LEAVES * _SIZE.size
 
 
 def dump(record: Record) -> dict[str, bytes]:
     """Return the files, name -> bytes, that hold ``record``; equal records give equal bytes."""
-    document: dict[str, Any] = {"format": FORMAT, "header": record.header, "nbytes": record.nbytes}
+    before: dict[str, Any] = {"format": FORMAT}
+    after: dict[str, Any] = {"nbytes": record.nbytes}
     files = {}
     if record.filename:
-        document |= {"file": record.filename, "buffers": record.buffers, "framing": record.framing}
-        if len(record.packed_sizes) <= _INLINE_LEAVES * _SIZE.size:
+        before |= {"file": record.filename, "buffers": record.buffers, "framing": record.framing}
+        if _are_few(record):
             pairs = zip(_hex_ids(record.leaf_ids), _SIZE.iter_unpack(record.packed_sizes), strict=True)
-            document["leaves"] = [[leaf, size] for leaf, (size,) in pairs]
+            after["leaves"] = [[leaf, size] for leaf, (size,) in pairs]
         else:
-            document["leaves"] = LEAVES
+            after["leaves"] = LEAVES
             files[LEAVES] = record.leaf_ids + record.packed_sizes
-    return {METADATA: seal(document), **files}
+    # Fields are in order of their names; the header of a large tree is not spelled twice.
+    head, tail = canonical.dumps(before), canonical.dumps(after)
+    return {METADATA: _with_check(head[:-1] + b',"header":' + record.canonical_header + b"," + tail[1:]), **files}
 
 
 def dump_leaves(ids: bytes, sizes: Sizes) -> bytes:
@@ -173,8 +190,9 @@ def parse(address: str, metadata: bytes, leaves: bytes | None) -> Record:
     if not {"header", "nbytes"} <= document.keys():
         raise Damaged(f"{METADATA} of {address} is another document, with the fields {sorted(document)}; restore it.")
     ids, sizes = _leaves_of(address, document.get("leaves", []), leaves)
+    header = canonical.dumps(document["header"])
     record = Record(
-        address=digest.address(canonical.dumps(document["header"]), ids),
+        address=digest.address(header, ids),
         header=document["header"],
         nbytes=document["nbytes"],
         filename=document.get("file", ""),
@@ -182,6 +200,7 @@ def parse(address: str, metadata: bytes, leaves: bytes | None) -> Record:
         framing=document.get("framing", ""),
         leaf_ids=ids,
         packed_sizes=sizes,
+        canonical_header=header,
     )
     if record.address != address:
         raise Damaged(f"the record kept for {address} describes {record.address}; restore it from another store.")

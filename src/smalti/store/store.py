@@ -255,9 +255,15 @@ class Store:
         self._names.forget(name, keep_last)
 
     def pin(self, ref: Ref | str) -> None:
-        """Keep a value whether or not it has a name."""
-        address = self.record(ref).address
-        keep(self._objects, address)
+        """Keep a value whether or not it has a name.
+
+        Raises:
+            NotFound, Ambiguous: the reference fits nothing, or several things.
+        """
+        address = self.resolve(ref)
+        if not self._objects.touch(address):
+            self.record(address)  # says why it is not there
+            raise NotFound(f"{address} was removed from {self.place} just now; put the value again.")
         Pins(self._documents).add(address)
 
     def unpin(self, ref: Ref | str) -> None:

@@ -65,7 +65,7 @@ def take(value: Any, codecs: Codecs, objects: Objects, intake: Intake, before: s
         return Taken(record, frozenset({record.address}))
     earlier = objects.record(before) if before and objects.has(before) else None
     children_before = earlier.children if earlier else {}
-    kept = _kept_refs(encoded, earlier, objects)
+    kept = _kept_refs(encoded, earlier, children_before, objects)
     children = {
         name: take(child, codecs, objects, intake, children_before.get(name))
         for name, child in encoded.children.items()
@@ -86,12 +86,11 @@ class _Kept:
     nbytes: int
 
 
-def _kept_refs(tree: Tree, earlier: Record | None, objects: Objects) -> _Kept:
+def _kept_refs(tree: Tree, earlier: Record | None, before: Mapping[str, str], objects: Objects) -> _Kept:
     """Return what need not be looked at one by one: its size is what the earlier tree has without its other children.
 
     Where a tree is, so are its children, and making it young keeps them: a collection removes trees before children.
     """
-    before = earlier.children if earlier else {}
     same = {
         name: child.digest
         for name, child in tree.children.items()
