@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 # kind -> module and class of its codec, which are imported when first used; in the order in which they are asked
 _OBJECT_CODECS = {
-    "bytes": "blob.BlobCodec",
     "array": "array.ArrayCodec",
     "table": "table.TableCodec",
+    "bytes": "blob.BlobCodec",
     "weights": "weights.WeightsCodec",
     "json": "document.DocumentCodec",
 }
@@ -33,6 +33,7 @@ _TREE_CLASSES = {
     "reconstruction": "reconstruction.Reconstruction",
     "product": "product.Product",
 }
+_PLAIN_BYTES = {bytes, bytearray, memoryview}  # numpy derives from bytes: those are arrays
 
 _INSTEAD = {
     "builtins.complex": "store numpy.complex128(it)",
@@ -91,6 +92,8 @@ class CodecTable:
             return _mapping_tree(value)
         if type_name := _type_name(value):
             return _tree_codec(type_name).to_tree(value)
+        if type(value) in _PLAIN_BYTES:  # no need to import the others to ask them first
+            return _object_codec("bytes").encode(value)
         for kind in _OBJECT_CODECS:
             if (codec := _object_codec(kind)).accepts(value):
                 return codec.encode(value)

@@ -36,7 +36,12 @@ class _Staged:
     record: Record
     recipe: Recipe | None
     folder: Path
+    files: tuple[str, ...]
     nbytes: int
+
+    def paths(self) -> list[Path]:
+        """Return what has to be durable before it is visible."""
+        return [*(self.folder / name for name in self.files), self.folder]
 
 
 class LocalIntake:
@@ -86,7 +91,7 @@ class LocalIntake:
     def flush(self) -> None:
         """Make what was taken in durable, then visible in the order it came, then durably so."""
         with machine_errors(f"storing {len(self._staged)} objects in {self._objects.root}"):
-            sync_together([path for staged in self._staged for path in (*staged.folder.iterdir(), staged.folder)])
+            sync_together([path for staged in self._staged for path in staged.paths()])
             # What the index says they need may be of an earlier form; gc would take away what the new one needs.
             self._objects.index.forget([staged.record.address for staged in self._staged])
             shards = self._shards([staged.record.address for staged in self._staged])
@@ -133,7 +138,8 @@ class LocalIntake:
         elif encoded:
             files[record.filename] = encoded.file
         nbytes += sum(write_file(folder / name, pieces, synced=False) for name, pieces in files.items())
-        self._staged.append(_Staged(record, recipe, folder, nbytes))
+        own = [record.filename] if record.filename and not recipe else []
+        self._staged.append(_Staged(record, recipe, folder, tuple(dict.fromkeys([*files, *own])), nbytes))
 
     def _fresh_folder(self) -> Path:
         if self._folder is None:

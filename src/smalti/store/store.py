@@ -50,12 +50,15 @@ class Store:
         """Where the store is: a folder or a URL."""
         return self._objects.place
 
-    def put(self, value: Any, name: str | None = None, *, like: Ref | str | None = None) -> Ref:
+    def put(
+        self, value: Any, name: str | None = None, *, like: Ref | str | None = None, just_put: Iterable[Ref] = ()
+    ) -> Ref:
         """Store a value, durably, unless it is there already; give it a name if one is wanted.
 
         Args:
             like: an earlier version, by default what the name stands for: the most likely to share leaves with it. Of
                 a tree, references that this version has in the same place are taken over without a look at each.
+            just_put: references that a put has returned just now; in a tree they are taken over as well.
 
         Returns:
             The reference; ``new_bytes`` says what the put added.
@@ -67,7 +70,7 @@ class Store:
         named = self._names.latest(name) if name is not None else None
         before = self.resolve(like) if like is not None else named.address if named else None
         with self._objects.intake() as intake:
-            taken = self._take(value, intake, before)
+            taken = self._take(value, intake, before, {ref.digest: ref.nbytes for ref in just_put})
         ref = taken.ref(intake.added)
         if name is not None:
             with machine_errors(f"naming {ref.digest} {name!r}"):
@@ -98,9 +101,11 @@ class Store:
         with machine_errors(f"storing rows in {self.place}"), self._objects.spool() as file:
             return self.put(self._codecs.encode_rows(blocks, file), name)
 
-    def _take(self, value: Any, intake: Intake, before: str | None = None) -> Taken:
+    def _take(
+        self, value: Any, intake: Intake, before: str | None = None, just_put: Mapping[str, int] | None = None
+    ) -> Taken:
         try:
-            return take(value, self._codecs, self._objects, intake, before)
+            return take(value, self._codecs, self._objects, intake, before, just_put or {})
         except RecursionError:
             raise Refused("this value is nested too deep, or holds itself; store its parts one by one.") from None
 

@@ -65,10 +65,10 @@ class WorkFile:
     def _read(self, descriptor: int) -> memoryview:
         if self.look.nbytes >= _MAPPED_NBYTES:
             return memoryview(mmap.mmap(descriptor, self.look.nbytes, access=mmap.ACCESS_READ))
-        parts = []
-        while part := os.read(descriptor, _MAPPED_NBYTES):
-            parts.append(part)
-        return memoryview(b"".join(parts))
+        data = os.read(descriptor, self.look.nbytes)  # had it grown, its look would have changed
+        while len(data) < self.look.nbytes and (more := os.read(descriptor, self.look.nbytes - len(data))):
+            data += more
+        return memoryview(data)
 
     def check_unchanged(self) -> None:
         """Make sure that what was read is one state of the file.
