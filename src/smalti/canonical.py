@@ -10,6 +10,7 @@ from typing import Any
 from smalti.errors import Refused
 
 _PLAIN = {bool, int}
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
@@ -72,14 +73,21 @@ def dumps(value: Any) -> bytes:
     Raises:
         Refused: JSON cannot hold it exactly; it is nested too deep, or holds a number of thousands of digits.
     """
-    plain = normalise(value)
+    return spelled(normalise(value))
+
+
+def spelled(plain: Any) -> bytes:
+    """Return the canonical bytes of what is normalised already, or was made so; tuples are lists.
+
+    Raises:
+        Refused: it is nested too deep, or holds a number of thousands of digits.
+    """
     try:
-        text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return _ENCODER.encode(plain).encode()
     except (ValueError, RecursionError) as error:
         raise Refused(
             f"this document cannot be written as JSON ({error}); store the part concerned as bytes."
         ) from error
-    return text.encode()
 
 
 def loads(data: bytes) -> Json:

@@ -57,7 +57,7 @@ def machine_errors(doing: str) -> Iterator[None]:
         ) from error
 
 
-def sync(path: Path) -> None:
+def sync(path: str | Path) -> None:
     """Make a file's content, or the names in a folder, durable."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -86,7 +86,7 @@ def make_folders(folders: Iterable[Path]) -> None:
         sync(missing[0].parent)
 
 
-def write_file(path: Path, pieces: Iterable[bytes | memoryview], *, synced: bool = True) -> int:
+def write_file(path: str | Path, pieces: Iterable[bytes | memoryview], *, synced: bool = True) -> int:
     """Create ``path``, which must not exist, with the given content, read-only and synced; return its size.
 
     Not ``synced``, it is durable only after ``sync_together``.
@@ -108,7 +108,7 @@ def write_file(path: Path, pieces: Iterable[bytes | memoryview], *, synced: bool
     return written
 
 
-def sync_together(paths: Sequence[Path]) -> None:
+def sync_together(paths: Sequence[str | Path]) -> None:
     """Make files and folders of one file system durable; many of them by syncing all of it at once, where it can be."""
     if len(paths) <= _FEW_PATHS or sys.platform != "linux":
         for path in paths:
@@ -209,10 +209,10 @@ def publish_folder(folder: Path, target: Path) -> bool:
     return moved
 
 
-def move_folder(folder: Path, target: Path) -> bool:
+def move_folder(folder: str | Path, target: str | Path) -> bool:
     """Move a synced folder to ``target``, whose parent has to be synced afterwards; False when that exists already."""
     try:
-        folder.rename(target)
+        os.rename(folder, target)  # noqa: PTH104, this runs for every object
     except OSError as error:
         if error.errno not in _EXISTS:
             raise

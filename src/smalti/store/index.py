@@ -55,17 +55,19 @@ class Index:
 
     def add_all(self, objects: Iterable[tuple[str, bytes, str, Collection[str] | None]]) -> None:
         """Remember several objects at once."""
+        some = [(address, ids, stamp, None if needs is None else {*needs}) for address, ids, stamp, needs in objects]
         with self._cache.transaction() as db:
-            for address, own_leaf_ids, stamp, needs in objects:
-                own = _row(db, address)
-                packed = None
-                if needs is not None:
-                    found = [own, *sorted(_rows(db, needs))]
-                    packed = struct.pack(f"<{len(found)}q", *found)
-                known = "stamp = coalesce(nullif(?, ''), stamp), needs = coalesce(?, needs)"
-                db.execute(f"UPDATE object SET {known} WHERE id = ?", (stamp, packed, own))
-                some = ((hook, own) for hook in hooks(own_leaf_ids))
-                db.executemany("INSERT OR IGNORE INTO hook VALUES (?, ?)", some)
+            numbers = _numbers(db, {address for one, _, _, needs in some for address in (one, *(needs or ()))})
+            known = "stamp = coalesce(nullif(?, ''), stamp), needs = coalesce(?, needs)"
+            db.executemany(
+                f"UPDATE object SET {known} WHERE id = ?",
+                (
+                    (stamp, None if needs is None else _packed(numbers, address, needs), numbers[address])
+                    for address, _, stamp, needs in some
+                ),
+            )
+            found = ((hook, numbers[address]) for address, ids, _, _ in some for hook in hooks(ids))
+            db.executemany("INSERT OR IGNORE INTO hook VALUES (?, ?)", found)
 
     def unknown(self, addresses: set[str]) -> set[str]:
         """Return those of which it is not remembered what they need."""
@@ -121,19 +123,15 @@ class Index:
             db.execute("DELETE FROM object")
 
 
-def _row(db: sqlite3.Connection, address: str) -> int:
-    """Return the number of an object, a new one where there is none yet."""
-    found = db.execute("SELECT id FROM object WHERE address = ?", (address,)).fetchone()
-    return (
-        int(found[0])
-        if found
-        else int(db.execute("INSERT INTO object (address) VALUES (?)", (address,)).lastrowid or 0)
-    )
-
-
-def _rows(db: sqlite3.Connection, addresses: Iterable[str]) -> list[int]:
-    """Return the numbers of several objects, new ones where there are none yet."""
-    wanted = list(addresses)
+def _numbers(db: sqlite3.Connection, addresses: set[str]) -> dict[str, int]:
+    """Return the numbers of objects, new ones where there are none yet."""
+    wanted = sorted(addresses)
+    db.executemany("INSERT OR IGNORE INTO object (address) VALUES (?)", ((address,) for address in wanted))
     query = "SELECT address, id FROM object WHERE address IN (SELECT value FROM json_each(?))"
-    known = dict(db.execute(query, (json.dumps(wanted),))) if wanted else {}
-    return [known[address] if address in known else _row(db, address) for address in wanted]
+    return dict(db.execute(query, (json.dumps(wanted),)))
+
+
+def _packed(numbers: dict[str, int], address: str, needs: Collection[str]) -> bytes:
+    """Return the number of an object and then those of what it needs, eight bytes each."""
+    found = [numbers[address], *sorted(numbers[needed] for needed in needs)]
+    return struct.pack(f"<{len(found)}q", *found)

@@ -137,7 +137,7 @@ class LocalObjects:
 
         if not is_address(address):
             raise Damaged(f"{self.folder(address)} lies among the objects but is none; move it away.")
-        stamp = self._stamp(address)
+        stamp = self.stamp(address)
         record = self.record(address)
         recipe = self.recipe(address)
         own = [] if not record.filename else [record.filename] if recipe is None else [RECIPE, DELTA]
@@ -156,7 +156,7 @@ class LocalObjects:
             if record.filename:
                 Reader(record, self.content(record)).sample(_SAMPLED_LEAVES)
             for source in sources_of(self._files, record, recipe) if recipe else ():
-                if self._stamp(source) != self.index.stamp(source):
+                if self.stamp(source) != self.index.stamp(source):
                     self.verify(source)
             return record
         if record.filename:
@@ -164,7 +164,7 @@ class LocalObjects:
             reader.whole()
             if not reader.framing_is_sound():
                 raise Damaged(f"{own[-1]} of {address} is damaged outside its content, in its file format's header.")
-        self.remember([(record, recipe)], stamp)
+        self.remember([(record, recipe, stamp)])
         return record
 
     def intake(self) -> AbstractContextManager[LocalIntake]:
@@ -186,13 +186,13 @@ class LocalObjects:
         self._forget_if_possible(address)
         return False
 
-    def publish(self, folder: Path, address: str) -> bool:
+    def publish(self, folder: str, address: str) -> bool:
         """Move an object's finished folder into place; tell whether a sound copy was not there already.
 
         A damaged one is moved aside only now that its replacement is there, so that readers miss it for no longer
         than two moves take.
         """
-        if move_folder(folder, self.folder(address)):
+        if move_folder(folder, self._files.folder(address)):
             return True
         with alone(self.root / "repair.lock"):  # or one repair would take the other's for the damage
             if self._is_sound(address, whole=True):
@@ -212,7 +212,7 @@ class LocalObjects:
     def reachable(self, roots: set[str]) -> set[str]:
         """Return the roots and all they need. What an object needs never changes but by a repair, which says so."""
         for address in self.index.unknown(set(self.addresses())):
-            self._remember([(self.record(address), self.recipe(address))], stamp="", most_needs=None)
+            self._remember([(self.record(address), self.recipe(address), "")], most_needs=None)
         return self.index.reachable(roots)
 
     def nbytes_kept(self, address: str) -> int:
@@ -269,7 +269,7 @@ class LocalObjects:
         self.index.clear()
         for address in self.addresses():
             try:
-                self._remember([(self.record(address), self.recipe(address))], stamp="")
+                self._remember([(self.record(address), self.recipe(address), "")])
             except Damaged:
                 continue
 
@@ -296,37 +296,41 @@ class LocalObjects:
             return False
         return True
 
-    def _stamp(self, address: str) -> str:
-        """Return what changes when any file of an object is written to, replaced or renamed."""
+    def stamp(self, address: str, names: Iterable[str] | None = None) -> str:
+        """Return what changes when any file of an object is written to, replaced or renamed.
+
+        Args:
+            names: of its files, where they are known.
+        """
+        folder = self._files.folder(address)
         try:
-            entries = sorted(os.scandir(self._files.folder(address)), key=lambda entry: entry.name)
-            stats = [entry.stat(follow_symlinks=False) for entry in entries]
+            names = sorted(os.listdir(folder) if names is None else names)  # noqa: PTH208, for every object
+            looks = [(name, os.lstat(f"{folder}/{name}")) for name in names]
         except (FileNotFoundError, NotADirectoryError):  # removed or repaired meanwhile, or no object
             return ""
-        looks = [
-            (e.name, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for e, s in zip(entries, stats, strict=True)
-        ]
-        return repr(looks)
+        return repr([(name, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for name, s in looks])
 
-    def remember(self, written: Iterable[tuple[Record, Recipe | None]], stamp: str | None = None) -> None:
-        """The objects are safe already; a full disk must not make their index the reason to fail."""
+    def remember(self, written: Iterable[tuple[Record, Recipe | None, str]]) -> None:
+        """Remember objects, each with its stamp.
+
+        They are safe already; a full disk must not make their index the reason to fail.
+        """
         with suppress(sqlite3.Error, OSError):
-            self._remember(written, stamp)
+            self._remember(written)
 
     def _remember(
         self,
-        written: Iterable[tuple[Record, Recipe | None]],
-        stamp: str | None,
+        written: Iterable[tuple[Record, Recipe | None, str]],
         most_needs: int | None = _MOST_NEEDS_AT_ONCE,
     ) -> None:
         self.index.add_all(
             (
                 record.address,
                 _own_leaf_ids(record, recipe),
-                self._stamp(record.address) if stamp is None else stamp,
+                stamp,
                 needs if most_needs is None or len(needs) <= most_needs else None,
             )
-            for record, recipe in written
+            for record, recipe, stamp in written
             for needs in ({*record.children.values(), *(recipe.sources if recipe else ())},)
         )
 

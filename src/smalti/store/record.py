@@ -152,7 +152,7 @@ def dump(record: Record) -> dict[str, bytes]:
             after["leaves"] = LEAVES
             files[LEAVES] = record.leaf_ids + record.packed_sizes
     # Fields are in order of their names; the header of a large tree is not spelled twice.
-    head, tail = canonical.dumps(before), canonical.dumps(after)
+    head, tail = canonical.spelled(before), canonical.spelled(after)
     return {METADATA: _with_check(head[:-1] + b',"header":' + record.canonical_header + b"," + tail[1:]), **files}
 
 
