@@ -145,6 +145,6 @@ def _files(rest: bytes) -> dict[str, tuple[Look, str]]:
     (count,) = struct.unpack_from("<Q", rest)
     numbers = struct.unpack_from(f"<{3 * count}q{count}Q", rest, 8)
     texts = rest[8 + 32 * count :].decode().split("\0")
-    columns = [numbers[start : start + count] for start in range(0, 4 * count, count)]
+    columns = [numbers[count * column : count * (column + 1)] for column in range(4)]
     looks = map(partial(tuple.__new__, Look), zip(*columns, strict=True))
     return dict(zip(texts[:count], zip(looks, texts[count : 2 * count], strict=True), strict=True))

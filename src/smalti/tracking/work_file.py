@@ -65,8 +65,9 @@ class WorkFile:
     def _read(self, descriptor: int) -> memoryview:
         if self.look.nbytes >= _MAPPED_NBYTES:
             return memoryview(mmap.mmap(descriptor, self.look.nbytes, access=mmap.ACCESS_READ))
-        data = os.read(descriptor, self.look.nbytes)  # had it grown, its look would have changed
-        while len(data) < self.look.nbytes and (more := os.read(descriptor, self.look.nbytes - len(data))):
+        most = self.look.nbytes + 1  # so that reading less says where it ends, and reading all that it is longer
+        data = os.read(descriptor, most)
+        while len(data) < self.look.nbytes and (more := os.read(descriptor, most - len(data))):
             data += more
         return memoryview(data)
 

@@ -19,6 +19,8 @@ from smalti.tracking.work_file import Look, WorkFile
 
 _BATCH_FILES, _BATCH_NBYTES = 2048, 256 * 1024 * 1024  # so much is read anew when a put was interrupted
 
+_FEW = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Put:
@@ -58,6 +60,9 @@ def put_path(
     """
     listing = scan(path)
     known = cache.known(path)
+    if len(known) > 2 * len(listing.files) + _FEW:  # most of it is gone from here
+        known = {name: known[name] for name in listing.files if name in known}
+        cache.replace(path, known)
     try:
         done = _put(store, cache, path, listing, known, like, progress)
     except NotFound:  # the store has been changed, or is another one

@@ -118,6 +118,15 @@ def test_what_is_superseded_does_not_pile_up(tmp_path: Path) -> None:
     assert next((tmp_path / ".smalti" / "seen").glob("*.files")).stat().st_size < 100 * 200
 
 
+def test_what_is_gone_is_forgotten_when_it_is_most(
+    tmp_path: Path, store: Store, cache: StatCache, images: Path
+) -> None:
+    gone = {f"gone-{number}": (Look(1, 2, 3, 4), "sha256:1") for number in range(100)}
+    cache.remember(images, gone, time.time_ns())
+    put_path(store, cache, images)
+    assert not gone.keys() & cache.known(images).keys()
+
+
 def test_git_does_not_see_the_cache(tmp_path: Path, store: Store, cache: StatCache, images: Path) -> None:
     cache.set_base(images, "sha256:1")
     assert (tmp_path / ".smalti" / ".gitignore").read_text() == "*\n"
