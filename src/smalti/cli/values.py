@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from smalti.cli.options import AsJson, Reference, StorePlace, described, print_json, printable, readable_size, the_store
-from smalti.cli.tracking import the_cache, track
+from smalti.cli.tracked import is_to_be_tracked, the_cache, track
 from smalti.errors import NotFound, Refused
 
 FORMS = {"npy": ".npy", "npz": ".npz", "hdf5": ".h5", "zarr": ".zarr", "parquet": ".parquet", "csv": ".csv"}
@@ -31,7 +31,7 @@ def put(
     bytes. A folder without a name is always tracked.
     """
     opened = the_store(store)
-    if _is_to_be_tracked(path, name, pointer):
+    if is_to_be_tracked(path, name, pointer):
         track(path, opened, as_json)
         return
     if path.is_dir():
@@ -139,17 +139,6 @@ def show(ref: Reference, store: StorePlace = None, as_json: AsJson = False) -> N
         typer.echo(f"  {name}: {value}")
     for name, address in record.children.items():
         typer.echo(f"  {printable(name)}  {address[:19]}  {described(opened.record(address))}")
-
-
-def _is_to_be_tracked(path: Path, name: str | None, pointer: bool | None) -> bool:
-    """Decide whether a pointer file is left: where something has to say what was put, and no name does."""
-    if pointer and name is not None:
-        raise Refused("a value is found by a name or by a pointer file; leave out --name or --pointer.")
-    if pointer is not None or name is not None:
-        return bool(pointer)
-    from smalti.tracking.git import work_tree_of
-
-    return path.is_dir() or (path.is_file() and work_tree_of(path) is not None)
 
 
 def _value(path: Path, opaque: bool) -> Any:
