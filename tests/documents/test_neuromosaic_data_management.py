@@ -102,8 +102,8 @@ def test_each_command_of_dvc_has_its_own_here(blocks: dict[str, Block], root: Pa
     ours = {"add": "put", "push": "push", "pull": "pull"}
     lines = [line for line in blocks["Data Versioning 1"].text.splitlines() if line and not line.startswith("#")]
     assert [line.split()[:2] for line in lines] == [["dvc", command] for command in ours]
-    named = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
-    assert set(ours.values()) <= named
+    helped = CliRunner().invoke(app, ["--help"]).output
+    assert [command for command in ours.values() if f" {command} " not in helped] == []
     file = root / lines[0].split()[2]
     file.parent.mkdir(parents=True)
     file.write_bytes(b"PK large")
