@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from smalti.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from smalti.contracts.arrays import ArraySpec as ArraySpec
@@ -53,8 +54,4 @@ _HOME = {
     "validated": "smalti.contracts.validation",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOME[name]), name)
+__getattr__ = lazy_names(__name__, _HOME)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from smalti.contracts.violation import shown
 from smalti.datasets.card import DatasetCard, card_to_write, read_dataset_card
 from smalti.datasets.names import normal_name, unknown
-from smalti.datasets.splits import ROW_SPLITS, split_rows
+from smalti.datasets.splits import ROW_SPLITS, split_in_three
 from smalti.datasets.stored import stored_datasets, stored_value
 from smalti.errors import NotFound, Refused
 
@@ -165,7 +165,7 @@ def select_split(value: Any, split: str, name: str) -> Any:
         raise Refused(f"{name} is a {type(value).__name__}, which is not split here; fetch it whole.")
     if split not in ROW_SPLITS:
         raise NotFound(f"{name} has no split {shown(split)}; its splits are {', '.join(ROW_SPLITS)}.")
-    return value.take(pa.array(split_rows(value.num_rows)[split]))
+    return value.take(pa.array(split_in_three(value.num_rows)[split]))
 
 
 def _fetched(fetcher: Fetcher, options: Mapping[str, Any]) -> Any:

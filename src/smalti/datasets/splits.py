@@ -36,7 +36,7 @@ def split_positions(scan: Scan, validation_fraction: float = 0.1, seed: int = 0)
     }
 
 
-def split_rows(count: int, seed: int = 0) -> dict[str, NDArray[np.int64]]:
+def split_in_three(count: int, seed: int = 0) -> dict[str, NDArray[np.int64]]:
     """Return the row numbers of ``train``, ``validation`` and ``test``, each (n,) int64 and sorted.
 
     Every row is in exactly one of the three, 80 %, 10 % and 10 % of them; the same seed gives the same split.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from smalti.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from smalti.loaders.cache import AdaptiveCache
@@ -13,14 +14,14 @@ if TYPE_CHECKING:
     from smalti.loaders.streaming import StreamingConfig, StreamingPipeline
 
 _HOME = {
-    "AdaptiveCache": "cache",
-    "MLXDataLoader": "mlx_loader",
-    "MLXLoaderConfig": "mlx_loader",
-    "MemoryConfig": "memory",
-    "Padding": "collate",
-    "StreamingConfig": "streaming",
-    "StreamingPipeline": "streaming",
-    "UnifiedMemoryManager": "memory",
+    "AdaptiveCache": "smalti.loaders.cache",
+    "MLXDataLoader": "smalti.loaders.mlx_loader",
+    "MLXLoaderConfig": "smalti.loaders.mlx_loader",
+    "MemoryConfig": "smalti.loaders.memory",
+    "Padding": "smalti.loaders.collate",
+    "StreamingConfig": "smalti.loaders.streaming",
+    "StreamingPipeline": "smalti.loaders.streaming",
+    "UnifiedMemoryManager": "smalti.loaders.memory",
 }
 
 __all__ = [
@@ -34,8 +35,4 @@ __all__ = [
     "UnifiedMemoryManager",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'smalti.loaders' has no attribute {name!r}; it offers {', '.join(__all__)}")
-    return getattr(importlib.import_module(f"smalti.loaders.{_HOME[name]}"), name)
+__getattr__ = lazy_names(__name__, _HOME)

@@ -11,8 +11,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from smalti.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from smalti.tabular.evaluate.evaluation import Evaluation, evaluate_predictions
@@ -27,17 +28,17 @@ if TYPE_CHECKING:
 
 # Where each name lives; imported when first used, because some need MLX, pandas or matplotlib.
 _HOME = {
-    "BertSettings": "settings",
-    "Evaluation": "evaluate.evaluation",
-    "Predictions": "predictions",
-    "Provenance": "report.card",
-    "Target": "target",
-    "TextSplit": "split",
-    "evaluate_predictions": "evaluate.evaluation",
-    "predict_table": "predict",
-    "split_rows": "split",
-    "submission_csv": "submission",
-    "write_outputs": "report.outputs",
+    "BertSettings": "smalti.tabular.settings",
+    "Evaluation": "smalti.tabular.evaluate.evaluation",
+    "Predictions": "smalti.tabular.predictions",
+    "Provenance": "smalti.tabular.report.card",
+    "Target": "smalti.tabular.target",
+    "TextSplit": "smalti.tabular.split",
+    "evaluate_predictions": "smalti.tabular.evaluate.evaluation",
+    "predict_table": "smalti.tabular.predict",
+    "split_rows": "smalti.tabular.split",
+    "submission_csv": "smalti.tabular.submission",
+    "write_outputs": "smalti.tabular.report.outputs",
 }
 
 __all__ = [
@@ -54,8 +55,4 @@ __all__ = [
     "write_outputs",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it offers {', '.join(__all__)}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+__getattr__ = lazy_names(__name__, _HOME)

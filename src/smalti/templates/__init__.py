@@ -11,8 +11,9 @@ A text is a row of clauses, each a label, a value and perhaps a unit: ``sex fema
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from smalti.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from smalti.templates.base_template import ClauseTemplate as ClauseTemplate
@@ -40,8 +41,4 @@ _HOME = {
     "describe_columns": "smalti.templates.columns",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it offers {', '.join(_HOME)}")
-    return getattr(importlib.import_module(_HOME[name]), name)
+__getattr__ = lazy_names(__name__, _HOME)

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from smalti.lazy_names import lazy_names
 from smalti.training.settings import Saving, TrainingSettings
 
 if TYPE_CHECKING:
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from smalti.training.progress import shown
 
 _HOME = {
-    "SavedCheckpoint": "checkpoints",
-    "export_weights": "export",
-    "list_checkpoints": "checkpoints",
-    "load_checkpoint": "checkpoints",
-    "prune_checkpoints": "checkpoints",
-    "read_weights": "export",
-    "save_checkpoint": "checkpoints",
-    "shown": "progress",
+    "SavedCheckpoint": "smalti.training.checkpoints",
+    "export_weights": "smalti.training.export",
+    "list_checkpoints": "smalti.training.checkpoints",
+    "load_checkpoint": "smalti.training.checkpoints",
+    "prune_checkpoints": "smalti.training.checkpoints",
+    "read_weights": "smalti.training.export",
+    "save_checkpoint": "smalti.training.checkpoints",
+    "shown": "smalti.training.progress",
 }
 
 __all__ = [
@@ -45,8 +45,4 @@ __all__ = [
     "shown",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it offers {', '.join(__all__)}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+__getattr__ = lazy_names(__name__, _HOME)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smalti.codecs.scan import Scan, ScanMetadata
-from smalti.datasets.splits import split_positions, split_rows
+from smalti.datasets.splits import split_in_three, split_positions
 from smalti.errors import Refused
 
 
@@ -56,15 +56,15 @@ def test_a_fraction_that_is_no_part_is_refused(fraction: float) -> None:
 
 @given(st.integers(10, 3000), st.integers(0, 2**32))
 def test_a_split_of_rows_covers_all_once_with_no_part_empty(count: int, seed: int) -> None:
-    parts = split_rows(count, seed)
+    parts = split_in_three(count, seed)
     assert list(parts) == ["train", "validation", "test"]
     assert np.array_equal(np.sort(np.concatenate(list(parts.values()))), np.arange(count))
     assert all(part.size and np.array_equal(part, np.sort(part)) for part in parts.values())
     assert abs(parts["train"].size - 0.8 * count) <= 1
-    again = split_rows(count, seed)
+    again = split_in_three(count, seed)
     assert all(np.array_equal(again[name], part) for name, part in parts.items())
 
 
 def test_a_table_too_short_for_three_parts_is_refused() -> None:
     with pytest.raises(Refused, match="a table of 9 rows cannot be split in three"):
-        split_rows(9)
+        split_in_three(9)
