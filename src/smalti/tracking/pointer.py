@@ -80,14 +80,20 @@ def pointer_path(path: Path) -> Path:
 
 def data_path(path: Path) -> Path:
     """Return the path that is tracked, given it or its pointer file."""
-    if path.name.endswith(SUFFIX) and path.name != SUFFIX and path.is_file():
-        return path.with_name(path.name.removesuffix(SUFFIX))
+    name = path.name.removesuffix(SUFFIX)
+    if name != path.name and _is_trackable(name) and path.is_file():
+        return path.with_name(name)
     return path
 
 
 def is_tracked(path: Path) -> bool:
     """Tell whether a path, or the pointer file that was given in its place, is tracked."""
-    return path.name not in ("", "..") and pointer_path(data_path(path)).is_file()
+    return _is_trackable(path.name) and pointer_path(data_path(path)).is_file()
+
+
+def _is_trackable(name: str) -> bool:
+    """Tell whether a path of this name stays in its folder and is no repository of git, whose settings name programs."""
+    return name not in ("", ".", "..") and name.casefold() != ".git"
 
 
 def read(path: Path) -> Pointer:
@@ -95,8 +101,10 @@ def read(path: Path) -> Pointer:
 
     Raises:
         NotFound: it has none.
-        Refused: the file is no pointer.
+        Refused: the file is no pointer, or the path is none that a pointer may be for.
     """
+    if not _is_trackable(path.name):
+        raise _harmful(path.parent, path.name)
     pointer = pointer_path(path)
     with machine_errors(f"reading {pointer}"):
         try:
@@ -120,6 +128,10 @@ def tracked_below(folder: Path, but: Path | None = None) -> Iterator[Path]:
 
     Args:
         but: a folder that is not searched, either: the store.
+
+    Raises:
+        Refused: a pointer file is for what lies outside of its folder, or for a repository of git.
+        Unavailable: a folder may not be read.
     """
 
     def fail(error: OSError) -> None:
@@ -128,6 +140,15 @@ def tracked_below(folder: Path, but: Path | None = None) -> Iterator[Path]:
     with machine_errors(f"looking for pointer files in {folder}"):
         for at, folders, files in os.walk(folder, onerror=fail):
             names = {name.removesuffix(SUFFIX) for name in files if name.endswith(SUFFIX) and name != SUFFIX}
+            for name in names:
+                if not _is_trackable(name):
+                    raise _harmful(Path(at), name)
             yield from (Path(at, name) for name in sorted(names))
             left_out = names | _UNSEARCHED
             folders[:] = sorted(name for name in folders if name not in left_out and Path(at, name) != but)
+
+
+def _harmful(folder: Path, name: str) -> Refused:
+    return Refused(
+        f"{folder / (name + SUFFIX)} cannot be a pointer file, because {name!r} is git's own or outside; remove it."
+    )
