@@ -70,7 +70,7 @@ def push(what: What = None, store: StorePlace = None, as_json: AsJson = False) -
     if as_json:
         print_json(asdict(report))
     else:
-        _say(report, the_store(request.remote))
+        _say(report, "sent", the_store(request.remote))
 
 
 def pull(what: What = None, store: StorePlace = None, as_json: AsJson = False) -> None:
@@ -79,7 +79,7 @@ def pull(what: What = None, store: StorePlace = None, as_json: AsJson = False) -
     request = _request(what or [], opened)
     report = _move(the_store(request.remote), opened, request)
     if not as_json:
-        _say(report, opened)
+        _say(report, "fetched", opened)
     done = checked_out(opened, request.paths) if request.paths else []
     if as_json:
         print_json({**asdict(report), "checked_out": done})
@@ -138,10 +138,10 @@ def _move(source: Store, target: Store, request: _Request) -> TransferReport:
     return report
 
 
-def _say(report: TransferReport, target: Store) -> None:
-    grew = f"{target.place} grew by {readable_size(report.nbytes)}"
-    names = f"{len(report.names)} name{'s' * (len(report.names) != 1)}"
+def _say(report: TransferReport, done: str, target: Store) -> None:
+    count, one = len(report.names), len(report.names) == 1
+    names = f", {count} name{'s' * (not one)} stand{'s' * one} for the same there" if count else ""
     typer.echo(
-        f"{report.sent} of {report.needed} objects sent, {readable_size(report.nbytes_read)} read; {grew}, "
-        f"{names} stand{'s' * (len(report.names) == 1)} for the same there"
+        f"{report.sent} of {report.needed} objects {done}, {readable_size(report.nbytes_read)} read; "
+        f"{target.place} grew by {readable_size(report.nbytes)}{names}"
     )

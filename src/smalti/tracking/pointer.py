@@ -92,7 +92,7 @@ def is_tracked(path: Path) -> bool:
 
 
 def _is_trackable(name: str) -> bool:
-    """Tell whether a path of this name stays in its folder and is no repository of git, whose settings name programs."""
+    """Tell whether a path of this name stays in its folder, and is no repository: git's settings name programs."""
     return name not in ("", ".", "..") and name.casefold() != ".git"
 
 
