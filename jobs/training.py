@@ -95,9 +95,11 @@ def train_bert(context: dg.OpExecutionContext, compute: Compute, request: dict[s
 def finished_bert(context: dg.OpExecutionContext, store: StoreResource, trained: dict[str, Any]) -> Ref:
     checkpoint: Checkpoint = store.open().get(trained["digest"])
     best, history = checkpoint.state["best"], store.open().open(trained["last"]).attrs["state"]["history"]
+    epoch = checkpoint.state["epoch"]
+    of_these_weights = next((entry for entry in history if entry["epoch"] == epoch), best)  # which need not be the best
     context.add_output_metadata(
         {
-            **numbers_of(best),
+            **numbers_of(of_these_weights),
             "curves": picture(history_preview(history, metric_shown(best)), "loss and metric by epoch"),
             "history": records(history),
             "parameters": sum(tensor.size for tensor in checkpoint.model.values()),

@@ -20,7 +20,7 @@ class Provenance:
     Attributes:
         dataset: its name.
         source, licence: as its card states them; empty where it has none.
-        digests: of stored values, by what they are: table, split, checkpoint.
+        digests: of stored values, by what they are: raw table, split, checkpoint, test table.
     """
 
     dataset: str
@@ -64,7 +64,7 @@ def _data(split: TextSplit, provenance: Provenance) -> str:
         "licence": provenance.licence or UNKNOWN,
         **provenance.digests,
         "rows": f"{len(split.train)} to train, {len(split.validation)} to validate{predicted}",
-        "split": f"{split.validation_fraction:g} held out, seed {split.seed}{stratified}",
+        "held out": f"{split.validation_fraction:g} of the rows, seed {split.seed}{stratified}",
         "text of a row": f"`{_first(split)}`",
     }
     noted = "".join(f"\n- noted: {note}" for note in split.notes)
