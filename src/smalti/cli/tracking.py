@@ -109,7 +109,7 @@ def track(path: Path, store: Store, as_json: bool) -> None:
     with shown("storing", "the same command goes on.") as progress:
         done = tracking.track(store, the_cache(), path, progress)
     ref = done.put.ref
-    to_commit = [str(_relative(path)) for path in done.to_commit]
+    to_commit = list(dict.fromkeys(str(_relative(path)) for path in done.to_commit))
     if as_json:
         fields = ("digest", "kind", "nbytes", "new_bytes")
         document = {"name": None} | {field: getattr(ref, field) for field in fields}

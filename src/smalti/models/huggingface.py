@@ -119,7 +119,7 @@ def load_pretrained(folder: str | Path, new_labels: Sequence[str] | None = None)
     return model, tokenizer
 
 
-def save_pretrained(model: Model, tokenizer_json: str | None, folder: str | Path) -> None:
+def save_pretrained(model: Model, tokenizer_json: str | None, folder: Path) -> None:
     """Write the folder that ``transformers`` opens as the class ``model.config.architecture``; whole or not at all.
 
     Args:

@@ -91,6 +91,18 @@ def is_tracked(path: Path) -> bool:
     return _is_trackable(path.name) and pointer_path(data_path(path)).is_file()
 
 
+def check_trackable(folder: Path, name: str) -> None:
+    """Make sure that there may be a pointer for what has this name in a folder.
+
+    Raises:
+        Refused: it would write outside of the folder, or into git's own.
+    """
+    if not _is_trackable(name):
+        raise Refused(
+            f"{folder / (name + SUFFIX)} cannot be a pointer file, because {name!r} is git's own or outside; remove it."
+        )
+
+
 def _is_trackable(name: str) -> bool:
     """Tell whether a path of this name stays in its folder, and is no repository: git's settings name programs."""
     return name not in ("", ".", "..") and name.casefold() != ".git"
@@ -103,8 +115,7 @@ def read(path: Path) -> Pointer:
         NotFound: it has none.
         Refused: the file is no pointer, or the path is none that a pointer may be for.
     """
-    if not _is_trackable(path.name):
-        raise _harmful(path.parent, path.name)
+    check_trackable(path.parent, path.name)
     pointer = pointer_path(path)
     with machine_errors(f"reading {pointer}"):
         try:
@@ -115,7 +126,12 @@ def read(path: Path) -> Pointer:
 
 
 def write(path: Path, pointer: Pointer) -> bool:
-    """Write the pointer of a path, whole, in one step; return False when it is there already."""
+    """Write the pointer of a path, whole, in one step; return False when it is there already.
+
+    Raises:
+        Refused: the path is none that a pointer may be for.
+    """
+    check_trackable(path.parent, path.name)
     with suppress(NotFound, Refused):
         if read(path) == pointer:
             return False
@@ -141,14 +157,7 @@ def tracked_below(folder: Path, but: Path | None = None) -> Iterator[Path]:
         for at, folders, files in os.walk(folder, onerror=fail):
             names = {name.removesuffix(SUFFIX) for name in files if name.endswith(SUFFIX) and name != SUFFIX}
             for name in names:
-                if not _is_trackable(name):
-                    raise _harmful(Path(at), name)
+                check_trackable(Path(at), name)
             yield from (Path(at, name) for name in sorted(names))
             left_out = names | _UNSEARCHED
             folders[:] = sorted(name for name in folders if name not in left_out and Path(at, name) != but)
-
-
-def _harmful(folder: Path, name: str) -> Refused:
-    return Refused(
-        f"{folder / (name + SUFFIX)} cannot be a pointer file, because {name!r} is git's own or outside; remove it."
-    )

@@ -74,7 +74,7 @@ def test_a_file_in_a_git_repository_is_tracked_byte_by_byte(smalti: Run) -> None
     original = Path("scan.npz").read_bytes()
     done = smalti("put", "scan.npz")
     assert "scan.npz.smalti" in done.stdout
-    assert "to commit: git add scan.npz.smalti .gitignore" in done.stderr
+    assert "to commit: git add scan.npz.smalti .gitignore\n" in done.stderr
     assert Path(".gitignore").read_text() == "/scan.npz\n/store\n"
     Path("scan.npz").unlink()
     smalti("checkout")
