@@ -77,6 +77,8 @@ def pull(what: What = None, store: StorePlace = None, as_json: AsJson = False) -
     """Fetch values from another store, only what is missing here, and check out what the pointer files refer to."""
     opened = the_store(store)
     request = _request(what or [], opened)
+    if ":" not in request.remote and not Path(request.remote).is_dir():
+        raise NotFound(f"there is no store at {request.remote} to pull from; name the folder or URL it was pushed to.")
     report = _move(the_store(request.remote), opened, request)
     if not as_json:
         _say(report, "fetched", opened)

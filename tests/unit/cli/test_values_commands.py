@@ -205,6 +205,7 @@ def test_fsck_is_0_when_clean_and_1_with_the_object_named_when_not(
         (["get", "fine", "--store", "ftp://bucket"], "is no store; give a folder, s3://bucket/prefix or memory:"),
         (["put", "broken.parquet"], "broken.parquet is not a Parquet file that can be read"),
         (["ls", "--store", "fine.npy/x"], "no names in the store"),
+        (["pull", "nowhere"], "there is no store at nowhere to pull from"),
     ],
 )
 def test_a_refusal_is_one_sentence_and_stores_nothing(
