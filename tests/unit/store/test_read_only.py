@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +17,8 @@ from smalti.errors import Unavailable
 @pytest.fixture
 def place(disk_path: Path) -> Iterator[Path]:
     """A store that the user this test runs as may not write to."""
-    store = open_store(disk_path / "store")
-    store.put({"a": np.arange(100)}, name="value")
+    open_store(disk_path / "store").put({"a": np.arange(100)}, name="value")
+    gc.collect()  # the index is closed, as another process leaves it
     folders = [disk_path, *disk_path.rglob("*")]
     for folder in folders:
         folder.chmod(0o555 if folder.is_dir() else 0o444)
