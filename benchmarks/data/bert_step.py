@@ -10,10 +10,10 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from benchmarks.data.line import Line
 from smalti.errors import Refused, Unavailable
 
 TORCH = Path(__file__).with_name("bert_step_torch.py")  # imports torch, which is only with the peers
@@ -24,16 +24,6 @@ CONFIG = {
     "intermediate_size": 256, "max_position_embeddings": 64,
 }  # fmt: skip
 ACTIVATIONS = ("relu", "gelu")
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of the table; ``reached`` is None where there is nothing to be reached."""
-
-    measure: str
-    to_reach: str
-    measured: str
-    reached: bool | None = None
 
 
 def measure(peers_python: Path, rounds: int) -> list[Line]:

@@ -25,7 +25,7 @@ def dvc_command() -> Path:
     python = os.environ.get("SMALTI_TEST_PEERS")
     if not python:
         pytest.skip("the peers are not installed here; make test-peers installs them and runs these tests")
-    command = Path(python).with_name("dvc")
+    command = Path(python).absolute().with_name("dvc")
     if not command.is_file():
         pytest.skip(f"there is no {command}; make test-peers installs it")
     return command

@@ -90,6 +90,7 @@ def split_rows(
     competition_type: str | None = None,
     id_column: str | None = None,
     template: str | None = None,
+    validates: NDArray[np.bool_] | None = None,
 ) -> TextSplit:
     """Return a table's rows as texts and labels, split; the same arguments give the same split.
 
@@ -102,6 +103,7 @@ def split_rows(
         competition_type: one of ``COMPETITION_TYPES``; None, it has to be clear.
         id_column: the column that names rows; None, one that is an id in both tables, or else the row number.
         template: the name of a built-in text template; None, one whose columns are all there, else an automatic one.
+        validates: (N,) whether a row validates, instead of ``validation_fraction`` and ``seed``.
 
     Raises:
         NotFound: there is no such column or template.
@@ -127,7 +129,10 @@ def split_rows(
     found = find_target(description, present, competition_type)
     notes = [_left_out(found.column, len(labels) - len(kept))] if len(kept) < len(labels) else []
 
-    validates = hold_out(found.codes(present), validation_fraction, seed, stratified=not found.is_regression)
+    if validates is None:
+        validates = hold_out(found.codes(present), validation_fraction, seed, stratified=not found.is_regression)
+    else:
+        validates, validation_fraction = validates[kept], float(validates[kept].mean())
     counts = Counter(present)
     if alone := [label for label in found.classes if counts[label] == 1]:
         notes.append(f"{found.column} {', '.join(map(str, alone))} occurs in one row only, which is trained on.")

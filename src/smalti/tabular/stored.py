@@ -1,4 +1,4 @@
-"""Entry points for child processes: train a BERT on a stored split, predict, and evaluate.
+"""Entry points for child processes: train a BERT on a stored split, predict, evaluate, and cross-validate.
 
 Each is called by :func:`smalti.compute.run_child` with a JSON request and stores its result. A training that was killed
 is resumed from its last stored state and ends in the same bits as without that.
@@ -13,6 +13,7 @@ from typing import Any
 from smalti import Store, open_store
 from smalti.codecs.checkpoint import Checkpoint
 from smalti.errors import Refused
+from smalti.tabular.evaluate.cross_validation import cross_validate, fold_splits
 from smalti.tabular.evaluate.evaluation import evaluate_predictions
 from smalti.tabular.predict import predict_table, predict_texts
 from smalti.tabular.predictions import Predictions
@@ -23,6 +24,8 @@ from smalti.training import Saving
 from smalti.training.resumable import train_in_store
 
 Report = Callable[[dict[str, Any]], None]
+
+SAVING = Saving(every_s=20.0, at_evaluations=False)  # an epoch takes less than a second, and a state as much space
 
 
 def train_stored(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
@@ -48,7 +51,7 @@ def train_stored(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
     task = TableTask(split, settings)
     for note in (*split.notes, *task.notes):
         report({"note": note})
-    saving = Saving(**request.get("saving", {}))
+    saving = Saving(**request["saving"]) if "saving" in request else SAVING
     stored = train_in_store(store, task, settings.training(), {"split": request["split"]}, report, saving)
     chosen = stored.best if settings.predict_with == "best" else stored.last
     added = stored.last.new_bytes + (stored.best.new_bytes if stored.best != stored.last else 0)
@@ -111,6 +114,55 @@ def evaluate_stored(request: Mapping[str, Any], report: Report) -> dict[str, Any
         "new_bytes": ref.new_bytes,
         "metrics": found.metrics,
         "baselines": found.baselines,
+        "verdict": found.verdict(),
+    }
+
+
+def cross_validate_stored(request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    """Train anew for each fold of a stored table, judge what it predicts of the fold, and store the metrics.
+
+    A fold that was trained before is read; one that was killed is resumed.
+
+    Args:
+        request: ``store`` (path), ``table`` (digest of a DataFrame or pyarrow Table), ``split`` (digest of its split),
+            ``folds`` and, optionally, ``settings`` (fields of BertSettings) and ``seed`` of the folds.
+        report: is called as ``train_in_store`` calls it, with ``fold`` (from 1) and ``folds`` added; at last
+            gets ``{"verdict": sentence}``.
+
+    Returns:
+        ``{"digest": digest, "new_bytes": bytes added, "summary": see CrossValidation, "verdict": sentence}``; what is
+        stored is read by :meth:`CrossValidation.from_stored`.
+
+    Raises:
+        NotFound: nothing in the store answers to a digest.
+        Refused: weights are to be chosen by the rows that judge them, or what ``fold_splits`` and ``train`` refuse.
+    """
+    store, folds = open_store(request["store"]), int(request["folds"])
+    settings = BertSettings.from_request(request.get("settings", {}))
+    if settings.predict_with != "last" or settings.patience:
+        raise Refused("the rows of a fold judge and so may not choose the weights; take predict_with last, patience 0.")
+    number = 0
+
+    def predict(split: TextSplit) -> Predictions:
+        nonlocal number
+        number += 1
+
+        def told(progress: dict[str, Any]) -> None:
+            report({"fold": number, "folds": folds, **progress})
+
+        identity = {"split": store.put(split.to_tree()).digest}
+        stored = train_in_store(store, TableTask(split, settings), settings.training(), identity, told, SAVING)
+        return _of_split(store.get(stored.last), split, "validation")
+
+    split = TextSplit.from_stored(store.get(request["split"]))
+    splits = fold_splits(split, store.get(request["table"]), folds, int(request.get("seed", 0)))
+    found = cross_validate(splits, predict)
+    ref = store.put(found.to_tree())
+    report({"verdict": found.verdict()})
+    return {
+        "digest": ref.digest,
+        "new_bytes": ref.new_bytes,
+        "summary": found.summary(),
         "verdict": found.verdict(),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import mlx.core as mx
@@ -149,6 +150,7 @@ class TableTask:
                 "template": dict(split.template),
                 "encoder": self.encoder.to_json(),
                 "target_scale": None if self.scale is None else self.scale.to_json(),
+                "settings": asdict(self._settings),
             },
         }
 

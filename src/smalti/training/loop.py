@@ -130,7 +130,9 @@ def train(
             report({**training.progress(), "samples_per_s": samples / (now - epoch_begun)})
             epoch_begun, samples = now, 0
         evaluated = training.epoch > epoch and training.at_evaluation
-        if not training.finished and (evaluated or saving.is_due(unsaved_steps, now - saved)):
+        if not training.finished and (
+            (evaluated and saving.at_evaluations) or saving.is_due(unsaved_steps, now - saved)
+        ):
             save(training.trained())
             saved, unsaved_steps = time.perf_counter(), 0
     return training.trained()

@@ -50,7 +50,7 @@ def train_in_store(
         report: as ``train`` takes it; also gets ``{"checkpoint": digest, "epoch": epoch, "step": step}`` for every
             state that was stored, with the digest of its last checkpoint and the step of the current epoch, and
             ``{"unreadable": digest, "why": sentence}`` for a state that it could not resume from.
-        saving: how often a state is stored beside every evaluation, and how many are kept.
+        saving: how often a state is stored, and how many are kept.
 
     Raises:
         Refused: what ``train`` refuses.

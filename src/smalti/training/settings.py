@@ -74,11 +74,12 @@ class TrainingSettings:
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """How often the state of a run is saved, beside every evaluation; no bit of the result depends on it.
+    """How often the state of a run is saved; no bit of the result depends on it.
 
     Attributes:
         every_steps: steps between saved states; None: not counted.
         every_s: seconds between saved states; None: not timed.
+        at_evaluations: whether it is saved at every evaluation, too.
         keep_last: newest states that are kept, where they are kept by number.
 
     Raises:
@@ -87,6 +88,7 @@ class Saving:
 
     every_steps: int | None = None
     every_s: float | None = 60.0
+    at_evaluations: bool = True
     keep_last: int = 2
 
     def __post_init__(self) -> None:

@@ -114,7 +114,7 @@ def test_what_cannot_be_split_is_refused_in_a_sentence() -> None:
         split_rows(table, "kind", validation_fraction=1)
     with pytest.raises(Refused, match="the table is list; give a pandas DataFrame or a pyarrow Table"):
         split_rows([1, 2], "kind")
-    with pytest.raises(Refused, match="say which column is to be predicted, with target="):
+    with pytest.raises(Refused, match="say which column is to be predicted: with target="):
         split_rows(table.drop(columns="kind"))
     with pytest.raises(NotFound, match="there is no column 'sort'"):
         split_rows(table, "sort")

@@ -12,7 +12,7 @@ from pathlib import Path
 from smalti.codecs.reconstruction import Reconstruction
 from smalti.codecs.scan import Scan
 from smalti.ingest.keys import file_key
-from smalti.output_folder import PARAMETERS, csv_bytes, json_bytes, replace_folder
+from smalti.outputs.folder import PARAMETERS, csv_bytes, json_bytes, replace_folder
 from smalti.ptycho.evaluate.frc import FrcResult
 from smalti.ptycho.geometry import object_pixel_m
 from smalti.ptycho.report.previews import (
@@ -51,7 +51,7 @@ def write_outputs(
 ) -> Path:
     """Write the outputs of a scan to a folder of its own in ``folder``, replacing older ones; return its path.
 
-    See :func:`output_files` for the arguments and :func:`smalti.output_folder.replace_folder` for the folder.
+    See :func:`output_files` for the arguments and :func:`smalti.outputs.folder.replace_folder` for the folder.
 
     Raises:
         Refused: the place is taken by the outputs of another scan, or by something else.

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from smalti.codecs.reconstruction import Reconstruction
 from smalti.codecs.scan import Scan
+from smalti.outputs.figure import WIDTH_INCH, figure, png
 from smalti.ptycho.evaluate.frc import FrcResult
 from smalti.ptycho.evaluate.metrics import scanned_area
 from smalti.ptycho.evaluate.registration import Area, remove_phase_ramp
 from smalti.ptycho.report.complex_color import color_wheel, complex_to_rgb
-from smalti.ptycho.report.drawing import WIDTH_INCH, draw_scale_bar, figure, png
+from smalti.ptycho.report.scale_bar import draw_scale_bar
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

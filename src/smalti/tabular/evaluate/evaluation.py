@@ -63,7 +63,8 @@ class Evaluation:
         equals = all(own >= value if higher else own <= value for value in known)
         beside = ", ".join(f"{value:.4g} of the {label}" for label, value in others.items() if value is not None)
         judged = "is better than" if wins else "is as good as" if equals else "is not better than"
-        return f"{name} {own:.4g} {judged} the baselines: {beside}."
+        rows = len(self.residuals) if self.residuals is not None else int(np.sum(np.asarray(self.confusion)))
+        return f"On {rows} validation rows, {name} {own:.4g} {judged} the baselines: {beside}."
 
     def to_tree(self) -> dict[str, Any]:
         """Return what the store takes."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from smalti.codecs.checkpoint import Checkpoint
-from smalti.output_folder import PARAMETERS, csv_bytes, json_bytes, replace_folder
+from smalti.outputs.folder import PARAMETERS, csv_bytes, json_bytes, replace_folder
 from smalti.tabular.evaluate.evaluation import Evaluation
 from smalti.tabular.predictions import Predictions
 from smalti.tabular.report.card import Provenance, model_card
@@ -41,7 +41,7 @@ def write_outputs(
 ) -> Path:
     """Write the outputs of a dataset to a folder of its own in ``folder``, replacing older ones; return its path.
 
-    See :func:`output_files` for the arguments and :func:`smalti.output_folder.replace_folder` for the folder.
+    See :func:`output_files` for the arguments and :func:`smalti.outputs.folder.replace_folder` for the folder.
 
     Raises:
         Refused: the place is taken by the outputs of another dataset, or by something else.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from smalti.ptycho.report.drawing import figure, png
+from smalti.outputs.figure import figure, png
 from smalti.tabular.evaluate.evaluation import Evaluation
 
 if TYPE_CHECKING:

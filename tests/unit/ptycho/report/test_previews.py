@@ -19,7 +19,6 @@ from smalti.codecs.reconstruction import Reconstruction
 from smalti.codecs.scan import Scan, ScanMetadata
 from smalti.ptycho.evaluate.frc import FrcResult, compute_frc
 from smalti.ptycho.report.complex_color import color_wheel, complex_to_rgb
-from smalti.ptycho.report.drawing import scale_bar_m
 from smalti.ptycho.report.previews import (
     amplitude_preview,
     frc_preview,
@@ -29,6 +28,7 @@ from smalti.ptycho.report.previews import (
     reconstruction_preview,
     scan_preview,
 )
+from smalti.ptycho.report.scale_bar import scale_bar_m
 
 LARGEST_NBYTES = 200_000  # of what is embedded in a page; a file of its own may take more
 

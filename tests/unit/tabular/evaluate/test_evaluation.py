@@ -22,7 +22,7 @@ def test_right_predictions_of_classes_beat_the_baselines(flower_split: TextSplit
     assert (found.classes[["precision", "recall", "f1"]] == 1).all().all()
     assert list(found.baselines) == ["logistic regression", "most frequent class"]
     assert found.baselines["logistic regression"]["accuracy"] > 0.7
-    assert found.verdict().startswith("accuracy 1 is ")
+    assert found.verdict().startswith("On 24 validation rows, accuracy 1 is ")
 
 
 def test_right_predictions_of_numbers_have_no_residuals(house_split: TextSplit) -> None:
@@ -31,7 +31,7 @@ def test_right_predictions_of_numbers_have_no_residuals(house_split: TextSplit) 
     assert found.metrics["rmse_log"] == 0
     assert (found.residuals["true"] == found.residuals["predicted"]).all()
     assert found.baselines["ridge regression"]["rmse_log"] < 0.2 < found.baselines["mean"]["rmse_log"]
-    assert found.verdict().startswith("rmse_log 0 is better than the baselines: ")
+    assert found.verdict().startswith("On 24 validation rows, rmse_log 0 is better than the baselines: ")
 
 
 def test_wrong_predictions_are_said_to_be_no_better(flower_split: TextSplit) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from smalti.errors import Refused
-from smalti.output_folder import replace_folder
+from smalti.outputs.folder import replace_folder
 
 NAME = "star-7"
 KNOWN = {"metrics.csv", "params.json", "logs", "loss.png", "frc.png"}

@@ -1,0 +1,1 @@
+"""Outputs for people: a folder that is replaced as a whole, and figures."""
