@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 
 import dagster as dg
 
+from assets.arrival import latest
 from assets.splits import scan_split
-from assets.tables import table, to_train
+from assets.tables import table, test_of, to_train
 from jobs import reconstruct, train_on_table
 from jobs.ingest import ARRIVAL
 
@@ -20,7 +21,7 @@ _EVERY_S = 5
     description="Reconstructs every scan that was ingested because it arrived, and writes its product.",
 )
 def ingested_scans(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-    return _runs(context, scan_split.key, lambda key: key)
+    return _runs(context, scan_split.key, lambda key, arrival: (key, arrival))
 
 
 @dg.sensor(
@@ -31,19 +32,32 @@ def ingested_scans(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.
     "A test table that arrives is predicted.",
 )
 def ingested_tables(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-    return _runs(context, table.key, lambda key: to_train(context.instance, key))
+    return _runs(context, table.key, lambda key, _: _training(context.instance, key))
+
+
+def _training(instance: dg.DagsterInstance, arrived: str) -> tuple[str, ...] | None:
+    """Return the table to train on because one arrived, and the newest arrivals of it and of its test table."""
+    train = to_train(instance, arrived)
+    if train is None:
+        return None
+    pair = [key for key in (train, test_of(instance, train)) if key]
+    return (train, *(at.tags[ARRIVAL] for at in latest(instance, table.key, pair).values() if ARRIVAL in at.tags))
 
 
 def _runs(
-    context: dg.SensorEvaluationContext, asset: dg.AssetKey, partition_of: Callable[[str], str | None]
+    context: dg.SensorEvaluationContext, asset: dg.AssetKey, wanted_by: Callable[[str, str], tuple[str, ...] | None]
 ) -> dg.SensorResult | dg.SkipReason:
-    """Return a request for each partition that follows from what was ingested since the cursor because it arrived."""
+    """Return a request for each run that follows from what was ingested since the cursor because it arrived.
+
+    Args:
+        wanted_by: gives the partition of the run that a key and its arrival ask for, and what tells it from others.
+    """
     wanted = dg.AssetRecordsFilter(asset_key=asset, after_storage_id=int(context.cursor or 0))
     records = context.instance.fetch_materializations(wanted, limit=_AT_ONCE, ascending=True).records
     if not records:
         return dg.SkipReason("nothing was ingested since the last look")
-    found = {partition: arrival for key, arrival in _arrivals(records) if (partition := partition_of(key))}
-    requests = [dg.RunRequest(run_key=f"{key}:{arrival}", partition_key=key) for key, arrival in found.items()]
+    runs = dict.fromkeys(run for arrival in _arrivals(records) if (run := wanted_by(*arrival)))
+    requests = [dg.RunRequest(run_key=":".join(run), partition_key=run[0]) for run in runs]
     return dg.SensorResult(run_requests=requests, cursor=str(records[-1].storage_id))
 
 

@@ -1,7 +1,8 @@
 """The loaders beside memcpy, torch, mlx-data and grain, and streaming beside loading from memory.
 
 Everything is measured in turns, each turn in a process of its own, where the best of some epochs counts, since what
-else the machine does can only make one slower; a ratio is the median of the rounds' ratios.
+else the machine does can only make one slower; a ratio is the median of the rounds' ratios. Beside it stands the ratio
+of samples per CPU second: workers make a loader quicker where cores are free, but not cheaper.
 """
 
 from __future__ import annotations
@@ -10,8 +11,7 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.store.measure import in_fresh_process
+from benchmarks.store.measure import in_fresh_process, timed
 from smalti import open_store
 
 PEERS = Path(__file__).with_name("loader_peers.py")
@@ -58,27 +58,30 @@ def measure(peers_python: Path | None, rounds: int = 5, scale: Scale | None = No
     with tempfile.TemporaryDirectory(prefix="bench-loaders-") as name:
         folder = Path(name)
         in_fresh_process(None, _write, folder, scale)
-        images, tokens, streams = [], [], []
+        images: list[Rates] = []
+        tokens: list[Rates] = []
+        streams: list[Rates] = []
         for number in range(rounds):
             print(f"loaders: round {number + 1} of {rounds}", file=sys.stderr, flush=True)
             images.append(
                 {
                     **in_fresh_process(None, _images, folder),
-                    **{peer: _peer(peers_python, peer, folder / "images.npy") for peer in _IMAGE_PEERS},
+                    **{k: v for p in _IMAGE_PEERS for k, v in _peer(peers_python, p, folder / "images.npy").items()},
                 }
             )
             tokens.append(
                 {
-                    "ours": in_fresh_process(None, _tokens, folder),
-                    "torch_getitems": _peer(peers_python, "torch_getitems", folder / "tokens.npy"),
+                    **in_fresh_process(None, _tokens, folder),
+                    **_peer(peers_python, "torch_getitems", folder / "tokens.npy"),
                 }
             )
             memory = in_fresh_process(None, _in_memory, folder)
-            streams.append({"memory": memory, **in_fresh_process(None, _stream, folder, scale)})
+            streams.append({**memory, **in_fresh_process(None, _stream, folder, scale, int(memory["workers"]))})
     return [*_image_lines(images), *_token_lines(tokens), *_stream_lines(streams, scale)]
 
 
 Rates = Mapping[str, float | None]  # what -> samples per second, or None where it could not be measured
+_CPU = " per CPU second"  # ends the names of rates of samples per second of CPU time
 
 _IMAGE_PEERS = {
     "torch_per_sample": ("torch DataLoader, per sample", 5.0),
@@ -89,12 +92,15 @@ _IMAGE_PEERS = {
 
 
 def _image_lines(rounds: list[Rates]) -> list[Line]:
-    what = "shuffled, normalised 64 x 64 float32 batches from the store"
+    workers = sorted({f"{one['workers']:g}" for one in rounds})
+    what = (
+        f"shuffled, normalised 64 x 64 float32 batches from the store, later epochs, {'/'.join(workers)} workers chosen"
+    )
     first, _ = _ratio(rounds, "first", "memcpy")
     lines = [
         _line(f"{what}, to numpy / memcpy of the same bytes", rounds, "numpy", "memcpy", 0.8),
         _line("the same to `mx.array`", rounds, "mlx", "memcpy", 0.65),
-        Line("the same to numpy in the first epoch, in which every leaf is verified", "", f"{first:.2f}"),
+        Line("the same to numpy in the first epoch, in which every leaf is hashed", "", f"{first:.2f}"),
     ]
     return lines + [
         _line(f"the same / {name}", rounds, "numpy", key, least) for key, (name, least) in _IMAGE_PEERS.items()
@@ -136,19 +142,22 @@ def _ratio(rounds: list[Rates], ours: str, theirs: str) -> tuple[float, str]:
     ratios = [(one[ours] or 0) / (one[theirs] or 1) for one in rounds]
     mine, other = (median(one[key] or 0 for one in rounds) for key in (ours, theirs))
     found = median(ratios)
-    return found, f"{found:.2f} ({min(ratios):.2f} to {max(ratios):.2f}); {mine:,.0f} / {other:,.0f} samples/s"
+    by_cpu = median((one[ours + _CPU] or 0) / (one[theirs + _CPU] or 1) for one in rounds)
+    span = f"{min(ratios):.2f} to {max(ratios):.2f}"
+    return found, f"{found:.2f} ({span}); {mine:,.0f} / {other:,.0f} samples/s; by CPU time {by_cpu:.2f}"
 
 
-def _peer(python: Path | None, name: str, file: Path) -> float | None:
+def _peer(python: Path | None, name: str, file: Path) -> dict[str, float | None]:
     if python is None:
-        return None
+        return {name: None}
     command = [str(python), "-W", "ignore", str(PEERS), name, str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no word"])[-1]
         print(f"loaders: {name} ended with {done.returncode}: {last}", file=sys.stderr)
-        return None
-    return float(json.loads(done.stdout.splitlines()[-1])["samples_per_s"])
+        return {name: None}
+    found = json.loads(done.stdout.splitlines()[-1])
+    return {name: found["samples_per_s"], name + _CPU: found["samples_per_cpu_s"]}
 
 
 def _write(folder: Path, scale: Scale) -> None:
@@ -181,47 +190,62 @@ def _images(folder: Path) -> dict[str, float]:
     loader = MLXDataLoader(store.open("images"), MLXLoaderConfig(batch_size=BATCH), transform=_normalise)
     mapped = np.asarray(np.load(folder / "images.npy", mmap_mode="r"))
     target = np.ones(mapped.shape, mapped.dtype)
-    np.copyto(target, mapped)
-    rates = {"first": _rate(loader.numpy(), "data")}
-    for _ in range(2):  # any trial of workers is over then
-        _rate(loader.numpy(), "data")
-    seconds, numpy, mlx = [], [], []
-    for _ in range(_EPOCHS):
-        start = time.perf_counter()
+
+    def memcpy() -> int:
         np.copyto(target, mapped)
-        seconds.append(time.perf_counter() - start)
-        numpy.append(_rate(loader.numpy(), "data"))
-        mlx.append(_rate(loader, "data"))
-    return {**rates, "memcpy": len(mapped) / min(seconds), "numpy": max(numpy), "mlx": max(mlx)}
+        return len(mapped)
+
+    memcpy()
+    rates: dict[str, float] = {}
+    _note(rates, "first", lambda: _read(loader.numpy(), "data"))
+    for _ in range(3):  # any trial of workers is over then
+        _read(loader.numpy(), "data")
+    for _ in range(_EPOCHS):
+        _note(rates, "memcpy", memcpy)
+        _note(rates, "numpy", lambda: _read(loader.numpy(), "data"))
+        _note(rates, "mlx", lambda: _read(loader, "data"))
+    return {**rates, "workers": loader.num_workers}
 
 
-def _tokens(folder: Path) -> float:
+def _tokens(folder: Path) -> dict[str, float]:
     from smalti.loaders import MLXDataLoader, MLXLoaderConfig
 
     loader = MLXDataLoader(open_store(folder / "store").open("tokens"), MLXLoaderConfig(batch_size=BATCH))
-    _rate(loader.numpy(), "input_ids")
-    return max(_rate(loader.numpy(), "input_ids") for _ in range(_EPOCHS))
+    _read(loader.numpy(), "input_ids")
+    rates: dict[str, float] = {}
+    for _ in range(_EPOCHS):
+        _note(rates, "ours", lambda: _read(loader.numpy(), "input_ids"))
+    return rates
 
 
-def _in_memory(folder: Path) -> float:
-    """Return the rate of a loader over the set as an array in memory, in order; the consumer normalises."""
+def _in_memory(folder: Path) -> dict[str, float]:
+    """Return the rate of a loader over the set as an array in memory, in order, and how many workers it chose.
+
+    The consumer normalises.
+    """
     from smalti.loaders import MLXDataLoader, MLXLoaderConfig
 
     rows = np.array(open_store(folder / "store").get("large", verify=False))
     loader = MLXDataLoader(rows, MLXLoaderConfig(batch_size=BATCH, shuffle=False))
-    _rate(map(_normalise, loader.numpy()), "data")
-    return max(_rate(map(_normalise, loader.numpy()), "data") for _ in range(_EPOCHS))
+    for _ in range(3):  # any trial of workers is over then
+        _read(map(_normalise, loader.numpy()), "data")
+    rates: dict[str, float] = {}
+    for _ in range(_EPOCHS):
+        _note(rates, "memory", lambda: _read(map(_normalise, loader.numpy()), "data"))
+    return {**rates, "workers": loader.num_workers}
 
 
-def _stream(folder: Path, scale: Scale) -> dict[str, float]:
+def _stream(folder: Path, scale: Scale, workers: int) -> dict[str, float]:
     """Return the rate of streaming the set, first and later, and by how many bytes that raised the process's peak."""
     from smalti.loaders import StreamingConfig, StreamingPipeline
 
-    config = StreamingConfig(buffer_size=1024, chunk_size=4 * BATCH, num_workers=0, buffer_mb=scale.cap_mb / 4)
+    config = StreamingConfig(buffer_size=1024, num_workers=workers, buffer_mb=scale.cap_mb / 4)
     pipeline = StreamingPipeline(open_store(folder / "store").open("large"), config)
     before = _peak_nbytes()
-    rates = [_rate(map(_normalise, pipeline.stream_batches(BATCH, numpy=True)), "data") for _ in range(1 + _EPOCHS)]
-    return {"first": rates[0], "later": max(rates[1:]), "peak_nbytes": _peak_nbytes() - before}
+    rates: dict[str, float] = {}
+    for name in ("first", *["later"] * _EPOCHS):
+        _note(rates, name, lambda: _read(map(_normalise, pipeline.stream_batches(BATCH, numpy=True)), "data"))
+    return {**rates, "peak_nbytes": _peak_nbytes() - before}
 
 
 def _peak_nbytes() -> float:
@@ -230,10 +254,15 @@ def _peak_nbytes() -> float:
     return float(peak_nbytes())
 
 
-def _rate(batches: Iterable[Mapping[str, Any]], key: str) -> float:
-    start = time.perf_counter()
-    count = sum(len(batch[key]) for batch in batches)
-    return count / (time.perf_counter() - start)
+def _read(batches: Iterable[Mapping[str, Any]], key: str) -> int:
+    return sum(len(batch[key]) for batch in batches)
+
+
+def _note(rates: dict[str, float], name: str, action: Callable[[], int]) -> None:
+    """Do ``action``, which returns a number of samples, and note its rates under ``name`` if they are the best."""
+    cost, samples = timed(action)
+    for key, seconds in ((name, cost.wall_s), (name + _CPU, cost.cpu_s)):
+        rates[key] = max(rates.get(key, 0.0), samples / seconds)
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from smalti.errors import Refused
 
 _PLAIN = {bool, int}
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
@@ -46,17 +47,21 @@ def _normalise(value: Any, where: str) -> Json:
 
 
 def _normalise_mapping(value: Mapping[Any, Any], where: str) -> dict[str, Json]:
+    if _is_of_plain_text(value):  # as in a tree of many children
+        return dict(value)
     result: dict[str, Json] = {}
     for key, item in value.items():
-        if type(key) is str and type(item) is str and key.isascii() and item.isascii():  # as in a tree of many children
-            result[key] = item
-            continue
         if not isinstance(key, str):
             raise Refused(f"{where} has the key {key!r}, but JSON keys are text; write it as {str(key)!r}.")
         if not key.isascii():
             _normalise(key, f"a key of {where}")
         result[key] = _normalise(item, f"{where}.{key}")
     return result
+
+
+def _is_of_plain_text(value: Mapping[Any, Any]) -> bool:
+    texts = [*value.keys(), *value.values()]
+    return set(map(type, texts)) == {str} and all(map(str.isascii, texts))
 
 
 def dumps(value: Any) -> bytes:
@@ -68,14 +73,21 @@ def dumps(value: Any) -> bytes:
     Raises:
         Refused: JSON cannot hold it exactly; it is nested too deep, or holds a number of thousands of digits.
     """
-    plain = normalise(value)
+    return spelled(normalise(value))
+
+
+def spelled(plain: Any) -> bytes:
+    """Return the canonical bytes of what is normalised already, or was made so; tuples are lists.
+
+    Raises:
+        Refused: it is nested too deep, or holds a number of thousands of digits.
+    """
     try:
-        text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return _ENCODER.encode(plain).encode()
     except (ValueError, RecursionError) as error:
         raise Refused(
             f"this document cannot be written as JSON ({error}); store the part concerned as bytes."
         ) from error
-    return text.encode()
 
 
 def loads(data: bytes) -> Json:

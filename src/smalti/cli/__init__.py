@@ -2,72 +2,40 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from smalti.cli import (
-    clean,
-    comparing,
-    contracts,
-    datasets,
-    doctor,
-    dvc,
-    fsck,
-    keeping,
-    moving,
-    product,
-    quarantine,
-    runs,
-    stats,
-    tracking,
-    validate,
-    values,
-)
 from smalti.errors import SmaltiError
 
-app = typer.Typer(
-    name="smalti",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="Datasets, checkpoints and products stored once by content, verified on every read.",
-)
-for command in (
-    validate.validate,
-    values.put,
-    values.get,
-    values.ls,
-    values.show,
-    tracking.status,
-    tracking.checkout,
-    comparing.tree,
-    comparing.diff,
-    stats.stats,
-    keeping.pin,
-    keeping.unpin,
-    keeping.forget,
-    keeping.gc,
-    clean.clean,
-    fsck.fsck,
-    moving.push,
-    moving.pull,
-    moving.verify,
-    doctor.doctor,
-):
-    app.command()(command)
-app.command("import-dvc")(dvc.import_dvc)
-app.add_typer(contracts.app, name="contracts")
-app.add_typer(datasets.app, name="datasets")
-app.add_typer(product.app, name="product")
-app.add_typer(runs.app, name="runs")
-app.add_typer(quarantine.app, name="quarantine")
+if TYPE_CHECKING:
+    from smalti.cli.commands import app
+
+__all__ = ["app", "main"]
 
 
 def main() -> None:
     """Run the command line; an error of ours is one sentence on stderr and exit code 1."""
+    from smalti.cli.plain import run_plain
+
     try:
+        if run_plain(sys.argv[1:]):
+            sys.stdout.flush()
+            sys.exit(0)
+        from smalti.cli.commands import app
+
         app()
     except SmaltiError as error:
-        typer.echo(f"smalti: {error}", err=True)
+        print(f"smalti: {error}", file=sys.stderr)
         sys.exit(1)
+    except BrokenPipeError:  # nobody reads on; Python would complain of what it cannot flush any more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def __getattr__(name: str) -> Any:
+    if name != "app":
+        raise AttributeError(f"module 'smalti.cli' has no attribute {name!r}; it offers {', '.join(__all__)}")
+    from smalti.cli.commands import app
+
+    return app

@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import typer
-
-from smalti.cli.options import readable_size
+from smalti.cli.answers import readable_size, warn
 
 if TYPE_CHECKING:
     from smalti.store import Progress
@@ -34,8 +32,8 @@ def shown(doing: str, then: str) -> Iterator[Callable[[Progress], None]]:
         with _bar(doing) as update:
             yield show
     except KeyboardInterrupt:
-        typer.echo(f"smalti: stopped {came}; {then}", err=True)
-        raise typer.Exit(_INTERRUPTED) from None
+        warn(f"smalti: stopped {came}; {then}")
+        raise SystemExit(_INTERRUPTED) from None
 
 
 @contextmanager

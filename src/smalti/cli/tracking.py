@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from smalti.cli.options import AsJson, StorePlace, print_json, printable, readable_size, the_store
-from smalti.cli.progress import shown
-from smalti.errors import NotFound, Refused, SmaltiError
-
-if TYPE_CHECKING:
-    from smalti.store import Store
-    from smalti.tracking import StatCache, Status
-
-_MOST_SHOWN = 20
+from smalti.cli.options import AsJson, StorePlace
+from smalti.cli.tracked import check_out_all, compare
 
 Paths = Annotated[
     list[Path] | None,
@@ -33,26 +23,7 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Compare tracked files and folders with their pointers. Exit code 1: something differs or is missing."""
-    from smalti import tracking
-
-    try:
-        opened = the_store(store)
-        other = the_store(default_remote()) if remote else None
-        cache = the_cache()
-        found = [tracking.status(opened, cache, path, other) for path in tracked_paths(paths, opened)]
-    except SmaltiError as error:
-        typer.echo(f"smalti: {error}", err=True)
-        raise typer.Exit(2) from None  # 1 says that something differs
-    if as_json:
-        print_json([_document(one) for one in found])
-    else:
-        for one in found:
-            for line in _lines(one):
-                typer.echo(line)
-        if not found:
-            typer.echo("no pointer files here; track a file or folder: smalti put PATH", err=True)
-    if not all(one.agrees for one in found):
-        raise typer.Exit(1)
+    compare(paths or [], remote, store, as_json)
 
 
 def checkout(
@@ -62,144 +33,4 @@ def checkout(
     as_json: AsJson = False,
 ) -> None:
     """Make files and folders what their pointers say, verified; what you changed since the last put is refused."""
-    opened = the_store(store)
-    wanted = tracked_paths(paths, opened)
-    if not wanted:
-        raise NotFound("there are no pointer files here; track a file or folder: smalti put PATH.")
-    check_out(opened, wanted, force, as_json)
-
-
-def check_out(store: Store, paths: Iterable[Path], force: bool = False, as_json: bool = False) -> None:
-    """Check paths out and say so, each by itself: one that is refused is named, and the others are done."""
-    done = checked_out(store, paths, force)
-    if as_json:
-        print_json({"checked_out": done})
-    if any("error" in one for one in done):
-        raise typer.Exit(1)
-
-
-def checked_out(store: Store, paths: Iterable[Path], force: bool = False, quiet: bool = False) -> list[dict[str, Any]]:
-    """Check paths out; return for each what was done, or the ``error`` that was printed."""
-    from smalti import tracking
-
-    done: list[dict[str, Any]] = []
-    cache = the_cache()
-    with shown("checking out", "the same command goes on.") as progress:
-        for path in paths:
-            try:
-                one = tracking.checkout(store, cache, path, force=force, progress=progress)
-            except SmaltiError as error:
-                typer.echo(f"smalti: {error}", err=True)
-                done.append({"path": str(path), "error": str(error)})
-                continue
-            done.append({"path": str(path), **asdict(one)})
-            if not quiet:
-                typer.echo(
-                    f"{printable(str(path))}  {one.written} written, {one.removed} removed, {one.kept} as they were",
-                    err=True,
-                )
-    return done
-
-
-def track(path: Path, store: Store, as_json: bool) -> None:
-    """Put a file or folder under version control, and say what to commit."""
-    from smalti import tracking
-
-    path = _relative(tracking.data_path(path))
-    with shown("storing", "the same command goes on.") as progress:
-        done = tracking.track(store, the_cache(), path, progress)
-    ref = done.put.ref
-    to_commit = list(dict.fromkeys(str(_relative(path)) for path in done.to_commit))
-    if as_json:
-        fields = ("digest", "kind", "nbytes", "new_bytes")
-        document = {"name": None} | {field: getattr(ref, field) for field in fields}
-        counts = {"files": done.put.files, "files_read": done.put.files_read}
-        print_json(document | counts | {"pointer": str(done.pointer), "to_commit": to_commit})
-    else:
-        new = f"{readable_size(ref.new_bytes)} new" if ref.new_bytes else "nothing new"
-        files = f"{done.put.files} file{'s' * (done.put.files != 1)}"
-        typer.echo(f"{ref.digest}  {files}, {readable_size(ref.nbytes)}, {new}  ->  {printable(str(done.pointer))}")
-        if to_commit:
-            typer.echo(f"to commit: git add {' '.join(map(printable, to_commit))}", err=True)
-    if done.ignored:
-        typer.echo(f"smalti: git ignores {done.pointer}; commit it all the same: git add -f {done.pointer}", err=True)
-
-
-def tracked_paths(paths: Iterable[Path] | None, store: Store) -> list[Path]:
-    """Return the tracked paths that are meant: those given, those in folders that are given, or all of this root.
-
-    Raises:
-        NotFound: something that was given is not tracked.
-    """
-    from smalti import tracking
-
-    found: list[Path] = []
-    given = list(paths or [])
-    for path in given or [_top()]:
-        if tracking.is_tracked(path):
-            found.append(tracking.data_path(path))
-        elif path.is_dir():
-            below = list(tracking.tracked_below(Path(os.path.abspath(path)), but=Path(store.place)))  # noqa: PTH100
-            if given and not below:
-                raise NotFound(f"there are no pointer files in {path}; track it: smalti put {path}.")
-            found += below
-        else:
-            raise NotFound(f"{path} is not tracked: there is no {tracking.pointer_path(path)}; put it first.")
-    return list(dict.fromkeys(map(_relative, found)))
-
-
-def the_cache() -> StatCache:
-    """Return what is remembered of files in this root."""
-    from smalti.settings import Settings
-    from smalti.tracking import StatCache
-
-    return StatCache(Settings().root)
-
-
-def default_remote() -> str:
-    """Return the store that is meant when no remote is named.
-
-    Raises:
-        Refused: none is set.
-    """
-    from smalti.settings import Settings
-
-    if remote := Settings().remote:
-        return remote
-    raise Refused("which remote? Name a folder or a URL, or set SMALTI_REMOTE in the environment or in .env.")
-
-
-def _top() -> Path:
-    from smalti.settings import Settings
-
-    root, here = Settings().root.absolute(), Path.cwd()
-    return root if here.is_relative_to(root) else here
-
-
-def _relative(path: Path) -> Path:
-    return Path(os.path.relpath(path))
-
-
-def _document(one: Status) -> dict[str, Any]:
-    changes = {name: [] for name in ("added", "removed", "changed")} | (asdict(one.changes) if one.changes else {})
-    fields = {name: getattr(one, name) for name in ("agrees", "present", "in_store", "in_remote")}
-    return {"path": str(one.path)} | fields | {"compared": one.changes is not None} | changes
-
-
-def _lines(one: Status) -> list[str]:
-    says = []
-    if not one.present:
-        says.append("missing here: smalti checkout" if one.in_store else "missing here")
-    if not one.in_store:
-        says.append("not in the store: smalti pull")
-    if one.in_remote is not None:
-        says.append("in the remote" if one.in_remote else "not in the remote: smalti push")
-    lines = []
-    if one.changes:
-        says.insert(0, "modified")
-        every = [f"  {what:8} {name}" for what, names in asdict(one.changes).items() for name in names if name]
-        more = [f"  and {len(every) - _MOST_SHOWN} more"] if len(every) > _MOST_SHOWN else []
-        lines = [printable(line) for line in every[:_MOST_SHOWN]] + more
-    elif one.changes is not None:
-        says.insert(0, "unchanged")
-    return [f"{printable(str(one.path))}  {', '.join(says)}", *lines]
+    check_out_all(paths or [], force, store, as_json)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from smalti.cli.options import AsJson, Reference, StorePlace, described, print_json, printable, readable_size, the_store
-from smalti.cli.tracking import the_cache, track
+from smalti.cli.tracked import is_to_be_tracked, the_cache, track
 from smalti.errors import NotFound, Refused
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def put(
     bytes. A folder without a name is always tracked.
     """
     opened = the_store(store)
-    if _is_to_be_tracked(path, name, pointer):
+    if is_to_be_tracked(path, name, pointer):
         track(path, opened, as_json)
         return
     if path.is_dir():
@@ -185,17 +185,6 @@ def _short(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     cut = text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]} ... (all of it: --json)"
     return printable(cut)
-
-
-def _is_to_be_tracked(path: Path, name: str | None, pointer: bool | None) -> bool:
-    """Decide whether a pointer file is left: where something has to say what was put, and no name does."""
-    if pointer and name is not None:
-        raise Refused("a value is found by a name or by a pointer file; leave out --name or --pointer.")
-    if pointer is not None or name is not None:
-        return bool(pointer)
-    from smalti.tracking.git import work_tree_of
-
-    return path.is_dir() or (path.is_file() and work_tree_of(path) is not None)
 
 
 def _value(path: Path, opaque: bool) -> Any:

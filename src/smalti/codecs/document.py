@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from smalti import canonical
 from smalti.canonical import Json
-from smalti.store.reader import Reader
 from smalti.store.values import Buffer, Encoded
+
+if TYPE_CHECKING:
+    from smalti.store.reader import Reader
 
 
 class DocumentCodec:

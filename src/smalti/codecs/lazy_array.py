@@ -49,6 +49,11 @@ class LazyArray:
         return self._reader.view(np.zeros(0, np.int64), 0) is not None
 
     @property
+    def verified(self) -> NDArray[Any] | None:
+        """The whole as a read-only view, once ``take`` has verified every leaf of a file on this machine; else None."""
+        return self._known
+
+    @property
     def ndim(self) -> int:
         return len(self.shape)
 

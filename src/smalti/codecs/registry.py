@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Protocol
 
 from smalti.canonical import Json, normalise
-from smalti.codecs.array import ArrayCodec
-from smalti.codecs.blob import BlobCodec
-from smalti.codecs.checkpoint import CheckpointCodec
-from smalti.codecs.document import DocumentCodec
-from smalti.codecs.folder import FolderCodec
-from smalti.codecs.product import ProductCodec
-from smalti.codecs.rawfile import RawFileCodec
-from smalti.codecs.reconstruction import ReconstructionCodec
-from smalti.codecs.rows import encode_rows
-from smalti.codecs.scan import ScanCodec
-from smalti.codecs.table import TableCodec
-from smalti.codecs.weights import WeightsCodec
 from smalti.errors import Refused
-from smalti.store.reader import Reader
 from smalti.store.values import Encoded, Ref, Tree
+
+if TYPE_CHECKING:
+    from smalti.store.reader import Reader
+
+# kind -> module and class of its codec, which are imported when first used; in the order in which they are asked
+_OBJECT_CODECS = {
+    "array": "array.ArrayCodec",
+    "table": "table.TableCodec",
+    "bytes": "blob.BlobCodec",
+    "weights": "weights.WeightsCodec",
+    "json": "document.DocumentCodec",
+}
+# type of the tree -> module and class of the Python objects that it stands for; the codec is beside it
+_TREE_CLASSES = {
+    "raw": "rawfile.RawFile",
+    "folder": "folder.Folder",
+    "scan": "scan.Scan",
+    "checkpoint": "checkpoint.Checkpoint",
+    "reconstruction": "reconstruction.Reconstruction",
+    "product": "product.Product",
+}
+_PLAIN_BYTES = {bytes, bytearray, memoryview}  # numpy derives from bytes: those are arrays
 
 _INSTEAD = {
     "builtins.complex": "store numpy.complex128(it)",
@@ -70,11 +80,6 @@ class TreeCodec(Protocol):
 class CodecTable:
     """Looks a codec up by value when storing, and by kind or type when reading."""
 
-    def __init__(self, objects: tuple[ObjectCodec, ...], trees: tuple[TreeCodec, ...]) -> None:
-        self._objects = {codec.kind: codec for codec in objects}
-        self._by_class = {codec.python_type: codec for codec in trees}
-        self._by_type = {codec.type_name: codec for codec in trees}
-
     def encode(self, value: Any) -> Encoded | Tree:
         """Return the object or tree that a value is stored as.
 
@@ -85,11 +90,13 @@ class CodecTable:
             return _checked(value)
         if isinstance(value, Mapping):
             return _mapping_tree(value)
-        if codec := self._by_class.get(type(value)):
-            return codec.to_tree(value)
-        for candidate in self._objects.values():
-            if candidate.accepts(value):
-                return candidate.encode(value)
+        if type_name := _type_name(value):
+            return _tree_codec(type_name).to_tree(value)
+        if type(value) in _PLAIN_BYTES:  # no need to import the others to ask them first
+            return _object_codec("bytes").encode(value)
+        for kind in _OBJECT_CODECS:
+            if (codec := _object_codec(kind)).accepts(value):
+                return codec.encode(value)
         raise Refused(f"a {type(value).__name__} has no codec; {self._instead(value)}.")
 
     def encode_rows(self, blocks: Iterable[Any], file: Path) -> Encoded:
@@ -98,6 +105,9 @@ class CodecTable:
         Raises:
             Refused: the blocks do not go together, or cannot be stored exactly.
         """
+        from smalti.codecs.array import ArrayCodec
+        from smalti.codecs.rows import encode_rows
+
         return encode_rows(ArrayCodec(), blocks, file)
 
     def _instead(self, value: Any) -> str:
@@ -105,20 +115,20 @@ class CodecTable:
         home = type(value).__module__.split(".")[0]
         if hint := _INSTEAD.get(f"{home}.{type(value).__name__}", _INSTEAD.get(home)):
             return hint
-        typed = sorted(python_type.__name__ for python_type in self._by_class)
+        typed = sorted(place.split(".")[1] for place in _TREE_CLASSES.values())
         return f"store an array, a table, bytes, JSON, a mapping of such values, or one of {typed}"
 
     def is_typed(self, value: Any) -> bool:
         """Tell whether a value is of a class that is stored as a tree."""
-        return type(value) in self._by_class
+        return bool(_type_name(value))
 
     def decode(self, header: Mapping[str, Json], buffers: list[memoryview]) -> Any:
         """Return the value of an object from its verified content."""
-        return self._object_codec(header).decode(header, buffers)
+        return _codec_of(header).decode(header, buffers)
 
     def lazy(self, header: Mapping[str, Json], reader: Reader) -> Any:
         """Return a value that reads from ``reader`` when it is used."""
-        return self._object_codec(header).lazy(header, reader)
+        return _codec_of(header).lazy(header, reader)
 
     def assemble(self, tree: Tree) -> Any:
         """Return the Python object a tree stands for: a typed one, or a plain dict.
@@ -128,18 +138,47 @@ class CodecTable:
         """
         if tree.type is None:
             return {**tree.attrs, **tree.children}
-        if tree.type not in self._by_type:
-            raise Refused(f"this tree has the type {tree.type!r}; this version knows {sorted(self._by_type)}.")
+        if tree.type not in _TREE_CLASSES:
+            raise Refused(f"this tree has the type {tree.type!r}; this version knows {sorted(_TREE_CLASSES)}.")
         try:
-            return self._by_type[tree.type].from_tree(tree)
+            return _tree_codec(tree.type).from_tree(tree)
         except (KeyError, TypeError, ValueError) as error:
             raise Refused(f"this tree says it is a {tree.type} but is not made of what one is; open it.") from error
 
-    def _object_codec(self, header: Mapping[str, Json]) -> ObjectCodec:
-        kind = str(header["kind"])
-        if kind not in self._objects:
-            raise Refused(f"this object has the kind {kind!r}; this version knows {sorted(self._objects)}.")
-        return self._objects[kind]
+
+def _codec_of(header: Mapping[str, Json]) -> ObjectCodec:
+    kind = str(header["kind"])
+    if kind not in _OBJECT_CODECS:
+        raise Refused(f"this object has the kind {kind!r}; this version knows {sorted(_OBJECT_CODECS)}.")
+    return _object_codec(kind)
+
+
+@cache
+def _object_codec(kind: str) -> ObjectCodec:
+    codec: ObjectCodec = _made(_OBJECT_CODECS[kind])
+    return codec
+
+
+@cache
+def _tree_codec(type_name: str) -> TreeCodec:
+    codec: TreeCodec = _made(f"{_TREE_CLASSES[type_name]}Codec")
+    return codec
+
+
+def _made(place: str) -> Any:
+    module, _, name = place.partition(".")
+    return getattr(importlib.import_module(f"smalti.codecs.{module}"), name)()
+
+
+def _type_name(value: Any) -> str | None:
+    """Return the type of the tree that a value is stored as, None when it is not of a class that is."""
+    return _TYPE_NAMES.get((type(value).__module__, type(value).__qualname__))
+
+
+_TYPE_NAMES = {
+    (f"{__package__}.{module}", name): type_name
+    for type_name, (module, name) in ((type_name, place.split(".")) for type_name, place in _TREE_CLASSES.items())
+}
 
 
 def _checked(tree: Tree) -> Tree:
@@ -165,7 +204,7 @@ def _mapping_tree(value: Mapping[Any, Any]) -> Tree:
 
 
 def _is_json(item: Any) -> bool:
-    if isinstance(item, np.generic):  # numpy's float64 is a float too
+    if "numpy" in sys.modules and isinstance(item, sys.modules["numpy"].generic):  # its float64 is a float too
         return False
     if isinstance(item, Mapping):
         return all(isinstance(name, str) and _is_json(inner) for name, inner in item.items())
@@ -176,7 +215,4 @@ def _is_json(item: Any) -> bool:
     return True
 
 
-CODECS = CodecTable(
-    objects=(ArrayCodec(), TableCodec(), BlobCodec(), WeightsCodec(), DocumentCodec()),
-    trees=(RawFileCodec(), FolderCodec(), ScanCodec(), CheckpointCodec(), ReconstructionCodec(), ProductCodec()),
-)
+CODECS = CodecTable()

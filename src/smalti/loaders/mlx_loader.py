@@ -17,19 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.errors import Refused
-from smalti.loaders.autotune import Tuning, ahead_of
-from smalti.loaders.buffers import Buffers
+from smalti.loaders.autotune import MOST_WORKERS, Tuning, ahead_of, usable_cores
 from smalti.loaders.cache import AdaptiveCache
-from smalti.loaders.collate import PAD_VALUES, SEQUENCE_KEYS, Batch, Padding, check_keys, collate, columns_of
+from smalti.loaders.collate import PAD_VALUES, SEQUENCE_KEYS, Batch, Padding, check_keys
 from smalti.loaders.order import Order
 from smalti.loaders.profile import Profile, memcpy_nbytes_per_s, nbytes_of_batch
 from smalti.loaders.ranks import rank_and_world_size
 from smalti.loaders.read_ahead import ReadAhead
+from smalti.loaders.reading import BatchReader, NextBatch, Transform
 from smalti.loaders.sources import source_of
 from smalti.loaders.state import LoaderState
 from smalti.loaders.to_mlx import to_mlx, warn_of_memory
 
-Transform = Callable[[Batch], Batch]
+Convert = Callable[[Batch], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,12 @@ class MLXLoaderConfig:
         shuffle: another order every epoch, from (seed, epoch) alone; else the dataset's.
         seed: of the order, 0 or more.
         drop_last: leave out the samples at the end of an epoch that do not fill a batch (on every rank).
-        num_workers: threads that read ahead, 0 to read when a batch is asked for. ``auto`` tries some numbers on the
-            first batches and keeps the best for this dataset and batch size while the process lives.
-        prefetch_size: batches read ahead at most; ``auto`` for two a worker. Without workers nothing is.
+        num_workers: threads that read ahead, beside the consumer's, which reads too where it would wait; 0 to read
+            when a batch is asked for. ``auto`` tries some numbers on the first batches (for arrays and tables not more
+            than there are cores) and keeps the best for this dataset and batch size while the process lives.
+        prefetch_size: batches read ahead at most; ``auto`` for two a worker and two more. Without workers nothing is.
+            Of arrays and tables several batches are read at once, 32 or 2 MiB at most; each is a view, and one that is
+            kept keeps the memory of all.
         gradient_accumulation_steps: micro batches that make one step; see ``accumulated``.
         padding, max_length, truncation, bucket_lengths, sequence_keys, pad_values: see ``Padding``.
         cache_mb: memory for what is slow to read: samples of a Python dataset, blocks of arrays in an S3 store. Of
@@ -87,17 +90,6 @@ class MLXLoaderConfig:
         return Padding(*given, self.sequence_keys, self.pad_values)
 
 
-@dataclass(slots=True)
-class _Read:
-    """A batch that was read, and what it took."""
-
-    batch: Batch
-    samples: int
-    read_s: float
-    collate_s: float
-    transform_s: float
-
-
 class MLXDataLoader:
     """Batches of a dataset as mappings of ``mx.array`` (B, ...); what is no number comes as a list of B values.
 
@@ -130,9 +122,7 @@ class MLXDataLoader:
         self._order = Order(
             len(self._source), config.batch_size, config.shuffle, config.seed, config.drop_last, rank, world_size
         )
-        self._padding = config.padder()
-        self._transform = transform
-        self._buffers = Buffers()
+        self._reader = BatchReader(self._source, config.batch_size, config.padder(), transform)
         self._epoch, self._position = 0, 0
         self._begun = False  # whether the position belongs to an iteration, or waits for one
         self._iteration: object | None = None
@@ -140,7 +130,8 @@ class MLXDataLoader:
         self._keys: frozenset[str] | None = None
         self._profile: Profile | None = None
         self._memcpy_nbytes_per_s = 0.0
-        self._tuning = Tuning((self._source.what, config.batch_size))
+        most = MOST_WORKERS if self._source.row_nbytes is None else usable_cores()
+        self._tuning = Tuning((self._source.what, config.batch_size), most)
         self._said_bound = False
         warn_of_memory(config.use_unified_memory, config.pin_memory, stacklevel=2)
         if self._order.uneven_samples:
@@ -179,7 +170,7 @@ class MLXDataLoader:
 
     def numpy(self) -> Iterator[Batch]:
         """Return the batches of an epoch as numpy arrays, as they are before MLX arrays are made of them."""
-        return self._iterate(lambda batch: batch)
+        return self._iterate(None)
 
     def accumulated(self) -> Iterator[list[dict[str, Any]]]:
         """Return the steps of an epoch, each as a list of up to ``gradient_accumulation_steps`` micro batches."""
@@ -223,7 +214,7 @@ class MLXDataLoader:
 
     def enable_profiling(self) -> None:
         """Begin to measure, from zero."""
-        self._profile = Profile()
+        self._profile = self._reader.profile = Profile()
         self._memcpy_nbytes_per_s = memcpy_nbytes_per_s()
 
     def get_profiling_results(self) -> dict[str, float]:
@@ -252,76 +243,75 @@ class MLXDataLoader:
         self._micro_batches = position // self._order.step_samples
         self._iteration = None
 
-    def _iterate(self, convert: Callable[[Batch], dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    def _iterate(self, convert: Convert | None) -> Iterator[dict[str, Any]]:
         if self._begun:
             self._place(self._epoch + 1, 0)
         self._begun = True
         self._iteration = mine = object()
         return self._batches(mine, convert)
 
-    def _batches(self, mine: object, convert: Callable[[Batch], dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    def _batches(self, mine: object, convert: Convert | None) -> Iterator[dict[str, Any]]:
         order, epoch = self._order, self._epoch
         permutation = order.permutation(epoch)
         starts = order.starts(self._position)[: order.batches(self._position)]
-        jobs = (order.rows(permutation, start) for start in starts)
-        reads = ReadAhead(self._read, jobs, self.num_workers, self._has_room())
+        at_once = self._at_once()
+        jobs = (order.rows_of(permutation, group) for group in _groups(starts, at_once))
+        reads = ReadAhead(self._read, jobs, self.num_workers, self._has_room(at_once))
+        tunes = self.config.num_workers == "auto"
+        asked = time.perf_counter()
         try:
-            asked = time.perf_counter()
-            for start in starts:
-                if self._iteration is not mine:
-                    raise Refused("this loader was iterated anew or moved; go on with the new iteration.")
-                read = next(reads)
-                self._keys = check_keys(read.batch, self._keys)
-                batch = self._converted(read, convert, asked)
-                del read  # so that its buffers are free once the consumer lets go of the batch
-                self._position = order.after(start)
-                self._micro_batches += 1
-                try:
-                    yield batch
-                finally:  # the consumer may stop here
-                    elapsed_s, asked = time.perf_counter() - asked, time.perf_counter()
+            for group in _groups(starts, at_once):
+                self._check_is_current(mine)
+                begun, take = asked, next(reads)
+                for start in group:
+                    self._check_is_current(mine)
+                    batch = take()
+                    if batch.keys() != self._keys:
+                        self._keys = check_keys(batch, self._keys)
                     if self._profile is not None:
-                        self._profile.elapsed(elapsed_s)
-                del batch
-                if self.config.num_workers == "auto" and self._tuning.note(elapsed_s):
-                    reads.resize(self.num_workers, self._has_room())
+                        batch = self._measured(batch, len(order.rows(permutation, start)), convert, asked)
+                    elif convert is not None:
+                        batch = convert(batch)
+                    self._position = order.after(start)
+                    self._micro_batches += 1
+                    try:
+                        yield batch
+                    finally:  # the consumer may stop here
+                        elapsed_s, asked = time.perf_counter() - asked, time.perf_counter()
+                        if self._profile is not None:
+                            self._profile.elapsed(elapsed_s)
+                    del batch  # so that its buffers are free once the consumer lets go of it
+                del take
+                if tunes and self._tuning.note(asked - begun):
+                    reads.resize(self.num_workers, self._has_room(at_once))
             if self._iteration is mine:
                 self._place(epoch + 1, 0)
         finally:
             reads.close()
 
-    def _read(self, rows: NDArray[np.int64]) -> _Read:
-        clock = time.perf_counter if self._profile else float  # float() is 0.0, and asking for the time is not free
-        start = clock()
-        block = self._source.read(rows, self._buffers)
-        have_read = clock()
-        columns = columns_of(block, rows.tolist(), self._padding.sequence_keys) if isinstance(block, list) else block
-        batch = collate(columns, self._padding)
-        have_collated = clock()
-        if self._transform is not None:
-            batch = self._transform(batch)
-        return _Read(batch, len(rows), have_read - start, have_collated - have_read, clock() - have_collated)
+    def _read(self, rows: NDArray[np.int64]) -> NextBatch:
+        return self._reader.ahead(rows) if self.num_workers else self._reader.one_by_one(rows)
 
-    def _converted(self, read: _Read, convert: Callable[[Batch], dict[str, Any]], asked: float) -> dict[str, Any]:
-        if self._profile is None:
-            return convert(read.batch)
+    def _measured(self, batch: Batch, samples: int, convert: Convert | None, asked: float) -> dict[str, Any]:
+        assert self._profile is not None
         made = time.perf_counter()
-        batch = convert(read.batch)
+        converted = batch if convert is None else convert(batch)
         given = time.perf_counter()
-        self._profile.add(
-            samples=read.samples,
-            nbytes=nbytes_of_batch(read.batch),
-            read_s=read.read_s,
-            collate_s=read.collate_s,
-            transform_s=read.transform_s,
-            to_mx_s=given - made,
-            wait_s=given - asked,
-        )
-        return batch
+        self._profile.add(samples=samples, nbytes=nbytes_of_batch(batch), to_mx_s=given - made, wait_s=given - asked)
+        return converted
 
-    def _has_room(self) -> Callable[[int], bool]:
+    def _check_is_current(self, iteration: object) -> None:
+        if self._iteration is not iteration:
+            raise Refused("this loader was iterated anew or moved; go on with the new iteration.")
+
+    def _at_once(self) -> int:
+        """Return how many batches are read at once: so few that all threads have some of those read ahead."""
+        at_once, ahead = self._reader.batches_at_once(), self.config.prefetch_size
+        return at_once if ahead == "auto" else max(1, min(at_once, ahead // (self.num_workers + 1)))
+
+    def _has_room(self, at_once: int) -> Callable[[int], bool]:
         ahead = self.config.prefetch_size
-        most = max(1, ahead_of(self.num_workers)) if ahead == "auto" else ahead
+        most = max(1, ahead_of(self.num_workers)) if ahead == "auto" else ahead // at_once
         return lambda under_way: under_way < most
 
     def _bound(self) -> bool:
@@ -335,3 +325,7 @@ class MLXDataLoader:
             )
         self._said_bound = True
         return True
+
+
+def _groups(starts: range, at_once: int) -> Iterator[range]:
+    return (starts[first : first + at_once] for first in range(0, len(starts), at_once))

@@ -77,6 +77,12 @@ class Order:
         first = start + self.rank * each + min(self.rank, more)
         return permutation[first : first + each + (self.rank < more)]
 
+    def rows_of(self, permutation: Rows, starts: range) -> Rows:
+        """Return this rank's samples of one or more steps that follow each other, end to end."""
+        if self.world_size == 1:
+            return permutation[starts[0] : self.after(starts[-1])]
+        return np.concatenate([self.rows(permutation, start) for start in starts])
+
     def batches(self, position: int = 0) -> int:
         """Return how many batches this rank has after ``position`` samples of an epoch."""
         whole, rest = divmod(max(0, self.samples - position), self.step_samples)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -35,11 +36,13 @@ class Profile:
     wait_s: float = 0.0
     elapsed_s: float = 0.0
     batch_s: deque[float] = field(default_factory=lambda: deque(maxlen=_BATCHES_KEPT))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, **one: float) -> None:
-        """Add what one batch took to the sums of these names."""
-        for name, value in one.items():
-            setattr(self, name, getattr(self, name) + value)
+        """Add what one batch took to the sums of these names; from any thread."""
+        with self._lock:
+            for name, value in one.items():
+                setattr(self, name, getattr(self, name) + value)
 
     def elapsed(self, batch_s: float) -> None:
         """Count a batch that the consumer has finished with."""

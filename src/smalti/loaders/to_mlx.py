@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,16 +19,22 @@ def to_mlx(batch: Batch) -> dict[str, Any]:
 
     The arrays belong to the thread that calls this.
     """
+    mx = _mlx()
+    return {
+        name: mx.array(value) if isinstance(value, np.ndarray) and value.dtype.kind in _NUMBERS else _listed(value)
+        for name, value in batch.items()
+    }
+
+
+@cache
+def _mlx() -> Any:
     if "mlx.core" not in sys.modules:
         from smalti.compute import prepare_blas
 
         prepare_blas()
     import mlx.core as mx
 
-    return {
-        name: mx.array(value) if isinstance(value, np.ndarray) and value.dtype.kind in _NUMBERS else _listed(value)
-        for name, value in batch.items()
-    }
+    return mx
 
 
 def warn_of_memory(use_unified_memory: bool, pin_memory: bool, stacklevel: int) -> None:

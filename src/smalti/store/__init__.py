@@ -1,16 +1,50 @@
 """The content-addressed store: values, their addresses, and the folder that keeps them."""
 
-from smalti.store.check import FsckReport, Problem
-from smalti.store.diff import Change, ContentChange, Diff, FieldChange, RowChange
-from smalti.store.gc import GcReport, Unneeded
-from smalti.store.long_work import Progress
-from smalti.store.manifests import Manifest, Use, outdated
-from smalti.store.names import NameVersion
-from smalti.store.record import Record
-from smalti.store.stats import KindStats, NameStats, StoreStats
-from smalti.store.store import Store
-from smalti.store.transfer import TransferReport
-from smalti.store.values import Buffer, Encoded, Ref, Tree
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from smalti.store.check import FsckReport, Problem
+    from smalti.store.diff import Change, ContentChange, Diff, FieldChange, RowChange
+    from smalti.store.gc import GcReport, Unneeded
+    from smalti.store.long_work import Progress
+    from smalti.store.manifests import Manifest, Use, outdated
+    from smalti.store.names import NameVersion
+    from smalti.store.record import Record
+    from smalti.store.stats import KindStats, NameStats, StoreStats
+    from smalti.store.store import Store
+    from smalti.store.transfer import TransferReport
+    from smalti.store.values import Buffer, Encoded, Ref, Tree
+
+# Where each name lives; imported when first used, so that storing a folder of files waits for nothing else.
+_HOME = {
+    "Buffer": "smalti.store.values",
+    "Change": "smalti.store.diff",
+    "ContentChange": "smalti.store.diff",
+    "Diff": "smalti.store.diff",
+    "Encoded": "smalti.store.values",
+    "FieldChange": "smalti.store.diff",
+    "FsckReport": "smalti.store.check",
+    "GcReport": "smalti.store.gc",
+    "KindStats": "smalti.store.stats",
+    "Manifest": "smalti.store.manifests",
+    "NameStats": "smalti.store.stats",
+    "NameVersion": "smalti.store.names",
+    "Problem": "smalti.store.check",
+    "Progress": "smalti.store.long_work",
+    "Record": "smalti.store.record",
+    "Ref": "smalti.store.values",
+    "RowChange": "smalti.store.diff",
+    "Store": "smalti.store.store",
+    "StoreStats": "smalti.store.stats",
+    "TransferReport": "smalti.store.transfer",
+    "Tree": "smalti.store.values",
+    "Unneeded": "smalti.store.gc",
+    "Use": "smalti.store.manifests",
+    "outdated": "smalti.store.manifests",
+}
 
 __all__ = [
     "Buffer",
@@ -38,3 +72,9 @@ __all__ = [
     "Use",
     "outdated",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'smalti.store' has no attribute {name!r}; it offers {', '.join(__all__)}")
+    return getattr(importlib.import_module(_HOME[name]), name)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from smalti.errors import Damaged, NotFound
 from smalti.store import recipe as recipes
 from smalti.store import record as records
 from smalti.store.backend import Content
 from smalti.store.content import StitchedContent
-from smalti.store.recipe import DELTA, OWN, RECIPE, Leaves, Recipe
+from smalti.store.recipe import DELTA, OWN, RECIPE, Recipe
 from smalti.store.record import LEAVES, METADATA, Record
+
+if TYPE_CHECKING:  # numpy takes long to import: small objects are found without
+    from smalti.store.leaf_table import Leaves
 
 _DEEPEST = 8  # recipes name files, not other recipes; repairs may make a few levels
 
@@ -53,7 +56,9 @@ def load_record(files: Files, address: str) -> Record:
         raise NotFound(f"{address} is not in the store at {files.place}.")
     kept = files.read(address, LEAVES) if records.keeps_leaves_apart(metadata) else None
     if kept is not None and (recipe := load_recipe(files, address)):
-        leaves = _Sources(files).leaves(_Kept(recipe, recipes.all_leaves(*records.parse_leaves(address, kept))))
+        from smalti.store.leaf_table import all_leaves
+
+        leaves = _Sources(files).leaves(_Kept(recipe, all_leaves(*records.parse_leaves(address, kept))))
         kept = records.dump_leaves(leaves.ids.tobytes(), leaves.sizes)
     return records.parse(address, metadata, kept)
 
@@ -116,8 +121,10 @@ class _Sources:
 
     def leaves(self, kept: _Kept) -> Leaves:
         """Return all leaves of a near-duplicate."""
+        from smalti.store.leaf_table import joined
+
         assert kept.recipe
-        return recipes.joined(self._leaves(kept, 0, kept.recipe.nbytes, _DEEPEST))
+        return joined(self._leaves(kept, 0, kept.recipe.nbytes, _DEEPEST))
 
     def pieces(
         self, recipe: Recipe | None, own: Content, start: int, stop: int, deepest: int = _DEEPEST
@@ -147,11 +154,13 @@ class _Sources:
 
     def _look(self, address: str, deepest: int) -> _Kept:
         self._check_depth(address, deepest)
+        from smalti.store.leaf_table import all_leaves
+
         if address not in self._kept:
             metadata = self._read(address)
             apart = self._files.read(address, LEAVES) if records.keeps_leaves_apart(metadata) else None
             recipe = load_recipe(self._files, address) if apart is not None else None
-            leaves = recipes.all_leaves(*records.leaves_of(address, metadata, apart))
+            leaves = all_leaves(*records.leaves_of(address, metadata, apart))
             self._kept[address] = _Kept(recipe, leaves)
         return self._kept[address]
 

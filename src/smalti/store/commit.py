@@ -7,7 +7,6 @@ nothing visible ever opened for writing again.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import fcntl
 import os
@@ -15,12 +14,14 @@ import shutil
 import sqlite3
 import sys
 import threading
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from smalti.errors import SmaltiError, Unavailable
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 _READ_ONLY = 0o444
 _FEW_PATHS = 32  # syncing a whole file system waits for what others have written there, too
@@ -28,6 +29,11 @@ _SLICE_NBYTES = 8 * 1024 * 1024
 _EXISTS = {errno.EEXIST, errno.ENOTEMPTY}
 _CANNOT_EXCHANGE = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}
 _AT_FDCWD, _RENAME_EXCHANGE, _RENAME_SWAP = -100, 2, 2  # linux/fcntl.h, linux/fs.h, macOS sys/stdio.h
+
+
+def unique_name() -> str:
+    """Return a name that nobody else comes upon, of 32 hexadecimal digits."""
+    return os.urandom(16).hex()
 
 
 @contextlib.contextmanager
@@ -51,7 +57,7 @@ def machine_errors(doing: str) -> Iterator[None]:
         ) from error
 
 
-def sync(path: Path) -> None:
+def sync(path: str | Path) -> None:
     """Make a file's content, or the names in a folder, durable."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -80,7 +86,7 @@ def make_folders(folders: Iterable[Path]) -> None:
         sync(missing[0].parent)
 
 
-def write_file(path: Path, pieces: Iterable[bytes | memoryview], *, synced: bool = True) -> int:
+def write_file(path: str | Path, pieces: Iterable[bytes | memoryview], *, synced: bool = True) -> int:
     """Create ``path``, which must not exist, with the given content, read-only and synced; return its size.
 
     Not ``synced``, it is durable only after ``sync_together``.
@@ -102,12 +108,14 @@ def write_file(path: Path, pieces: Iterable[bytes | memoryview], *, synced: bool
     return written
 
 
-def sync_together(paths: Sequence[Path]) -> None:
+def sync_together(paths: Sequence[str | Path]) -> None:
     """Make files and folders of one file system durable; many of them by syncing all of it at once, where it can be."""
     if len(paths) <= _FEW_PATHS or sys.platform != "linux":
         for path in paths:
             sync(path)
         return
+    import ctypes  # not every process needs it
+
     descriptor = os.open(paths[0], os.O_RDONLY)
     try:
         if ctypes.CDLL(None, use_errno=True).syncfs(descriptor):
@@ -122,6 +130,8 @@ class WriteAhead:
     def __init__(self, path: Path, pieces: Sequence[bytes | memoryview]) -> None:
         self._path = path
         self._pieces = pieces
+        from concurrent.futures import ThreadPoolExecutor  # it takes long to import, and small objects need none
+
         self._unwanted = threading.Event()
         self._thread = ThreadPoolExecutor(1)
         self._written: Future[int] | None = None
@@ -167,7 +177,7 @@ def alone(lock: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def staged_folder(staging: Path) -> Iterator[Path]:
     """Give a fresh private folder below ``staging``; whatever is left of it afterwards is removed."""
-    folder = staging / uuid.uuid4().hex
+    folder = staging / unique_name()
     make_folder(staging)
     folder.mkdir(mode=0o750)
     try:
@@ -180,7 +190,7 @@ def staged_folder(staging: Path) -> Iterator[Path]:
 def spool(staging: Path) -> Iterator[Path]:
     """Give the path of a private file to write; it is removed afterwards unless it was moved away."""
     make_folder(staging)
-    path = staging / uuid.uuid4().hex
+    path = staging / unique_name()
     try:
         yield path
     finally:
@@ -199,10 +209,10 @@ def publish_folder(folder: Path, target: Path) -> bool:
     return moved
 
 
-def move_folder(folder: Path, target: Path) -> bool:
+def move_folder(folder: str | Path, target: str | Path) -> bool:
     """Move a synced folder to ``target``, whose parent has to be synced afterwards; False when that exists already."""
     try:
-        folder.rename(target)
+        os.rename(folder, target)  # noqa: PTH104, this runs for every object
     except OSError as error:
         if error.errno not in _EXISTS:
             raise
@@ -217,13 +227,15 @@ def exchange_folders(one: Path, other: Path) -> None:
     the time that one rename takes.
     """
     if not _exchanged_in_one_step(one, other):
-        aside = one.with_name(f"{one.name}.{uuid.uuid4().hex}")
+        aside = one.with_name(f"{one.name}.{unique_name()}")
         other.rename(aside)
         one.rename(other)
         aside.rename(one)
 
 
 def _exchanged_in_one_step(one: Path, other: Path) -> bool:
+    import ctypes
+
     library = ctypes.CDLL(None, use_errno=True)
     names = os.fsencode(one), os.fsencode(other)
     try:
@@ -255,7 +267,7 @@ def publish_file(path: Path, content: bytes, staging: Path) -> bool:
 
 def create_file(path: Path, pieces: Iterable[bytes | memoryview]) -> bool:
     """Create a file of the user's, whole and synced; return False when there is one already."""
-    beside = path.with_name(f".{uuid.uuid4().hex}.part")
+    beside = path.with_name(f".{unique_name()}.part")
     try:
         write_file(beside, pieces)
         beside.chmod(0o644)

@@ -10,15 +10,16 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from smalti.errors import Damaged
 from smalti.store.backend import Content
 from smalti.store.commit import machine_errors
 from smalti.store.recipe import DELTA, unpack_framing
-from smalti.store.stitch import Piece, map_side_by_side
 from smalti.store.threads import in_parallel
+
+if TYPE_CHECKING:
+    from smalti.store.stitch import Piece
 
 _NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO}
 _RESIDENT_NBYTES = 64 * 1024 * 1024
@@ -152,6 +153,8 @@ class StitchedContent:
             return self._piece(first, start, stop)
         if stop - start > _COPIED_AT_ONCE_NBYTES and (mapped := self._mapped(start, stop)) is not None:
             return mapped
+        import numpy as np  # it takes long to import: small objects are never stitched
+
         whole = np.empty(stop - start, np.uint8)
         jobs = []
         for number in range(first, len(self._pieces)):
@@ -205,6 +208,8 @@ class StitchedContent:
             places.append(place)
             if stop <= self._ends[number]:
                 break
+        from smalti.store.stitch import map_side_by_side
+
         return map_side_by_side(places)
 
     def _piece(self, number: int, start: int, stop: int) -> memoryview:

@@ -8,7 +8,6 @@ that finds an object already there makes it young again.
 from __future__ import annotations
 
 import time
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -19,6 +18,7 @@ from typing import TypeVar
 from smalti.digest import PREFIX
 from smalti.errors import Damaged, NotFound
 from smalti.store.backend import Documents, Objects
+from smalti.store.commit import unique_name
 from smalti.store.long_work import in_order
 from smalti.store.manifests import Manifests
 from smalti.store.names import Names
@@ -141,7 +141,7 @@ def collect(
     if not dry_run:
         condemned = {address for address, state in states.items() if state == "condemned"}
         if new := sorted(condemned - since.keys()):
-            documents.create(f"{_CONDEMNED}{uuid.uuid4().hex}.json", seal({"addresses": new, "at": now}))
+            documents.create(f"{_CONDEMNED}{unique_name()}.json", seal({"addresses": new, "at": now}))
         for key, (_, addresses) in lists.items():
             if (condemned & since.keys()).isdisjoint(addresses):
                 documents.remove(key)

@@ -12,18 +12,17 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import struct
 from collections.abc import Collection, Iterable, Sequence
 from itertools import compress
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from smalti.digest import LEAF_ID_NBYTES
 from smalti.store.cache import Cache
 
 _FEW_LEAVES = 32  # of so few leaves every one is a hook
 _EVERY = 16
+_KEY = struct.Struct(f"<q{LEAF_ID_NBYTES - 8}x")
 _ASKED_LEAVES = 1024  # so many are all asked for: a small object keeps leaves that are no hooks of a large one
 
 
@@ -34,10 +33,8 @@ def hooks(leaf_ids: bytes) -> list[int]:
 
 def _some(leaf_ids: bytes, few: int) -> list[int]:
     """Return every leaf where they are few, else the hooks among them."""
-    ids = np.frombuffer(leaf_ids, np.uint8).reshape(-1, LEAF_ID_NBYTES)
-    keys = np.ascontiguousarray(ids[:, :8]).view("<i8").ravel()
-    chosen = keys if len(keys) <= few else keys[ids[:, 0] % _EVERY == 0]
-    return [int(key) for key in np.unique(chosen)]
+    keys = [key for (key,) in _KEY.iter_unpack(leaf_ids)]
+    return sorted({key for key in keys if key % _EVERY == 0 or len(keys) <= few})
 
 
 class Index:
@@ -46,19 +43,31 @@ class Index:
     def __init__(self, path: Path) -> None:
         self._cache = Cache(path)
 
-    def add(self, address: str, own_leaf_ids: bytes, stamp: str, needs: Collection[str]) -> None:
-        """Remember an object: the leaves in its own file, how its files looked when sound, and what it needs."""
+    def add(self, address: str, own_leaf_ids: bytes, stamp: str, needs: Collection[str] | None) -> None:
+        """Remember an object.
+
+        Args:
+            own_leaf_ids: of the leaves in its own file.
+            stamp: how its files looked when they were sound; "" says nothing about it, and what was known stays.
+            needs: the objects that it needs; None says nothing about it, either, and ``unknown`` names the object.
+        """
         self.add_all([(address, own_leaf_ids, stamp, needs)])
 
-    def add_all(self, objects: Iterable[tuple[str, bytes, str, Collection[str]]]) -> None:
+    def add_all(self, objects: Iterable[tuple[str, bytes, str, Collection[str] | None]]) -> None:
         """Remember several objects at once."""
+        some = [(address, ids, stamp, None if needs is None else {*needs}) for address, ids, stamp, needs in objects]
         with self._cache.transaction() as db:
-            for address, own_leaf_ids, stamp, needs in objects:
-                found = [_row(db, address), *sorted(_rows(db, needs))]
-                packed = np.array(found, "<i8").tobytes()
-                db.execute("UPDATE object SET stamp = ?, needs = ? WHERE id = ?", (stamp, packed, found[0]))
-                some = ((hook, found[0]) for hook in hooks(own_leaf_ids))
-                db.executemany("INSERT OR IGNORE INTO hook VALUES (?, ?)", some)
+            numbers = _numbers(db, {address for one, _, _, needs in some for address in (one, *(needs or ()))})
+            known = "stamp = coalesce(nullif(?, ''), stamp), needs = coalesce(?, needs)"
+            db.executemany(
+                f"UPDATE object SET {known} WHERE id = ?",
+                (
+                    (stamp, None if needs is None else _packed(numbers, address, needs), numbers[address])
+                    for address, _, stamp, needs in some
+                ),
+            )
+            found = ((hook, numbers[address]) for address, ids, _, _ in some for hook in hooks(ids))
+            db.executemany("INSERT OR IGNORE INTO hook VALUES (?, ?)", found)
 
     def unknown(self, addresses: set[str]) -> set[str]:
         """Return those of which it is not remembered what they need."""
@@ -68,13 +77,15 @@ class Index:
 
     def reachable(self, roots: set[str]) -> set[str]:
         """Return the roots and everything that is remembered to be needed by them, however deep."""
+        from smalti.store.closure import closure  # numpy takes long to import: whoever collects waits for it
+
         known = "FROM object WHERE needs IS NOT NULL ORDER BY id"
         by_address = "SELECT id FROM object WHERE address IN (SELECT value FROM json_each(?))"
         with self._cache.transaction(writing=False) as db:
             # Column by column, so that no tuple is kept: a million of them would cost more than all the rest.
             needs = [ids for (ids,) in db.execute(f"SELECT needs {known}")]
             start = [id_ for (id_,) in db.execute(by_address, (json.dumps(sorted(roots)),))]
-            own, live = _closure(needs, np.array(start, np.int64))
+            own, live = closure(needs, start)
             found = set(compress([a for (a,) in db.execute(f"SELECT address {known}")], live[own].tolist()))
             unknown = db.execute("SELECT id, address FROM object WHERE needs IS NULL")
             found.update(address for id_, address in unknown if id_ < len(live) and live[id_])
@@ -112,46 +123,15 @@ class Index:
             db.execute("DELETE FROM object")
 
 
-def _row(db: sqlite3.Connection, address: str) -> int:
-    """Return the number of an object, a new one where there is none yet."""
-    found = db.execute("SELECT id FROM object WHERE address = ?", (address,)).fetchone()
-    return (
-        int(found[0])
-        if found
-        else int(db.execute("INSERT INTO object (address) VALUES (?)", (address,)).lastrowid or 0)
-    )
-
-
-def _rows(db: sqlite3.Connection, addresses: Iterable[str]) -> list[int]:
-    """Return the numbers of several objects, new ones where there are none yet."""
-    wanted = list(addresses)
+def _numbers(db: sqlite3.Connection, addresses: set[str]) -> dict[str, int]:
+    """Return the numbers of objects, new ones where there are none yet."""
+    wanted = sorted(addresses)
+    db.executemany("INSERT OR IGNORE INTO object (address) VALUES (?)", ((address,) for address in wanted))
     query = "SELECT address, id FROM object WHERE address IN (SELECT value FROM json_each(?))"
-    known = dict(db.execute(query, (json.dumps(wanted),))) if wanted else {}
-    return [known[address] if address in known else _row(db, address) for address in wanted]
+    return dict(db.execute(query, (json.dumps(wanted),)))
 
 
-def _closure(needs: list[bytes], start: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return the id of each object, and for every id whether it can be reached from ``start``.
-
-    Args:
-        needs: of each object its own id and those of what it needs, eight bytes each.
-    """
-    sizes = np.fromiter(map(len, needs), np.int64, len(needs)) // 8
-    ids = np.frombuffer(b"".join(needs), "<i8")
-    heads = np.cumsum(sizes) - sizes
-    own = ids[heads]
-    highest = max(ids.max(initial=0), start.max(initial=0))
-    first, counts = np.zeros((2, highest + 1), np.int64)
-    first[own], counts[own] = heads + 1, sizes - 1
-    live, last = np.zeros(highest + 1, bool), np.empty(highest + 1, np.int64)
-    frontier = start
-    while len(frontier):
-        live[frontier] = True
-        some = counts[frontier]
-        within = np.arange(some.sum()) - np.repeat(np.cumsum(some) - some, some)
-        below = ids[np.repeat(first[frontier], some) + within]
-        below = below[~live[below]]
-        turns = np.arange(len(below))
-        last[below] = turns
-        frontier = below[last[below] == turns]  # each once, and nothing sorted
-    return own, live
+def _packed(numbers: dict[str, int], address: str, needs: Collection[str]) -> bytes:
+    """Return the number of an object and then those of what it needs, eight bytes each."""
+    found = [numbers[address], *sorted(numbers[needed] for needed in needs)]
+    return struct.pack(f"<{len(found)}q", *found)

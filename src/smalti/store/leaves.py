@@ -20,15 +20,18 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smalti.digest import LEAF_ID_NBYTES, leaf_id
 from smalti.store.threads import in_parallel
-from smalti.store.values import Sizes
+from smalti.store.values import MIN_LEAF_NBYTES as MIN_NBYTES
 
-MIN_NBYTES = 16 * 1024
+if TYPE_CHECKING:
+    from smalti.store.values import Sizes
+
 MAX_NBYTES = 256 * 1024
 _EXPECTED_GAP_NBYTES = 48 * 1024
 _WINDOW_NBYTES = 32

@@ -35,13 +35,13 @@ from smalti.store.commit import (
 from smalti.store.content import FileContent
 from smalti.store.index import Index
 from smalti.store.local_intake import LocalIntake, local_intake
-from smalti.store.reader import Reader
 from smalti.store.recipe import DELTA, RECIPE, Recipe
 from smalti.store.record import Record
 from smalti.store.values import Encoded
 
 _SAMPLED_LEAVES = 32  # read again where a file still looks as it did when it was written
 _SLOWEST_WRITE_SECONDS = 3600.0
+_MOST_NEEDS_AT_ONCE = 1000  # writing down more takes longer than the put; the next collection does it
 
 
 class LocalFiles:
@@ -133,13 +133,15 @@ class LocalObjects:
 
     def verify(self, address: str, whole: bool = True) -> Record:
         """Read an object, or what a look at its files leaves in doubt and a sample, and return its record."""
+        from smalti.store.reader import Reader  # numpy takes long to import: whoever stores small files does without
+
         if not is_address(address):
             raise Damaged(f"{self.folder(address)} lies among the objects but is none; move it away.")
-        stamp = self._stamp(address)
+        stamp = self.stamp(address)
         record = self.record(address)
         recipe = self.recipe(address)
         own = [] if not record.filename else [record.filename] if recipe is None else [RECIPE, DELTA]
-        expected = {*records.dump(record), *own}
+        expected = {*records.file_names(record), *own}
         try:
             found = {path.name for path in self.folder(address).iterdir()}
         except FileNotFoundError as error:
@@ -154,7 +156,7 @@ class LocalObjects:
             if record.filename:
                 Reader(record, self.content(record)).sample(_SAMPLED_LEAVES)
             for source in sources_of(self._files, record, recipe) if recipe else ():
-                if self._stamp(source) != self.index.stamp(source):
+                if self.stamp(source) != self.index.stamp(source):
                     self.verify(source)
             return record
         if record.filename:
@@ -162,7 +164,7 @@ class LocalObjects:
             reader.whole()
             if not reader.framing_is_sound():
                 raise Damaged(f"{own[-1]} of {address} is damaged outside its content, in its file format's header.")
-        self.remember([(record, recipe)], stamp)
+        self.remember([(record, recipe, stamp)])
         return record
 
     def intake(self) -> AbstractContextManager[LocalIntake]:
@@ -184,13 +186,13 @@ class LocalObjects:
         self._forget_if_possible(address)
         return False
 
-    def publish(self, folder: Path, address: str) -> bool:
+    def publish(self, folder: str, address: str) -> bool:
         """Move an object's finished folder into place; tell whether a sound copy was not there already.
 
         A damaged one is moved aside only now that its replacement is there, so that readers miss it for no longer
         than two moves take.
         """
-        if move_folder(folder, self.folder(address)):
+        if move_folder(folder, self._files.folder(address)):
             return True
         with alone(self.root / "repair.lock"):  # or one repair would take the other's for the damage
             if self._is_sound(address, whole=True):
@@ -210,7 +212,7 @@ class LocalObjects:
     def reachable(self, roots: set[str]) -> set[str]:
         """Return the roots and all they need. What an object needs never changes but by a repair, which says so."""
         for address in self.index.unknown(set(self.addresses())):
-            self._remember([(self.record(address), self.recipe(address))], stamp="")
+            self._remember([(self.record(address), self.recipe(address), "")], most_needs=None)
         return self.index.reachable(roots)
 
     def nbytes_kept(self, address: str) -> int:
@@ -268,7 +270,7 @@ class LocalObjects:
         self.index.clear()
         for address in self.addresses():
             try:
-                self._remember([(self.record(address), self.recipe(address))], stamp="")
+                self._remember([(self.record(address), self.recipe(address), "")])
             except Damaged:
                 continue
 
@@ -276,10 +278,11 @@ class LocalObjects:
         """Return a recipe from sound objects only: damage must not spread to what is written now."""
         if record.nbytes < recipes.LEAST_SAVED_NBYTES:
             return None
+        from smalti.store.leaf_table import own_leaves, plan
+
         found = [address for address in self.alike(record, alike) if self.touch(address) and self._is_sound(address)]
-        return recipes.plan(
-            record, recipes.framing_nbytes(encoded), found, lambda a: recipes.own_leaves(self.record(a), self.recipe(a))
-        )
+        framing_nbytes = recipes.framing_nbytes(encoded)
+        return plan(record, framing_nbytes, found, lambda a: own_leaves(self.record(a), self.recipe(a)))
 
     def alike(self, record: Record, hints: Sequence[str]) -> list[str]:
         """Return the objects here that share most leaves with another, best first, then those that are hinted at."""
@@ -294,32 +297,42 @@ class LocalObjects:
             return False
         return True
 
-    def _stamp(self, address: str) -> str:
-        """Return what changes when any file of an object is written to, replaced or renamed."""
+    def stamp(self, address: str, names: Iterable[str] | None = None) -> str:
+        """Return what changes when any file of an object is written to, replaced or renamed.
+
+        Args:
+            names: of its files, where they are known.
+        """
+        folder = self._files.folder(address)
         try:
-            entries = sorted(os.scandir(self._files.folder(address)), key=lambda entry: entry.name)
-            stats = [entry.stat(follow_symlinks=False) for entry in entries]
+            names = sorted(os.listdir(folder) if names is None else names)  # noqa: PTH208, for every object
+            looks = [(name, os.lstat(f"{folder}/{name}")) for name in names]
         except (FileNotFoundError, NotADirectoryError):  # removed or repaired meanwhile, or no object
             return ""
-        looks = [
-            (e.name, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for e, s in zip(entries, stats, strict=True)
-        ]
-        return repr(looks)
+        return repr([(name, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for name, s in looks])
 
-    def remember(self, written: Iterable[tuple[Record, Recipe | None]], stamp: str | None = None) -> None:
-        """The objects are safe already; a full disk must not make their index the reason to fail."""
+    def remember(self, written: Iterable[tuple[Record, Recipe | None, str]]) -> None:
+        """Remember objects, each with its stamp.
+
+        They are safe already; a full disk must not make their index the reason to fail.
+        """
         with suppress(sqlite3.Error, OSError):
-            self._remember(written, stamp)
+            self._remember(written)
 
-    def _remember(self, written: Iterable[tuple[Record, Recipe | None]], stamp: str | None) -> None:
+    def _remember(
+        self,
+        written: Iterable[tuple[Record, Recipe | None, str]],
+        most_needs: int | None = _MOST_NEEDS_AT_ONCE,
+    ) -> None:
         self.index.add_all(
             (
                 record.address,
-                recipes.own_leaves(record, recipe).ids.tobytes() if recipe else record.leaf_ids,
-                self._stamp(record.address) if stamp is None else stamp,
-                {*record.children.values(), *(recipe.sources if recipe else ())},
+                _own_leaf_ids(record, recipe),
+                stamp,
+                needs if most_needs is None or len(needs) <= most_needs else None,
             )
-            for record, recipe in written
+            for record, recipe, stamp in written
+            for needs in ({*record.children.values(), *(recipe.sources if recipe else ())},)
         )
 
     def _forget_if_possible(self, address: str) -> None:
@@ -335,3 +348,12 @@ class LocalObjects:
         with suppress(FileNotFoundError):
             return next(target for target in targets if move_folder(folder, target))
         return None
+
+
+def _own_leaf_ids(record: Record, recipe: Recipe | None) -> bytes:
+    """Return the ids of the leaves in an object's own file."""
+    if recipe is None:
+        return record.leaf_ids
+    from smalti.store.leaf_table import own_leaves
+
+    return own_leaves(record, recipe).ids.tobytes()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from smalti.digest import PREFIX
 from smalti.store import recipe as recipes
 from smalti.store.commit import (
     WriteAhead,
@@ -35,8 +37,13 @@ class _Staged:
 
     record: Record
     recipe: Recipe | None
-    folder: Path
+    folder: str
+    files: tuple[str, ...]
     nbytes: int
+
+    def paths(self) -> list[str]:
+        """Return what has to be durable before it is visible."""
+        return [*(f"{self.folder}/{name}" for name in self.files), self.folder]
 
 
 class LocalIntake:
@@ -51,7 +58,7 @@ class LocalIntake:
         self._objects = objects
         self._staging = staging
         self._cleanup = cleanup
-        self._folder: Path | None = None  # holds the objects' folders, by number
+        self._folder = ""  # holds the objects' folders, by number
         self._count = 0
         self._staged: list[_Staged] = []
         self._found: list[str] = []
@@ -64,7 +71,7 @@ class LocalIntake:
             return record
         with machine_errors(f"storing an object in {self._objects.root}"):
             folder = self._fresh_folder()
-            ahead = WriteAhead(folder / encoded.filename, encoded.file)
+            ahead = WriteAhead(Path(folder, encoded.filename), encoded.file)
             try:
                 record = record_of(encoded, lambda ids: None if self._objects.index.alike(ids) else ahead.start())
                 if not self._is_there(record):
@@ -86,7 +93,7 @@ class LocalIntake:
     def flush(self) -> None:
         """Make what was taken in durable, then visible in the order it came, then durably so."""
         with machine_errors(f"storing {len(self._staged)} objects in {self._objects.root}"):
-            sync_together([path for staged in self._staged for path in (*staged.folder.iterdir(), staged.folder)])
+            sync_together([path for staged in self._staged for path in staged.paths()])
             # What the index says they need may be of an earlier form; gc would take away what the new one needs.
             self._objects.index.forget([staged.record.address for staged in self._staged])
             shards = self._shards([staged.record.address for staged in self._staged])
@@ -97,7 +104,11 @@ class LocalIntake:
             sync_together(shards)
             for shard in self._shards(self._found):  # whoever made what was there may have died before syncing
                 sync(shard)
-        self._objects.remember([(s.record, s.recipe) for s in self._staged if self.added[s.record.address]])
+        self._objects.remember(
+            (s.record, s.recipe, self._objects.stamp(s.record.address, s.files))
+            for s in self._staged
+            if self.added[s.record.address]
+        )
         self._staged.clear()
         self._found.clear()
 
@@ -116,7 +127,7 @@ class LocalIntake:
         record: Record,
         encoded: Encoded | None,
         alike: Sequence[str],
-        folder: Path,
+        folder: str,
         ahead: WriteAhead | None = None,
     ) -> None:
         recipe = self._objects.plan(record, encoded, alike) if encoded else None
@@ -127,25 +138,27 @@ class LocalIntake:
             files[DELTA] = recipes.delta(record, encoded, recipe)
         elif encoded and encoded.spooled:
             encoded.spooled.chmod(0o444)
-            nbytes = encoded.spooled.rename(folder / record.filename).stat().st_size
+            nbytes = encoded.spooled.rename(f"{folder}/{record.filename}").stat().st_size
         elif ahead:
             nbytes = ahead.finish()
         elif encoded:
             files[record.filename] = encoded.file
-        nbytes += sum(write_file(folder / name, pieces, synced=False) for name, pieces in files.items())
-        self._staged.append(_Staged(record, recipe, folder, nbytes))
+        nbytes += sum(write_file(f"{folder}/{name}", pieces, synced=False) for name, pieces in files.items())
+        own = [record.filename] if record.filename and not recipe else []
+        self._staged.append(_Staged(record, recipe, folder, tuple(dict.fromkeys([*files, *own])), nbytes))
 
-    def _fresh_folder(self) -> Path:
-        if self._folder is None:
-            self._folder = self._cleanup.enter_context(staged_folder(self._staging))
-        folder = self._folder / str(self._count)
-        folder.mkdir(mode=0o750)
+    def _fresh_folder(self) -> str:
+        if not self._folder:
+            self._folder = str(self._cleanup.enter_context(staged_folder(self._staging)))
+        folder = f"{self._folder}/{self._count}"
+        os.mkdir(folder, 0o750)  # noqa: PTH102, this runs for every object
         self._count += 1
         return folder
 
     def _shards(self, addresses: list[str]) -> list[Path]:
         """Return the folders that hold the objects' folders."""
-        return sorted({self._objects.folder(address).parent for address in addresses})
+        one_of_each = {address.removeprefix(PREFIX)[:2]: address for address in addresses}
+        return [self._objects.folder(one_of_each[digits]).parent for digits in sorted(one_of_each)]
 
 
 @contextmanager

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 _WAITING_PER_THREAD = 4  # so that one slow item does not leave the other threads idle
 _AT_ONCE_NBYTES = 16 * 1024 * 1024  # more is done one by one: large objects use every core, or connection, themselves
@@ -48,6 +50,8 @@ def in_order(
     if at_once == 1:
         yield from map(act, items)
         return
+    from concurrent.futures import ThreadPoolExecutor  # it takes long to import
+
     under_way: deque[tuple[Future[Result], int]] = deque()
     nbytes = 0
     pool = ThreadPoolExecutor(at_once)

@@ -21,6 +21,7 @@ from smalti.store import seekable
 from smalti.store.assembly import load_content, load_recipe, load_record
 from smalti.store.backend import Content, Documents, Objects
 from smalti.store.intake import DirectIntake, direct_intake, temporary_spool
+from smalti.store.leaf_table import own_leaves, plan
 from smalti.store.reader import Reader
 from smalti.store.recipe import DELTA, RECIPE, Recipe
 from smalti.store.record import METADATA, Record
@@ -259,9 +260,9 @@ class S3Objects(Objects):
         for address in self.alike(record, alike):
             with suppress(Damaged, NotFound):
                 if len(self._levels(address)) < _MOST_LEVELS:
-                    leaves[address] = recipes.own_leaves(self.record(address), load_recipe(self._files, address))
+                    leaves[address] = own_leaves(self.record(address), load_recipe(self._files, address))
         framing_nbytes = recipes.framing_nbytes(encoded) if leaves else 0
-        while leaves and (recipe := recipes.plan(record, framing_nbytes, list(leaves), leaves.__getitem__)):
+        while leaves and (recipe := plan(record, framing_nbytes, list(leaves), leaves.__getitem__)):
             unsound = [source for source in recipe.sources if not self._is_kept(source)]
             if not unsound:
                 return recipe

@@ -5,24 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from smalti import digest
 from smalti.errors import Ambiguous, NotFound, Refused
 from smalti.store.backend import Documents, Intake, Objects
-from smalti.store.check import FsckReport, fsck, verify
 from smalti.store.commit import create_file, machine_errors
-from smalti.store.diff import Diff, diff
 from smalti.store.gc import DAY_SECONDS, GcReport, Pins, collect
 from smalti.store.long_work import OnProgress
 from smalti.store.manifests import Manifest, Manifests, Use
 from smalti.store.names import Names, NameVersion
-from smalti.store.reader import Reader
 from smalti.store.record import Record
-from smalti.store.stats import StoreStats, stats
 from smalti.store.taking import Codecs, Taken, keep, take
-from smalti.store.transfer import TransferReport, encoded_of, transfer
 from smalti.store.values import Buffer, Ref, Tree
+
+if TYPE_CHECKING:  # what not every use of a store needs is imported by the methods that do; numpy among it takes long
+    from smalti.store.check import FsckReport
+    from smalti.store.diff import Diff
+    from smalti.store.stats import StoreStats
+    from smalti.store.transfer import TransferReport
 
 
 class Store:
@@ -49,12 +50,15 @@ class Store:
         """Where the store is: a folder or a URL."""
         return self._objects.place
 
-    def put(self, value: Any, name: str | None = None, *, like: Ref | str | None = None) -> Ref:
+    def put(
+        self, value: Any, name: str | None = None, *, like: Ref | str | None = None, just_put: Iterable[Ref] = ()
+    ) -> Ref:
         """Store a value, durably, unless it is there already; give it a name if one is wanted.
 
         Args:
             like: an earlier version, by default what the name stands for: the most likely to share leaves with it. Of
                 a tree, references that this version has in the same place are taken over without a look at each.
+            just_put: references that a put has returned just now; in a tree they are taken over as well.
 
         Returns:
             The reference; ``new_bytes`` says what the put added.
@@ -66,7 +70,7 @@ class Store:
         named = self._names.latest(name) if name is not None else None
         before = self.resolve(like) if like is not None else named.address if named else None
         with self._objects.intake() as intake:
-            taken = self._take(value, intake, before)
+            taken = self._take(value, intake, before, {ref.digest: ref.nbytes for ref in just_put})
         ref = taken.ref(intake.added)
         if name is not None:
             with machine_errors(f"naming {ref.digest} {name!r}"):
@@ -97,9 +101,11 @@ class Store:
         with machine_errors(f"storing rows in {self.place}"), self._objects.spool() as file:
             return self.put(self._codecs.encode_rows(blocks, file), name)
 
-    def _take(self, value: Any, intake: Intake, before: str | None = None) -> Taken:
+    def _take(
+        self, value: Any, intake: Intake, before: str | None = None, just_put: Mapping[str, int] | None = None
+    ) -> Taken:
         try:
-            return take(value, self._codecs, self._objects, intake, before)
+            return take(value, self._codecs, self._objects, intake, before, just_put or {})
         except RecursionError:
             raise Refused("this value is nested too deep, or holds itself; store its parts one by one.") from None
 
@@ -113,6 +119,8 @@ class Store:
             NotFound, Ambiguous: the reference fits nothing, or several things.
             Damaged: the stored bytes are not what was stored.
         """
+        from smalti.store.reader import Reader
+
         record = self.record(ref)
         if record.kind == "tree":
             return self._codecs.assemble(self._tree(record, lambda address: self.get(address, verify=verify)))
@@ -124,6 +132,8 @@ class Store:
 
         An array becomes a ``LazyArray``, a tree a ``Tree`` of such children, other kinds are read at once.
         """
+        from smalti.store.reader import Reader
+
         record = self.record(ref)
         if record.kind == "tree":
             return self._tree(record, self.open)
@@ -181,6 +191,8 @@ class Store:
             Refused: the value is a tree, or there is a file already.
             Unavailable: the machine did not let it be written.
         """
+        from smalti.store.transfer import encoded_of
+
         record = self.record(ref)
         if not record.filename:
             raise Refused(f"{record.address} is a tree and has no file of its own; write its children.")
@@ -199,6 +211,8 @@ class Store:
         Raises:
             NotFound, Damaged, Unavailable: see :func:`smalti.store.transfer.transfer`.
         """
+        from smalti.store.transfer import transfer
+
         manifests: list[Manifest] = []
         pins: list[str] = []
         if refs is None:
@@ -249,9 +263,15 @@ class Store:
         self._names.forget(name, keep_last)
 
     def pin(self, ref: Ref | str) -> None:
-        """Keep a value whether or not it has a name."""
-        address = self.record(ref).address
-        keep(self._objects, address)
+        """Keep a value whether or not it has a name.
+
+        Raises:
+            NotFound, Ambiguous: the reference fits nothing, or several things.
+        """
+        address = self.resolve(ref)
+        if not self._objects.touch(address):
+            self.record(address)  # says why it is not there
+            raise NotFound(f"{address} was removed from {self.place} just now; put the value again.")
         Pins(self._documents).add(address)
 
     def unpin(self, ref: Ref | str) -> None:
@@ -330,6 +350,8 @@ class Store:
             full: read every byte, not only where a file does not look as it did when it was last read whole.
             repair_from: a store that may hold sound copies of what is damaged or missing; they are written here.
         """
+        from smalti.store.check import fsck
+
         source = repair_from._objects if repair_from else None
         return fsck(self._objects, self._documents, full=full, repair_from=source, progress=progress)
 
@@ -337,6 +359,8 @@ class Store:
         self, target: Store, refs: Iterable[Ref | str] | None = None, progress: OnProgress | None = None
     ) -> FsckReport:
         """Read in another store, whole, all that our values consist of, and say what is missing or damaged there."""
+        from smalti.store.check import verify
+
         wanted: dict[str, set[str]] = {}
         for ref in refs if refs is not None else [*(named.name for named in self.names()), *self.pins()]:
             wanted.setdefault(self.resolve(ref), set()).add(str(ref))
@@ -347,10 +371,14 @@ class Store:
 
     def diff(self, before: Ref | str, after: Ref | str) -> Diff:
         """Compare two values, by their records alone: what was added, removed and changed, and where."""
+        from smalti.store.diff import diff
+
         return diff(self._objects, self.resolve(before), self.resolve(after))
 
     def stats(self, progress: OnProgress | None = None) -> StoreStats:
         """Add up what the store holds, by kind and name, and what keeping every piece once saves."""
+        from smalti.store.stats import stats
+
         return stats(self._objects, self._documents, progress)
 
     def _tree(self, record: Record, read: Callable[[str], Any]) -> Tree:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from smalti.canonical import Json, normalise
 from smalti.errors import NotFound
 from smalti.store.backend import Intake, Objects
-from smalti.store.reader import Reader
 from smalti.store.record import Record, tree_record
 from smalti.store.values import Encoded, Ref, Tree
+
+if TYPE_CHECKING:
+    from smalti.store.reader import Reader
 
 
 class Codecs(Protocol):
@@ -43,11 +45,14 @@ class Taken:
         return Ref(self.record.address, self.record.kind, self.record.nbytes, new_bytes)
 
 
-def take(value: Any, codecs: Codecs, objects: Objects, intake: Intake, before: str | None = None) -> Taken:
+def take(
+    value: Any, codecs: Codecs, objects: Objects, intake: Intake, before: str | None, just_put: Mapping[str, int]
+) -> Taken:
     """Take a value in.
 
     Args:
         before: what its name stood for until now, as the most likely to share leaves with it.
+        just_put: address -> nbytes of objects that are there and young.
 
     Raises:
         Refused: no codec stores it exactly.
@@ -63,9 +68,9 @@ def take(value: Any, codecs: Codecs, objects: Objects, intake: Intake, before: s
         return Taken(record, frozenset({record.address}))
     earlier = objects.record(before) if before and objects.has(before) else None
     children_before = earlier.children if earlier else {}
-    kept = _kept_refs(encoded, earlier, objects)
+    kept = _kept_refs(encoded, earlier, children_before, just_put, objects)
     children = {
-        name: take(child, codecs, objects, intake, children_before.get(name))
+        name: take(child, codecs, objects, intake, children_before.get(name), just_put)
         for name, child in encoded.children.items()
         if name not in kept.addresses
     }
@@ -78,28 +83,29 @@ def take(value: Any, codecs: Codecs, objects: Objects, intake: Intake, before: s
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """References of a tree that an earlier version of it has in the same place: name -> address, and their size."""
+    """References of a tree that need not be looked at: name -> address, and their size."""
 
     addresses: dict[str, str]
     nbytes: int
 
 
-def _kept_refs(tree: Tree, earlier: Record | None, objects: Objects) -> _Kept:
-    """Return what need not be looked at one by one: its size is what the earlier tree has without its other children.
+def _kept_refs(
+    tree: Tree, earlier: Record | None, before: Mapping[str, str], just_put: Mapping[str, int], objects: Objects
+) -> _Kept:
+    """Return what need not be looked at one by one: it was put just now, or an earlier tree has it in the same place.
 
     Where a tree is, so are its children, and making it young keeps them: a collection removes trees before children.
+    Their size is what the earlier tree has without its other children.
     """
-    before = earlier.children if earlier else {}
-    same = {
-        name: child.digest
-        for name, child in tree.children.items()
-        if isinstance(child, Ref) and before.get(name) == child.digest
-    }
+    refs = {name: child.digest for name, child in tree.children.items() if isinstance(child, Ref)}
+    fresh = {name: address for name, address in refs.items() if address in just_put} if just_put else {}
+    fresh_nbytes = sum(just_put[address] for address in fresh.values())
+    same = {name: address for name, address in refs.items() if before.get(name) == address and name not in fresh}
     if earlier is None or not same:
-        return _Kept({}, 0)
+        return _Kept(fresh, fresh_nbytes)
     keep(objects, earlier.address)
     gone = sum(objects.record(address).nbytes for name, address in before.items() if name not in same)
-    return _Kept(same, earlier.nbytes - gone)
+    return _Kept(same | fresh, earlier.nbytes - gone + fresh_nbytes)
 
 
 def keep(objects: Objects, address: str) -> None:

@@ -15,8 +15,8 @@ from itertools import accumulate, chain
 import numpy as np
 
 from smalti.errors import Damaged, NotFound
-from smalti.store import recipe as recipes
 from smalti.store.backend import Content, Objects
+from smalti.store.leaf_table import Leaves, all_leaves, plan
 from smalti.store.long_work import OnProgress, Progress, in_order
 from smalti.store.names import Names
 from smalti.store.reader import Reader
@@ -204,12 +204,12 @@ def _fetch(source: Objects, target: Objects, address: str) -> _Fetched:
             kept = target.record(other)
             if (there := target.content(kept)).stays:  # else reading it is traffic, too
                 offered[other] = kept, there
-    plan = recipes.plan(record, 0, list(offered), lambda a: _leaves(offered[a][0]))
-    if plan is None:
+    recipe = plan(record, 0, list(offered), lambda a: _leaves(offered[a][0]))
+    if recipe is None:
         encoded = _encoded(record, content.framing(), Reader(record, content).whole())
         return _Fetched(record, encoded, alike, record.nbytes)
     ours = _reader(record, content)
-    theirs = [_reader(*offered[other]) for other in plan.sources]
+    theirs = [_reader(*offered[other]) for other in recipe.sources]
     whole = np.empty(record.nbytes, np.uint8)
 
     def read(run: tuple[Extent, int]) -> int:
@@ -223,7 +223,7 @@ def _fetch(source: Objects, target: Objects, address: str) -> _Fetched:
         whole[place] = np.frombuffer(ours.read(0, place.start, place.stop), np.uint8)
         return extent.nbytes
 
-    runs = zip(plan.extents, accumulate(extent.nbytes for extent in plan.extents), strict=True)
+    runs = zip(recipe.extents, accumulate(extent.nbytes for extent in recipe.extents), strict=True)
     nbytes_read = sum(in_order(read, runs, 1 if content.stays else _RUNS_AT_ONCE))
     ends = accumulate(nbytes for _, nbytes in record.buffers)
     data = memoryview(whole)  # type: ignore[arg-type]  # numpy arrays are buffers
@@ -231,8 +231,8 @@ def _fetch(source: Objects, target: Objects, address: str) -> _Fetched:
     return _Fetched(record, _encoded(record, content.framing(), buffers), alike, nbytes_read)
 
 
-def _leaves(record: Record) -> recipes.Leaves:
-    return recipes.all_leaves(record.leaf_ids, record.leaf_sizes)
+def _leaves(record: Record) -> Leaves:
+    return all_leaves(record.leaf_ids, record.packed_sizes)
 
 
 def _reader(record: Record, content: Content) -> Reader:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from smalti.canonical import Json
 
-Sizes = NDArray[np.uint32]  # of leaves, in bytes
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Sizes = NDArray[np.uint32]  # of leaves, in bytes
+
+MIN_LEAF_NBYTES = 16 * 1024  # of the leaves that are gathered from shorter rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from smalti.errors import NotFound, Refused, Unavailable
 from smalti.store.commit import machine_errors
 from smalti.tracking.pointer import Pointer, parse, pointer_path
 from smalti.tracking.work_file import replace_file
+
+if TYPE_CHECKING:
+    import subprocess
 
 _SPECIAL = re.compile(r"([\\*?\[\]!#]| (?=\s*$))")  # what a line of .gitignore would take for something else
 
@@ -112,6 +115,8 @@ def files_at(folder: Path, revision: str, wanted: Callable[[str], bool]) -> dict
 
 
 def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    import subprocess  # git is rarely run
+
     try:
         return subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, check=False)
     except FileNotFoundError as error:

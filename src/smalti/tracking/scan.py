@@ -81,6 +81,7 @@ def scan(path: Path) -> Listing:
 
 def _scan_folder(listing: Listing, top: str, below: str) -> None:
     waiting = [below]
+    new, files = tuple.__new__, listing.files  # of ten thousand files each line below counts
     while waiting:
         below = waiting.pop()
         listing.folders.append(below)
@@ -88,7 +89,7 @@ def _scan_folder(listing: Listing, top: str, below: str) -> None:
         folder = f"{top}/{below}" if below else top
         with os.scandir(folder) as entries:
             found = sorted(entries, key=attrgetter("name"))
-        names = {entry.name for entry in found}
+        tracked = {entry.name.removesuffix(SUFFIX) for entry in found if entry.name.endswith(SUFFIX)}
         for entry in found:
             name = entry.name
             if name[0] == "." or not name.isascii():  # of the other names none can be refused
@@ -96,14 +97,14 @@ def _scan_folder(listing: Listing, top: str, below: str) -> None:
                     listing.parts.append(prefix + name)
                     continue
                 check_name(name, folder)
-            if name.endswith(SUFFIX) and name.removesuffix(SUFFIX) in names:
-                raise Refused(
-                    f"{folder}/{name.removesuffix(SUFFIX)} is tracked by itself; remove {folder}/{name} first."
-                )
+            if name in tracked:
+                raise Refused(f"{folder}/{name} is tracked by itself; remove {folder}/{name}{SUFFIX} first.")
             status = entry.stat(follow_symlinks=False)
-            if stat.S_ISREG(status.st_mode):
-                listing.files[prefix + name] = Seen(look_of(status), is_executable(status))
-            elif stat.S_ISDIR(status.st_mode):
+            mode = status.st_mode
+            if stat.S_ISREG(mode):
+                look = new(Look, (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino))
+                files[prefix + name] = new(Seen, (look, mode & stat.S_IXUSR != 0))
+            elif stat.S_ISDIR(mode):
                 waiting.append(prefix + name)
             else:
                 raise _odd(entry.path, status.st_mode)

@@ -41,6 +41,9 @@ class Status:
 def status(store: Store, cache: StatCache, path: Path, remote: Store | None = None) -> Status:
     """Compare a tracked path with its pointer; files that look as when they were last read are not read again.
 
+    What was written less than two seconds before it was read is read once more, as after a checkout; see
+    :mod:`smalti.tracking.stat_cache`.
+
     Raises:
         NotFound: the path has no pointer.
         Refused: the pointer is none, or something at the path cannot be kept.

@@ -8,14 +8,13 @@ import os
 import re
 import stat
 import time
-import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from smalti.errors import Refused
-from smalti.store.commit import machine_errors
+from smalti.store.commit import machine_errors, unique_name
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _MAPPED_NBYTES = 1024 * 1024  # below, reading is quicker
@@ -66,10 +65,11 @@ class WorkFile:
     def _read(self, descriptor: int) -> memoryview:
         if self.look.nbytes >= _MAPPED_NBYTES:
             return memoryview(mmap.mmap(descriptor, self.look.nbytes, access=mmap.ACCESS_READ))
-        parts = []
-        while part := os.read(descriptor, _MAPPED_NBYTES):
-            parts.append(part)
-        return memoryview(b"".join(parts))
+        most = self.look.nbytes + 1  # so that reading less says where it ends, and reading all that it is longer
+        data = os.read(descriptor, most)
+        while len(data) < self.look.nbytes and (more := os.read(descriptor, most - len(data))):
+            data += more
+        return memoryview(data)
 
     def check_unchanged(self) -> None:
         """Make sure that what was read is one state of the file.
@@ -91,7 +91,7 @@ def is_part(name: str) -> bool:
 def replace_file(path: Path, content: bytes | memoryview, executable: bool = False) -> None:
     """Write a file beside and move it into place in one step; a link there is replaced, not followed."""
     with machine_errors(f"writing {path}"):
-        part = f"{path.parent}/.smalti-{uuid.uuid4().hex}.part"
+        part = f"{path.parent}/.smalti-{unique_name()}.part"
         try:
             descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
             try:

@@ -19,6 +19,8 @@ from smalti.tracking.work_file import Look, WorkFile
 
 _BATCH_FILES, _BATCH_NBYTES = 2048, 256 * 1024 * 1024  # so much is read anew when a put was interrupted
 
+_FEW = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Put:
@@ -58,6 +60,9 @@ def put_path(
     """
     listing = scan(path)
     known = cache.known(path)
+    if len(known) > 2 * len(listing.files) + _FEW:  # most of it is gone from here
+        known = {name: known[name] for name in listing.files if name in known}
+        cache.replace(path, known)
     try:
         done = _put(store, cache, path, listing, known, like, progress)
     except NotFound:  # the store has been changed, or is another one
@@ -84,19 +89,21 @@ def _put(
     to_read = [name for name in listing.files if name not in refs]
     done_nbytes, of_nbytes = 0, sum(listing.files[name].look.nbytes for name in to_read)
     new_bytes = done = 0
+    just_put: list[Ref] = []
     for batch in _batches(to_read, listing):
         read_at_ns, reading = time.time_ns(), _Reading(path, batch)
         # Of a single file, an earlier version is the most likely to have some of its leaves.
         put = store.put_all(reading) if listing.folders else [store.put(next(iter(reading)), like=like)]
         reading.check_last()
         refs.update(zip(batch, put, strict=True))
+        just_put += put
         new_bytes += sum({ref.digest: ref.new_bytes for ref in put}.values())
         cache.remember(path, {n: (reading.looks[n], refs[n].digest) for n in batch}, read_at_ns)
         done, done_nbytes = done + len(batch), done_nbytes + sum(ref.nbytes for ref in put)
         if progress:
             progress(Progress(done, len(to_read), done_nbytes, of_nbytes))
     if listing.folders:
-        tree = store.put(folder_of(listing, refs), like=like)
+        tree = store.put(folder_of(listing, refs), like=like, just_put=just_put)
         ref = Ref(tree.digest, tree.kind, tree.nbytes, new_bytes + tree.new_bytes)
     else:
         there = store.ref(refs[""])

@@ -67,6 +67,20 @@ def test_rows_that_are_damaged_are_refused_and_others_are_not(tmp_path: Path) ->
         lazy.take([3, 7])
 
 
+def test_the_whole_is_known_once_every_leaf_was_taken_and_not_before(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    array = np.random.default_rng(0).random((100, 64, 64))
+    lazy = store.open(store.put(array))
+    lazy.take(np.arange(99))
+    lazy.take(np.arange(99))
+    assert lazy.verified is None
+    for _ in range(2):
+        lazy.take(np.arange(100))
+    assert lazy.verified is not None
+    np.testing.assert_array_equal(lazy.verified, array, strict=True)
+    assert not lazy.verified.flags.writeable
+
+
 @pytest.mark.parametrize("rows", [[0, 10], [-1]])
 def test_a_number_out_of_range_is_said(store: Store, rows: list[int]) -> None:
     lazy = store.open(store.put(np.arange(10)))

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pandera.pandas as pandera
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,9 +15,12 @@ from pydantic import ValidationError
 
 from smalti.contracts import TABLE, ColumnSpec, TableContract, Violation
 from smalti.contracts.builtin.titanic import TITANIC_TEST, TITANIC_TRAIN
+from smalti.contracts.tables.pandera_import import import_pandera
 from smalti.errors import Refused
 from smalti.formats import TableContent, read_file
 from smalti.testing.tables import arrow_arrays, arrow_tables, frames
+
+pandera = import_pandera()
 
 
 def passengers(**columns: Any) -> pa.Table:

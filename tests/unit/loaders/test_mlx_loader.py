@@ -140,6 +140,25 @@ def test_an_error_of_a_worker_is_the_consumers_and_names_the_sample(
     assert not loader_threads()
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_error_of_a_transform_comes_after_the_batches_before_it_though_several_are_read_at_once(
+    workers: int,
+) -> None:
+    def refuse(batch: dict[str, Any]) -> dict[str, Any]:
+        if 50 in batch["x"]:
+            raise ValueError("fifty")
+        return batch
+
+    data = {"x": np.arange(100), "ids": np.zeros((100, 3))}
+    loader = MLXDataLoader(data, MLXLoaderConfig(batch_size=3, shuffle=False, num_workers=workers), transform=refuse)
+    given: list[list[int]] = []
+    with pytest.raises(ValueError, match="fifty"):
+        given.extend(batch["x"].tolist() for batch in loader.numpy())
+    assert np.concatenate(given).tolist() == list(range(48))
+    assert loader.state_dict()["position"] == 48
+    assert not loader_threads()
+
+
 def test_an_exception_of_the_consumer_leaves_no_threads() -> None:
     loader = MLXDataLoader(Texts(), MLXLoaderConfig(batch_size=2, num_workers=3))
 
@@ -194,9 +213,12 @@ def test_what_the_consumer_keeps_is_never_written_over(workers: int) -> None:
 
 
 def test_buffers_are_used_again_once_nobody_holds_them() -> None:
-    loader = MLXDataLoader({"x": np.zeros((200, 50))}, MLXLoaderConfig(batch_size=2, num_workers=0))
+    loader = MLXDataLoader({"x": np.zeros((200, 50_000))}, MLXLoaderConfig(batch_size=8, num_workers=0))
     places = {batch["x"].__array_interface__["data"][0] for batch in loader.numpy()}
-    assert len(places) <= 3
+    assert len(places) <= 3, "batches too large for several to be read at once"
+    loader = MLXDataLoader({"x": np.zeros((20_000, 50))}, MLXLoaderConfig(batch_size=2, num_workers=0))
+    places = {batch["x"].__array_interface__["data"][0] // 2**20 for batch in loader.numpy()}
+    assert len(places) <= 6, "small batches, each a part of a buffer"
 
 
 def test_micro_batches_make_steps() -> None:

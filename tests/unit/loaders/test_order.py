@@ -27,6 +27,18 @@ def test_every_sample_is_in_one_batch_of_one_rank(samples: int, batch: int, worl
     assert all(len(rows) <= batch for rank in ranks for rows in rank)
 
 
+@given(**SIZES, first=st.integers(0, 9), steps=st.integers(1, 5))
+def test_steps_that_are_read_at_once_are_those_steps_end_to_end(
+    samples: int, batch: int, world: int, first: int, steps: int
+) -> None:
+    for rank in range(world):
+        order = Order(samples, batch, rank=rank, world_size=world)
+        permutation, starts = order.permutation(0), order.starts()[first : first + steps]
+        if starts:
+            alone = [order.rows(permutation, start) for start in starts]
+            assert order.rows_of(permutation, starts).tolist() == np.concatenate(alone).tolist()
+
+
 @given(**SIZES)
 def test_with_drop_last_every_rank_has_as_many_whole_batches(samples: int, batch: int, world: int) -> None:
     ranks = dealt({"samples": samples, "batch_size": batch, "drop_last": True}, world)

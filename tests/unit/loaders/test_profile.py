@@ -11,7 +11,7 @@ import pytest
 
 from smalti.errors import Refused
 from smalti.loaders import MLXDataLoader, MLXLoaderConfig
-from smalti.loaders.autotune import Tuning, ahead_of
+from smalti.loaders.autotune import MOST_WORKERS, Tuning, ahead_of
 from smalti.loaders.profile import Profile
 from smalti.loaders.read_ahead import THREAD_NAME
 
@@ -57,9 +57,9 @@ def test_a_loader_says_where_the_time_went(workers: int) -> None:
     assert loader.get_profiling_results()["batches"] == 6, "a batch after which the consumer left counts"
 
 
-def chosen(seconds_of: Any, key: str) -> tuple[int, list[int]]:
+def chosen(seconds_of: Any, key: str, most: int = MOST_WORKERS) -> tuple[int, list[int]]:
     """Return what is chosen, and what was tried on the way."""
-    tuning = Tuning(key)
+    tuning = Tuning(key, most)
     tried = [tuning.workers]
     for _ in range(1000):
         if tuning.note(seconds_of(tuning.workers)):
@@ -69,11 +69,25 @@ def chosen(seconds_of: Any, key: str) -> tuple[int, list[int]]:
 
 
 def test_more_workers_are_taken_for_as_long_as_they_bring_something() -> None:
-    assert chosen(lambda workers: 1.0, "nothing helps") == (0, [0, 2, 0])
-    assert chosen(lambda workers: 1.0 / max(1, min(workers, 4)), "four help") == (4, [0, 2, 4, 8, 4])
-    assert chosen(lambda workers: 1.0 / (1 + workers), "all help") == (16, [0, 2, 4, 8, 16])
+    assert chosen(lambda workers: 1.0, "nothing helps") == (0, [0, 1, 0])
+    assert chosen(lambda workers: 1.0 / (1 + min(workers, 4)), "four help") == (4, [0, 1, 2, 4, 8, 4])
+    assert chosen(lambda workers: 1.0 / (1 + workers), "all help") == (16, [0, 1, 2, 4, 8, 16])
     assert Tuning("all help").workers == 16, "and it is kept"
-    assert ahead_of(4) == 8
+    assert chosen(lambda workers: 1.0 / (1 + workers), "two may help", most=2) == (2, [0, 1, 2])
+    assert (ahead_of(4), ahead_of(0)) == (10, 0), "two for each worker and for the consumer, which reads too"
+
+
+def test_what_was_ready_when_a_mean_begins_does_not_make_more_workers_look_quicker() -> None:
+    """Behind a stall a whole queue is ready at once; per batch it is as slow as before."""
+
+    def bursts(workers: int) -> float:
+        nonlocal count
+        count += 1
+        each = max(1, ahead_of(workers))
+        return each / (1 + min(workers, 8)) if count % each == 0 else 0.0
+
+    count = 0
+    assert chosen(bursts, "bursts") == (8, [0, 1, 2, 4, 8, 16, 8])
 
 
 def test_workers_that_are_chosen_on_the_way_do_not_change_the_order() -> None:

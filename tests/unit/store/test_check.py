@@ -85,7 +85,7 @@ def rot(store: Store, digest: str, row: int) -> None:
     assert isinstance(objects, LocalObjects)
     path = objects.folder(digest) / "data.npy"
     damage(path, 4096 + row * ROW_NBYTES)
-    objects.index.add(digest, b"", objects._stamp(digest), ())
+    objects.index.add(digest, b"", objects.stamp(digest), ())
 
 
 def test_a_check_reads_a_sample_of_what_looks_as_it_did_and_a_full_one_every_byte(store: Store) -> None:

@@ -50,6 +50,17 @@ def test_what_a_name_leads_to_stays(store: Store) -> None:
     assert addresses(store) == before
 
 
+def test_what_a_tree_of_very_many_children_needs_stays_and_goes_with_it(store: Store) -> None:
+    children = {f"{number}": store.put(b"%d" % number) for number in range(1001)}
+    store.put(children, name="kept")
+    before = addresses(store)
+    collect_twice(store)
+    assert addresses(store) == before
+    store.forget("kept")
+    collect_twice(store)
+    assert not addresses(store)
+
+
 def test_what_nothing_leads_to_goes(store: Store) -> None:
     lost = store.put({"x": np.arange(1000), "y": b"bytes"})
     shared = store.put({"x": np.arange(1000)}, name="kept")

@@ -17,6 +17,7 @@ from smalti import Store, open_store
 from smalti.codecs import Folder
 from smalti.errors import NotFound, Refused
 from smalti.tracking import StatCache, checkout, pointer_path, put_path, track
+from smalti.tracking.work_file import WorkFile
 
 names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1, max_size=12).filter(
     lambda name: name not in (".", "..") and name.casefold() != ".git" and len(name.encode()) < 200
@@ -131,6 +132,13 @@ def test_paths_that_overlap_are_refused(tmp_path: Path, store: Store, cache: Sta
 def test_nothing_there_is_said(store: Store, cache: StatCache, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="nothing is not there; name a file or a folder"):
         track(store, cache, tmp_path / "nothing")
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="there is no file here that hides its size")
+def test_a_file_that_holds_more_than_its_size_is_refused() -> None:
+    file = WorkFile("/proc/self/status")
+    with pytest.raises(Refused, match="was written to while it was read"):
+        file.check_unchanged()
 
 
 def test_a_file_that_is_written_to_while_it_is_read_is_refused(tmp_path: Path, store: Store, cache: StatCache) -> None:

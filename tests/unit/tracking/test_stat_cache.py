@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from smalti import Store, open_store
 from smalti.tracking import StatCache, put_path, status, track
@@ -60,12 +62,15 @@ def test_without_the_cache_everything_works_as_before(
     tmp_path: Path, store: Store, cache: StatCache, images: Path, harm: str
 ) -> None:
     first = track(store, cache, images).put
-    database = tmp_path / ".smalti" / "files.sqlite"
-    database.unlink()
-    if harm == "damaged":
-        database.write_bytes(b"no database" * 1000)
-    elif harm == "a folder":
-        database.mkdir()
+    cache.remember(images, {"a.png": (Look(1, 2, 3, 4), "sha256:1")}, time.time_ns())
+    kept = list((tmp_path / ".smalti" / "seen").iterdir())
+    assert len(kept) == 2
+    for file in kept:
+        file.unlink()
+        if harm == "damaged":
+            file.write_bytes(b"no cache" * 1000)
+        elif harm == "a folder":
+            file.mkdir()
     again = track(store, cache, images).put
     assert again.ref.digest == first.ref.digest
     assert status(store, cache, images).agrees
@@ -78,6 +83,48 @@ def test_what_the_cache_knows_and_the_store_lacks_is_read_again(
     cache.remember(images, {"a.png": (look, "sha256:" + "0" * 64)}, time.time_ns() + 10 * SECOND_NS)
     put = put_path(open_store(tmp_path / "other"), cache, images)
     assert put.files_read == 3
+
+
+names = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=20)
+looks = st.builds(Look, *[st.integers(-(2**62), 2**62 - 1)] * 3, st.integers(0, 2**64 - 1))
+files = st.dictionaries(names, st.tuples(looks, st.just("sha256:" + "5" * 64)), max_size=20)
+
+
+@given(parts=st.lists(files, max_size=4), harmed=st.integers(0, 3), data=st.data())
+def test_what_is_remembered_later_counts_and_harm_costs_no_more_than_its_part(
+    tmp_path_factory: pytest.TempPathFactory, parts: list[dict[str, tuple[Look, str]]], harmed: int, data: st.DataObject
+) -> None:
+    root = tmp_path_factory.mktemp("root")
+    kept, sizes = b"", []
+    for part in parts:
+        StatCache(root).remember(root / "top", part, read_at_ns=2**63)
+        file = next(iter((root / ".smalti").glob("seen/*.files")), None)
+        content = file.read_bytes() if file else b""
+        sizes.append((len(kept), len(content)))
+        kept = content
+    whole = dict(entry for part in parts for entry in part.items())
+    assert StatCache(root).known(root / "top") == whole
+    if harmed < len(parts) and parts[harmed] and file:
+        at = data.draw(st.integers(sizes[harmed][0], sizes[harmed][1] - 1))
+        file.write_bytes(kept[:at] + bytes([kept[at] ^ 255]) + kept[at + 1 :])
+        left = dict(entry for number, part in enumerate(parts) if number != harmed for entry in part.items())
+        assert StatCache(root).known(root / "top") == left
+
+
+def test_what_is_superseded_does_not_pile_up(tmp_path: Path) -> None:
+    for number in range(400):
+        StatCache(tmp_path).remember(tmp_path / "x", {"name": (Look(number, 2, 3, 4), "sha256:1")}, time.time_ns())
+        assert StatCache(tmp_path).known(tmp_path / "x")["name"][0].nbytes == number
+    assert next((tmp_path / ".smalti" / "seen").glob("*.files")).stat().st_size < 100 * 200
+
+
+def test_what_is_gone_is_forgotten_when_it_is_most(
+    tmp_path: Path, store: Store, cache: StatCache, images: Path
+) -> None:
+    gone = {f"gone-{number}": (Look(1, 2, 3, 4), "sha256:1") for number in range(100)}
+    cache.remember(images, gone, time.time_ns())
+    put_path(store, cache, images)
+    assert not gone.keys() & cache.known(images).keys()
 
 
 def test_git_does_not_see_the_cache(tmp_path: Path, store: Store, cache: StatCache, images: Path) -> None:

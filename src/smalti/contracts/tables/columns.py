@@ -8,6 +8,7 @@ from pydantic import model_validator
 
 from smalti.contracts.bounds import Bounded
 from smalti.contracts.tables.failures import Failures
+from smalti.contracts.tables.pandera_import import import_pandera
 from smalti.contracts.tables.value_rules import among, finite, first_of_its_kind, matching, within
 from smalti.contracts.violation import Severity, Violation, shown
 
@@ -90,8 +91,7 @@ class ColumnSpec(Bounded):
 
     def for_pandera(self) -> pandera.Column:
         """Return the rules on its values as a pandera column; the name of each check is the rule's."""
-        import pandera.pandas as pandera
-
+        from_pandera = import_pandera()
         rules = [("range", within(bound)) for bound in self.bounds()]
         if self.unique:  # to pandera's own rule, two missing values are one value twice
             rules.append(("repeated", first_of_its_kind()))
@@ -101,8 +101,9 @@ class ColumnSpec(Bounded):
             rules.append(("pattern", matching(self.pattern)))
         if self.type == "number":
             rules.append(("not_finite", finite()))
-        checks = [pandera.Check(rule, name=name, n_failure_cases=1) for name, rule in rules]
-        return pandera.Column(checks=checks, nullable=self.nullable, description=self.meaning)
+        checks = [from_pandera.Check(rule, name=name, n_failure_cases=1) for name, rule in rules]
+        column: pandera.Column = from_pandera.Column(checks=checks, nullable=self.nullable, description=self.meaning)
+        return column
 
     def breach(self, failures: Failures) -> Violation:
         """Return the violation of one of the rules on its values."""

@@ -12,6 +12,7 @@ from smalti.contracts.base import AnyContract
 from smalti.contracts.tables.columns import ColumnSpec
 from smalti.contracts.tables.drift import drifts
 from smalti.contracts.tables.failures import failures_in, reason_of
+from smalti.contracts.tables.pandera_import import import_pandera
 from smalti.contracts.violation import Severity, Violation, shown
 from smalti.errors import Refused
 
@@ -48,9 +49,9 @@ class TableContract(AnyContract):
 
     def pandera_schema(self) -> pandera.DataFrameSchema:
         """Return the rules on values as a pandera schema of a DataFrame under the contract's own column names."""
-        import pandera.pandas as pandera
-
-        return pandera.DataFrameSchema({spec.key: spec.for_pandera() for spec in self.columns}, name=self.id)
+        columns = {spec.key: spec.for_pandera() for spec in self.columns}
+        schema: pandera.DataFrameSchema = import_pandera().DataFrameSchema(columns, name=self.id)
+        return schema
 
     def check(self, value: Any, accepted: pa.Schema | None = None) -> tuple[Violation, ...]:
         """Return every breach at once; empty when the contract is kept. Nothing is read or changed.
@@ -107,6 +108,7 @@ class TableContract(AnyContract):
 
     def _value_breaches(self, table: pa.Table, unsound: set[str]) -> Iterator[Violation]:
         """Have pandera validate the columns that are there and of the right type."""
+        import_pandera()
         from pandera.errors import SchemaErrors
 
         sound = [spec for spec in self._present(table) if spec.key not in unsound]

@@ -47,6 +47,13 @@ class ArraySource:
     def digests(self) -> Mapping[str, str]:
         return {name: column.digest for name, column in self._columns.items() if isinstance(column, LazyArray)}
 
+    @property
+    def row_nbytes(self) -> int | None:
+        columns = self._columns.values()
+        if any(isinstance(column, LazyArray) and not column.mapped for column in columns):
+            return None  # the first batch need not wait until the rows of others are fetched
+        return sum(column.nbytes for column in columns) // max(1, self._count)
+
     def __len__(self) -> int:
         return self._count
 
@@ -74,9 +81,11 @@ class ArraySource:
         self, number: int, column: NDArray[Any] | LazyArray, rows: NDArray[np.int64], out: NDArray[Any]
     ) -> NDArray[Any]:
         if isinstance(column, LazyArray):
-            if self._cache is not None and not column.mapped:
-                return self._take_by_blocks(number, column, rows, out)
-            return column.take(rows, out)
+            if column.verified is None:
+                if self._cache is not None and not column.mapped:
+                    return self._take_by_blocks(number, column, rows, out)
+                return column.take(rows, out)
+            column = column.verified
         if column.flags.c_contiguous:
             return np.take(column, rows, 0, out, "clip")
         out[...] = column[rows]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.loaders.collate import Column, Ragged
+from smalti.loaders.collate import Column, Columns, Ragged
 from smalti.loaders.sources.samples import nbytes_of
 from smalti.loaders.sources.source import Block, Sample
 
@@ -30,7 +30,12 @@ def cut(block: Block, start: int, stop: int) -> Block:
     """Return rows ``start`` to ``stop``; of arrays a view."""
     if isinstance(block, list):
         return block[start:stop]
-    return {name: _cut(column, start, stop) for name, column in block.items()}
+    return cut_columns(block, start, stop)
+
+
+def cut_columns(columns: Columns, start: int, stop: int) -> Columns:
+    """Return rows ``start`` to ``stop`` of columns; of arrays a view."""
+    return {name: _cut(column, start, stop) for name, column in columns.items()}
 
 
 def joined(blocks: Sequence[Block]) -> Block:

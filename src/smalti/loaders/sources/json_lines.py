@@ -52,6 +52,10 @@ class JsonLinesSource:
     def digests(self) -> Mapping[str, str]:
         return {"file": self._digest}
 
+    @property
+    def row_nbytes(self) -> None:
+        return None
+
     def __len__(self) -> int:
         return len(self._starts)
 

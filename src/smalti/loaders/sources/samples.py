@@ -58,6 +58,10 @@ class SampleSource:
                 self._bound = isinstance(sample, Mapping) and any(is_mlx(value) for value in sample.values())
         return self._bound
 
+    @property
+    def row_nbytes(self) -> None:
+        return None
+
     def __len__(self) -> int:
         return len(self._dataset)
 

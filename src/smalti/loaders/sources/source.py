@@ -30,6 +30,10 @@ class Source(Protocol):
     def bound_to_thread(self) -> bool:
         """Whether only the consumer's thread may read, because samples hold arrays of MLX."""
 
+    @property
+    def row_nbytes(self) -> int | None:
+        """How long a row is, where rows of several batches may be read at once; None where each batch is read alone."""
+
     def __len__(self) -> int: ...
 
     def read(self, rows: NDArray[np.int64], buffers: Buffers) -> Block:

@@ -48,6 +48,10 @@ class TableSource:
     def digests(self) -> Mapping[str, str]:
         return {"table": self._table.digest} if isinstance(self._table, LazyTable) else {}
 
+    @property
+    def row_nbytes(self) -> int:
+        return int(self._table.nbytes) // max(1, len(self))
+
     def __len__(self) -> int:
         return int(self._table.num_rows)
 
@@ -104,6 +108,10 @@ class ParquetSource:
     def digests(self) -> Mapping[str, str]:
         """The BLAKE3 digest of the file, which is read for it."""
         return {"file": file_digest(self._path)}
+
+    @property
+    def row_nbytes(self) -> int:
+        return int(self._nbytes) // max(1, len(self))
 
     def __len__(self) -> int:
         return int(self._ends[-1])

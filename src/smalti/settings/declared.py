@@ -1,15 +1,16 @@
-"""The settings of a Smalti root, from the environment and ``.env``, in one place."""
+"""The class of all settings."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from smalti.settings.places import Places, dotenv_files, find_root
 
-class Settings(BaseSettings):
+
+class Settings(BaseSettings, Places):
     """Where things lie, and what reaching private data takes; every path follows from ``root``.
 
     The environment comes before ``.env`` files, and that of the current folder before that of the root. A value that is
@@ -63,46 +64,6 @@ class Settings(BaseSettings):
     )
     root: Path = Field(default_factory=lambda: find_root(Path.cwd()))
 
-    @property
-    def raw(self) -> Path:
-        """Where raw files arrive."""
-        return self.root / "data" / "raw"
-
-    @property
-    def interim(self) -> Path:
-        """Where views of values on the way to what is trained on lie."""
-        return self.root / "data" / "interim"
-
-    @property
-    def processed(self) -> Path:
-        """Where views of values that are ready to be trained on lie."""
-        return self.root / "data" / "processed"
-
-    @property
-    def external(self) -> Path:
-        """Where datasets of others are kept, up to ``cache_quota``."""
-        return self.root / "data" / "external"
-
-    @property
-    def quarantine(self) -> Path:
-        """Where rejected files wait to be mended."""
-        return self.root / "data" / "quarantine"
-
-    @property
-    def store(self) -> Path:
-        """The content-addressed store."""
-        return self.root / "store"
-
-    @property
-    def outputs(self) -> Path:
-        """Where the pictures, figures and logs of each scan are written."""
-        return self.root / "outputs"
-
-    @property
-    def products(self) -> Path:
-        """Where Ptychodus products are written."""
-        return self.outputs / "ptychodus_products"
-
     @classmethod
     def settings_customise_sources(
         cls,
@@ -114,15 +75,3 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read the ``.env`` files that there are now, not when this module was imported."""
         return init_settings, env_settings, DotEnvSettingsSource(settings_cls, env_file=dotenv_files())
-
-
-def dotenv_files() -> tuple[Path, ...]:
-    """Return the ``.env`` files that are read: the root's, and the current folder's, which has the last word."""
-    root = Path(os.environ.get("SMALTI_ROOT") or find_root(Path.cwd()))
-    return tuple(file for file in dict.fromkeys((root / ".env", Path.cwd() / ".env")) if file.is_file())
-
-
-def find_root(start: Path) -> Path:
-    """Return the nearest folder at or above ``start`` with ``workspace.yaml`` or ``.git`` in it, else ``start``."""
-    folders = (start, *start.parents)
-    return next((f for f in folders if (f / "workspace.yaml").is_file() or (f / ".git").exists()), start)

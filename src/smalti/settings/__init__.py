@@ -1,0 +1,20 @@
+"""The settings of a Smalti root, from the environment and ``.env``, in one place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from smalti.settings.places import Places, dotenv_files, find_root, places
+
+if TYPE_CHECKING:
+    from smalti.settings.declared import Settings
+
+__all__ = ["Places", "Settings", "dotenv_files", "find_root", "places"]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "Settings":
+        raise AttributeError(f"module 'smalti.settings' has no attribute {name!r}; it offers {', '.join(__all__)}")
+    from smalti.settings.declared import Settings  # pydantic takes long to import
+
+    return Settings
