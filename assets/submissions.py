@@ -51,7 +51,7 @@ def submission(
         predicted = compute.run(context.log, "smalti.tabular.stored:predict_stored", **request)
     evaluation = Evaluation.from_stored(values.get(evaluated["digest"]))
     predictions = Predictions.from_stored(values.get(predicted["digest"])) if predicted else None
-    outputs = _written(context, values, {"table": raw_table.digest, **digests}, evaluation, predictions)
+    outputs = _written(context, values, {"raw_table": raw_table.digest, **digests}, evaluation, predictions)
     if predicted is None or predictions is None:
         context.log.warning(
             f"no test table of {key} has arrived, so there is nothing to submit; drop it into data/raw."
@@ -84,7 +84,7 @@ def _written(
     predictions: Predictions | None,
 ) -> dg.MetadataValue[Any]:
     """Write the output folder; if it may not be replaced, log the reason and return it in place of the path."""
-    card = values.open(digests["table"]).attrs["card"]
+    card = values.open(digests["raw_table"]).attrs["card"]
     provenance = Provenance(context.partition_key, card.get("source", ""), card.get("licence", ""), digests)
     split = TextSplit.from_stored(values.get(digests["split"]))
     checkpoint = values.get(digests["checkpoint"])

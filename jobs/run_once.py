@@ -160,7 +160,7 @@ def main() -> int:
         key = Ledger(ledger_path(instance)).key_of(arrived[0].name) or file_key(arrived[0].name)
         console.print(summary(instance, key, TABLE_ASSETS if arguments.table else SCAN_ASSETS))
     made, asset = (
-        (settings.outputs / key, "submission") if arguments.table else (settings.products / f"{key}.h5", "product")
+        (settings.outputs / key, "outputs") if arguments.table else (settings.products / f"{key}.h5", "product")
     )
     shown = f"bert_checkpoint/{key}" if arguments.table else f"reconstruction/{key}"
     for line in (

@@ -10,6 +10,7 @@ from smalti.errors import SmaltiError
 from smalti.settings import Settings
 
 _RAW = {"scan": "scan", "table": "table", "scan_split": "scan", "text_split": "table"}  # asset -> kind of its raw file
+_OF_SCANS = frozenset({"physics", "reading"})  # fields of a card that say nothing of a table
 _PROCESSED = frozenset({"scan_split", "text_split"})  # what training reads
 
 
@@ -22,7 +23,7 @@ def publish_output(log: dg.DagsterLogManager, store: Store, asset: str, key: str
         return None
     settings = Settings()
     raw = store.open(f"raw_{_RAW[asset]}/{key}").attrs
-    card = dict(raw["card"])
+    card = {name: said for name, said in raw["card"].items() if _RAW[asset] == "scan" or name not in _OF_SCANS}
     steps = [f"{raw['filename']} read by the contract {raw.get('contract', 'none')}"]
     if _RAW[asset] == "scan":
         steps += store.open(f"scan/{key}").attrs.get("conversions", [])

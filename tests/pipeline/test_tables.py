@@ -99,8 +99,10 @@ def test_what_people_look_at_is_in_a_folder_of_the_dataset(
     digests = json.loads((folder / "params.json").read_text())["digests"]
     assert digests["checkpoint"] == store.resolve("bert_checkpoint/fruit_train")
     assert digests["test_table"] == store.resolve("table/fruit_test")
-    assert digests["table"] == store.resolve("raw_table/fruit_train")
-    assert digests["table"] in (folder / "model_card.md").read_text()
+    assert digests["raw_table"] == store.resolve("raw_table/fruit_train")
+    assert digests["split"] == store.resolve("text_split/fruit_train")
+    card = (folder / "model_card.md").read_text()
+    assert all(f"{name.replace('_', ' ')}: {digest}" in card for name, digest in digests.items())
 
 
 def test_dagster_knows_digests_lineage_and_the_numbers_of_every_epoch(
@@ -114,6 +116,8 @@ def test_dagster_knows_digests_lineage_and_the_numbers_of_every_epoch(
             assert made is not None
             assert made.tags is not None
             assert made.tags["dagster/data_version"] == store.resolve(f"{asset}/fruit_train")
+            if asset == "bert_checkpoint":
+                assert made.metadata["epoch"].value == BertSettings().epochs, "the numbers are of the weights stored"
         assert "dagster/input_data_version/bert_checkpoint" in made.tags
         assert {"accuracy", "dagster/row_count", "evaluation"} <= set(made.metadata)
         seen = instance.fetch_observations(dg.AssetKey("bert_checkpoint"), limit=100).records

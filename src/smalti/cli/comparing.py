@@ -47,10 +47,20 @@ def diff(
                 typer.echo(line)
         if found.equal:
             typer.echo("equal")
+            if _is_path(what[-1]):
+                typer.echo(
+                    "smalti: pointer files were compared; what changed since the last put: smalti status", err=True
+                )
         elif found.same:
             typer.echo(f"{found.same} {'child is' if found.same == 1 else 'children are'} the same")
     if not found.equal:
         raise typer.Exit(1)
+
+
+def _is_path(text: str) -> bool:
+    from smalti.tracking import is_tracked
+
+    return is_tracked(Path(text))
 
 
 def _compared(store: Store, what: list[str]) -> tuple[str, str]:

@@ -9,22 +9,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from smalti.cli.options import AsJson, StorePlace, print_json, printable, readable_size, the_store
-from smalti.errors import Damaged, Refused
+from smalti.errors import Damaged, NotFound, Refused
 
 if TYPE_CHECKING:
     from smalti.datasets.card import DatasetCard
-    from smalti.store import Ref
+    from smalti.store import Ref, Store
 
 app = typer.Typer(no_args_is_help=True, help="Datasets by name, each with a card: its source, version and licence.")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A name that `smalti datasets list` shows.")]
 
-_BUILT_IN, _REGISTERED, _STORED = "can be fetched", "registered", "in the store"
+_FETCHED, _YOUR_FILE, _REGISTERED, _STORED = "can be fetched", "from a file of yours", "registered", "in the store"
+_CLASS = "a class of yours"
 
 
 @app.command("list")
 def list_datasets(store: StorePlace = None, as_json: AsJson = False) -> None:
-    """List the datasets: those that can be fetched, the registered competitions, and those in the store."""
+    """List the datasets: those that can be fetched, competitions, classes in data/datasets, and those in the store."""
     rows = _rows(store)
     if as_json:
         print_json(rows)
@@ -32,7 +33,7 @@ def list_datasets(store: StorePlace = None, as_json: AsJson = False) -> None:
     width = max(len(row["name"]) for row in rows)
     for row in rows:
         where = ", ".join(row["where"])
-        typer.echo(f"{printable(row['name']):<{width}}  {where:<28}  {printable(row['title'])}")
+        typer.echo(f"{printable(row['name']):<{width}}  {where:<34}  {printable(row['title'])}")
 
 
 @app.command()
@@ -61,10 +62,13 @@ def fetch(
     as_json: AsJson = False,
 ) -> None:
     """Fetch a dataset and store it as dataset/NAME, with its card."""
-    from smalti.datasets.fetchers import card_of, fetch_dataset, fetcher_named
+    from smalti.datasets.fetchers import card_of, fetch_dataset, fetcher_named, fetchers
+    from smalti.datasets.names import normal_name
     from smalti.datasets.stored import keep_dataset
 
     _discover_yours()
+    if normal_name(name) not in fetchers():
+        _check_not_here(name, the_store(store))
     card = card_of(fetcher_named(name))
     options = ({} if path is None else {"path": path}) | ({"download": True} if download else {})
     value = fetch_dataset(name, split, **options)
@@ -87,6 +91,8 @@ def add(
     """Store a file or folder of yours as dataset/NAME, with a card; without source and licence it is refused."""
     from smalti.datasets.adding import add_dataset, card_for
 
+    if not path.exists():
+        raise NotFound(f"there is nothing at {printable(str(path))}; name a file or a folder.")
     given = {"name": name, "source": source, "licence": licence, "version": version}
     described = card_for(path, {field: text for field, text in given.items() if text is not None}, card)
     with _working(f"storing {printable(path.name)}"):
@@ -99,7 +105,7 @@ def _rows(store: str | None) -> list[dict[str, Any]]:
     from smalti.datasets.fetchers import fetchers
     from smalti.datasets.stored import stored_card, stored_datasets
 
-    _discover_yours()
+    classes = _discover_yours()
     rows: dict[str, dict[str, Any]] = {}
 
     def note(name: str, where: str, title: str) -> None:
@@ -108,9 +114,11 @@ def _rows(store: str | None) -> list[dict[str, Any]]:
         row["where"] = list(dict.fromkeys([*row["where"], where]))
 
     for key, fetcher in fetchers().items():
-        note(key, _BUILT_IN, fetcher.card.title if fetcher.card else "")
+        note(key, _YOUR_FILE if fetcher.from_your_file else _FETCHED, fetcher.card.title if fetcher.card else "")
     for key, competition in DatasetRegistry().competitions().items():
         note(key, _REGISTERED, competition.metadata.description)
+    for key in classes:
+        note(key, _CLASS, "")
     opened = the_store(store)
     for key in dict.fromkeys(one.name for one in stored_datasets(opened)):
         try:
@@ -126,7 +134,7 @@ def _described(name: str, store: str | None) -> dict[str, Any]:
     from smalti.datasets.names import normal_name, unknown
     from smalti.datasets.stored import stored_card, stored_datasets
 
-    _discover_yours()
+    classes = _discover_yours()
     key, opened, known, registered = normal_name(name), the_store(store), fetchers(), DatasetRegistry().competitions()
     stored = {one.name for one in stored_datasets(opened)}
     if key in stored:
@@ -135,18 +143,39 @@ def _described(name: str, store: str | None) -> dict[str, Any]:
         return card_of(known[key]).to_document()
     if key in registered:
         return registered[key].to_document()
+    if key in classes:
+        raise NotFound(
+            f"{key} has a class in data/datasets and is not registered; register it with "
+            "smalti.datasets.DatasetRegistry().register_competition."
+        )
     raise unknown(name, {*known, *stored, *registered})
 
 
-def _discover_yours() -> None:
-    """Run the dataset files of this root; one that does not run is named, and the others count."""
+def _check_not_here(name: str, store: Store) -> None:
+    """Say what is to be done with a dataset that is not fetched, because it is stored or registered."""
+    from smalti.datasets.competitions.registry import DatasetRegistry
+    from smalti.datasets.names import normal_name
+    from smalti.datasets.stored import stored_datasets
+
+    key = normal_name(name)
+    if kept := [one.reference for one in stored_datasets(store) if one.name == key]:
+        raise Refused(f"{key} is in the store at {store.place} already; write it: smalti get {kept[0]}.")
+    if key in DatasetRegistry().competitions():
+        raise Refused(f"{key} is a registered competition; open it: DatasetRegistry().create_dataset({key!r}).")
+
+
+def _discover_yours() -> list[str]:
+    """Run the dataset files of this root and return the names of its classes; a file that does not run is named."""
     from smalti.datasets.competitions.discovery import discover
     from smalti.settings import Settings
 
     yours = Settings().root / "data" / "datasets"
-    if yours.is_dir():
-        for failure in discover(yours).failures:
-            typer.echo(f"smalti: {failure}.", err=True)
+    if not yours.is_dir():
+        return []
+    found = discover(yours)
+    for failure in found.failures:
+        typer.echo(f"smalti: {failure}.", err=True)
+    return list(found.classes)
 
 
 def _working(doing: str) -> AbstractContextManager[Any]:

@@ -70,16 +70,18 @@ def push(what: What = None, store: StorePlace = None, as_json: AsJson = False) -
     if as_json:
         print_json(asdict(report))
     else:
-        _say(report, the_store(request.remote))
+        _say(report, "sent", the_store(request.remote))
 
 
 def pull(what: What = None, store: StorePlace = None, as_json: AsJson = False) -> None:
     """Fetch values from another store, only what is missing here, and check out what the pointer files refer to."""
     opened = the_store(store)
     request = _request(what or [], opened)
+    if ":" not in request.remote and not Path(request.remote).is_dir():
+        raise NotFound(f"there is no store at {request.remote} to pull from; name the folder or URL it was pushed to.")
     report = _move(the_store(request.remote), opened, request)
     if not as_json:
-        _say(report, opened)
+        _say(report, "fetched", opened)
     done = checked_out(opened, request.paths) if request.paths else []
     if as_json:
         print_json({**asdict(report), "checked_out": done})
@@ -138,10 +140,10 @@ def _move(source: Store, target: Store, request: _Request) -> TransferReport:
     return report
 
 
-def _say(report: TransferReport, target: Store) -> None:
-    grew = f"{target.place} grew by {readable_size(report.nbytes)}"
-    names = f"{len(report.names)} name{'s' * (len(report.names) != 1)}"
+def _say(report: TransferReport, done: str, target: Store) -> None:
+    count, one = len(report.names), len(report.names) == 1
+    names = f", {count} name{'s' * (not one)} stand{'s' * one} for the same there" if count else ""
     typer.echo(
-        f"{report.sent} of {report.needed} objects sent, {readable_size(report.nbytes_read)} read; {grew}, "
-        f"{names} stand{'s' * (len(report.names) == 1)} for the same there"
+        f"{report.sent} of {report.needed} objects {done}, {readable_size(report.nbytes_read)} read; "
+        f"{target.place} grew by {readable_size(report.nbytes)}{names}"
     )

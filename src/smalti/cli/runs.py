@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="What runs read, wrote and ran on.")
 
+_RECORDED = "store.add_manifest records one; what Dagster made of what, its Lineage tab shows."
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -34,6 +35,8 @@ def list_runs(store: StorePlace = None, as_json: AsJson = False) -> None:
         return
     for manifest in manifests:
         typer.echo(_line(manifest))
+    if not manifests:
+        typer.echo("no runs are recorded here; " + _RECORDED, err=True)
 
 
 @app.command()
@@ -69,6 +72,8 @@ def find(
         return
     for use in uses:
         typer.echo(f"{use.role:5}  {use.run}")
+    if not uses:
+        typer.echo("no recorded run used it; " + _RECORDED, err=True)
 
 
 @app.command()

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from smalti.cli.options import AsJson, Reference, StorePlace, described, print_json, printable, readable_size, the_store
 from smalti.cli.tracked import is_to_be_tracked, the_cache, track
 from smalti.errors import NotFound, Refused
+
+if TYPE_CHECKING:
+    from smalti.store import Record, Store
+
+_DIGITS_SHOWN = len("sha256:") + 12
+_MOST_CHARACTERS = 300
 
 FORMS = {"npy": ".npy", "npz": ".npz", "hdf5": ".h5", "zarr": ".zarr", "parquet": ".parquet", "csv": ".csv"}
 
@@ -46,6 +53,11 @@ def put(
     else:
         new = f"{readable_size(ref.new_bytes)} new" if ref.new_bytes else "nothing new: it was there already"
         typer.echo(f"{ref.digest}  {ref.kind}, {readable_size(ref.nbytes)}, {new}")
+    if name is None:
+        typer.echo(
+            f"smalti: gc removes what no name or pin leads to; keep it: smalti pin {ref.digest[:_DIGITS_SHOWN]}",
+            err=True,
+        )
 
 
 def get(
@@ -57,7 +69,7 @@ def get(
 ) -> None:
     """Verify a value and write it: an array to .npy, a table to .arrow, files as they were, a tree to a folder."""
     opened = the_store(store)
-    record = opened.record(ref)
+    record = _record_to_write(opened, ref)
     if form is not None and form not in FORMS:
         raise typer.BadParameter(f"{form!r} is none of {', '.join(FORMS)}", param_hint="--as")
     suffix = FORMS[form] if form else Path(record.filename).suffix
@@ -135,10 +147,44 @@ def show(ref: Reference, store: StorePlace = None, as_json: AsJson = False) -> N
         if document[name]:
             shown = ", ".join(document[name]) if name == "names" else document[name]  # type: ignore[arg-type]
             typer.echo(f"  {name}: {shown}")
-    for name, value in attributes(record).items():
-        typer.echo(f"  {name}: {value}")
+    for line in _attribute_lines(attributes(record)):
+        typer.echo(f"  {line}")
     for name, address in record.children.items():
         typer.echo(f"  {printable(name)}  {address[:19]}  {described(opened.record(address))}")
+
+
+def _record_to_write(store: Store, ref: str) -> Record:
+    """Return the record of a value; of a tracked path that is no name, say what writes it."""
+    try:
+        return store.record(ref)
+    except NotFound:
+        from smalti.tracking import data_path, is_tracked, read
+
+        if not is_tracked(Path(ref)):
+            raise
+        path = data_path(Path(ref))
+        digest = read(path).digest[:_DIGITS_SHOWN]
+        raise NotFound(
+            f"{path} is a tracked path: smalti checkout {path} writes it there, smalti get {digest} -o COPY elsewhere."
+        ) from None
+
+
+def _attribute_lines(attributes: dict[str, Any]) -> list[str]:
+    """Return a line for each attribute, and for each field of those that have fields; long values are cut off."""
+    lines: list[str] = []
+    for name, value in attributes.items():
+        if not isinstance(value, dict) or not value:
+            lines.append(f"{printable(name)}: {_short(value)}")
+            continue
+        lines.append(f"{printable(name)}:")
+        lines += [f"  {printable(field)}: {_short(one)}" for field, one in value.items()]
+    return lines
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    cut = text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]} ... (all of it: --json)"
+    return printable(cut)
 
 
 def _value(path: Path, opaque: bool) -> Any:
@@ -147,7 +193,9 @@ def _value(path: Path, opaque: bool) -> Any:
     from smalti.formats import read_arrays
 
     if not path.is_file():
-        raise NotFound(f"{path} is not a file; name one to store.")
+        if path.exists():
+            raise Refused(f"{path} is neither a file nor a folder; name one to store.")
+        raise NotFound(f"there is nothing at {path}; name a file or a folder to store.")
     if not opaque and path.suffix == ".npz":
         return read_arrays(path)
     if not opaque and path.suffix == ".npy":

@@ -70,7 +70,7 @@ def read_document(path: Path) -> dict[str, Any]:
     try:
         document = canonical.loads(path.read_bytes())
     except Refused as error:
-        raise Damaged(f"{path} is no JSON document ({error}); restore it.") from error
+        raise Damaged(f"{path} is no JSON document ({str(error).rstrip('.')}); restore it.") from error
     if not isinstance(document, dict):
         raise Damaged(f"{path} holds no JSON object but a {type(document).__name__}; restore it.")
     return document

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from smalti.contracts.violation import shown
 from smalti.datasets.card import DatasetCard, read_dataset_card
+from smalti.datasets.fetchers import check_free
 from smalti.datasets.files import checksums_of, value_of
 from smalti.datasets.stored import keep_dataset
 from smalti.errors import NotFound, Refused
@@ -37,9 +38,11 @@ def add_dataset(store: Store, path: Path, card: DatasetCard) -> tuple[DatasetCar
 
     Raises:
         NotFound: there is nothing at ``path``, or a file that the card names is not there.
-        Refused: a file is not the one that the card is about, or cannot be stored exactly.
+        Refused: a file is not the one that the card is about, or cannot be stored exactly; or the name is that of a
+            dataset that comes with smalti.
         Unavailable: the machine did not let it be written.
     """
+    check_free(card.name)
     described = with_checksums(card, path, checksums_of(path))
     return described, keep_dataset(store, described, value_of(path))
 

@@ -14,7 +14,12 @@ from smalti.errors import Refused
 from smalti.formats.regular_file import open_regular
 from smalti.scans.card import LARGEST_NBYTES, plain_mapping
 
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 _SHA256 = r"^[0-9a-f]{64}$"
+_IN_WORDS = {
+    _NAME: "name (letters, digits, '.', '_' and '-', at most 128 of them, the first a letter or digit)",
+    _SHA256: "SHA-256 (64 digits and letters from a to f)",
+}
 _TO_WRITE = {
     "name": "<short name of the dataset>",
     "source": "<where it comes from: a URL, an instrument, a person>",
@@ -47,7 +52,7 @@ class DatasetCard(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+    name: Annotated[str, Field(pattern=_NAME)]
     title: str = ""
     source: str
     version: str
@@ -125,6 +130,8 @@ def _fault(detail: Any) -> str:
             return f"{place} is no field of it (the fields are {', '.join(DatasetCard.model_fields)})"
         case "string_type":
             return f"{place} is {shown(repr(detail['input']))}, which is no text (put it in quotes)"
+        case "string_pattern_mismatch":
+            return f"{place} is {shown(repr(detail['input']))}, which is no {_IN_WORDS[detail['ctx']['pattern']]}"
         case "value_error":
             return f"{place} {detail['msg'].removeprefix('Value error, ')}"
         case _:

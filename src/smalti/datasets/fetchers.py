@@ -34,11 +34,13 @@ class Fetcher:
         function: returns the dataset. It is given ``split`` where it has a parameter of that name; otherwise what it
             returns is split.
         card: what is said about the dataset, if anything yet.
+        from_your_file: whether it is read from a file that only its users have.
     """
 
     name: str
     function: Callable[..., Any]
     card: DatasetCard | None
+    from_your_file: bool = False
 
     @property
     def splits_itself(self) -> bool:
@@ -76,8 +78,7 @@ def register_dataset(name: Any = None, *, card: DatasetCard | str | Path | None 
 
 def _register(name: str, function: F, card: DatasetCard | None) -> F:
     key = normal_name(name)
-    if key in _built_in():
-        raise Refused(f"{shown(name)} is a dataset that comes with smalti; register yours under another name.")
+    check_free(name)
     other = _registered.get(key)
     if other and not _same(other.function, function):
         theirs = f"{other.function.__module__}.{other.function.__qualname__}"
@@ -87,6 +88,12 @@ def _register(name: str, function: F, card: DatasetCard | None) -> F:
         card_of(fetcher)
     _registered[key] = fetcher
     return function
+
+
+def check_free(name: str) -> None:
+    """Raise Refused where a dataset that comes with smalti has the name: one name stands for one dataset."""
+    if normal_name(name) in _built_in():
+        raise Refused(f"{shown(name)} is a dataset that comes with smalti; give yours another name.")
 
 
 def _same(one: Callable[..., Any], other: Callable[..., Any]) -> bool:

@@ -20,8 +20,11 @@ def normal_name(name: str) -> str:
     ('house-prices', 'wikitext-103')
 
     Raises:
-        Refused: something else than letters, digits, dots, spaces, ``_`` and ``-`` is in it, or nothing.
+        Refused: something else than letters, digits, dots, spaces, ``_`` and ``-`` is in it, or nothing; or no text is
+            given.
     """
+    if not isinstance(name, str):
+        raise Refused(f"the name of a dataset is text, and {shown(repr(name))} is a {type(name).__name__}.")
     plain = re.sub(r"[\s_-]+", "-", name.strip().lower())
     if not _NAME.fullmatch(plain):
         raise Refused(

@@ -124,10 +124,12 @@ def _documents(
     except yaml.YAMLError as error:
         raise Refused(f"the card of {name} holds what YAML cannot; give texts, numbers, lists, mappings.") from error
     done = "\n".join(f"{number}. {_line(step)}" for number, step in enumerate(steps, 1)) or "None."
-    indented = "".join(f"    {line}\n" for line in text.splitlines())
+    indented = (
+        "".join(f"    {line}\n" for line in text.splitlines()) if card else "None: source and licence are not stated.\n"
+    )
     page = (
         f"# {name}\n\n"
-        f"Version {_line(version)} of a stored {record.header.get('type') or record.kind}: "
+        f"Version: {_line(version)}. A stored {record.header.get('type') or record.kind}: "
         f"`smalti show {record.address}`.\n\n"
         "Read only: these files may share their bytes with the store. To have some to work with: "
         f"`smalti get {record.address}`.\n\n"

@@ -120,7 +120,8 @@ def columns_of(
         if missing and len(missing) < len(values):
             having = next(number for number, value in zip(numbers, values, strict=True) if value is not None)
             raise Refused(
-                f"sample {missing[0]} has no {key!r}, but sample {having} has; give it to every sample or to none."
+                f"sample {missing[0]} has no {key!r}, but sample {having} has; give it to every sample or to none; "
+                "a number that is missing may be NaN."
             )
         columns[key] = column_of(key, values, numbers, key in sequence_keys)
     return columns

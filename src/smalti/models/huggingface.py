@@ -72,7 +72,7 @@ _OLD_PARTS = {"gamma": "weight", "beta": "bias"}
 _NEEDLESS = ("embeddings.position_ids", "pooler.", "cls.", "classifier.", "qa_outputs.")
 
 
-def load_pretrained(folder: Path, new_labels: Sequence[str] | None = None) -> tuple[Model, str | None]:
+def load_pretrained(folder: str | Path, new_labels: Sequence[str] | None = None) -> tuple[Model, str | None]:
     """Return the BERT in a folder, and the text of its tokenizer.json, or None where there is none.
 
     Weights become float32, which holds float16 and bfloat16 exactly. The model is as after ``eval()``: without dropout.
@@ -89,6 +89,12 @@ def load_pretrained(folder: Path, new_labels: Sequence[str] | None = None) -> tu
         ContractBroken: a file of weights is damaged.
         Unavailable: a file may not be read.
     """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise NotFound(
+            f"there is no folder {str(folder)!r}; give one that save_pretrained wrote, or that was downloaded whole: "
+            "hf download NAME --local-dir FOLDER."
+        )
     config = config_of(_json(folder / CONFIG), new_labels)
     tokenizer = _text(folder / TOKENIZER) if (folder / TOKENIZER).exists() else None
     if tokenizer is not None:

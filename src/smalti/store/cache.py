@@ -71,7 +71,14 @@ class Cache:
         return db
 
     def _connect(self) -> sqlite3.Connection:
-        """Connect to the file that is there before and after; one that is open lends its inode to no other."""
+        """Connect to the file that is there before and after; one that is open lends its inode to no other.
+
+        Where nothing can be written, as on a mounted backup, what is found out serves this thread alone.
+        """
+        if not os.access(self._path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+            db = sqlite3.connect(":memory:", isolation_level=None)
+            self._local.db, self._local.file = db, self._file()
+            return db
         while True:
             before = self._file()
             db = sqlite3.connect(self._path, timeout=_LOCKED_FOR_SECONDS, isolation_level=None)

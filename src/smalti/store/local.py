@@ -224,10 +224,11 @@ class LocalObjects:
 
     def touch(self, address: str) -> bool:
         """Renew the time of an object's folder; tell whether it is there."""
-        try:
-            os.utime(self._files.folder(address))
-        except FileNotFoundError:
-            return False
+        with machine_errors(f"marking {address} in {self.place} as used"):
+            try:
+                os.utime(self._files.folder(address))
+            except FileNotFoundError:
+                return False
         return self.has(address)
 
     def touched_at(self, address: str) -> float:

@@ -204,7 +204,7 @@ class Store:
     def push(
         self, target: Store, refs: Iterable[Ref | str] | None = None, progress: OnProgress | None = None
     ) -> TransferReport:
-        """Bring values to another store: those given, or all that names, pins and manifests keep, and every manifest.
+        """Bring values to another store: those given, or all that names, pins and manifests keep, and what keeps them.
 
         A reference that is a name brings the name too. Only objects that are missing there are sent.
 
@@ -214,15 +214,18 @@ class Store:
         from smalti.store.transfer import transfer
 
         manifests: list[Manifest] = []
+        pins: list[str] = []
         if refs is None:
-            manifests = list(self.manifests())
+            manifests, pins = list(self.manifests()), self.pins()
             names = {version.name for version in self.names()}
-            addresses = set(self.pins()).union(*(manifest.addresses() for manifest in manifests))
+            addresses = set(pins).union(*(manifest.addresses() for manifest in manifests))
         else:
             names = {ref for ref in refs if isinstance(ref, str) and self._is_name(ref)}
             addresses = {self.resolve(ref) for ref in refs}
         ours, theirs = (self._objects, self._names), (target._objects, target._names)
         report = transfer(ours, theirs, addresses, names, progress)
+        for address in pins:  # else a collection there would remove what only a pointer file in git refers to
+            target.pin(address)
         for manifest in manifests:
             target._manifests.bring(manifest)
         return report

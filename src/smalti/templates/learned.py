@@ -135,8 +135,11 @@ def learned_of_schema(table: pa.Table, target: str | None) -> Learned:
     """Return how the columns of training rows are written, by their names, types and values.
 
     Raises:
-        Refused: a column holds what has no text, as lists; or there is no column but ids, constants and the target.
+        Refused: a column holds what has no text, as lists; there is no column but ids, constants and the target; or
+            there are columns and no rows.
     """
+    if table.num_columns and not table.num_rows:
+        raise Refused("the table has no rows to learn from; give the training rows")
     described = [column for column in describe_columns(table, target=target).columns if column.name != target]
     left_out = {column.name: f"{column.role}: {column.reason}" for column in described if _says_nothing(column)}
     kept = [column for column in described if column.name not in left_out]

@@ -41,6 +41,18 @@ def ignore(path: Path) -> bool:
     return True
 
 
+def ignore_store(place: Path, folder: Path) -> list[Path]:
+    """Have git ignore the store at ``place`` where that lies in the work tree around a folder; return what was written.
+
+    Args:
+        folder: one of the work tree.
+    """
+    work_tree = work_tree_of(folder / ".git")
+    if work_tree and place.is_absolute() and place.is_relative_to(work_tree) and place != work_tree and ignore(place):
+        return [place.with_name(".gitignore")]
+    return []
+
+
 def check_addable(path: Path) -> None:
     """Make sure that git does not keep a path itself, or anything in it.
 

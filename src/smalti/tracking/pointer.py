@@ -80,14 +80,32 @@ def pointer_path(path: Path) -> Path:
 
 def data_path(path: Path) -> Path:
     """Return the path that is tracked, given it or its pointer file."""
-    if path.name.endswith(SUFFIX) and path.name != SUFFIX and path.is_file():
-        return path.with_name(path.name.removesuffix(SUFFIX))
+    name = path.name.removesuffix(SUFFIX)
+    if name != path.name and _is_trackable(name) and path.is_file():
+        return path.with_name(name)
     return path
 
 
 def is_tracked(path: Path) -> bool:
     """Tell whether a path, or the pointer file that was given in its place, is tracked."""
-    return path.name not in ("", "..") and pointer_path(data_path(path)).is_file()
+    return _is_trackable(path.name) and pointer_path(data_path(path)).is_file()
+
+
+def check_trackable(folder: Path, name: str) -> None:
+    """Make sure that there may be a pointer for what has this name in a folder.
+
+    Raises:
+        Refused: it would write outside of the folder, or into git's own.
+    """
+    if not _is_trackable(name):
+        raise Refused(
+            f"{folder / (name + SUFFIX)} cannot be a pointer file, because {name!r} is git's own or outside; remove it."
+        )
+
+
+def _is_trackable(name: str) -> bool:
+    """Tell whether a path of this name stays in its folder, and is no repository: git's settings name programs."""
+    return name not in ("", ".", "..") and name.casefold() != ".git"
 
 
 def read(path: Path) -> Pointer:
@@ -95,8 +113,9 @@ def read(path: Path) -> Pointer:
 
     Raises:
         NotFound: it has none.
-        Refused: the file is no pointer.
+        Refused: the file is no pointer, or the path is none that a pointer may be for.
     """
+    check_trackable(path.parent, path.name)
     pointer = pointer_path(path)
     with machine_errors(f"reading {pointer}"):
         try:
@@ -107,7 +126,12 @@ def read(path: Path) -> Pointer:
 
 
 def write(path: Path, pointer: Pointer) -> bool:
-    """Write the pointer of a path, whole, in one step; return False when it is there already."""
+    """Write the pointer of a path, whole, in one step; return False when it is there already.
+
+    Raises:
+        Refused: the path is none that a pointer may be for.
+    """
+    check_trackable(path.parent, path.name)
     with suppress(NotFound, Refused):
         if read(path) == pointer:
             return False
@@ -120,6 +144,10 @@ def tracked_below(folder: Path, but: Path | None = None) -> Iterator[Path]:
 
     Args:
         but: a folder that is not searched, either: the store.
+
+    Raises:
+        Refused: a pointer file is for what lies outside of its folder, or for a repository of git.
+        Unavailable: a folder may not be read.
     """
 
     def fail(error: OSError) -> None:
@@ -128,6 +156,8 @@ def tracked_below(folder: Path, but: Path | None = None) -> Iterator[Path]:
     with machine_errors(f"looking for pointer files in {folder}"):
         for at, folders, files in os.walk(folder, onerror=fail):
             names = {name.removesuffix(SUFFIX) for name in files if name.endswith(SUFFIX) and name != SUFFIX}
+            for name in names:
+                check_trackable(Path(at), name)
             yield from (Path(at, name) for name in sorted(names))
             left_out = names | _UNSEARCHED
             folders[:] = sorted(name for name in folders if name not in left_out and Path(at, name) != but)

@@ -52,9 +52,7 @@ def track(store: Store, cache: StatCache, path: Path, progress: OnProgress | Non
     written = [pointer_path(path)] * pointer.write(path, Pointer(kind, put.ref.digest, put.files, put.ref.nbytes))
     if work_tree:
         written += [path.with_name(".gitignore")] * git.ignore(path)
-        place = Path(store.place)
-        if place.is_absolute() and place.is_relative_to(work_tree) and place != work_tree:
-            written += [place.with_name(".gitignore")] * git.ignore(place)
+        written += git.ignore_store(Path(store.place), path.parent)
     cache.set_base(path, put.ref.digest)
     ignored = work_tree is not None and earlier is None and git.ignores(pointer_path(path))
     return Tracked(put, pointer_path(path), tuple(dict.fromkeys(written)), ignored)

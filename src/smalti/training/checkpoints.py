@@ -77,6 +77,8 @@ def save_checkpoint(
             were given beside a whole checkpoint.
         Unavailable: the machine did not let it be written.
     """
+    if not isinstance(metrics, Mapping):
+        raise Refused(f"the metrics are a {type(metrics).__name__}; give numbers by name.")
     checkpoint = _checkpoint(model, optimizer, config, position, tokenizer)
     state: dict[str, Any] = {
         **{name: value for name, value in checkpoint.state.items() if name not in _OWN},
@@ -140,10 +142,13 @@ def list_checkpoints(
 
     Raises:
         NotFound: there is no such folder, or no checkpoint in it has the metric.
-        Refused: ``n_best`` is asked for without a metric, or nothing says which direction of the metric is better.
+        Refused: ``n_best`` is below 1 or asked for without a metric, or nothing says which direction of the metric is
+            better.
     """
     if n_best is not None and metric is None:
         raise Refused("n_best was given without a metric to be best by; name one.")
+    if n_best is not None and n_best < 1:
+        raise Refused(f"n_best is {n_best}; give 1 or more.")
     saved = _saved_in(_folder_of(experiment))
     if metric is None:
         return saved
@@ -170,9 +175,11 @@ def prune_checkpoints(
 
     Raises:
         NotFound: there is no such folder.
-        Refused: nothing says which direction of the metric is better.
+        Refused: a number is below 0, or nothing says which direction of the metric is better.
         Unavailable: one could not be removed.
     """
+    if keep_last < 0 or keep_best < 0:
+        raise Refused(f"keep_last is {keep_last} and keep_best {keep_best}; give 0 or more.")
     saved = _saved_in(_folder_of(experiment))
     more_is_better = direction(metric, higher_is_better) if metric is not None else False
     paths = [one.path for one in surplus(saved, keep_last, metric, keep_best, more_is_better)]
@@ -208,6 +215,8 @@ def _checkpoint(
         if optimizer is not None or config is not None or position is not None or tokenizer:
             raise Refused("a whole checkpoint brings its own optimizer, config, position and tokenizer; give it alone.")
         return model
+    if not isinstance(model, Mapping):
+        raise Refused(f"a {type(model).__name__} has no weights; give an MLX module, weights by name, or a Checkpoint.")
     if not hasattr(model, "parameters"):  # a module is a mapping, too
         weights, default_config = model, {}
     else:

@@ -54,6 +54,7 @@ def test_the_list_has_what_can_be_fetched_what_is_registered_and_what_is_stored(
     assert run("fetch", "iris").exit_code == 0
     rows = {row["name"]: row for row in json.loads(run("list", "--json").stdout)}
     assert rows["wikitext-103"]["where"] == ["can be fetched"]
+    assert rows["titanic"]["where"] == rows["siemens-star"]["where"] == ["from a file of yours"]
     assert rows["house-sales"] == {"name": "house-sales", "title": "Predict sales", "where": ["registered"]}
     assert rows["numbers"]["where"] == ["in the store"]
     assert rows["iris"]["where"] == ["can be fetched", "in the store"]
@@ -122,6 +123,19 @@ def test_another_store_is_named_by_an_option(tmp_path: Path, numbers: Path) -> N
     assert json.loads(run("info", "numbers", "--json", "--store", tmp_path / "other").stdout)["name"] == "numbers"
 
 
+def test_what_is_stored_or_registered_is_not_fetched_and_the_way_to_it_is_said(root: Path, numbers: Path) -> None:
+    run("add", numbers, "--name", "numbers", *CARD)
+    assert "write it: smalti get dataset/numbers." in str(refusal("fetch", "Numbers"))
+    spec = DatasetSpec("sales", Path("data"), "ranking", 7, 1)  # type: ignore[arg-type]
+    DatasetRegistry().register_competition("sales", CompetitionMetadata("sales", "ranking"), spec)  # type: ignore[arg-type]
+    assert "DatasetRegistry().create_dataset('sales')" in str(refusal("fetch", "sales"))
+
+
+def test_the_name_of_a_dataset_that_comes_with_smalti_is_not_given_to_another(root: Path, numbers: Path) -> None:
+    assert "give yours another name" in str(refusal("add", numbers, "--name", "Titanic", *CARD))
+    assert not (root / "store").exists()
+
+
 @pytest.mark.parametrize("left_out", ["--source", "--licence", "--version"])
 def test_without_a_required_field_nothing_is_stored_and_the_card_to_write_is_shown(
     root: Path, numbers: Path, left_out: str
@@ -179,10 +193,16 @@ def test_datasets_of_the_root_are_listed_and_a_broken_file_is_named(root: Path) 
     (folder / "mine.py").write_text(
         "from smalti.datasets import register_dataset\n@register_dataset\ndef fetch_mine(): ..."
     )
+    (folder / "own.py").write_text(
+        "from smalti.datasets import KaggleDataset\nclass OwnDataset(KaggleDataset):\n"
+        "    def _load_data(self): ...\n    def _validate_data(self): ...\n    def __getitem__(self, index): ..."
+    )
     (folder / "mine.card.yaml").write_text("name: mine\nsource: s\nversion: v\nlicence: l\ntitle: My own\n")
     try:
         result = run("list", "--json")
-        assert "mine" in {row["name"] for row in json.loads(result.stdout)}
+        where = {row["name"]: row["where"] for row in json.loads(result.stdout)}
+        assert (where["mine"], where["own"]) == (["can be fetched"], ["a class of yours"])
+        assert "own has a class in data/datasets and is not registered" in str(run("info", "own").exception)
         assert "broken.py: it does not run: line 1, ZeroDivisionError" in result.stderr
         assert json.loads(run("info", "mine", "--json").stdout)["title"] == "My own"
     finally:

@@ -55,6 +55,14 @@ def test_runs_are_found_by_name_or_digest_of_what_they_used(store: Store, ref: R
     assert runs(store, "find", "--data", model).stdout == "wrote  second\n"
 
 
+def test_nothing_recorded_is_said(store: Store) -> None:
+    store.put(np.arange(3), name="data")
+    for command in (["list"], ["find", "--data", "data"]):
+        done = runs(store, *command)
+        assert (done.exit_code, done.stdout) == (0, "")
+        assert "store.add_manifest records one" in done.stderr
+
+
 def test_a_release_happens_only_when_told_to(store: Store, ref: Ref) -> None:
     assert runs(store, "release", "first").stdout.endswith("1 runs would be released\n")
     assert not store.manifest("first").released_at

@@ -74,7 +74,7 @@ def test_a_file_in_a_git_repository_is_tracked_byte_by_byte(smalti: Run) -> None
     original = Path("scan.npz").read_bytes()
     done = smalti("put", "scan.npz")
     assert "scan.npz.smalti" in done.stdout
-    assert "to commit: git add scan.npz.smalti .gitignore" in done.stderr
+    assert "to commit: git add scan.npz.smalti .gitignore\n" in done.stderr
     assert Path(".gitignore").read_text() == "/scan.npz\n/store\n"
     Path("scan.npz").unlink()
     smalti("checkout")
@@ -95,6 +95,14 @@ def test_a_named_folder_comes_back_by_its_name(smalti: Run, images: Path) -> Non
     smalti("get", "pictures", "-o", "back")
     assert Path("back/sub/b.png").read_bytes() == b"b"
     assert {path.name for path in Path("back").iterdir()} == {"a.png", "sub"}
+
+
+def test_get_of_a_tracked_path_says_what_writes_it(smalti: Run, images: Path) -> None:
+    said = smalti("get", str(images), code=1).stderr
+    assert "smalti checkout data/images" in said
+    digest = said.split("smalti get ")[1].split()[0]
+    smalti("get", digest, "-o", "copy")
+    assert Path("copy/sub/b.png").read_bytes() == b"b"
 
 
 def test_the_store_of_a_repository_is_found_from_its_folders(
@@ -180,7 +188,9 @@ def test_diff_compares_revisions_of_what_is_tracked(smalti: Run, images: Path) -
     smalti("put", "data/images")
     assert "changed  a.png" in smalti("diff", "data/images", code=1).stdout
     commit("second")
-    assert smalti("diff", "data/images.smalti").stdout == "equal\n"
+    equal = smalti("diff", "data/images.smalti")
+    assert equal.stdout == "equal\n"
+    assert "pointer files were compared" in equal.stderr, "what was not put yet is not seen"
     assert "changed  a.png" in smalti("diff", "HEAD~1", "--", "data/images", code=1).stdout
     assert "changed  a.png" in smalti("diff", "HEAD~1", "HEAD", "data/images", code=1).stdout
     (change,) = json.loads(smalti("diff", "--json", "HEAD~1", "data/images", code=1).stdout)["changes"]

@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from smalti import open_store
 from smalti.cli import main
 
 COMMANDS = [
@@ -158,6 +159,22 @@ def test_ls_and_show_say_what_is_there(tmp_path: Path, answer: Callable[..., Any
     assert "array <i8 (3,)" in smalti("show", "pair").stdout
 
 
+def test_show_has_a_line_for_each_field_and_cuts_long_ones_off(tmp_path: Path, smalti: Run) -> None:
+    value = {"a": np.arange(3), "card": {"licence": "CC0", "notes": "n" * 9999}, "year": 2024}
+    open_store(tmp_path / "store").put(value, name="v")
+    lines = smalti("show", "v").stdout.splitlines()
+    assert {"  card:", "    licence: CC0", "  year: 2024"} <= set(lines)
+    assert all(len(line) < 400 for line in lines)
+    assert "(all of it: --json)" in smalti("show", "v").stdout
+
+
+def test_a_value_that_nothing_would_keep_is_said(tmp_path: Path, smalti: Run) -> None:
+    np.save(tmp_path / "a.npy", np.arange(3))
+    assert "keep it: smalti pin sha256:" in smalti("put", "a.npy").stderr
+    assert not smalti("put", "a.npy", "--name", "a").stderr
+    json.loads(smalti("put", "a.npy", "--json").stdout)
+
+
 def test_fsck_is_0_when_clean_and_1_with_the_object_named_when_not(
     tmp_path: Path, answer: Callable[..., Any], smalti: Run
 ) -> None:
@@ -178,7 +195,7 @@ def test_fsck_is_0_when_clean_and_1_with_the_object_named_when_not(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["put", "missing.npy"], "missing.npy is not a file; name one to store."),
+        (["put", "missing.npy"], "there is nothing at missing.npy; name a file or a folder to store."),
         (["get", "nothing"], "'nothing' is neither a name nor a digest (8 digits or more) in the store at"),
         (["show", "deadbeef"], "'deadbeef' is neither a name nor a digest"),
         (["put", "broken.npy"], "broken.npy is not a .npy file that can be stored"),
@@ -188,6 +205,7 @@ def test_fsck_is_0_when_clean_and_1_with_the_object_named_when_not(
         (["get", "fine", "--store", "ftp://bucket"], "is no store; give a folder, s3://bucket/prefix or memory:"),
         (["put", "broken.parquet"], "broken.parquet is not a Parquet file that can be read"),
         (["ls", "--store", "fine.npy/x"], "no names in the store"),
+        (["pull", "nowhere"], "there is no store at nowhere to pull from"),
     ],
 )
 def test_a_refusal_is_one_sentence_and_stores_nothing(

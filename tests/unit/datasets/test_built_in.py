@@ -86,6 +86,9 @@ def test_a_file_that_is_not_there_says_where_it_was_looked_for_and_how_to_get_it
         NotFound, match=r"house-prices is not here: train\.csv or .*data/external/house-prices.*kaggle\.com"
     ):
         fetch_dataset("house-prices")
+    (root / "mine.csv").write_text("a")
+    with pytest.raises(NotFound, match=r"is not in .*mine\.csv \(a file\)\. .*name its folder \(path=, --path\)"):
+        fetch_dataset("titanic", path=root / "mine.csv")
     titanic_files(root / "data" / "raw" / "titanic")
     with pytest.raises(NotFound, match="titanic has no split validation; its splits are train, test"):
         fetch_dataset("titanic", split="validation")
@@ -106,7 +109,7 @@ def test_a_competition_comes_from_kaggle_only_when_that_is_asked_for(
     external = ModuleType("smalti.datasets.external")
     vars(external)["fetch_kaggle"] = fetch_kaggle
     monkeypatch.setitem(sys.modules, external.__name__, external)
-    with pytest.raises(NotFound, match=r"or download=True with your Kaggle key in \.env"):
+    with pytest.raises(NotFound, match=r"with your Kaggle key in \.env \(download=True, --download\)"):
         fetch_dataset("titanic")
     assert asked == []
     assert fetch_dataset("titanic", download=True, split="train").num_rows == 1

@@ -46,8 +46,14 @@ def test_a_number_where_text_belongs_is_refused_with_the_way() -> None:
 
 
 def test_a_checksum_that_is_none_is_refused() -> None:
-    with pytest.raises(Refused, match="sha256 is 'abc'"):
+    with pytest.raises(Refused, match=r"sha256 is 'abc', which is no SHA-256 \(64 digits and letters"):
         DatasetCard(**FIELDS, sha256="abc")
+
+
+@pytest.mark.parametrize("name", ["../x", "größe", "two words", ""])
+def test_a_name_that_cannot_be_one_is_refused_in_words(name: str) -> None:
+    with pytest.raises(Refused, match=r"which is no name \(letters, digits"):
+        DatasetCard(**{**FIELDS, "name": name})
 
 
 @given(st.lists(TEXT, max_size=3), TEXT, st.lists(TEXT, max_size=2), TEXT)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,6 +24,12 @@ def test_case_and_what_joins_the_words_do_not_matter(words: list[str], joint: st
 @pytest.mark.parametrize("name", ["", " ", "../passwd", "a/b", "préz", "-", "a" * 129, "a\nb/"])
 def test_what_cannot_be_a_name_is_refused(name: str) -> None:
     with pytest.raises(Refused, match="cannot be the name of a dataset: use letters"):
+        normal_name(name)
+
+
+@pytest.mark.parametrize("name", [None, 5, b"iris"])
+def test_what_is_no_text_is_no_name(name: Any) -> None:
+    with pytest.raises(Refused, match="the name of a dataset is text, and"):
         normal_name(name)
 
 

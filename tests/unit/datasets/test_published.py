@@ -67,10 +67,16 @@ def test_a_table_is_a_file_that_other_tools_open_with_its_card_steps_and_version
         assert pa.ipc.open_file(file).read_all().to_pydict() == table.to_pydict()
     assert yaml.safe_load((folder / "card.yaml").read_text("utf-8")) == CARD
     page = (folder / "README.md").read_text("utf-8")
-    for said in ("Version 1.0", "1. removed rows without a target", "2. split 80 to 20 by passenger", "177 ages"):
+    for said in ("Version: 1.0.", "1. removed rows without a target", "2. split 80 to 20 by passenger", "177 ages"):
         assert said in page
     about = json.loads((folder / "view.json").read_bytes())
     assert (about["digest"], about["version"], about["steps"]) == (store.put(table).digest, "1.0", STEPS)
+
+
+def test_a_value_without_a_card_is_said_to_have_none(store: Store, root: Path) -> None:
+    ref = store.put({"a": b"a"})
+    folder = publish(store, ref, root / "data" / "processed", "bare", card={}, steps=[], version="not stated")
+    assert "None: source and licence are not stated." in (folder / "README.md").read_text("utf-8")
 
 
 def test_the_digests_are_those_of_the_files(view: Publish) -> None:

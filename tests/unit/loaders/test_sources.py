@@ -185,7 +185,7 @@ def test_files_that_are_not_there_or_something_else_are_said(tmp_path: Path) -> 
         source_of(tmp_path / "text.npy", ())
     (tmp_path / "bad.jsonl").write_text('{"x": 1}\n{"x": \n[1]\n')
     for row, words in (
-        (1, "sample 1 of .*bad.jsonl is no JSON"),
+        (1, r"sample 1 of .*bad.jsonl is no JSON \(Expecting value, at character 8\)"),
         (2, "sample 2 .* is a JSON list; each line is an object"),
     ):
         with pytest.raises(Refused, match=words):

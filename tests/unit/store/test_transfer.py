@@ -243,3 +243,16 @@ def flip_a_bit(path: Path, position: int) -> None:
     content[position] ^= 1
     path.chmod(0o644)
     path.write_bytes(content)
+
+
+def test_what_is_pinned_is_kept_where_all_was_brought_to_too(tmp_path: Path) -> None:
+    """Of what only a pointer file in git refers to, a backup keeps the bytes, and gives them to a new store."""
+    here, backup, anew = (open_store(tmp_path / name) for name in ("a", "b", "c"))
+    ref = here.put(b"only a pointer file refers to it")
+    here.pin(ref)
+    here.push(backup)
+    assert backup.pins() == [ref.digest]
+    assert not backup.gc(grace_seconds=0).unneeded
+    anew.pull(backup)
+    assert bytes(anew.get(ref)) == b"only a pointer file refers to it"
+    assert here.push(backup).sent == 0

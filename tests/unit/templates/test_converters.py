@@ -36,6 +36,12 @@ def converter() -> TabularTextConverter:
     return TabularTextConverter().fit(TRAIN, target="Survived")
 
 
+def test_nothing_is_learned_from_no_rows() -> None:
+    """From no rows everything looks worth writing, ids as well."""
+    with pytest.raises(Refused, match="no rows to learn from"):
+        TabularTextConverter().fit(TRAIN[:0], target="Survived")
+
+
 def test_training_rows_are_written_without_target_ids_and_constants(converter: TabularTextConverter) -> None:
     texts = converter.transform(TRAIN)
     assert texts[:4] == [

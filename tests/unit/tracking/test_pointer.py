@@ -90,3 +90,20 @@ def test_pointers_are_looked_for_everywhere_but_in_what_is_tracked_and_in_the_st
     (tmp_path / "linked").symlink_to(tmp_path / "deep")
     found = list(tracked_below(tmp_path, but=tmp_path / "store"))
     assert found == [tmp_path / "a", tmp_path / "b", tmp_path / "deep" / "er" / "c"]
+
+
+@pytest.mark.parametrize("name", [".", "..", ".git", ".GIT"])
+def test_a_pointer_for_what_is_outside_or_git_s_own_is_refused_and_named(tmp_path: Path, name: str) -> None:
+    """Else a clone could be made to write beside itself, or settings of git that run a program."""
+    (tmp_path / "sub").mkdir()
+    hostile = tmp_path / "sub" / f"{name}.smalti"
+    hostile.write_bytes(POINTER.dump())
+    with pytest.raises(Refused, match="cannot be a pointer file"):
+        list(tracked_below(tmp_path))
+    assert not is_tracked(hostile), "it can be named, too"
+    assert data_path(hostile) == hostile
+
+
+def test_a_path_without_a_name_has_no_pointer() -> None:
+    with pytest.raises(Refused, match="cannot be a pointer file"):
+        read(Path())

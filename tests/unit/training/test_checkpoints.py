@@ -179,6 +179,10 @@ def test_what_cannot_be_written_leaves_the_older_checkpoint(tmp_path: Path) -> N
         save_checkpoint(a_model(), {"loss": float("nan")}, path)
     with pytest.raises(Refused, match=r"the metric 'loss' is a list; give one number"):
         save_checkpoint(a_model(), {"loss": [1.0]}, path)  # type: ignore[dict-item]
+    with pytest.raises(Refused, match=r"the metrics are a list; give numbers by name"):
+        save_checkpoint(a_model(), [1.0], path)  # type: ignore[arg-type]
+    with pytest.raises(Refused, match=r"a int has no weights; give an MLX module"):
+        save_checkpoint(5, {"loss": 1.0}, path)  # type: ignore[arg-type]
     with pytest.raises(Refused, match=r"a whole checkpoint brings its own optimizer, config"):
         save_checkpoint(load_checkpoint(path), {}, path, tokenizer="{}")
     program = (
@@ -224,6 +228,10 @@ def test_what_cannot_be_answered_is_refused_and_says_what_could(tmp_path: Path) 
         list_checkpoints(tmp_path, "loss")
     with pytest.raises(Refused, match=r"n_best was given without a metric to be best by; name one"):
         list_checkpoints(tmp_path, n_best=1)
+    with pytest.raises(Refused, match=r"n_best is -1; give 1 or more"):
+        list_checkpoints(tmp_path, "reward", n_best=-1, higher_is_better=True)
+    with pytest.raises(Refused, match=r"keep_last is -1 and keep_best 1; give 0 or more"):
+        prune_checkpoints(tmp_path, keep_last=-1)
     with pytest.raises(NotFound, match=r"there is no folder experiments/run_9/checkpoints; name an experiment"):
         list_checkpoints("run_9")
     with pytest.raises(NotFound, match=r"there is no checkpoint at .*b; list_checkpoints\("):

@@ -80,7 +80,10 @@ def _fetch(
         folder = fetch_kaggle(card.source.split("/")[-2], card.name, licence=card.licence)
         there = _files(card.name, (folder,), wanted)
     if not there:
-        get_it = f"Put it there from {card.source}, give path=, or download=True with your Kaggle key in .env."
+        get_it = (
+            f"Put it there from {card.source}, name its folder (path=, --path), or have it downloaded with your Kaggle "
+            "key in .env (download=True, --download)."
+        )
         raise absent(card.name, file_names(card.name, wanted[0]), looked, get_it)
     tables = {each: _checked(table_in(file), dataset, each, file) for each, file in there.items()}
     return tables if split is None else tables[split]
@@ -103,7 +106,7 @@ def _checked(table: pa.Table, dataset: type[TabularDataset], split: str, file: P
 
 def _fetcher(dataset: type[TabularDataset], card: DatasetCard) -> Fetcher:
     function: Callable[..., Any] = partial(_fetch, dataset, card)
-    return Fetcher(card.name, function, card)
+    return Fetcher(card.name, function, card, from_your_file=True)
 
 
 COMPETITIONS = (_fetcher(TitanicDataset, _TITANIC), _fetcher(HousePricesDataset, _HOUSE_PRICES))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from smalti.contracts.violation import shown
@@ -18,7 +18,8 @@ def folders(dataset: str, path: str | Path | None) -> tuple[Path, ...]:
     return (data / "external" / dataset, data / "raw" / dataset, data / dataset, data / "raw")
 
 
-def absent(dataset: str, names: Iterable[str], looked: Iterable[Path], get_it: str) -> NotFound:
+def absent(dataset: str, names: Iterable[str], looked: Sequence[Path], get_it: str) -> NotFound:
     """Return the error for a file that is in none of the folders."""
-    places = ", ".join(shown(str(folder)) for folder in looked)
-    return NotFound(f"{dataset} is not here: {' or '.join(names)} is in none of {places}. {get_it}")
+    places = [shown(str(folder)) + " (a file)" * folder.is_file() for folder in looked]
+    where = f"in none of {', '.join(places)}" if len(places) > 1 else f"not in {places[0]}"
+    return NotFound(f"{dataset} is not here: {' or '.join(names)} is {where}. {get_it}")

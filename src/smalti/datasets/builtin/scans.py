@@ -42,7 +42,9 @@ def _fetch_star(path: str | Path | None = None) -> Scan:
     looked = folders(_STAR, path)
     file = first_file((*looked, *(folder / _STAR_FILE for folder in looked)))
     if file is None:
-        raise absent(_STAR, [_STAR_FILE], looked, f"Download it from {_STAR_CARD.source}, or give path=.")
+        raise absent(
+            _STAR, [_STAR_FILE], looked, f"Download it from {_STAR_CARD.source}, or give its path (path=, --path)."
+        )
     return read_scan(file, next(card for card in shipped_cards() if card.sha256 == _STAR_CARD.sha256))
 
 
@@ -82,4 +84,4 @@ def _simulated(kind: str) -> Fetcher:
     return Fetcher(kind, partial(_simulate, kind), card)
 
 
-SCANS = (Fetcher(_STAR, _fetch_star, _STAR_CARD), *map(_simulated, _SIMULATORS))
+SCANS = (Fetcher(_STAR, _fetch_star, _STAR_CARD, from_your_file=True), *map(_simulated, _SIMULATORS))

@@ -23,6 +23,7 @@ from smalti.errors import Refused
 Address = IPv4Address | IPv6Address
 Resolve = Callable[..., list[tuple[Any, ...]]]
 
+_ALLOWING = "SMALTI_ALLOWED_ORIGINS"
 _PORTS = {"https": 443, "http": 80}
 _URL = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+")  # RFC 3986
 _UP_TO_AT = re.compile(r".*@")  # a password with a slash in it ends up in the path
@@ -60,12 +61,10 @@ def checked_url(text: str, allow: Collection[str] = ()) -> SplitResult:
             raise Refused(f"the URL {printable(url)} names a file of another machine; write file:///path/of/the/file.")
         return url
     if not url.hostname:
-        raise Refused(f"the URL {printable(url)} has no host; write https://host/path.")
+        raise Refused(f"the URL {printable(url)} has no host; write https://host/path, or file:///path/of/a/file.")
     if url.scheme != "https" and not (url.scheme == "http" and _is_allowed(url, allow)):
-        raise Refused(
-            f"the URL {printable(url)} is neither https nor file; give one of those, or allow "
-            f"{shown(origin(url))} by name if you trust the way to it."
-        )
+        allowed = f", or, if you trust the way to it, set {_ALLOWING}={shown(origin(url))}" * (url.scheme == "http")
+        raise Refused(f"the URL {printable(url)} is neither https nor file; give one of those{allowed}.")
     return url
 
 
@@ -165,7 +164,7 @@ class CheckedNetwork(httpcore.NetworkBackend):
             if not may_reach(ip_address(address), by_name=self._by_name):
                 raise Refused(
                     f"{shown(host)} has the address {shown(address)}, which is not on the public internet; "
-                    f"allow {shown(origin(self._url))} by name if it is yours."
+                    f"if it is yours, set {_ALLOWING}={shown(origin(self._url))}."
                 )
         return found
 

@@ -97,4 +97,7 @@ def _of_file(path: Path, cache: AdaptiveCache | None) -> Source:
         except (ValueError, OSError) as error:
             raise Refused(f"{path} is no .npy file that can be mapped ({error}).") from error
         return ArraySource({_ONLY: mapped}, cache)
-    raise Refused(f"{path} is no dataset; a file is one with the ending .npy, .parquet, .jsonl or .ndjson.")
+    raise Refused(
+        f"{path} is no dataset; a file is one with the ending .npy, .parquet, .jsonl or .ndjson. Read a CSV with "
+        "pandas.read_csv and give the table."
+    )

@@ -80,7 +80,8 @@ class JsonLinesSource:
         try:
             sample = json.loads(line)
         except ValueError as error:
-            raise Refused(f"sample {number} of {self._path} is no JSON ({error}); mend that line.") from error
+            why = f"{error.msg}, at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else error
+            raise Refused(f"sample {number} of {self._path} is no JSON ({why}); mend that line.") from error
         if not isinstance(sample, dict):
             raise Refused(f"sample {number} of {self._path} is a JSON {type(sample).__name__}; each line is an object.")
         return sample

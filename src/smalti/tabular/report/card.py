@@ -20,7 +20,7 @@ class Provenance:
     Attributes:
         dataset: its name.
         source, licence: as its card states them; empty where it has none.
-        digests: of stored values, by what they are: table, split, checkpoint.
+        digests: of stored values, by what they are: raw table, split, checkpoint, test table.
     """
 
     dataset: str

@@ -104,6 +104,8 @@ def import_dvc(
             skipped.append(plan)
     addresses = _store_files(store, cache, repository, planned, progress)
     imported = [_finish(store, into, plan, addresses) for plan in planned]
+    if imported:
+        git.ignore_store(Path(store.place), into)
     commit = git.commit_of(root, revision) if revision else None
     run = _write_down(store, repository, planned, imported, commit)
     return ImportReport(tuple(imported), tuple(skipped), run)
@@ -134,6 +136,7 @@ def _pull_it(what: str, output: Output) -> str:
 
 def _check_target(into: Path, path: str) -> None:
     """Make sure that a pointer will lie in the folder it is meant for, whatever links lead out of that."""
+    pointer.check_trackable((into / path).parent, (into / path).name)
     top, folder = Path(os.path.realpath(into)), Path(os.path.realpath((into / path).parent))
     if not folder.is_relative_to(top):
         raise Refused(f"the pointer of {path} would lie in {folder}, outside of {top}: a link leads there; remove it.")

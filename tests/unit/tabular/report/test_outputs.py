@@ -25,7 +25,7 @@ from tests.unit.tabular.tables import perfect
 
 SMALL = BertSettings(hidden_size=8, heads=2, members=1)
 HISTORY = [{"epoch": 1, "loss": 0.9}, {"epoch": 2, "loss": 0.5, "validation_loss": 0.6, "accuracy": 0.8}]
-FROM = Provenance("garden", "https://example.org", "CC0", {"table": "sha256:00"})
+FROM = Provenance("garden", "https://example.org", "CC0", {"raw_table": "sha256:00", "split": "sha256:01"})
 
 
 def checkpoint_of(split: TextSplit) -> Checkpoint:
@@ -76,7 +76,8 @@ def test_the_card_says_what_it_was_made_of(flower_split: TextSplit) -> None:
     for said in (
         "# BERT trained on garden to predict kind",
         "- licence: CC0",
-        "- table: sha256:00",
+        "- raw table: sha256:00",
+        "- split: sha256:01",
         "- rows: 96 to train, 24 to validate, 30 to predict",
         "- noted: 3 rows without a kind left out.",
         "- classes: aster, iris, tulip",

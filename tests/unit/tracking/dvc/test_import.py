@@ -63,6 +63,23 @@ def test_an_import_again_changes_nothing(tmp_path: Path, store: Store, dvc: Any,
     assert len(list(store.manifests())) == 1
 
 
+def test_git_ignores_the_store_where_it_lies_in_the_same_work_tree(
+    tmp_path: Path, store: Store, dvc: Any, bring: Bring
+) -> None:
+    dvc.add("images", FILES)
+    (tmp_path / ".git").mkdir()
+    bring()
+    ignored = Path(store.place).with_name(".gitignore")
+    assert f"/{Path(store.place).name}" in ignored.read_text().splitlines()
+
+
+def test_a_repository_of_git_is_never_an_output(dvc: Any, bring: Bring, tmp_path: Path) -> None:
+    dvc.add(".git", {"config": b"[core]"})
+    with pytest.raises(Refused, match="git"):
+        bring()
+    assert not (tmp_path / "ours" / ".git.smalti").exists()
+
+
 def test_md5_and_remote_are_kept_without_the_password(store: Store, dvc: Any, bring: Bring) -> None:
     dvc.add("images", FILES)
     report = bring()
