@@ -143,6 +143,25 @@ def test_a_secret_of_the_environment_is_nowhere_in_what_is_kept(
     assert [path for path in home.rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()] == []
 
 
+def test_a_secret_of_the_environment_is_in_nothing_that_the_web_ui_is_told(
+    home: Path, first_run: subprocess.CompletedProcess[str]
+) -> None:
+    environment = {
+        **os.environ,
+        "SMALTI_ROOT": str(home),
+        "DAGSTER_HOME": str(home / ".dagster"),
+        "DATASET_API_KEY": CANARY,
+    }
+    command = [sys.executable, "-m", "tests.pipeline.graphql_answer"]
+    done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=True)
+    answer = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
+    assert "errors" not in answer
+    told = json.dumps(answer)
+    assert "fruit_train" in told
+    assert str(home / "store") in told
+    assert CANARY not in told + done.stdout + done.stderr
+
+
 def test_a_test_table_that_comes_later_is_predicted_by_the_network_that_is_there(
     home: Path, make_run: MakeRun, first_run: subprocess.CompletedProcess[str], tmp_path: Path
 ) -> None:
