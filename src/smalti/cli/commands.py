@@ -11,30 +11,30 @@ from typer.core import TyperGroup
 # name -> module and function, or the group of commands that the module calls its app
 _COMMANDS = {
     "validate": "validate.validate",
-    "put": "values.put",
-    "get": "values.get",
-    "ls": "values.ls",
-    "show": "values.show",
-    "status": "tracking.status",
-    "checkout": "tracking.checkout",
-    "tree": "comparing.tree",
-    "diff": "comparing.diff",
-    "stats": "stats.stats",
-    "pin": "keeping.pin",
-    "unpin": "keeping.unpin",
-    "forget": "keeping.forget",
-    "gc": "keeping.gc",
-    "clean": "clean.clean",
-    "fsck": "fsck.fsck",
-    "push": "moving.push",
-    "pull": "moving.pull",
-    "verify": "moving.verify",
+    "put": "stored.values.put",
+    "get": "stored.values.get",
+    "ls": "stored.values.ls",
+    "show": "stored.values.show",
+    "status": "work_tree.commands.status",
+    "checkout": "work_tree.commands.checkout",
+    "tree": "stored.comparing.tree",
+    "diff": "stored.comparing.diff",
+    "stats": "stored.stats.stats",
+    "pin": "stored.keeping.pin",
+    "unpin": "stored.keeping.unpin",
+    "forget": "stored.keeping.forget",
+    "gc": "stored.keeping.gc",
+    "clean": "stored.clean.clean",
+    "fsck": "stored.fsck.fsck",
+    "push": "stored.moving.push",
+    "pull": "stored.moving.pull",
+    "verify": "stored.moving.verify",
     "doctor": "doctor.doctor",
-    "import-dvc": "dvc.import_dvc",
+    "import-dvc": "work_tree.dvc.import_dvc",
     "contracts": "contracts.app",
     "datasets": "datasets.app",
     "product": "product.app",
-    "runs": "runs.app",
+    "runs": "stored.runs.app",
     "quarantine": "quarantine.app",
 }
 
@@ -50,7 +50,7 @@ class _Commands(TyperGroup):
         """Return a command, or None where there is none of that name."""
         if cmd_name not in _COMMANDS:
             return None
-        module, _, name = _COMMANDS[cmd_name].partition(".")
+        module, _, name = _COMMANDS[cmd_name].rpartition(".")
         found = getattr(importlib.import_module(f"smalti.cli.{module}"), name)
         if isinstance(found, typer.Typer):
             group = typer.main.get_group(found)

@@ -22,17 +22,17 @@ def run_plain(arguments: Sequence[str]) -> bool:
     gc.set_threshold(_COLLECTED_EVERY)
     if command == "put" and len(paths) == 1:
         from smalti.cli.answers import the_store
-        from smalti.cli.tracked import is_to_be_tracked, track
+        from smalti.cli.work_tree.tracked import is_to_be_tracked, track
 
         if not is_to_be_tracked(paths[0], name=None, pointer=None):
             return False
         track(paths[0], the_store(None), as_json=False)
     elif command == "status":
-        from smalti.cli.tracked import compare
+        from smalti.cli.work_tree.tracked import compare
 
         compare(paths, remote=False, store=None, as_json=False)
     elif command == "checkout":
-        from smalti.cli.tracked import check_out_all
+        from smalti.cli.work_tree.tracked import check_out_all
 
         check_out_all(paths, force=False, store=None, as_json=False)
     else:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from smalti.cli.fsck import say
 from smalti.cli.options import AsJson, StorePlace, print_json, readable_size, the_store
 from smalti.cli.progress import shown
-from smalti.cli.tracked import checked_out, default_remote, tracked_paths
+from smalti.cli.stored.fsck import say
+from smalti.cli.work_tree.tracked import checked_out, default_remote, tracked_paths
 from smalti.errors import NotFound
 
 if TYPE_CHECKING:

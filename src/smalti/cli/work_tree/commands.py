@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from smalti.cli.options import AsJson, StorePlace
-from smalti.cli.tracked import check_out_all, compare
+from smalti.cli.work_tree.tracked import check_out_all, compare
 
 Paths = Annotated[
     list[Path] | None,

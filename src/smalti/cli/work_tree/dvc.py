@@ -10,7 +10,7 @@ import typer
 
 from smalti.cli.options import AsJson, StorePlace, print_json, printable, readable_size, the_store
 from smalti.cli.progress import shown
-from smalti.cli.tracked import the_cache
+from smalti.cli.work_tree.tracked import the_cache
 
 _MOST_SHOWN = 10
 

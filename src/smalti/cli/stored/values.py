@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from smalti.cli.options import AsJson, Reference, StorePlace, described, print_json, printable, readable_size, the_store
-from smalti.cli.tracked import is_to_be_tracked, the_cache, track
+from smalti.cli.work_tree.tracked import is_to_be_tracked, the_cache, track
 from smalti.errors import NotFound, Refused
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Commands on files and folders that pointer files stand for."""
