@@ -13,22 +13,13 @@ from statistics import median
 
 import numpy as np
 
+from benchmarks.data.line import Line
 from benchmarks.store.measure import Cost, timed
 
 FILES, FILE_NBYTES = 10_000, 1000
 GOAL = 0.1
 _SETTLED_S = 2.5  # a file written to just before it was read has to be read again, by either
 _SMALTI = [sys.executable, "-c", "from smalti.cli import main; main()"]
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table; ``reached`` is None where there is nothing to be reached."""
-
-    name: str
-    to_reach: str
-    measured: str
-    reached: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -44,7 +35,7 @@ class _Tool:
     checkout: list[str]
 
 
-def measure(peers_python: Path, rounds: int) -> list[Row]:
+def measure(peers_python: Path, rounds: int) -> list[Line]:
     """Return what it costs to add the folder, to add it again after one file changed, and to check it out.
 
     Args:
@@ -108,7 +99,7 @@ def _environment(place: Path) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in left_out} | dvc | paths
 
 
-def _row(name: str, action: str, costs: dict[tuple[str, str], list[Cost]], goal: float | None) -> Row:
+def _row(name: str, action: str, costs: dict[tuple[str, str], list[Cost]], goal: float | None) -> Line:
     ours, theirs = costs[action, "smalti"], costs[action, "dvc"]
     ratio = median(cost.wall_s for cost in ours) / median(cost.wall_s for cost in theirs)
     cpu_ratio = median(cost.cpu_s for cost in ours) / median(cost.cpu_s for cost in theirs)
@@ -117,7 +108,7 @@ def _row(name: str, action: str, costs: dict[tuple[str, str], list[Cost]], goal:
         f"{len(ours)} alternating rounds"
     )
     to_reach = "" if goal is None else f"at most {goal} times what dvc takes"
-    return Row(f"{name}, whole process", to_reach, words, None if goal is None else ratio <= goal)
+    return Line(f"{name}, whole process", to_reach, words, None if goal is None else ratio <= goal)
 
 
 def _seconds(costs: list[Cost]) -> str:

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.data.line import Line
 from benchmarks.store.measure import in_fresh_process, timed
 from smalti import open_store
 
@@ -27,16 +28,6 @@ BATCH = 32
 MEAN, STD = np.float32(0.5), np.float32(0.29)
 MEGABYTE = 1e6
 _EPOCHS = 3
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of the table; ``reached`` is None where there is nothing to be reached, or nothing was measured."""
-
-    measure: str
-    to_reach: str
-    measured: str
-    reached: bool | None = None
 
 
 @dataclass(frozen=True)
