@@ -30,7 +30,11 @@ its manual says is quickest. memcpy is a copy of the same bytes from the mapped 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.data", description=__doc__)
-    parser.add_argument("--peers", type=Path, help="the Python of an environment with requirements-peers.txt")
+    parser.add_argument(
+        "--peers",
+        type=lambda text: Path(text).absolute(),
+        help="the Python of an environment with requirements-peers.txt",
+    )
     parser.add_argument("--only", nargs="+", metavar="CASE", choices=CASES, default=[*CASES], help=", ".join(CASES))
     parser.add_argument("--rounds", type=int, default=5, help="of what is measured in turns (default 5)")
     parser.add_argument("--results", type=Path, default=RESULTS, help=f"what was measured, case by case ({RESULTS})")

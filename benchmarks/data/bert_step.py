@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -93,12 +92,3 @@ class _Side:
             raise Unavailable(f"`{' '.join(self._command)}` ended with status {status}; its last words are above.")
         taken: dict[str, float] = json.loads(answer)
         return taken
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--peers", type=Path, required=True, help="Python of an environment with torch, transformers")
-    parser.add_argument("--rounds", type=int, default=15)
-    arguments = parser.parse_args()
-    for line in measure(arguments.peers, arguments.rounds):
-        print(line)

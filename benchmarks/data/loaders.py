@@ -254,14 +254,3 @@ def _note(rates: dict[str, float], name: str, action: Callable[[], int]) -> None
     cost, samples = timed(action)
     for key, seconds in ((name, cost.wall_s), (name + _CPU, cost.cpu_s)):
         rates[key] = max(rates.get(key, 0.0), samples / seconds)
-
-
-def main() -> None:
-    peers = Path(sys.argv[1]) if len(sys.argv) > 1 else None
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
-    for line in measure(peers, rounds):
-        print(f"| {line.measure} | {line.to_reach} | {line.measured} | {line.reached} |")
-
-
-if __name__ == "__main__":
-    main()
