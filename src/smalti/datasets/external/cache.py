@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -74,14 +75,17 @@ class ExternalCache:
         self._own = folder / ".cache"
 
     @classmethod
-    def of(cls, settings: Settings | None = None, protected: Callable[[], Iterable[str]] = tuple) -> Self:
+    def of(cls, settings: Settings | None = None, protected: Callable[[], Iterable[str]] | None = None) -> Self:
         """Return the cache of a root, by default of the one around the current folder.
+
+        Args:
+            protected: as for the class; by default it gives what registered competitions are read from.
 
         Raises:
             Refused: ``SMALTI_CACHE_QUOTA`` is no size.
         """
         settings = settings or Settings()
-        return cls(settings.external, _nbytes(settings.cache_quota), protected)
+        return cls(settings.external, _nbytes(settings.cache_quota), protected or partial(_registered, settings))
 
     def find(self, name: str) -> Path | None:
         """Return the folder of a dataset if it is there, as it was fetched; None if it is not there at all.
@@ -327,6 +331,18 @@ class ExternalCache:
                 shutil.rmtree(gone)
                 if not entry.is_partial:
                     self.place("files", entry.name).unlink(missing_ok=True)
+
+
+def _registered(settings: Settings) -> set[str]:
+    """Return the datasets in the cache that competitions of the root's registry are read from."""
+    from smalti.datasets.competitions.registry import DatasetRegistry
+
+    external = settings.external.resolve()
+    paths = (
+        (settings.root / competition.spec.dataset_path).resolve()
+        for competition in DatasetRegistry(settings.root).competitions().values()
+    )
+    return {path.relative_to(external).parts[0] for path in paths if external in path.parents}
 
 
 def _nbytes(size: str) -> int:

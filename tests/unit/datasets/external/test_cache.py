@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from smalti.datasets import CompetitionMetadata, CompetitionType, DatasetRegistry, DatasetSpec
 from smalti.datasets.external import Entry, ExternalCache
 from smalti.errors import NotFound, Refused
 from smalti.settings import Settings
@@ -87,6 +88,25 @@ def test_what_is_pinned_referenced_or_in_use_stays_and_the_refusal_says_so(
     cache.quota_nbytes = SIZE + SIZE // 2
     cache.make_room()
     assert there(cache) == ["b"]
+
+
+def test_what_a_registered_competition_is_read_from_stays(
+    fill: Callable[..., None], cache: ExternalCache, settings: Settings
+) -> None:
+    fill("a", "b")
+    metadata = CompetitionMetadata(competition_name="shop", competition_type=CompetitionType.REGRESSION)
+    path = settings.external.relative_to(settings.root) / "a" / "train"
+    spec = DatasetSpec(
+        competition_name="shop",
+        dataset_path=path,
+        competition_type=CompetitionType.REGRESSION,
+        num_samples=10,
+        num_features=1,
+    )
+    DatasetRegistry(settings.root).register_competition("shop", metadata, spec)
+    cache.quota_nbytes = SIZE + SIZE // 2
+    cache.make_room()
+    assert [(entry.name, entry.kept) for entry in cache.entries()] == [("a", "referenced")]
 
 
 def test_what_something_refers_to_stays_for_every_process_until_it_is_released(
