@@ -1,4 +1,4 @@
-"""Contracts as pages of Markdown: headings, tables, lists."""
+"""Pages of Markdown: headings, tables, lists, and foreign text that is no markup."""
 
 from __future__ import annotations
 
@@ -29,3 +29,12 @@ def bullets(sentences: Iterable[str]) -> list[str]:
 def code(names: Iterable[str]) -> str:
     """Return names as code, between commas."""
     return ", ".join(f"`{name}`" for name in names)
+
+
+def plain(text: str) -> str:
+    """Return foreign text as one line that is no markup.
+
+    >>> plain("<b>a_b</b>")
+    '\\\\<b\\\\>a\\\\_b\\\\</b\\\\>'
+    """
+    return "".join(f"\\{c}" if c in r"\`*_[]<>#|" else c for c in " ".join(text.split()))

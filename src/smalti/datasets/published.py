@@ -27,6 +27,7 @@ from typing import Any
 import yaml
 
 from smalti.codecs.own_files import write_value
+from smalti.contracts.markdown import plain
 from smalti.contracts.violation import shown
 from smalti.datasets.external.listing import files_below
 from smalti.datasets.external.names import checked_name
@@ -123,24 +124,19 @@ def _documents(
         text = yaml.safe_dump(dict(card), sort_keys=False, allow_unicode=True)
     except yaml.YAMLError as error:
         raise Refused(f"the card of {name} holds what YAML cannot; give texts, numbers, lists, mappings.") from error
-    done = "\n".join(f"{number}. {_line(step)}" for number, step in enumerate(steps, 1)) or "None."
+    done = "\n".join(f"{number}. {plain(step)}" for number, step in enumerate(steps, 1)) or "None."
     indented = (
         "".join(f"    {line}\n" for line in text.splitlines()) if card else "None: source and licence are not stated.\n"
     )
     page = (
         f"# {name}\n\n"
-        f"Version: {_line(version)}. A stored {record.header.get('type') or record.kind}: "
+        f"Version: {plain(version)}. A stored {record.header.get('type') or record.kind}: "
         f"`smalti show {record.address}`.\n\n"
         "Read only: these files may share their bytes with the store. To have some to work with: "
         f"`smalti get {record.address}`.\n\n"
         f"## Processing steps\n\n{done}\n\n## Card\n\n{indented}"
     )
     return {CARD: text.encode(), README: page.encode()}
-
-
-def _line(text: str) -> str:
-    """Return foreign text as one line of Markdown that is no markup."""
-    return "".join(f"\\{c}" if c in r"\`*_[]<>#|" else c for c in " ".join(text.split()))
 
 
 def _earlier(target: Path) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from smalti.codecs.checkpoint import Checkpoint
+from smalti.contracts.markdown import plain
 from smalti.tabular.evaluate.evaluation import Evaluation
 from smalti.tabular.split import TextSplit
 
@@ -60,8 +61,8 @@ def _data(split: TextSplit, provenance: Provenance) -> str:
     stratified = "" if split.target.is_regression else ", classes in equal proportion"
     entries = {
         "dataset": provenance.dataset,
-        "source": provenance.source or UNKNOWN,
-        "licence": provenance.licence or UNKNOWN,
+        "source": plain(provenance.source) or UNKNOWN,
+        "licence": plain(provenance.licence) or UNKNOWN,
         **provenance.digests,
         "rows": f"{len(split.train)} to train, {len(split.validation)} to validate{predicted}",
         "held out": f"{split.validation_fraction:g} of the rows, seed {split.seed}{stratified}",

@@ -104,3 +104,12 @@ def test_a_folder_is_replaced_by_newer_outputs_of_the_same_dataset_only(
     (first / "mine.txt").write_text("notes")
     with pytest.raises(Refused, match="garden"):
         write_outputs(tmp_path, *arguments, FROM)
+
+
+def test_what_a_card_says_of_its_source_is_no_markup_in_the_model_card(flower_split: TextSplit) -> None:
+    evaluation = evaluate_predictions(flower_split, perfect(flower_split))
+    foreign = Provenance("garden", source="<script>\n# [a](b)", licence="CC_BY")
+    files = output_files(flower_split, checkpoint_of(flower_split), evaluation, foreign)
+    card = files["model_card.md"].decode()
+    assert r"- source: \<script\> \# \[a\](b)" in card
+    assert r"- licence: CC\_BY" in card
