@@ -1,7 +1,11 @@
-"""A product file from elsewhere, for what arrives."""
+"""A product file from elsewhere, for what arrives; and the main job as a person runs it."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +16,8 @@ from smalti.codecs.product import ProductMetadata
 from smalti.products import write_product
 
 PIXEL_M = 4e-8
+PROJECT = Path(__file__).parents[2]
+RunOnce = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="session")
@@ -53,3 +59,32 @@ def product_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("product") / "product.h5"
     write_product(path, product)
     return path
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root and a Dagster home of their own."""
+    folder = tmp_path_factory.mktemp("root")
+    (folder / ".dagster").mkdir()
+    (folder / ".dagster" / "dagster.yaml").write_text((PROJECT / "deploy" / "local" / "dagster.yaml").read_text())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run_once(home: Path) -> RunOnce:
+    """Run ``make run``'s program in that home, with these arguments and environment variables beside ours."""
+
+    def run(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
+        environment = {
+            **os.environ,
+            "SMALTI_ROOT": str(home),
+            "DAGSTER_HOME": str(home / ".dagster"),
+            "MLX_DISABLE_COMPILE": "1",  # g++ would take longer than these small runs
+            **variables,
+        }
+        command = [sys.executable, "-m", "jobs.run_once", *map(str, arguments)]
+        return subprocess.run(
+            command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=500, check=False
+        )
+
+    return run

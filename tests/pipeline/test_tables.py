@@ -42,30 +42,8 @@ def write_tables(folder: Path, name: str = "fruit", rows: int = 96, label: str =
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A root and a Dagster home of their own."""
-    folder = tmp_path_factory.mktemp("root")
-    (folder / ".dagster").mkdir()
-    (folder / ".dagster" / "dagster.yaml").write_text((PROJECT / "deploy" / "local" / "dagster.yaml").read_text())
-    return folder
-
-
-@pytest.fixture(scope="module")
-def make_run(home: Path) -> MakeRun:
-    def run(table: Path) -> subprocess.CompletedProcess[str]:
-        environment = {
-            **os.environ,
-            "SMALTI_ROOT": str(home),
-            "DAGSTER_HOME": str(home / ".dagster"),
-            "MLX_DISABLE_COMPILE": "1",  # g++ would take longer than these small runs
-            "DATASET_API_KEY": CANARY,
-        }
-        command = [sys.executable, "-m", "jobs.run_once", "--table", str(table)]
-        return subprocess.run(
-            command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=500, check=False
-        )
-
-    return run
+def make_run(run_once: Callable[..., subprocess.CompletedProcess[str]]) -> MakeRun:
+    return lambda table: run_once("--table", table, DATASET_API_KEY=CANARY)
 
 
 @pytest.fixture(scope="module")
