@@ -110,12 +110,12 @@ def test_dagster_knows_the_digest_the_check_and_the_lineage(
 def test_a_second_run_stores_nothing_and_says_so(
     home: Path, make_run: MakeRun, small_scan: Path, first_run: subprocess.CompletedProcess[str]
 ) -> None:
-    before = sorted((home / "store").rglob("*"))
+    before = kept_in(home / "store")
     done = make_run(small_scan)
     assert done.returncode == 0
     assert "nothing new has arrived" in done.stdout
     assert "newly stored: 0.00 MB" in done.stdout
-    assert sorted((home / "store").rglob("*")) == before
+    assert kept_in(home / "store") == before
 
 
 def test_a_scan_too_small_for_rings_still_becomes_a_product(
@@ -129,6 +129,11 @@ def test_a_scan_too_small_for_rings_still_becomes_a_product(
     assert "rings take at least 16 a side; give a scan of more positions" in done.stdout
     assert (home / "outputs" / "ptychodus_products" / "tiny.h5").is_file()
     assert "resolution/tiny" not in {named.name for named in open_store(home / "store").names()}
+
+
+def kept_in(folder: Path) -> set[Path]:
+    """All that is there, but for what SQLite has beside a database while somebody, an earlier test too, has it open."""
+    return {path for path in folder.rglob("*") if not path.name.endswith(("-wal", "-shm"))}
 
 
 def missing_key(arrays: dict[str, np.ndarray]) -> None:
@@ -161,12 +166,12 @@ def test_a_broken_scan_is_refused_in_a_sentence_and_leaves_no_trace(
         arrays = dict(stored)
     spoil(arrays)
     np.savez(tmp_path / "broken.npz", **arrays)
-    before = {*home.rglob("*")}
+    before = kept_in(home)
     done = make_run(tmp_path / "broken.npz")
     assert done.returncode == 1
     assert f"broken.npz: {sentence}" in done.stderr
     assert "Traceback" not in done.stderr
-    assert {*home.rglob("*")} ^ before == set()
+    assert kept_in(home) ^ before == set()
 
 
 def test_a_missing_scan_is_refused_in_a_sentence(make_run: MakeRun, tmp_path: Path) -> None:
