@@ -1,5 +1,6 @@
 """Sweeps: the settings of trials, and the trials of a table compared."""
 
+import hashlib
 import re
 from typing import Any
 
@@ -13,18 +14,22 @@ from smalti.errors import Refused
 from smalti.tabular.report.previews import comparison_preview, metric_shown
 from smalti.tabular.settings import BertSettings
 
+_LONGEST = 80
 _NOT_IN_A_KEY = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def trial_key(settings: dict[str, Any]) -> str:
-    """Return the partition of a trial: its settings in words, e.g. ``learning_rate-0.002_layers-3``.
+    """Return the partition of a trial: its settings in words, e.g. ``layers-3_learning_rate-0.002``.
+
+    Words that are too long for a key, or hold what a key may not, get digits that tell them from others.
 
     Raises:
         Refused: a setting that is none, or a value out of its range.
     """
     BertSettings.from_request(settings)
     words = "_".join(f"{name}-{settings[name]}" for name in sorted(settings)) or "defaults"
-    return _NOT_IN_A_KEY.sub("-", words)[:100]
+    key = _NOT_IN_A_KEY.sub("-", words)[:_LONGEST]
+    return key if key == words else f"{key}-{hashlib.sha256(words.encode()).hexdigest()[:8]}"
 
 
 def put_settings(store: Store, settings: dict[str, Any]) -> str:

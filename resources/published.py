@@ -21,6 +21,14 @@ def publish_output(log: dg.DagsterLogManager, store: Store, asset: str, key: str
     """
     if asset not in _RAW:
         return None
+    try:
+        return _published(store, asset, key, ref)
+    except SmaltiError as error:
+        log.warning(str(error))
+        return None
+
+
+def _published(store: Store, asset: str, key: str, ref: Ref) -> Path:
     settings = Settings()
     raw = store.open(f"raw_{_RAW[asset]}/{key}").attrs
     card = {name: said for name, said in raw["card"].items() if _RAW[asset] == "scan" or name not in _OF_SCANS}
@@ -31,8 +39,4 @@ def publish_output(log: dg.DagsterLogManager, store: Store, asset: str, key: str
         of = store.open(ref).attrs
         steps.append(f"split: {of['validation_fraction']} held out to validate, seed {of['seed']}")
     folder = settings.processed if asset in _PROCESSED else settings.interim
-    try:
-        return publish(store, ref, folder, key, card=card, steps=steps, version=str(card.get("version", "not stated")))
-    except SmaltiError as error:
-        log.warning(str(error))
-        return None
+    return publish(store, ref, folder, key, card=card, steps=steps, version=str(card.get("version", "not stated")))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import dagster as dg
 import pandas as pd
 import pytest
 
+from assets.trials import trial_key
 from smalti import open_store
+from smalti.tabular.settings import BertSettings
 
 TRIALS = [{"epochs": 1, "members": 1}, {"epochs": 2, "members": 1}]
 KEYS = ["epochs-1_members-1", "epochs-2_members-1"]
@@ -92,3 +95,11 @@ def test_a_setting_that_is_none_is_refused_before_anything_is_started(swept: tup
     (failure,) = done.get_step_failure_events()
     assert "learning_rat is no setting of this BERT" in str(failure.step_failure_data.error)
     assert len(instance.get_backfills()) == before
+
+
+def test_trials_of_other_settings_have_other_keys_however_long() -> None:
+    every = {f.name: f.default for f in fields(BertSettings)}
+    keys = [trial_key({**every, "weight_decay": decay}) for decay in (0.01, 0.02)]
+    assert len(set(keys)) == 2
+    assert all(len(key) <= 100 for key in keys)
+    assert trial_key({"learning_rate": 0.002, "layers": 3}) == "layers-3_learning_rate-0.002"

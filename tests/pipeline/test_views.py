@@ -1,5 +1,6 @@
 """The views of assets in data/interim and data/processed: what they say of a table and of a scan."""
 
+import logging
 from pathlib import Path
 
 import dagster as dg
@@ -27,3 +28,13 @@ def test_a_view_has_the_version_of_the_card_and_of_a_table_nothing_about_scans(
     assert card["licence"] == "CC0"
     assert ("physics" in card) == (asset == "scan")
     assert "Version: 2." in (folder / "README.md").read_text()
+
+
+def test_a_view_that_cannot_be_made_is_told_of_and_fails_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("SMALTI_ROOT", str(tmp_path))
+    store = open_store(tmp_path / "store")
+    ref = store.put({"values": np.arange(3)}, name="table/mine")  # whose raw file nobody knows
+    assert publish_output(logging.getLogger(), store, "table", "mine", ref) is None  # type: ignore[arg-type]
+    assert "raw_table/mine" in caplog.text

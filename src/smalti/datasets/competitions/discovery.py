@@ -108,7 +108,7 @@ def _run(path: Path) -> ModuleType | Failure:
     if spec is None or spec.loader is None:
         return Failure(path, "it is no Python file")
     module = module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and pickle look classes up there
+    sys.modules[name] = module  # dataclasses looks classes up there
     try:
         exec(compile(content, str(path), "exec"), vars(module))
     except (Exception, SystemExit) as error:
