@@ -7,7 +7,7 @@ export SMALTI_ROOT := $(CURDIR)
 export DAGSTER_HOME := $(CURDIR)/.dagster
 
 .DEFAULT_GOAL := help
-.PHONY: help run ui test test-faults test-s3 test-interop test-peers fuzz bench-store bench-arrival bench-ptycho bench-data check format lock clean
+.PHONY: help run ui test test-faults test-s3 test-interop test-peers fuzz bench-store bench-arrival bench-ptycho bench-data bench-runs check format lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 12
@@ -39,8 +39,9 @@ test-s3: $(VENV)/tested-with ## the store against a real Ceph gateway on loopbac
 test-interop: $(VENV)/ptychodus/installed ## every release of Ptychodus reads our products, and we read theirs
 	SMALTI_TEST_PTYCHODUS=$(VENV)/ptychodus $(BIN)/python -m pytest tests/interop
 
-test-peers: $(VENV)/tested-with $(VENV)/peers/installed ## what transformers and DVC wrote is read, and what we write they read
-	SMALTI_TEST_PEERS=$(VENV)/peers/bin/python $(BIN)/python -m pytest tests/peers
+test-peers: $(VENV)/tested-with $(VENV)/peers/installed $(VENV)/run-peers/installed ## what transformers, DVC, MLflow and datamate wrote is read, and what we write they read
+	SMALTI_TEST_PEERS=$(VENV)/peers/bin/python SMALTI_TEST_RUN_PEERS=$(VENV)/run-peers/bin/python \
+	  $(BIN)/python -m pytest tests/peers
 
 fuzz: $(VENV)/installed ## 10,000 damaged files through the sandbox; nothing that asks may die
 	$(BIN)/python -m tests.fuzz
@@ -56,6 +57,9 @@ bench-ptycho: $(VENV)/installed ## solver and network beside what they are measu
 
 bench-data: $(VENV)/installed $(VENV)/peers/installed ## loaders, BERT and folders beside their peers; writes docs/benchmarks/data.md
 	$(BIN)/python -m benchmarks.data --peers $(VENV)/peers/bin/python
+
+bench-runs: $(VENV)/installed $(VENV)/run-peers/installed ## runs, lineage and directories beside their peers; writes docs/benchmarks/runs.md
+	$(BIN)/python -m benchmarks.runs --peers $(VENV)/run-peers/bin/python
 
 check: $(VENV)/installed ## style, types, imports
 	$(BIN)/ruff format --check .
@@ -92,9 +96,9 @@ $(VENV)/ptychodus/installed: $(VENV)/tested-with requirements-interop-all.txt
 	    --target $$folder $$release || exit 1; done
 	@touch $@
 
-$(VENV)/peers/installed: $(VENV)/installed requirements-peers.txt
+$(VENV)/peers/installed $(VENV)/run-peers/installed: $(VENV)/%/installed: $(VENV)/installed requirements-%.txt
 	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-peers.txt
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-$*.txt
 	@touch $@
 
 $(DAGSTER_HOME)/dagster.yaml: deploy/local/dagster.yaml

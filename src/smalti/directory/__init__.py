@@ -1,0 +1,1 @@
+"""A folder of arrays, tables and configuration with attribute access."""

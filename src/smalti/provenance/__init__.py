@@ -1,0 +1,1 @@
+"""What a value was made from, told to others: a report page and an RO-Crate."""
