@@ -87,7 +87,7 @@ def open_store(where: str | Path = "store") -> Store:
         raise Refused(f"{place} is no store; give a folder, s3://bucket/prefix or memory:")
     from smalti.store.documents import LocalDocuments
     from smalti.store.local import LocalObjects
-    from smalti.store.manifest_index import IndexedManifests
+    from smalti.store.manifests.local_index import IndexedManifests
 
     root = Path(where).expanduser().absolute()
     if root.exists() and not root.is_dir():

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from smalti.store.diff import Change, ContentChange, Diff, FieldChange, RowChange
     from smalti.store.gc import GcReport, Unneeded
     from smalti.store.long_work import Progress
-    from smalti.store.manifests import Manifest, Use, outdated
+    from smalti.store.manifests import Hop, Manifest, Step, Use, outdated
     from smalti.store.names import NameVersion
     from smalti.store.record import Record
     from smalti.store.stats import KindStats, NameStats, StoreStats
@@ -29,6 +29,7 @@ _HOME = {
     "FieldChange": "smalti.store.diff",
     "FsckReport": "smalti.store.check",
     "GcReport": "smalti.store.gc",
+    "Hop": "smalti.store.manifests",
     "KindStats": "smalti.store.stats",
     "Manifest": "smalti.store.manifests",
     "NameStats": "smalti.store.stats",
@@ -38,6 +39,7 @@ _HOME = {
     "Record": "smalti.store.record",
     "Ref": "smalti.store.values",
     "RowChange": "smalti.store.diff",
+    "Step": "smalti.store.manifests",
     "Store": "smalti.store.store",
     "StoreStats": "smalti.store.stats",
     "TransferReport": "smalti.store.transfer",
@@ -56,6 +58,7 @@ __all__ = [
     "FieldChange",
     "FsckReport",
     "GcReport",
+    "Hop",
     "KindStats",
     "Manifest",
     "NameStats",
@@ -65,6 +68,7 @@ __all__ = [
     "Record",
     "Ref",
     "RowChange",
+    "Step",
     "Store",
     "StoreStats",
     "TransferReport",

@@ -155,7 +155,7 @@ class Objects(Protocol):
 
 
 class Documents(Protocol):
-    """Small files by key (``names/star/@000001.json``), created once and never changed: names, pins, manifests."""
+    """Small files by key (``names/star/@000001.json``), each whole at every moment: names, pins, manifests."""
 
     @property
     def place(self) -> str:
@@ -163,6 +163,13 @@ class Documents(Protocol):
 
     def create(self, key: str, content: bytes) -> bool:
         """Create a document, whole and durable; return False when the key is taken.
+
+        Raises:
+            Unavailable: it could not be written.
+        """
+
+    def replace(self, key: str, content: bytes, was: bytes) -> bool:
+        """Put other content in the place of ``was``, whole and durable; return False when that is there no more.
 
         Raises:
             Unavailable: it could not be written.
@@ -177,6 +184,9 @@ class Documents(Protocol):
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Yield the keys that begin with ``prefix``, in order; ``prefix`` ends with ``/``."""
+
+    def stamps(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """Yield the keys that begin with ``prefix``, each with what is another whenever the document was replaced."""
 
     def remove(self, key: str) -> None:
         """Remove a document; nothing happens when it is not there."""

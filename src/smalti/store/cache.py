@@ -13,7 +13,7 @@ from pathlib import Path
 from smalti.store.commit import make_folder
 
 _LOCKED_FOR_SECONDS = 60
-_FORMAT = 2  # of every table in the file; one of another format is thrown away
+_FORMAT = 3  # of every table in the file; one of another format is thrown away
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS object (
     id INTEGER PRIMARY KEY, address TEXT NOT NULL UNIQUE, stamp TEXT NOT NULL DEFAULT '',
@@ -21,8 +21,9 @@ CREATE TABLE IF NOT EXISTS object (
 );
 CREATE TABLE IF NOT EXISTS hook (leaf INTEGER, object INTEGER, PRIMARY KEY (leaf, object)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS hook_object ON hook (object);
-CREATE TABLE IF NOT EXISTS run (run TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS run (run TEXT PRIMARY KEY, stamp TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS used (address BLOB, run TEXT, role TEXT, PRIMARY KEY (address, run, role)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS used_run ON used (run);
 CREATE TABLE IF NOT EXISTS indexed (folders TEXT); -- how the folders of the manifests looked that are all in here
 """
 

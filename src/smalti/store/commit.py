@@ -175,6 +175,17 @@ def alone(lock: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Wait until no other thread or process is in here with the same folder; dying lets it go."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
 def staged_folder(staging: Path) -> Iterator[Path]:
     """Give a fresh private folder below ``staging``; whatever is left of it afterwards is removed."""
     folder = staging / unique_name()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from smalti.errors import NotFound
-from smalti.store.commit import machine_errors, publish_file, sync
+from smalti.store.commit import alone_in, machine_errors, publish_file, staged_folder, sync, write_file
 
 
 class LocalDocuments:
@@ -26,6 +27,21 @@ class LocalDocuments:
         with machine_errors(f"writing {self._root / key}"):
             return publish_file(self._root / key, content, self._staging)
 
+    def replace(self, key: str, content: bytes, was: bytes) -> bool:
+        """Put other content in the place of ``was``; writers wait for each other, none for a dead one."""
+        with machine_errors(f"writing {self._root / key}"), alone_in(self._root):
+            path = self._root / key
+            try:
+                if path.read_bytes() != was:
+                    return False
+            except FileNotFoundError:
+                return False
+            with staged_folder(self._staging) as folder:
+                write_file(folder / path.name, [content])
+                (folder / path.name).replace(path)
+            sync(path.parent)
+            return True
+
     def read(self, key: str) -> bytes:
         """Return a document."""
         with machine_errors(f"reading {self._root / key}"):
@@ -39,6 +55,21 @@ class LocalDocuments:
         with machine_errors(f"listing {self._root / prefix}"):
             found = sorted(_files_below(f"{self._root}/{prefix}"))
         yield from (path[len(str(self._root)) + 1 :] for path in found)
+
+    def stamps(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """Yield keys and how their files look."""
+        for key in self.keys(prefix):
+            with suppress(NotFound):  # removed meanwhile
+                yield key, self.stamp(key)
+
+    def stamp(self, key: str) -> str:
+        """Return how the file of a document looks; another one has another inode or time."""
+        with machine_errors(f"looking at {self._root / key}"):
+            try:
+                status = os.stat(f"{self._root}/{key}")  # noqa: PTH116, twice as fast
+            except FileNotFoundError as error:
+                raise NotFound(f"there is no {key} in the store at {self._root}.") from error
+        return f"{status.st_ino} {status.st_mtime_ns} {status.st_size}"
 
     def remove(self, key: str) -> None:
         """Remove a document, and the folders it leaves empty."""

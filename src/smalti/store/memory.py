@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from blake3 import blake3
+
 from smalti.digest import PREFIX, is_address
 from smalti.errors import Damaged, NotFound
 from smalti.store import record as records
@@ -209,6 +211,14 @@ class MemoryDocuments(Documents):
             self.contents[key] = content
             return True
 
+    def replace(self, key: str, content: bytes, was: bytes) -> bool:
+        """Put other content in the place of ``was``."""
+        with self._lock:
+            if self.contents.get(key) != was:
+                return False
+            self.contents[key] = content
+            return True
+
     def read(self, key: str) -> bytes:
         """Return a document."""
         try:
@@ -226,3 +236,8 @@ class MemoryDocuments(Documents):
         """Remove a document."""
         with self._lock:
             self.contents.pop(key, None)
+
+    def stamps(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """Yield keys and digests of their contents."""
+        for key in self.keys(prefix):
+            yield key, blake3(self.contents[key]).hexdigest()

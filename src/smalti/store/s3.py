@@ -312,6 +312,10 @@ class S3Documents(Documents):
         """Create a document."""
         return self._bucket.create(key, content)
 
+    def replace(self, key: str, content: bytes, was: bytes) -> bool:
+        """Put other content in the place of ``was``."""
+        return self._bucket.replace(key, content, was)
+
     def read(self, key: str) -> bytes:
         """Return a document."""
         found = self._bucket.get(key)
@@ -322,6 +326,10 @@ class S3Documents(Documents):
     def keys(self, prefix: str) -> Iterator[str]:
         """Yield keys in order."""
         yield from (found["path"] for found in self._bucket.list(prefix))
+
+    def stamps(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """Yield keys and ETags."""
+        yield from ((found["path"], found["e_tag"] or "") for found in self._bucket.list(prefix))
 
     def remove(self, key: str) -> None:
         """Remove a document."""

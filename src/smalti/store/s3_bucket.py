@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import S3Store
 
 from smalti.errors import NotFound, Refused, SmaltiError, Unavailable
@@ -30,6 +30,7 @@ _UPLOADS_AT_ONCE = 2  # in parts, each of which keeps some in memory
 _MOST_PARTS = 10_000  # of one upload, by the rules of S3
 _TRIES = 3  # of a creation whose outcome is unknown, each looked into
 _WRITER = "smalti-writer"
+_NO_ETAG = '"00000000000000000000000000000000"'
 _URL = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[A-Za-z0-9][A-Za-z0-9._-]{0,127})*)/?")
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
@@ -47,11 +48,12 @@ class Forbidden(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A key's bytes, the small texts kept beside them, and when the server took them, in seconds since 1970."""
+    """A key's bytes and ETag, the small texts kept beside them, and when the server took them, in s since 1970."""
 
     content: bytes
     attributes: dict[str, str]
     at: float
+    etag: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class Bucket:
                 f"there are no credentials for {self.place}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
             )
         self._uploads = threading.BoundedSemaphore(_UPLOADS_AT_ONCE)
+        self._honours_if_match = False  # known when a key is first replaced
         self._store = S3Store(
             self.name,
             prefix=prefix or None,
@@ -145,6 +148,40 @@ class Bucket:
                 return found.attributes.get(_WRITER) == mark
         raise self._sentence("create", key, failure) from None
 
+    def replace(self, key: str, content: bytes, was: bytes) -> bool:
+        """Write a key that must hold ``was``; tell whether this call did.
+
+        Raises:
+            Refused: the server ignores If-Match, and would let writers replace each other's changes.
+        """
+        mark = uuid.uuid4().hex
+        failure: Exception | None = None
+        for _ in range(_TRIES):
+            found = self.get(key)
+            if found is None or found.attributes.get(_WRITER) == mark:
+                return found is not None
+            if found.content != was:
+                return False
+            if not self._honours_if_match:
+                if self._put_over(key, was, _NO_ETAG, found.attributes):  # what is there already
+                    raise Refused(f"the server of {self.place} ignores If-Match, so {key} cannot be changed safely.")
+                self._honours_if_match = True
+            try:
+                if self._put_over(key, content, found.etag, {_WRITER: mark}):
+                    return True
+            except SmaltiError as error:
+                failure = error
+        raise failure or self._sentence("replace", key, None)
+
+    def _put_over(self, key: str, content: bytes, etag: str, attributes: dict[str, str]) -> bool:
+        """Write a key that must have this ETag; tell whether it had."""
+        with self._failures("replace", key):
+            try:
+                obstore.put(self._store, key, content, mode={"e_tag": etag}, attributes=attributes, use_multipart=False)
+            except PreconditionError:
+                return False
+            return True
+
     def put(
         self, key: str, pieces: Iterable[Piece], attributes: dict[str, str] | None = None, most_nbytes: int = 0
     ) -> Written:
@@ -192,7 +229,8 @@ class Bucket:
             try:
                 reply = obstore.get(self._store, key)
                 attributes = {str(name): str(value) for name, value in reply.attributes.items()}
-                return Found(bytes(reply.bytes()), attributes, reply.meta["last_modified"].timestamp())
+                meta = reply.meta
+                return Found(bytes(reply.bytes()), attributes, meta["last_modified"].timestamp(), meta["e_tag"] or "")
             except FileNotFoundError as error:
                 if _code(error) == "NoSuchBucket":
                     raise

@@ -13,10 +13,11 @@ from smalti.store.backend import Documents, Intake, Objects
 from smalti.store.commit import create_file, machine_errors
 from smalti.store.gc import DAY_SECONDS, GcReport, Pins, collect
 from smalti.store.long_work import OnProgress
-from smalti.store.manifests import Manifest, Manifests, Use
+from smalti.store.manifests import Manifest, Manifests
+from smalti.store.manifests.recording import RecordsRuns
 from smalti.store.names import Names, NameVersion
 from smalti.store.record import Record
-from smalti.store.taking import Codecs, Taken, keep, take
+from smalti.store.taking import Codecs, Taken, take
 from smalti.store.values import Buffer, Ref, Tree
 
 if TYPE_CHECKING:  # what not every use of a store needs is imported by the methods that do; numpy among it takes long
@@ -26,7 +27,7 @@ if TYPE_CHECKING:  # what not every use of a store needs is imported by the meth
     from smalti.store.transfer import TransferReport
 
 
-class Store:
+class Store(RecordsRuns):
     """A content-addressed store: equal values are stored once, every read is verified.
 
     Everywhere a reference is wanted, a ``Ref``, a name, ``sha256:<hex>`` or a unique prefix of at least
@@ -281,56 +282,6 @@ class Store:
     def pins(self) -> list[str]:
         """Return the addresses that are pinned."""
         return Pins(self._documents).all()
-
-    def add_manifest(
-        self,
-        run: str,
-        *,
-        inputs: Mapping[str, Ref | str] | None = None,
-        outputs: Mapping[str, Ref | str] | None = None,
-        made_by: Any = None,
-    ) -> Manifest:
-        """Write down what a run read, wrote and ran on. What it names stays until the run is released.
-
-        Args:
-            run: what the run is called: one part of a name, and no other run's.
-            inputs, outputs: what each value was called in the run -> a reference to it.
-            made_by: code version, parameters, machine: anything that JSON can hold.
-
-        Raises:
-            NotFound, Ambiguous: a reference fits nothing, or several things.
-            Refused: the run has another manifest already, or something given is not as said above.
-        """
-        read, wrote = ({name: self.resolve(r) for name, r in (refs or {}).items()} for refs in (inputs, outputs))
-        for address in {*read.values(), *wrote.values()}:
-            keep(self._objects, address)
-        return self._manifests.add(run, read, wrote, made_by)
-
-    def manifest(self, run: str) -> Manifest:
-        """Return what a run read, wrote and ran on, also when it was released.
-
-        Raises:
-            NotFound: the run has no manifest.
-        """
-        return self._manifests.get(run)
-
-    def manifests(self) -> Iterator[Manifest]:
-        """Yield the manifest of every run, in order of their names."""
-        return self._manifests.all()
-
-    def runs_of(self, ref: Ref | str) -> list[Use]:
-        """Return the runs that read or wrote a value, and which of the two, in order of their names."""
-        return self._manifests.uses(self.resolve(ref))
-
-    def release(self, run: str) -> Manifest:
-        """Let the values that a run read and wrote be collected, unless something else needs them.
-
-        Its manifest still says what they were, and ``runs_of`` still finds it.
-
-        Raises:
-            NotFound: the run has no manifest.
-        """
-        return self._manifests.release(run)
 
     def gc(self, *, dry_run: bool = True, grace_seconds: float = DAY_SECONDS) -> GcReport:
         """Collect what no name, pin or run leads to; see :mod:`smalti.store.gc`. By default only say what would go.

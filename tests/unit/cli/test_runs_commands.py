@@ -24,7 +24,7 @@ def ref(store: Store) -> Ref:
     ref = store.put(np.arange(1000), name="data")
     for run in ("first", "second"):
         model = store.put(run.encode())
-        store.add_manifest(run, inputs={"data": ref}, outputs={"model": model}, made_by={"code": "3f2a"})
+        store.add_manifest(run, inputs={"data": ref}, outputs={"model": model}, notes={"code": "3f2a"})
     return ref
 
 
@@ -42,7 +42,7 @@ def test_runs_are_listed_and_shown(store: Store, ref: Ref) -> None:
     assert second.endswith("1 read, 1 written")
     assert [manifest["run"] for manifest in answer(store, "list")] == ["first", "second"]
     shown = answer(store, "show", "first")
-    assert (shown["inputs"], shown["made_by"]) == ({"data": ref.digest}, {"code": "3f2a"})
+    assert (shown["inputs"], shown["notes"]) == ({"data": ref.digest}, {"code": "3f2a"})
     text = runs(store, "show", "first").stdout
     assert f"read   {ref.digest}  data" in text
     assert '"code": "3f2a"' in text

@@ -97,7 +97,7 @@ def test_an_index_that_was_deleted_is_made_anew_for_objects_too(store: Store, re
 
 
 def test_a_manifest_whose_writer_died_before_it_was_indexed_is_found(store: Store, ref: Ref) -> None:
-    Manifests(LocalDocuments(Path(store.place))).add("run_3", {"x": ref.digest}, {})
+    Manifests(LocalDocuments(Path(store.place))).add("run_3", inputs={"x": ref.digest})
     assert store.runs_of(ref) == [*USES, Use("run_3", "read")]
     Manifests(LocalDocuments(Path(store.place))).release("run_1")
     assert store.runs_of(ref) == [*USES, Use("run_3", "read")]
@@ -171,10 +171,10 @@ def test_outdated_are_all_but_the_young_the_newest_and_the_released(
 ) -> None:
     now = datetime.now(UTC)
     manifests = [
-        Manifest(f"run_{n}", (now - timedelta(days=age, minutes=1)).isoformat(timespec="milliseconds"), {}, {}, None)
+        Manifest(f"run_{n}", (now - timedelta(days=age, minutes=1)).isoformat(timespec="milliseconds"))
         for n, age in enumerate(days)
     ]
-    gone = Manifest("gone", "2001-01-01T00:00:00.000+00:00", {}, {}, None, now.isoformat())
+    gone = Manifest("gone", "2001-01-01T00:00:00.000+00:00", released_at=now.isoformat())
     found = outdated([gone, *manifests], timedelta(days=older_than), keep_last)
     ages = [days[manifests.index(manifest)] for manifest in found]
     assert ages == sorted(ages, reverse=True)

@@ -198,7 +198,7 @@ def test_what_is_there_already_is_young_afterwards(here: Store, there: Store) ->
 
 def test_manifests_come_last_with_all_that_they_keep(here: Store, there: Store) -> None:
     scan = here.put({"x": np.arange(9)})
-    here.add_manifest("solve-1", inputs={"scan": scan}, outputs={"best": here.put(b"image")}, made_by={"code": "1a2b"})
+    here.add_manifest("solve-1", inputs={"scan": scan}, outputs={"best": here.put(b"image")}, notes={"code": "1a2b"})
     here.add_manifest("solve-0", outputs={"first": here.put(b"worse")})
     here.release("solve-0")
     here.push(there)

@@ -54,9 +54,9 @@ def show(
     for did, values in (("read", manifest.inputs), ("wrote", manifest.outputs)):
         for name, address in values.items():
             typer.echo(f"  {did:5}  {address}  {name}")
-    if manifest.made_by is not None:
+    if manifest.notes is not None:
         typer.echo("  made by:")
-        print_json(manifest.made_by)
+        print_json(manifest.notes)
 
 
 @app.command()
@@ -109,4 +109,6 @@ def release(
 
 def _line(manifest: Manifest) -> str:
     released = f", released {manifest.released_at}" if manifest.released_at else ""
-    return f"{manifest.run}  {manifest.at}  {len(manifest.inputs)} read, {len(manifest.outputs)} written{released}"
+    return (
+        f"{manifest.run}  {manifest.created_at}  {len(manifest.inputs)} read, {len(manifest.outputs)} written{released}"
+    )

@@ -217,7 +217,7 @@ def _write_down(
     made_by = {"import": "dvc", "commit": commit, "outputs": described}
     run = f"import-dvc-{hashlib.sha256(canonical.dumps([made_by, outputs])).hexdigest()[:16]}"
     with suppress(Refused):  # it was released, and is there all the same
-        store.add_manifest(run, outputs=outputs, made_by=made_by)
+        store.add_manifest(run, outputs=outputs, notes=made_by)
     return run
 
 

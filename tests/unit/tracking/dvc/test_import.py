@@ -85,7 +85,7 @@ def test_md5_and_remote_are_kept_without_the_password(store: Store, dvc: Any, br
     report = bring()
     manifest = store.manifest(report.run)
     assert manifest.outputs == {"images": report.imported[0].digest}
-    described = manifest.made_by["outputs"]["images"]  # type: ignore[index, call-overload]
+    described = manifest.notes["outputs"]["images"]  # type: ignore[index, call-overload]
     assert described["md5"] == report.imported[0].md5  # type: ignore[index, call-overload]
     assert described["remote_url"] == "https://example.org/dvc"  # type: ignore[index, call-overload]
     assert "secret" not in str(manifest)

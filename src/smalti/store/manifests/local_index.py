@@ -7,18 +7,19 @@ behind a table that is complete, or one that is seen not to be and is brought up
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from smalti.digest import PREFIX
 from smalti.store.cache import Cache
-from smalti.store.commit import machine_errors, make_folder
+from smalti.store.commit import alone_in, machine_errors, make_folder
 from smalti.store.documents import LocalDocuments
-from smalti.store.manifests import KEPT, RELEASED, Manifest, Manifests, Use, run_of
+from smalti.store.manifests.collection import Manifests
+from smalti.store.manifests.manifest import KEPT, RELEASED, Manifest, Use, run_of
 
 _AT_ONCE = 10_000  # manifests between two transactions, so that nobody waits long
 
@@ -28,6 +29,7 @@ class IndexedManifests(Manifests):
 
     def __init__(self, root: Path) -> None:
         super().__init__(LocalDocuments(root))
+        self._documents: LocalDocuments
         self._cache = Cache(root / "index.sqlite")
         self._folders = (root / KEPT, root / RELEASED)
 
@@ -38,6 +40,14 @@ class IndexedManifests(Manifests):
             there = super().bring(manifest)
             self._remember([there], before)
         return there
+
+    def update(self, run: str, **said: Any) -> Manifest:
+        """Say more of a run."""
+        with self._alone():
+            before = self._looks()
+            manifest = super().update(run, **said)
+            self._remember([manifest], before)
+        return manifest
 
     def release(self, run: str) -> Manifest:
         """Let go of what a run read and wrote."""
@@ -81,26 +91,26 @@ class IndexedManifests(Manifests):
             found = db.execute("SELECT run, role FROM used WHERE address = ? ORDER BY run, role", (digest,))
             return [Use(*row) for row in found]
 
-    def _remember(self, manifests: Iterable[Manifest], before: str) -> None:
+    def _remember(self, manifests: Collection[Manifest], before: str) -> None:
         """Add a change to a table that was complete before it; another is brought up to date when it is asked."""
         with suppress(sqlite3.Error, OSError), self._cache.transaction() as db:
             if _complete(db) == before:
-                _insert(db, manifests)
+                _insert(db, manifests, {m.run: self._documents.stamp(m.key) for m in manifests})
                 _set_complete(db, self._looks())
 
     def _bring_up_to_date(self) -> None:
         looks = self._looks()
-        runs = {run_of(key) for key in self.keys()}
+        stamps = {run_of(key): stamp for folder in (RELEASED, KEPT) for key, stamp in self._documents.stamps(folder)}
         with self._cache.transaction() as db:
-            known = {run for (run,) in db.execute("SELECT run FROM run")}
-        if not known <= runs:  # manifests were removed by hand
+            known = dict(db.execute("SELECT run, stamp FROM run"))
+        if not known.keys() <= stamps.keys():  # manifests were removed by hand
             self._clear()
-            known = set()
-        new = sorted(runs - known)
+            known = {}
+        new = sorted(run for run, stamp in stamps.items() if known.get(run) != stamp)
         for start in range(0, len(new), _AT_ONCE):
             manifests = [self.get(run) for run in new[start : start + _AT_ONCE]]
             with self._cache.transaction() as db:
-                _insert(db, manifests)
+                _insert(db, manifests, stamps)
         with self._cache.transaction() as db:
             _set_complete(db, looks)
 
@@ -123,12 +133,8 @@ class IndexedManifests(Manifests):
         """Wait until nobody else changes manifests; dying lets the others go on."""
         with machine_errors(f"locking {self._folders[0]}"):
             make_folder(self._folders[0])
-            descriptor = os.open(self._folders[0], os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
+            with alone_in(self._folders[0]):
+                yield
 
 
 def _complete(db: sqlite3.Connection) -> str:
@@ -142,9 +148,11 @@ def _set_complete(db: sqlite3.Connection, looks: str) -> None:
     db.execute("INSERT INTO indexed VALUES (?)", (looks,))
 
 
-def _insert(db: sqlite3.Connection, manifests: Iterable[Manifest]) -> None:
+def _insert(db: sqlite3.Connection, manifests: Iterable[Manifest], stamps: Mapping[str, str]) -> None:
     for manifest in manifests:
-        db.execute("INSERT OR IGNORE INTO run VALUES (?)", (manifest.run,))
-        for role, used in (("read", manifest.inputs), ("wrote", manifest.outputs)):
-            rows = ((bytes.fromhex(address.removeprefix(PREFIX)), manifest.run, role) for address in used.values())
-            db.executemany("INSERT OR IGNORE INTO used VALUES (?, ?, ?)", rows)
+        db.execute("DELETE FROM used WHERE run = ?", (manifest.run,))
+        db.execute("INSERT OR REPLACE INTO run VALUES (?, ?)", (manifest.run, stamps[manifest.run]))
+        for part in (manifest.whole, *manifest.steps):
+            for role, used in (("read", part.inputs), ("wrote", part.outputs)):
+                rows = ((bytes.fromhex(address.removeprefix(PREFIX)), manifest.run, role) for address in used.values())
+                db.executemany("INSERT OR IGNORE INTO used VALUES (?, ?, ?)", rows)
