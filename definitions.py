@@ -18,6 +18,7 @@ from resources import local
 from sensors.ingested import ingested_scans, ingested_tables
 from sensors.raw_files import raw_files
 from sensors.raw_objects import raw_objects
+from sensors.run_manifests import run_manifests
 
 defs = dg.Definitions(
     assets=[
@@ -28,7 +29,7 @@ defs = dg.Definitions(
     asset_checks=[*CONTRACTS, explains_the_scan, is_sound],
     jobs=JOBS,
     schedules=[nightly_check],
-    sensors=[raw_files, raw_objects, ingested_scans, ingested_tables],
+    sensors=[raw_files, raw_objects, ingested_scans, ingested_tables, run_manifests],
     resources=local(),
     loggers={"console": console},
     # A step here is a few milliseconds or a child process of its own: a further process per step only costs.

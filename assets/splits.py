@@ -10,6 +10,7 @@ from assets.previews import sentences
 from assets.raw import DATASETS, SCANS
 from assets.tables import roles_of, test_of
 from resources import StoreResource
+from resources.run_manifests import READ
 from smalti import Ref, Scan
 from smalti.contracts.violation import shown
 from smalti.datasets.splits import split_positions
@@ -74,6 +75,8 @@ def text_split(
 ) -> dict[str, Any]:
     values = store.open()
     roles, test = roles_of(values, raw_table.digest), test_of(context.instance, context.partition_key)
+    if test:
+        context.add_output_metadata({f"{READ}table/{test}": values.resolve(f"table/{test}")})
     split = split_rows(
         table,
         config.target or roles.target,

@@ -11,6 +11,7 @@ from assets.previews import numbers_of, picture, records
 from assets.raw import DATASETS
 from assets.tables import test_of
 from resources import Compute, StoreResource
+from resources.run_manifests import READ
 from smalti import Ref, Store
 from smalti.errors import Refused
 from smalti.settings import Settings
@@ -65,7 +66,7 @@ def submission(
         "evaluation": picture(evaluation_preview(evaluation), "of the validation rows"),
         "models": records([{"model": name, **of} for name, of in _models(evaluation).items()]),
         "preview": records(rows),
-        "test_table": f"{test} {digests['test_table']}",
+        f"{READ}table/{test}": digests["test_table"],
         "outputs": outputs,
     }
     ref = replace(values.ref(predicted["digest"]), new_bytes=evaluated["new_bytes"] + predicted["new_bytes"])

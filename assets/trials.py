@@ -9,6 +9,7 @@ import dagster as dg
 from assets.previews import picture, records
 from assets.raw import DATASETS
 from resources import StoreResource
+from resources.run_manifests import READ
 from smalti import Store
 from smalti.errors import Refused
 from smalti.tabular.report.previews import comparison_preview, metric_shown
@@ -68,6 +69,7 @@ def sweep(context: dg.AssetExecutionContext, store: StoreResource) -> dict[str, 
         for trial, history in histories.items()
     ]
     shown = metric_shown(rows[0])
+    context.add_output_metadata({f"{READ}{prefix}{row['trial']}": row["checkpoint"] for row in rows})
     context.add_output_metadata(
         {"trials": records(rows), "comparison": picture(comparison_preview(histories, shown), f"{shown} by epoch")}
     )

@@ -191,7 +191,7 @@ def _stored(
     return dg.AssetMaterialization(
         asset_key=asset.key,
         partition=key,
-        metadata={**value_metadata(store, ref), **cost, **shown},
+        metadata={**value_metadata(store, ref, context.run_id), **cost, **shown},
         tags={
             **tags,
             "dagster/data_version": ref.digest,

@@ -14,7 +14,7 @@ RUN_KEY_TAG, SENSOR_TAG = (
     "dagster/run_key",
     "dagster/sensor_name",
 )  # the daemon's own, so that neither repeats the other
-SENSORS = ("raw_files", "ingested_scans", "ingested_tables")
+SENSORS = ("raw_files", "ingested_scans", "ingested_tables", "run_manifests")
 
 
 @dataclass

@@ -4,12 +4,12 @@ import time
 from typing import Any
 
 import dagster as dg
+from pydantic import PrivateAttr
 
 from resources.published import publish_output
+from resources.run_manifests import DIGEST, READ, called, manifest_path
 from resources.store import StoreResource
 from smalti import LazyArray, Ref, Store, Tree
-
-DIGEST = "digest"
 
 
 class StoreIOManager(dg.ConfigurableIOManager):
@@ -20,6 +20,10 @@ class StoreIOManager(dg.ConfigurableIOManager):
     """
 
     store: dg.ResourceDependency[StoreResource]
+    _read: dict[str, str] = PrivateAttr(
+        default_factory=dict
+    )  # by the step that runs: what each input is called -> digest
+    _read_by: tuple[str, str] = PrivateAttr(default=("", ""))
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Store ``obj`` (a ``Ref`` says that it is stored already) and record digest, size and cost."""
@@ -34,7 +38,8 @@ class StoreIOManager(dg.ConfigurableIOManager):
         context.step_context.set_data_version(context.asset_key, dg.DataVersion(ref.digest))
         added = ref.new_bytes + (obj.new_bytes if isinstance(obj, Ref) else 0)  # a child process stored it
         cost = {"new_bytes": added, "seconds": time.perf_counter() - start}
-        context.add_output_metadata(value_metadata(store, ref) | cost)
+        read = {READ + name: digest for name, digest in self._read_in(context.run_id, context.step_key).items()}
+        context.add_output_metadata(value_metadata(store, ref, context.run_id) | cost | read)
         if context.has_asset_partitions:
             publish_output(context.log, store, context.asset_key.to_user_string(), context.asset_partition_key, ref)
 
@@ -46,20 +51,28 @@ class StoreIOManager(dg.ConfigurableIOManager):
             upstream = context.upstream_output
             assert upstream is not None
             return _read(store, _op_output_name(upstream), wanted)
-        if not context.has_asset_partitions:
-            return _read(store, _digest(context, None), wanted)
-        keys = context.asset_partition_keys
-        values = {key: _read(store, _digest(context, key), wanted) for key in keys}
+        keys = context.asset_partition_keys if context.has_asset_partitions else [None]
+        digests = {key: _digest(context, key) for key in keys}
+        read = self._read_in(context.step_context.run_id, context.step_context.step.key)
+        read |= {called(context.asset_key, key): digest for key, digest in digests.items()}
+        values = {key: _read(store, digest, wanted) for key, digest in digests.items()}
         return values if len(keys) > 1 else values[keys[0]]
 
+    def _read_in(self, run_id: str, step_key: str) -> dict[str, str]:
+        """Return what was read in a step so far; there is one at a time."""
+        if self._read_by != (run_id, step_key):
+            self._read_by, self._read = (run_id, step_key), {}
+        return self._read
 
-def value_metadata(store: Store, ref: Ref) -> dict[str, Any]:
-    """Return what a person wants to know of a stored value: digest, kind, shape or parts, size."""
+
+def value_metadata(store: Store, ref: Ref, run_id: str) -> dict[str, Any]:
+    """Return what a person wants to know of a stored value: digest, kind, shape or parts, size, and who recorded it."""
     record = store.record(ref)
     metadata: dict[str, Any] = {
         DIGEST: dg.MetadataValue.text(ref.digest),
         "kind": dg.MetadataValue.text(str(record.header.get("type") or record.kind)),
         "nbytes": ref.nbytes,
+        "manifest": dg.MetadataValue.path(manifest_path(store, run_id)),
     }
     shape = record.header.get("shape")
     if isinstance(shape, list):
@@ -86,11 +99,7 @@ def _read(store: Store, reference: str, wanted: Any) -> Any:
 
 
 def _asset_name(context: dg.OutputContext) -> str:
-    if not context.has_asset_partitions:
-        return "/".join(context.asset_key.path)
-    key = context.asset_partition_key
-    by_dimension = key.keys_by_dimension if isinstance(key, dg.MultiPartitionKey) else {"": key}
-    return "/".join([*context.asset_key.path, *by_dimension.values()])
+    return called(context.asset_key, context.asset_partition_key if context.has_asset_partitions else None)
 
 
 def _op_output_name(context: dg.OutputContext) -> str:

@@ -1,1 +1,1 @@
-"""What starts by itself: the arrival of raw files."""
+"""What starts by itself: what arrives is ingested, what was ingested is worked on, what ran is recorded."""

@@ -60,6 +60,19 @@ def test_a_raw_scan_becomes_a_sound_product(home: Path, first_run: subprocess.Co
     assert store.fsck().clean
 
 
+def test_every_run_has_a_manifest_and_the_product_leads_back_to_the_raw_file(
+    home: Path, first_run: subprocess.CompletedProcess[str]
+) -> None:
+    store = open_store(home / "store")
+    assert {manifest.project for manifest in store.manifests()} == {"arrival", "ingest", "reconstruct"}
+    assert all(manifest.status == "finished" for manifest in store.manifests())
+    product, raw = store.resolve("ptychodus_product/small"), store.resolve("raw_scan/small")
+    upstream = {hop.step: hop for hop in reversed(store.lineage(product, "upstream"))}
+    assert upstream.keys() == {f"{asset}/small" for asset in ASSETS} - {"resolution/small"}
+    assert (upstream["scan/small"].read, upstream["raw_scan/small"].read) == (raw, None)
+    assert product in {hop.wrote for hop in store.lineage(raw, "downstream")}
+
+
 def test_what_people_look_at_is_in_a_folder_of_the_scan(
     home: Path, first_run: subprocess.CompletedProcess[str]
 ) -> None:

@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 
 from assets.trials import trial_key
+from resources import StoreResource
+from sensors.run_manifests import run_manifests
 from smalti import open_store
 from smalti.tabular.settings import BertSettings
 
@@ -79,6 +81,11 @@ def test_a_sweep_is_one_backfill_whose_trials_share_their_split_and_are_compared
         store.resolve(f"bert_trial/things/{key}") for key in KEYS
     }
     assert len(store.versions("text_split/things")) == 1
+    with dg.build_sensor_context(instance=instance, resources={"store": StoreResource(place=store.place)}) as context:
+        assert isinstance(run_manifests(context), dg.SensorResult)
+    of_trials = [hop for hop in store.lineage("sweep/things", "upstream") if hop.step.startswith("bert_trial/")]
+    assert [hop.step for hop in of_trials] == [f"bert_trial/things/{key}" for key in KEYS]
+    assert {hop.read for hop in of_trials} >= {store.resolve("text_split/things")}
 
 
 def test_a_setting_that_is_none_is_refused_before_anything_is_started(swept: tuple[dg.DagsterInstance, Path]) -> None:

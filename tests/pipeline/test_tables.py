@@ -77,6 +77,8 @@ def test_what_people_look_at_is_in_a_folder_of_the_dataset(
     digests = json.loads((folder / "params.json").read_text())["digests"]
     assert digests["checkpoint"] == store.resolve("bert_checkpoint/fruit_train")
     assert digests["test_table"] == store.resolve("table/fruit_test")
+    made_from = {hop.read for hop in store.lineage("submission/fruit_train", "upstream")}
+    assert {store.resolve(f"raw_table/{key}") for key in ("fruit_train", "fruit_test")} <= made_from
     assert digests["raw_table"] == store.resolve("raw_table/fruit_train")
     assert digests["split"] == store.resolve("text_split/fruit_train")
     card = (folder / "model_card.md").read_text()

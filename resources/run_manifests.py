@@ -1,0 +1,199 @@
+"""The manifest of a Dagster run: what each of its steps read and wrote, from the events that the run left behind."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from smalti import Store
+from smalti.digest import is_address
+from smalti.errors import NotFound
+from smalti.store import Step
+
+READ = "read/"  # metadata of a materialization: the digest of something it was made from beside its asset's inputs
+DIGEST = "digest"
+_POINTER, _DIMENSION = "dagster/input_event_pointer/", "dagster/partition/"
+_HIDDEN = ".dagster/"  # tags that Dagster keeps for itself
+_COST = {"nbytes", "new_bytes", "seconds", "dagster/row_count"}
+_STATUS = {
+    dg.DagsterRunStatus.SUCCESS: "finished",
+    dg.DagsterRunStatus.FAILURE: "failed",
+    dg.DagsterRunStatus.CANCELED: "stopped",
+}
+ENDED = tuple(_STATUS)
+_EVENTS = {
+    dg.DagsterEventType.ASSET_MATERIALIZATION,
+    dg.DagsterEventType.ASSET_CHECK_EVALUATION,
+    dg.DagsterEventType.STEP_FAILURE,
+    dg.DagsterEventType.RUN_FAILURE,
+}
+_AT_ONCE = 1000
+
+
+def manifest_path(store: Store, run_id: str) -> str:
+    """Return where the manifest of a run lies once the run is over and was recorded."""
+    return f"{store.place}/manifests/{run_id}.json"
+
+
+def record_run(store: Store, instance: dg.DagsterInstance, record: dg.RunRecord) -> bool:
+    """Write the manifest of a run that is over, unless there is one; tell whether there was none."""
+    run_id = record.dagster_run.run_id
+    try:
+        store.manifest(run_id)
+    except NotFound:
+        store.add_manifest(run_id, **_said(store, instance, record))
+        return True
+    return False
+
+
+def _said(store: Store, instance: dg.DagsterInstance, record: dg.RunRecord) -> dict[str, Any]:
+    """Return the fields of the manifest of a run."""
+    run, events = record.dagster_run, list(_events(instance, record.dagster_run.run_id))
+    made = [event.asset_materialization for event in events if event.asset_materialization]
+    steps, gone = list[Step](), set[str]()
+    pointed_at = _pointed_at(instance, made)
+    for one in made:
+        step = _step(one, pointed_at)
+        gone |= {
+            address for address in (*step.inputs.values(), *step.outputs.values()) if not _is_there(store, address)
+        }
+        steps.append(Step(step.name, _but(step.inputs, gone), _but(step.outputs, gone)))
+    inputs, outputs = _whole(steps)
+    return {
+        "inputs": inputs,
+        "outputs": outputs,
+        "steps": tuple(steps),
+        "status": _STATUS[run.status],
+        "started_at": _iso(record.start_time),
+        "ended_at": _iso(record.end_time),
+        "error": _error(events),
+        "project": run.tags.get("smalti/project", run.job_name),
+        "tags": {name: value for name, value in run.tags.items() if not name.startswith(_HIDDEN)},
+        "parameters": {"run_config": run.run_config} if run.run_config else {},
+        "metrics": dict(_metrics(made)),
+        "notes": {
+            "job": run.job_name,
+            "checks": [_check(event.asset_check_evaluation) for event in events if event.asset_check_evaluation],
+            "not_stored": sorted(gone),
+        },
+    }
+
+
+def _events(instance: dg.DagsterInstance, run_id: str) -> Iterator[dg.EventLogEntry]:
+    cursor, more = None, True
+    while more:
+        found = instance.get_records_for_run(run_id, cursor=cursor, of_type=_EVENTS, limit=_AT_ONCE)
+        yield from (record.event_log_entry for record in found.records)
+        cursor, more = found.cursor, found.has_more
+
+
+def _pointed_at(
+    instance: dg.DagsterInstance, made: Sequence[dg.AssetMaterialization]
+) -> dict[int, dg.AssetMaterialization]:
+    """Return the materializations that Dagster says others were made from, by their number."""
+    numbers: dict[dg.AssetKey, set[int]] = {}
+    for one in made:
+        for asset, number in _pointers(one).items():
+            numbers.setdefault(asset, set()).add(number)
+    found = dict[int, dg.AssetMaterialization]()
+    for asset, of_asset in numbers.items():
+        wanted = dg.AssetRecordsFilter(asset_key=asset, storage_ids=sorted(of_asset))
+        records = instance.fetch_materializations(wanted, limit=len(of_asset)).records
+        found |= {record.storage_id: of for record in records if (of := record.asset_materialization)}
+    return found
+
+
+def _pointers(made: dg.AssetMaterialization) -> dict[dg.AssetKey, int]:
+    return {
+        dg.AssetKey.from_user_string(tag.removeprefix(_POINTER)): int(value)
+        for tag, value in (made.tags or {}).items()
+        if tag.startswith(_POINTER) and value.isdecimal()
+    }
+
+
+def called(asset: dg.AssetKey, partition: str | None) -> str:
+    """Return what a value of an asset is called in the store and in manifests."""
+    by_dimension = partition.keys_by_dimension if isinstance(partition, dg.MultiPartitionKey) else {"": partition}
+    return "/".join([*asset.path, *(key for key in by_dimension.values() if key is not None)])
+
+
+def _name(made: dg.AssetMaterialization) -> str:
+    dimensions = {tag: key for tag, key in (made.tags or {}).items() if tag.startswith(_DIMENSION)}
+    parts = [key for _, key in sorted(dimensions.items())] or [made.partition]
+    return "/".join([*made.asset_key.path, *(part for part in parts if part is not None)])
+
+
+def _name_and_digest(made: dg.AssetMaterialization) -> dict[str, str]:
+    """Return a materialization's value by name; nothing where it is not kept in a store."""
+    entry = made.metadata.get(DIGEST)
+    digest = str(entry.value) if entry else ""
+    return {_name(made): digest} if is_address(digest) else {}
+
+
+def _step(made: dg.AssetMaterialization, pointed_at: Mapping[int, dg.AssetMaterialization]) -> Step:
+    """Return a materialization as a step: made from what was read for it, else from what Dagster says."""
+    read = {label.removeprefix(READ): str(v.value) for label, v in made.metadata.items() if label.startswith(READ)}
+    inputs = {name: digest for name, digest in read.items() if is_address(digest)}
+    for asset, number in _pointers(made).items():
+        if number in pointed_at and not any(
+            name == called(asset, None) or name.startswith(called(asset, "")) for name in read
+        ):
+            inputs |= _name_and_digest(pointed_at[number])
+    return Step(_name(made), inputs, _name_and_digest(made))
+
+
+def _whole(steps: Iterable[Step]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return what steps read and did not write themselves, and what they wrote, both by name."""
+    inputs, outputs = dict[str, str](), dict[str, str]()
+    for step in steps:
+        inputs |= step.inputs
+        outputs |= step.outputs
+    made = set(outputs.values())
+    return {name: address for name, address in inputs.items() if address not in made}, outputs
+
+
+def _but(used: Mapping[str, str], gone: set[str]) -> dict[str, str]:
+    return {name: address for name, address in used.items() if address not in gone}
+
+
+def _is_there(store: Store, address: str) -> bool:
+    try:
+        store.record(address)
+    except NotFound:
+        return False
+    return True
+
+
+def _metrics(made: Iterable[dg.AssetMaterialization]) -> Iterator[tuple[str, float]]:
+    for one in made:
+        for label, value in one.metadata.items():
+            number = value.value
+            if label not in _COST and isinstance(number, int | float) and math.isfinite(number):
+                yield f"{_name(one)}/{label}", number
+
+
+def _check(of: dg.AssetCheckEvaluation) -> dict[str, Any]:
+    return {
+        "check": of.check_name,
+        "asset": called(of.asset_key, of.partition),
+        "passed": of.passed,
+        "severity": of.severity.value,
+        "description": of.description or "",
+    }
+
+
+def _error(events: Iterable[dg.EventLogEntry]) -> str:
+    """Return why a run failed: the first step that did, and its first cause; "" for one that did not."""
+    for event in events:
+        if event.dagster_event and event.dagster_event.is_step_failure:
+            error = event.dagster_event.step_failure_data.error
+            while error and error.cause:
+                error = error.cause
+            return f"{event.step_key}: {error.message.strip() if error else 'no reason was given'}"
+    return next((event.user_message for event in events if event.error_info), "")
+
+
+def _iso(seconds: float | None) -> str:
+    return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
