@@ -11,10 +11,11 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 )
 
 from assets.raw import CONTRACT_CHECK, PARTITIONS, RAW, violations_table
-from resources.io_manager import DIGEST
+from resources.run_manifests import ARRIVAL_JOB, DIGEST, called
 from smalti.contracts.violation import shown
 from smalti.ingest.kinds import Kind, kinds
 from smalti.ingest.ledger import Arrival
+from smalti.store import Step
 
 _NUMBER = "smalti/arrival"
 STILL_VALIDATING = "still validating"  # how a sensor begins its reason when it found nothing and is not done
@@ -139,9 +140,29 @@ def record(instance: dg.DagsterInstance, arrivals: Sequence[Arrival]) -> None:
         of_kind.setdefault(kind_of(arrival).name, []).append(arrival)
     interrupted = instance.has_run(run_id)
     if not interrupted:
-        instance.add_run(dg.DagsterRun(job_name="arrival", run_id=run_id, status=dg.DagsterRunStatus.SUCCESS))
+        instance.add_run(dg.DagsterRun(job_name=ARRIVAL_JOB, run_id=run_id, status=dg.DagsterRunStatus.SUCCESS))
     for name, some in of_kind.items():
         _record_kind(instance, name, some, run_id, interrupted=interrupted)
+
+
+def manifest_of(arrivals: Sequence[Arrival]) -> dict[str, Any]:
+    """Return the fields of the manifest of one such run: which values came from outside, and what came with them."""
+    accepted = [(called(RAW[kind_of(one).name].key, one.key), one) for one in arrivals if one.accepted]
+    told = ("contract", "nbytes", "source", "licence", "reason")
+    return {
+        "outputs": {name: one.report["digest"] for name, one in accepted},
+        "steps": [Step(name, outputs={name: one.report["digest"]}) for name, one in accepted],
+        "status": "finished",
+        "project": ARRIVAL_JOB,
+        "notes": {
+            "job": ARRIVAL_JOB,
+            "files": [
+                {"file": shown(one.name), "from": one.source, "key": one.key, "accepted": one.accepted}
+                | {what: one.report[what] for what in told if one.report.get(what)}
+                for one in arrivals
+            ],
+        },
+    }
 
 
 def _record_kind(
@@ -159,7 +180,7 @@ def _record_kind(
         check = check_of(arrival, arrived[arrival.key].target if arrival.accepted else None)
         event = dg.DagsterEvent(
             event_type_value=dg.DagsterEventType.ASSET_CHECK_EVALUATION.value,
-            job_name="arrival",
+            job_name=ARRIVAL_JOB,
             event_specific_data=check,
             message=f"{shown(arrival.name)}: {check.description}",
         )

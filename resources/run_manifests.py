@@ -14,6 +14,9 @@ from smalti.store import Step
 
 READ = "read/"  # metadata of a materialization: the digest of something it was made from beside its asset's inputs
 DIGEST = "digest"
+ARRIVAL_JOB = (
+    "arrival"  # of the runs under which files that arrived are recorded; whoever records them writes the manifest
+)
 _POINTER, _DIMENSION = "dagster/input_event_pointer/", "dagster/partition/"
 _HIDDEN = ".dagster/"  # tags that Dagster keeps for itself
 _COST = {"nbytes", "new_bytes", "seconds", "dagster/row_count"}
@@ -40,6 +43,8 @@ def manifest_path(store: Store, run_id: str) -> str:
 def record_run(store: Store, instance: dg.DagsterInstance, record: dg.RunRecord) -> bool:
     """Write the manifest of a run that is over, unless there is one; tell whether there was none."""
     run_id = record.dagster_run.run_id
+    if record.dagster_run.job_name == ARRIVAL_JOB:
+        return False
     try:
         store.manifest(run_id)
     except NotFound:

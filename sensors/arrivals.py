@@ -10,9 +10,10 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.arrival import STILL_VALIDATING, kind_of, latest, ledger_path, record, record_gone
+from assets.arrival import STILL_VALIDATING, kind_of, latest, ledger_path, manifest_of, record, record_gone
 from assets.raw import RAW
 from jobs.ingest import INGESTED, Wanted, ingest, ingest_request, last_of, wanted_in
+from smalti import open_store
 from smalti.contracts.violation import shown
 from smalti.ingest.ledger import Arrival, Ledger
 from smalti.ingest.source import Source
@@ -61,7 +62,7 @@ def evaluate(
             if busy and not over and ledger.unreported(source.id) < _RECORDED_AT_ONCE:
                 worker.wait(_LOOK_EVERY_S)
                 continue
-            recorded = _record(context.instance, ledger, source)
+            recorded = _record(context.instance, ledger, source, store)
             if over or not (busy or recorded):
                 break
         for name, key in ledger.gone(source.id, _RECORDED_AT_ONCE):
@@ -85,12 +86,14 @@ def _worker(path: Path, source: Source, store: str) -> Worker:
         return _workers[key]
 
 
-def _record(instance: dg.DagsterInstance, ledger: Ledger, source: Source) -> int:
+def _record(instance: dg.DagsterInstance, ledger: Ledger, source: Source, store: str) -> int:
     """Record the next validations; two processes take turns, and what one left unfinished the other finishes."""
     with alone(ledger.path.with_suffix(".recording")):
         arrivals = ledger.claim(source.id, _RECORDED_AT_ONCE)
         if arrivals:
             record(instance, arrivals)
+            (run,) = {arrival.run for arrival in arrivals}
+            open_store(store).add_manifest(str(run), **manifest_of(arrivals))
             ledger.reported(arrivals)
     return len(arrivals)
 
