@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmarks.data.line import Line
+from benchmarks.line import Line
 from smalti import open_store
 from smalti.compute import run_child
 from smalti.tabular.predictions import Predictions

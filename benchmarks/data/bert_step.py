@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
-from benchmarks.data.line import Line
+from benchmarks.line import Line
 from smalti.errors import Refused, Unavailable
 
 TORCH = Path(__file__).with_name("bert_step_torch.py")  # imports torch, which is only with the peers

@@ -13,7 +13,7 @@ from statistics import median
 
 import numpy as np
 
-from benchmarks.data.line import Line
+from benchmarks.line import Line
 from benchmarks.store.measure import Cost, timed
 
 FILES, FILE_NBYTES = 10_000, 1000

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.data.line import Line
+from benchmarks.line import Line
 from benchmarks.store.measure import in_fresh_process, timed
 from smalti import open_store
 

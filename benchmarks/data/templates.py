@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from benchmarks.data.line import Line
+from benchmarks.line import Line
 from smalti.templates import TabularTextConverter, TextTemplateEngine
 
 MILLION = 1_000_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.data.line import Line
+from benchmarks.line import Line
 from benchmarks.data.loaders import Scale, measure
 
 
