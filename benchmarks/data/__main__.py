@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from benchmarks.data import accuracy, bert_step, folders, loaders, templates
 from benchmarks.line import Line
 from benchmarks.page import Measure, Page, main
 
@@ -12,36 +13,6 @@ ABOUT = """\
 Each ratio is of one run in which the two take turns, each in a process of its own with one thread a library: medians, \
 or where it says so the best of several. Peers run in the environment of `make .venv/peers/installed`, each as \
 its manual says is quickest. memcpy is a copy of the same bytes from the mapped file into a buffer that is there."""
-
-
-def _loaders(peers: Path | None, rounds: int) -> Sequence[Line]:
-    from benchmarks.data import loaders
-
-    return loaders.measure(peers, rounds)
-
-
-def _templates(peers: Path | None, rounds: int) -> Sequence[Line]:
-    from benchmarks.data import templates
-
-    return templates.measure(rounds=rounds).lines()
-
-
-def _bert_step(peers: Path, rounds: int) -> Sequence[Line]:
-    from benchmarks.data import bert_step
-
-    return bert_step.measure(peers, 3 * rounds)
-
-
-def _accuracy(peers: Path | None, rounds: int) -> Sequence[Line]:
-    from benchmarks.data import accuracy
-
-    return accuracy.measure(peers)
-
-
-def _folders(peers: Path, rounds: int) -> Sequence[Line]:
-    from benchmarks.data import folders
-
-    return folders.measure(peers, rounds)
 
 
 def _beside(case: str, measure: Callable[[Path, int], Sequence[Line]]) -> Measure:
@@ -54,11 +25,11 @@ PAGE = Page(
     title="The data module: what is reached, and beside whom",
     about=ABOUT,
     cases={
-        "loaders": _loaders,
-        "templates": _templates,
-        "bert_step": _beside("bert_step", _bert_step),
-        "accuracy": _accuracy,
-        "folders": _beside("folders", _folders),
+        "loaders": loaders.measure,
+        "templates": lambda _, rounds: templates.measure(rounds=rounds).lines(),
+        "bert_step": _beside("bert_step", lambda peers, rounds: bert_step.measure(peers, 3 * rounds)),
+        "accuracy": lambda peers, _: accuracy.measure(peers),
+        "folders": _beside("folders", folders.measure),
     },
     versions=("mlx", "numpy", "pyarrow"),
     peers=("torch", "transformers", "mlx-data", "grain", "dvc", "scikit-learn"),

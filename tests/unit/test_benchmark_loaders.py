@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.line import Line
 from benchmarks.data.loaders import Scale, measure
+from benchmarks.line import Line
 
 
 def test_every_measure_has_a_line_and_what_was_not_measured_is_not_reached() -> None:
