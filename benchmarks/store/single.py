@@ -132,7 +132,7 @@ def runs_of(folder: Path, scale: Scale) -> RunLookup:
         for place, value in enumerate(some)
     )
     with closing(sqlite3.connect(folder / "index.sqlite")) as db, db:
-        db.executemany("INSERT INTO run VALUES (?, )", ((f"run_{number:08x}",) for number in range(scale.runs)))
+        db.executemany("INSERT INTO run VALUES (?, '')", ((f"run_{number:08x}",) for number in range(scale.runs)))
         db.executemany("INSERT OR IGNORE INTO used VALUES (?, ?, ?)", used)
     times = []
     for value in random.integers(0, values, _LOOKUPS).tolist():
