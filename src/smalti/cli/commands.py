@@ -31,6 +31,7 @@ _COMMANDS = {
     "verify": "stored.moving.verify",
     "doctor": "doctor.doctor",
     "import-dvc": "work_tree.dvc.import_dvc",
+    "migrate": "migrate.migrate",
     "contracts": "contracts.app",
     "datasets": "datasets.app",
     "product": "product.app",
