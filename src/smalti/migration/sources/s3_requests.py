@@ -69,7 +69,7 @@ class ReadOnlyBucket:
     def place(self) -> str:
         return f"s3://{self.name}/{self.prefix}".rstrip("/")
 
-    def list(self) -> Iterator[Key]:
+    def keys(self) -> Iterator[Key]:
         """Yield every key below the prefix, in order.
 
         Raises:
@@ -83,12 +83,12 @@ class ReadOnlyBucket:
                 content = _bounded(pieces, f"the listing of {self.place}")
             try:
                 page = ElementTree.fromstring(content)
-                keys = [_key_of(entry) for entry in page.iterfind("{*}Contents")]
+                found = [_key_of(entry) for entry in page.iterfind("{*}Contents")]
             except (ElementTree.ParseError, ValueError, TypeError) as error:
                 raise Unavailable(
                     f"the listing of {self.place} is none of S3's ({error}); check the endpoint."
                 ) from error
-            yield from keys
+            yield from found
             token = page.findtext("{*}NextContinuationToken")
             if not token or token == query.get("continuation-token"):
                 return
