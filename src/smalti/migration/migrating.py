@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from smalti.digest import PREFIX
 from smalti.errors import SmaltiError
 from smalti.migration.naming import segment
 from smalti.migration.plan import FilePart, NamedValue, Part, Plan, PlannedRun, files_of
 from smalti.migration.recognition import open_source
-from smalti.migration.recording import record
+from smalti.migration.recording import record, recorded
 from smalti.migration.storing import Storing
 from smalti.store import Progress, Ref, Store
 from smalti.store.long_work import OnProgress
@@ -125,6 +124,9 @@ class _Steps:
 
 
 def _bring_run(store: Store, storing: Storing, run: PlannedRun, kind: str) -> Brought:
+    there = recorded(store, run.run, run.facts)
+    if there and there.released_at:
+        return Brought(run.run, run.source, {}, 0, 0, (f"it was released in the store at {there.released_at}",))
     before, remarked = storing.new_bytes, len(storing.remarks)
     inputs = {name: storing.put(part) for name, part in run.inputs.items()}
     outputs = {name: storing.put(part) for name, part in run.outputs.items()}
@@ -153,15 +155,13 @@ def _disagreeing(storing: Storing, run: PlannedRun, kind: str) -> list[str]:
         return []
     from smalti.migration import hints
 
-    compute: Callable[[Any], str | None] = hints.mltrack_v1_hash if kind == "mltrack-v1" else hints.mltrack_v2_hash
+    compute = hints.mltrack_v1_hashes if kind == "mltrack-v1" else hints.mltrack_v2_hashes
     remarks = []
     for part in (*run.inputs.values(), *run.outputs.values()):
-        if isinstance(part, FilePart) and part.path in run.hints:
-            found = storing.hint(part, compute)
-            if found is not None and found != run.hints[part.path]:
-                remarks.append(
-                    f"{part.path} has the hash {run.hints[part.path]} in its source and {found} by its values"
-                )
+        if isinstance(part, FilePart) and (hint := run.hints.get(part.path)):
+            found = compute(storing.get(part))
+            if found and hint not in found:
+                remarks.append(f"{part.path} has the hash {hint} in its source and {min(found)} by its values")
     return remarks
 
 

@@ -51,11 +51,14 @@ class Facts:
     """What is known of a run besides its values; times are ISO 8601 in UTC, "" where they are not known.
 
     Attributes:
+        model: what the model is called, where it is shown by that.
+        views: how it is organised: by_project, by_date, by_type, by_model, flat.
         notes: where it came from, and what has no field of its own.
     """
 
     project: str = ""
     run_type: str = "experiment"
+    model: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, Json] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)

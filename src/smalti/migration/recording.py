@@ -3,32 +3,78 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from typing import Any
 
-from smalti.canonical import Json, normalise
-from smalti.errors import NotFound
+from smalti.errors import NotFound, Refused
+from smalti.migration.naming import segment
 from smalti.migration.plan import Facts
 from smalti.store import Manifest, Ref, Store
 
+_ORIGIN = "migrated_from"
 
-def record(store: Store, run: str, inputs: Mapping[str, Ref], outputs: Mapping[str, Ref], facts: Facts) -> Manifest:
-    """Write the manifest of a run; nothing is written when there is an equal one.
+
+def recorded(store: Store, run: str, facts: Facts) -> Manifest | None:
+    """Return the manifest that an earlier migration of the same run wrote; None where there is none.
 
     Raises:
-        Refused: the store has another manifest of a run of that name.
+        Refused: the store has a run of that name that came from somewhere else.
     """
-    known: dict[str, Json] = {
-        name: normalise(value, f"{name} of the run {run}")
-        for name, value in asdict(facts).items()
-        if value not in ("", {}, ())
-    }
-    return store.add_manifest(run, inputs=inputs, outputs=outputs, made_by=known)
-
-
-def is_recorded(store: Store, run: str) -> bool:
-    """Tell whether the store has a manifest of a run, released ones included."""
     try:
-        store.manifest(run)
+        there = store.manifest(run)
     except NotFound:
-        return False
-    return True
+        return None
+    if not isinstance(there.notes, Mapping) or there.notes.get(_ORIGIN) != facts.notes.get(_ORIGIN):
+        raise Refused(
+            f"the store has a run {run!r} that came from somewhere else; give what is migrated other names by --prefix."
+        )
+    return there
+
+
+def record(store: Store, run: str, inputs: Mapping[str, Ref], outputs: Mapping[str, Ref], facts: Facts) -> Manifest:
+    """Write the manifest of a run, or say more in the one that an earlier migration wrote; an equal one stays.
+
+    Raises:
+        Refused: the store has another run of that name, or the run has other values under the same names there.
+    """
+    there = recorded(store, run, facts)
+    if there is None:
+        return store.add_manifest(run, inputs=inputs, outputs=outputs, **_said(facts))
+    said = _said(facts)
+    if isinstance(there.notes, Mapping):
+        said["notes"] = {**there.notes, **said["notes"]}
+    return store.update_manifest(run, inputs=inputs, outputs=outputs, **said)
+
+
+def _said(facts: Facts) -> dict[str, Any]:
+    """Return the fields of a manifest; when it was made is written down by the store and stays in the notes here."""
+    notes: dict[str, Any] = dict(facts.notes)
+    if facts.created_at:
+        notes["created_at"] = facts.created_at
+    return {
+        "run_type": facts.run_type,
+        "project": facts.project,
+        "status": facts.status,
+        "parent": facts.parent,
+        "tags": dict(facts.tags),
+        "parameters": dict(facts.parameters),
+        "metrics": dict(facts.metrics),
+        "code": dict(facts.code),
+        "links": dict(facts.links),
+        "started_at": facts.started_at or facts.created_at,
+        "ended_at": facts.ended_at,
+        "views": _views(facts),
+        "notes": notes,
+    }
+
+
+def _views(facts: Facts) -> tuple[str, ...]:
+    """Return where below ``runs/`` a run is shown."""
+    at = facts.started_at or facts.created_at
+    places = {
+        "by_project": f"by_project/{segment(facts.project or 'default')}",
+        "by_date": f"by_date/{at[:10]}" if at else "",
+        "by_type": f"by_type/{facts.run_type}",
+        "by_model": f"by_model/{segment(facts.model or 'unknown')}",
+        "flat": "all",
+    }
+    return tuple(places[mode] for mode in facts.views if places[mode])

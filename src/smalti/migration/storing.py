@@ -67,9 +67,9 @@ class Storing:
             return ref
         return self._made(part)
 
-    def hint(self, part: FilePart, digits_of_value: Callable[[Any], str | None]) -> str | None:
-        """Return the hash of a stored file as its source computes one, None where it has none for such a value."""
-        return digits_of_value(self._store.get(self._file(part)))
+    def get(self, part: FilePart) -> Any:
+        """Return what a file became."""
+        return self._store.get(self._file(part))
 
     def _file(self, part: FilePart) -> Ref:
         if done := self._refs.get((part.path, part.form)):

@@ -123,6 +123,7 @@ def _facts(layout: _Layout, run: str, said: dict[str, Any]) -> tuple[Facts, list
         tags=texts(said.get("tags")),
         metrics=numbers(said.get("metrics")),
         created_at=utc(said.get("created_at")),
+        model=folders.get("by_model", ""),
         views=views,
         notes=without_empty(
             {"migrated_from": {"layout": KIND, "key": layout.manifests.get(run, run)}, "manifest": said}
