@@ -19,7 +19,7 @@ def segment(text: str) -> str:
     ('loss_2.5', 'learning-rate-8212edf3')
     """
     plain = _OTHER.sub("-", text).lstrip("._-")
-    if plain == text and len(plain) <= _LONGEST:
+    if text and plain == text and len(plain) <= _LONGEST:
         return plain
     return f"{plain[: _LONGEST - _DIGITS - 1].rstrip('-') or 'unnamed'}-{digits_of(text)}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from smalti.digest import PREFIX
 from smalti.errors import NotFound, Refused
 from smalti.migration.naming import segment
 from smalti.migration.plan import Facts
@@ -33,8 +34,10 @@ def recorded(store: Store, run: str, facts: Facts) -> Manifest | None:
 def record(store: Store, run: str, inputs: Mapping[str, Ref], outputs: Mapping[str, Ref], facts: Facts) -> Manifest:
     """Write the manifest of a run, or say more in the one that an earlier migration wrote; an equal one stays.
 
+    A value that has changed in the source since then is added under its name and digits of its address.
+
     Raises:
-        Refused: the store has another run of that name, or the run has other values under the same names there.
+        Refused: the store has another run of that name.
     """
     there = recorded(store, run, facts)
     if there is None:
@@ -42,7 +45,17 @@ def record(store: Store, run: str, inputs: Mapping[str, Ref], outputs: Mapping[s
     said = _said(facts)
     if isinstance(there.notes, Mapping):
         said["notes"] = {**there.notes, **said["notes"]}
-    return store.update_manifest(run, inputs=inputs, outputs=outputs, **said)
+    changed = {"inputs": _beside(there.inputs, inputs), "outputs": _beside(there.outputs, outputs)}
+    return store.update_manifest(run, **changed, **said)
+
+
+def _beside(there: Mapping[str, str], refs: Mapping[str, Ref]) -> dict[str, Ref]:
+    """Return values under names that no other value has in a manifest."""
+
+    def free(name: str, ref: Ref) -> str:
+        return name if there.get(name, ref.digest) == ref.digest else f"{name}-{ref.digest.removeprefix(PREFIX)[:8]}"
+
+    return {free(name, ref): ref for name, ref in refs.items()}
 
 
 def _said(facts: Facts) -> dict[str, Any]:

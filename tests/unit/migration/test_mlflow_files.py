@@ -95,10 +95,15 @@ def test_a_run_that_went_on_in_mlflow_is_brought_up_to_date(bring, store: Store,
     assert (store.manifest(RUN).status, store.manifest(RUN).ended_at) == ("running", "")
     meta.write_text(finished)
     (mlruns / "42" / RUN / "artifacts/more.txt").write_text("more")
-    assert not bring(mlruns).failed
-    manifest = store.manifest(RUN)
-    assert (manifest.status, manifest.revision) == ("finished", 2)
-    assert "artifacts/more.txt" in manifest.outputs
+    with (mlruns / "42" / RUN / "metrics/loss").open("a") as file:
+        file.write("1700000000500 0.125 2\n")
+    for _ in range(2):
+        assert not bring(mlruns).failed
+        manifest = store.manifest(RUN)
+        assert (manifest.status, manifest.revision, manifest.metrics) == ("finished", 2, {"loss": 0.125})
+        assert "artifacts/more.txt" in manifest.outputs
+    (longer,) = [name for name in manifest.outputs if name.startswith("metric_history-")]
+    assert len(store.get(manifest.outputs[longer])) == 4
 
 
 @pytest.mark.parametrize(

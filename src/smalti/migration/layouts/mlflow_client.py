@@ -73,7 +73,7 @@ def _dataset(used: Any) -> LoggedDataset:
 def _model(source: TrackingSource, model_id: str, remarks: list[str]) -> LoggedModel:
     model = source.client.get_logged_model(model_id)
     files, more = artifacts_of(
-        source, model_id, model.artifact_location, source.client.list_logged_model_artifacts, f"models:/{model_id}"
+        source, model_id, model.artifact_location, source.client.list_logged_model_artifacts, model.artifact_location
     )
     remarks += more
     about = {

@@ -26,6 +26,7 @@ from smalti.errors import NotFound, Refused, Unavailable
 from smalti.store.s3_bucket import check_endpoint
 
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+_PAGE_KEYS = 1000  # the most that servers give at once
 _EMPTY = hashlib.sha256(b"").hexdigest()
 _LARGEST_LISTING_NBYTES = 16 << 20
 _TRIES, _PAUSE_S = 5, 0.2
@@ -77,7 +78,7 @@ class ReadOnlyBucket:
             Unavailable: the server does not answer, or not with a listing.
         """
         prefix = f"{self.prefix}/" if self.prefix else ""
-        query = {"encoding-type": "url", "list-type": "2", "prefix": prefix}
+        query = {"encoding-type": "url", "list-type": "2", "max-keys": str(_PAGE_KEYS), "prefix": prefix}
         while True:
             with self._reply("", query) as pieces:
                 content = _bounded(pieces, f"the listing of {self.place}")

@@ -7,6 +7,8 @@ the client; a server that says they lie in a folder of this machine is not belie
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import shutil
 import sqlite3
 import tempfile
@@ -26,6 +28,7 @@ from smalti.tracking.work_file import Look, look_of
 
 _UNKNOWN_NS = 2**62  # when an artifact of a server was written is not said, so it is never taken for unchanged
 _DEEPEST = 32
+_SECRET = re.compile(r"://[^/@\s]*@")  # a user and a password before a host
 _MOST_ARTIFACTS = 1_000_000
 
 
@@ -93,7 +96,8 @@ def tracking_store(uri: str) -> Iterator[TrackingSource]:
             raise NotFound(
                 "MLflow's client is not installed, and only it reads a tracking store; pip install 'smalti[mlflow]'."
             ) from error
-        with said(f"opening {uri}"):
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # else one for each file
+        with said(f"opening {_shown(uri)}"):
             source = TrackingSource(_shown(uri), asked, MlflowClient(asked))
         yield source
 
@@ -195,5 +199,5 @@ def said(doing: str) -> Iterator[None]:
     except SmaltiError:
         raise
     except Exception as error:  # the client and the libraries below it have no common one
-        said = " ".join(str(error).split())[:300]
+        said = _SECRET.sub("://", " ".join(str(error).split()))[:300]
         raise Unavailable(f"could not finish {doing}: MLflow says {type(error).__name__}: {said}.") from error
