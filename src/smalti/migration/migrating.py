@@ -158,7 +158,7 @@ def _disagreeing(storing: Storing, run: PlannedRun, kind: str) -> list[str]:
     compute = hints.mltrack_v1_hashes if kind == "mltrack-v1" else hints.mltrack_v2_hashes
     remarks = []
     for part in (*run.inputs.values(), *run.outputs.values()):
-        if isinstance(part, FilePart) and (hint := run.hints.get(part.path)):
+        if isinstance(part, FilePart) and part.path in storing.read and (hint := run.hints.get(part.path)):
             found = compute(storing.get(part))
             if found and hint not in found:
                 remarks.append(f"{part.path} has the hash {hint} in its source and {min(found)} by its values")

@@ -7,6 +7,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
+from smalti.errors import Refused
+
 _OTHER = re.compile(r"[^A-Za-z0-9._-]+")
 _LONGEST = 128
 _DIGITS = 8
@@ -22,6 +24,21 @@ def segment(text: str) -> str:
     if text and plain == text and len(plain) <= _LONGEST:
         return plain
     return f"{plain[: _LONGEST - _DIGITS - 1].rstrip('-') or 'unnamed'}-{digits_of(text)}"
+
+
+def check_prefix(prefix: str, *, is_path: bool) -> None:
+    """Make sure that names may begin with a prefix.
+
+    Args:
+        is_path: parts joined by ``/`` may be in it; else it is the beginning of one part.
+
+    Raises:
+        Refused: they may not.
+    """
+    parts = prefix.strip("/").split("/") if is_path else [prefix]
+    if prefix and not all(part and segment(part) == part for part in parts):
+        joined = ", in parts joined by '/'" if is_path else ""
+        raise Refused(f"names cannot begin with {prefix!r}: use letters, digits, '.', '_' and '-'{joined}.")
 
 
 def path_name(path: str) -> str:

@@ -11,10 +11,12 @@ from typing import Any
 
 from smalti.errors import Ambiguous, NotFound, Refused
 from smalti.migration.layouts import datamate, mlflow_files, mltrack_v1, mltrack_v2
+from smalti.migration.naming import check_prefix
 from smalti.migration.plan import Plan
 from smalti.migration.sources.bucket import bucket_source
 from smalti.migration.sources.folder import folder_source
 from smalti.migration.sources.source import Source
+from smalti.store.commit import machine_errors
 
 _LAYOUTS: Mapping[str, ModuleType] = {
     layout.KIND: layout for layout in (mltrack_v1, mltrack_v2, datamate, mlflow_files)
@@ -26,11 +28,20 @@ _SQLITE = b"SQLite format 3\0"
 
 @dataclass(frozen=True, slots=True)
 class OpenedSource:
-    """A source, the system it is of, and its plan for names that begin with a prefix."""
+    """A source, the system it is of, and how it is planned for names that begin with a prefix."""
 
     source: Source
     kind: str
-    plan: Callable[[str], Plan]
+    planned: Callable[[str], Plan]
+
+    def plan(self, prefix: str) -> Plan:
+        """Return what the source becomes, under names that begin with a prefix.
+
+        Raises:
+            Refused: names cannot begin so.
+        """
+        check_prefix(prefix, is_path=self.kind == datamate.KIND)
+        return self.planned(prefix)
 
 
 @contextmanager
@@ -50,7 +61,7 @@ def open_source(where: str, kind: str | None = None, endpoint: str | None = None
     if tracking := _tracking_uri(where):
         if kind not in (None, mlflow_files.KIND):
             raise Refused(
-                f"{where} is a tracking store of MLflow and none of {kind}; leave that out, or name a folder."
+                f"the source is a tracking store of MLflow and none of {kind}; leave that out, or name a folder."
             )
         from smalti.migration.layouts import mlflow_client
         from smalti.migration.sources.tracking_store import tracking_store
@@ -87,9 +98,10 @@ def _tracking_uri(where: str) -> str | None:
     path = Path(where)
     if not path.is_file():
         return None
-    with path.open("rb") as file:
-        if file.read(len(_SQLITE)) == _SQLITE:
-            return f"sqlite:///{path.absolute()}"
+    with machine_errors(f"reading {path}"), path.open("rb") as file:
+        head = file.read(len(_SQLITE))
+    if head == _SQLITE:
+        return f"sqlite:///{path.absolute()}"
     raise Refused(f"{where} is a file and no database of MLflow; name the folder that holds the runs.")
 
 

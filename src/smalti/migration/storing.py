@@ -31,12 +31,14 @@ class Storing:
 
     Attributes:
         new_bytes: what was added to the store.
+        read: the files that were read, and not known from an earlier migration.
         remarks: what was stored in another form than its name says, and why.
     """
 
     def __init__(self, store: Store, source: Source, cache: StatCache, on_file: Callable[[int], None]) -> None:
         self.new_bytes = 0
         self.remarks: list[str] = []
+        self.read: set[str] = set()
         self._store = store
         self._source = source
         self._cache = cache
@@ -93,6 +95,7 @@ class Storing:
 
     def _stored(self, part: FilePart) -> Ref:
         began_ns = time.time_ns()
+        self.read.add(part.path)
         with self._source.local(part.path) as file:
             try:
                 ref = self._compared(part, file)

@@ -81,10 +81,11 @@ def test_a_table_of_another_tool_is_an_arrow_table(tmp_path: Path) -> None:
     assert not value_of(tmp_path / "x.parquet", "table").is_same(other)
 
 
+_TEXT = st.text(st.characters(codec="utf-8"), max_size=5)
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(codec="utf-8"), max_size=5),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=4), inner),
+    | _TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_TEXT, inner),
     max_leaves=12,
 )  # fmt: skip
 

@@ -184,6 +184,26 @@ def test_a_folder_of_no_known_system_is_refused_with_what_is_known(tmp_path: Pat
         plan_migration("ftp://host/x")
 
 
+def test_a_prefix_that_no_name_can_begin_with_is_refused(v1_run: Path, write_tree) -> None:
+    for prefix in ("a/b", "-x", "a b", "/"):
+        with pytest.raises(Refused, match="names cannot begin with"):
+            plan_migration(str(v1_run), prefix=prefix)
+    write_tree(v1_run / "exp")
+    with pytest.raises(Refused, match="in parts joined by '/'"):
+        plan_migration(str(v1_run), "datamate", prefix="a//b")
+
+
+def test_folders_within_folders_without_end_are_left_and_said(bring, mlruns: Path) -> None:
+    folder = mlruns / "42" / ("a" * 32) / "artifacts"
+    for _ in range(110):
+        folder /= "d"
+        folder.mkdir()
+    (folder / "x").write_text("x")
+    report = bring(mlruns)
+    assert not report.failed
+    assert [left.why for left in report.plan.left] == ["lies more than 100 folders deep"]
+
+
 def test_mlflow_that_is_not_installed_is_one_sentence(tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['mlflow'] = None\n"

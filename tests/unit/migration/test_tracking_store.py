@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -138,13 +138,14 @@ def test_names_of_artifacts_that_lead_elsewhere_or_lead_on_for_ever_are_left() -
 
 
 def test_an_artifact_folder_that_is_gone_is_said(bring, store: Store, made: Path, tmp_path: Path) -> None:
-    import shutil
-
     copy = tmp_path / "copy.db"
     shutil.copy(made / "mlflow.db", copy)
-    os.rename(made / "artifacts", made / "moved")
+    (made / "artifacts").rename(made / "moved")
     try:
         report = bring(copy)
     finally:
-        os.rename(made / "moved", made / "artifacts")
+        (made / "moved").rename(made / "artifacts")
     assert not report.failed
+    run, _ = (made / "ids").read_text().split()
+    (remarks,) = [one.remarks for one in report.brought if one.name == run]
+    assert any("its artifacts are left" in remark for remark in remarks)

@@ -38,9 +38,7 @@ def _logged(source: TrackingSource, run: Any, experiment: Any) -> LoggedRun:
         name: [Measured(one.step, one.timestamp, one.value) for one in client.get_metric_history(info.run_id, name)]
         for name in run.data.metrics
     }
-    artifacts, remarks = artifacts_of(
-        source, info.run_id, info.artifact_uri, client.list_artifacts, f"runs:/{info.run_id}"
-    )
+    artifacts, remarks = artifacts_of(source, info.run_id, info.artifact_uri, client.list_artifacts, info.run_id)
     models = [_model(source, output.model_id, remarks) for output in getattr(run.outputs, "model_outputs", None) or ()]
     is_server = source.place.startswith("http")
     page = f"{source.place}/#/experiments/{info.experiment_id}/runs/{info.run_id}"

@@ -77,7 +77,7 @@ def bucket_source(url: str, endpoint: str | None = None) -> BucketSource:
     files: dict[str, SourceFile] = {}
     keys: dict[str, str] = {}
     left: list[Left] = []
-    for found in bucket.keys():
+    for found in bucket.listed():
         below = found.key.removeprefix(f"{bucket.prefix}/") if bucket.prefix else found.key
         path = "/".join(part for part in below.split("/") if part)
         if below.endswith("/"):  # how consoles write an empty folder

@@ -70,7 +70,7 @@ class ReadOnlyBucket:
     def place(self) -> str:
         return f"s3://{self.name}/{self.prefix}".rstrip("/")
 
-    def keys(self) -> Iterator[Key]:
+    def listed(self) -> Iterator[Key]:
         """Yield every key below the prefix, in order.
 
         Raises:

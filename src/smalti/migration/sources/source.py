@@ -12,6 +12,7 @@ from smalti.errors import Refused
 from smalti.tracking.work_file import Look
 
 LARGEST_TEXT_NBYTES = 16 << 20  # of a file that describes others; those that are written are far smaller
+_DEEPEST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,8 @@ def unsafe_path(path: str) -> str:
     """Return why a path is not taken as one inside a source; "" where it is."""
     if path.startswith("/") or "\\" in path or "\0" in path:
         return "has a name that is no plain path"
+    if path.count("/") >= _DEEPEST:
+        return f"lies more than {_DEEPEST} folders deep"
     if any(part in ("", ".", "..") for part in path.split("/")):
         return "has a name that leads out of its folder"
     return "" if path.isprintable() else "has a name with control characters"

@@ -28,6 +28,7 @@ from smalti.tracking.work_file import Look, look_of
 
 _UNKNOWN_NS = 2**62  # when an artifact of a server was written is not said, so it is never taken for unchanged
 _DEEPEST = 32
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,255}")
 _SECRET = re.compile(r"://[^/@\s]*@")  # a user and a password before a host
 _MOST_ARTIFACTS = 1_000_000
 
@@ -71,9 +72,14 @@ class TrackingSource:
             with said(f"fetching {path} from {self.place}"):
                 from mlflow.artifacts import download_artifacts
 
-                got = Path(download_artifacts(f"{uri}/{artifact}", dst_path=folder, tracking_uri=self.uri))
+                if uri == owner:  # a run: the path of its artifact is taken as it is, not as a part of a URI
+                    got = Path(self.client.download_artifacts(owner, artifact, folder))
+                else:
+                    got = Path(download_artifacts(f"{uri}/{artifact}", dst_path=folder, tracking_uri=self.uri))
             if not got.is_file() or not got.resolve().is_relative_to(Path(folder).resolve()):
                 raise Refused(f"{path} came from {self.place} as something else than a file; look into it there.")
+            if got.stat().st_size != self.files[path].nbytes:
+                raise Unavailable(f"{path} came from {self.place} with another size than was listed; try again.")
             yield got
 
 
@@ -107,12 +113,17 @@ def artifacts_of(
 ) -> tuple[FolderPart, list[str]]:
     """Return the artifacts of a run or a model, and remarks about what is left.
 
+    Raises:
+        Refused: the id is none of MLflow's.
+
     Args:
         owner: the id of the run or the model.
         uri: where MLflow says they are.
         listed: lists the entries of a folder of them, given the owner and a path.
-        asked: the URI that the client downloads them by.
+        asked: what the client downloads them by: the id of the run, or a URI.
     """
+    if not _ID.fullmatch(owner):
+        raise Refused(f"{owner[:80]!r} is no id of a run or a model of MLflow; look into it at {source.place}.")
     folder = _local_folder(uri)
     if folder is None:
         return _listed(source, owner, listed, asked)
