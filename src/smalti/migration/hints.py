@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-_BLOCK_NBYTES = 8 << 20
-_ORDERS = ("<", ">")  # the bytes were hashed as they lay in memory, and a store keeps all arrays little endian
+Order = Literal["<", ">"]
 
-Hash = Callable[[], Any]
+_BLOCK_NBYTES = 8 << 20
+_ORDERS: tuple[Order, ...] = (
+    "<",
+    ">",
+)  # the bytes were hashed as they lay in memory, and a store keeps all arrays little endian
 
 
 def mltrack_v1_hashes(value: Any) -> set[str]:
@@ -26,7 +29,7 @@ def mltrack_v2_hashes(value: Any) -> set[str]:
     return set(_hashes(value, hashlib.sha256, lambda document: json.dumps(document, sort_keys=True)))
 
 
-def _hashes(value: Any, begun: Hash, spelled: Callable[[Any], str]) -> Iterator[str]:
+def _hashes(value: Any, begun: Callable[[], Any], spelled: Callable[[Any], str]) -> Iterator[str]:
     if isinstance(value, np.ndarray):
         for order in _ORDERS:
             yield _hash_of_blocks(value, order, begun())
@@ -42,7 +45,7 @@ def _hashes(value: Any, begun: Hash, spelled: Callable[[Any], str]) -> Iterator[
     yield done.hexdigest()
 
 
-def _hash_of_blocks(array: np.ndarray, order: str, hashing: Any) -> str:
+def _hash_of_blocks(array: np.ndarray, order: Order, hashing: Any) -> str:
     """Return the hash of an array's bytes in C order, some rows at a time."""
     rows = np.atleast_1d(array)
     at_once = max(1, _BLOCK_NBYTES // max(1, rows.nbytes // max(1, len(rows))))

@@ -129,8 +129,9 @@ def artifacts_of(
         return _listed(source, owner, listed, asked)
     if source.place.startswith("http"):
         return FolderPart({}), [f"its artifacts are said to lie in {folder}, a folder of this machine, and are left"]
-    if not folder.is_dir():
-        return FolderPart({}), [] if not list(listed(owner)) else [f"its artifacts are left: there is no {folder}"]
+    if not folder.is_dir():  # MLflow makes it with the first artifact, below that of the experiment
+        gone = f"its artifacts are left, if it has any: there is no {folder.parent.parent}; put it back where it was"
+        return FolderPart({}), [] if folder.parent.parent.is_dir() else [gone]
     inside = folder_source(folder)
     source.folders[owner] = inside
     source.files.update({f"{owner}/{path}": _renamed(file, f"{owner}/{path}") for path, file in inside.files.items()})
