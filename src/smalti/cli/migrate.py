@@ -51,7 +51,7 @@ def migrate(
             print_json(_planned(plan))
         else:
             _say_plan(plan)
-        raise typer.Exit(1 if plan.failed else 0)
+        raise typer.Exit(0 if plan.is_whole else 1)
     opened = the_store(store)
     with shown("migrating", "the same command goes on.") as progress:
         report = bring(opened, the_cache(), source, kind, prefix, endpoint=endpoint, progress=progress)
@@ -59,7 +59,7 @@ def migrate(
         print_json(_done(report))
     else:
         _say_report(report)
-    raise typer.Exit(1 if report.failed else 0)
+    raise typer.Exit(0 if report.plan.is_whole and not report.failed else 1)
 
 
 def _say_plan(plan: Plan) -> None:

@@ -127,6 +127,11 @@ class Plan:
     left: tuple[Left, ...] = ()
 
     @property
+    def is_whole(self) -> bool:
+        """Whether all that can be brought from such a source is in the plan."""
+        return not self.failed and not any(left.is_failure for left in self.left)
+
+    @property
     def files(self) -> int:
         """How many files of the source are brought."""
         return len(self._sizes())

@@ -156,6 +156,7 @@ def test_what_may_not_be_read_is_said(bring, v1_run: Path) -> None:
     report = bring(v1_run)
     (v1_run / "mltrack/experiments/7/runs/run_a/outputs").chmod(0o755)
     assert [left.why for left in report.plan.left] == ["is a folder that may not be read"]
+    assert not report.plan.is_whole
 
 
 def test_two_systems_in_one_folder_are_named_and_one_has_to_be_chosen(

@@ -113,6 +113,7 @@ def test_a_run_that_went_on_in_mlflow_is_brought_up_to_date(bring, store: Store,
         ("metrics/loss", "1700000000200\n", "no value of a metric"),
         ("meta.yaml", "status: [3\n", "no YAML of plain values"),
         ("meta.yaml", "- a\n", "where a mapping belongs"),
+        ("inputs/d/meta.yaml", "source_type: [", "no YAML of plain values"),
         ("params/lr", b"\xff\xfe", "no text in UTF-8"),
     ],
 )
@@ -120,6 +121,7 @@ def test_what_cannot_be_read_fails_its_run_with_a_sentence(
     bring, mlruns: Path, write_run, name: str, content: str | bytes, why: str
 ) -> None:
     bad = write_run(mlruns, "42", CHILD) / name
+    bad.parent.mkdir(parents=True, exist_ok=True)
     bad.write_bytes(content if isinstance(content, bytes) else content.encode())
     report = bring(mlruns)
     (failed,) = report.failed
@@ -138,3 +140,26 @@ def test_what_was_deleted_in_mlflow_is_left_and_said(bring, mlruns: Path, write_
         f".trash/43/{CHILD}",
         f"42/{'c' * 32}",
     }
+
+
+def test_datasets_and_models_that_are_not_there_are_said(bring, mlruns: Path) -> None:
+    for what, about in {
+        "inputs/i": "source_id: gone\nsource_type: DATASET\n",
+        "outputs/m-1": "source_id: m-1\n",
+    }.items():
+        folder = mlruns / "42" / RUN / what
+        folder.mkdir(parents=True)
+        (folder / "meta.yaml").write_text(about)
+    remarks = " ".join(bring(mlruns).brought[0].remarks)
+    assert "dataset gone that nothing describes here" in remarks
+    assert "model m-1 that is not here" in remarks
+
+
+@pytest.mark.parametrize(
+    ("said", "status"), [("1", "running"), ("5", "stopped"), ("FAILED", "failed"), ("[3]", ""), ("9", "")]
+)
+def test_a_status_that_mlflow_does_not_have_is_none(bring, store: Store, mlruns: Path, said: str, status: str) -> None:
+    meta = mlruns / "42" / RUN / "meta.yaml"
+    meta.write_text(meta.read_text().replace("status: 3", f"status: {said}"))
+    assert not bring(mlruns).failed
+    assert store.manifest(RUN).status == status

@@ -74,6 +74,15 @@ def test_the_newest_of_several_values_of_one_name_has_it_and_none_is_lost(bring,
     assert store.get(inputs[older]).tolist() == [0, 0]
 
 
+def test_one_file_that_a_manifest_calls_by_two_names_has_both(bring, store: Store, v1) -> None:
+    about = v1.data("7", "r", "inputs", "x", np.arange(3), "20250301_120000")
+    v1.manifest("7", "r", {"train": about, "test": about}, {})
+    bring(v1.root)
+    inputs = store.manifest("r").inputs
+    assert set(inputs) == {"train", "test"}
+    assert inputs["train"] == inputs["test"]
+
+
 def test_what_a_manifest_names_and_is_not_there_is_said(bring, v1) -> None:
     about = v1.data("7", "r", "inputs", "x", np.arange(3), "20250301_120000")
     failed = {"name": "y", "timestamp": "20250301_120000", "hash": "00000000"}  # no place: its upload failed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -35,8 +36,6 @@ def texts(value: Any) -> dict[str, str]:
 
 def numbers(value: Any) -> dict[str, float]:
     """Return the finite numbers of a mapping."""
-    import math
-
     found = mapping(value, "metrics").items()
     return {
         name: float(item)

@@ -124,6 +124,7 @@ def _logged(store: _Store, place: str, meta: dict[str, Any], experiment: dict[st
     experiment_id = text(meta.get("experiment_id")) or folder.rpartition("/")[2]
     tags = {name: store.text(path) for name, path in store.below(f"{place}/tags").items()}
     artifacts = store.folder(f"{place}/artifacts")
+    remarks = [*_elsewhere_artifacts(meta, place, artifacts)]
     return LoggedRun(
         place=place,
         run_id=run_id,
@@ -136,10 +137,10 @@ def _logged(store: _Store, place: str, meta: dict[str, Any], experiment: dict[st
         parameters={name: store.text(path) for name, path in store.below(f"{place}/params").items()},
         tags=tags,
         metrics={name: _history(store, path) for name, path in store.below(f"{place}/metrics").items()},
-        datasets=tuple(_datasets(store, place, folder)),
-        models=tuple(_models(store, place, folder)),
+        datasets=tuple(_datasets(store, place, folder, remarks)),
+        models=tuple(_models(store, place, folder, remarks)),
         artifacts=artifacts,
-        remarks=tuple(_elsewhere_artifacts(meta, place, artifacts)),
+        remarks=tuple(remarks),
     )
 
 
@@ -171,7 +172,7 @@ def _history(store: _Store, path: str) -> list[Measured]:
     return values
 
 
-def _datasets(store: _Store, place: str, experiment: str) -> Iterator[LoggedDataset]:
+def _datasets(store: _Store, place: str, experiment: str, remarks: list[str]) -> Iterator[LoggedDataset]:
     for inside in store.below(f"{place}/inputs"):
         if not inside.endswith(f"/{_META}"):
             continue
@@ -179,18 +180,26 @@ def _datasets(store: _Store, place: str, experiment: str) -> Iterator[LoggedData
         found = text(used.get("source_id"))
         if used.get("source_type") != "DATASET" or "/" in found:
             continue
-        about = store.meta(f"{experiment}/datasets/{found}")
+        try:
+            about = store.meta(f"{experiment}/datasets/{found}")
+        except NotFound:
+            remarks.append(f"it used a dataset {found} that nothing describes here")
+            continue
         name, digest = text(about.pop("name", "")) or found, text(about.pop("digest", "")) or found
         yield LoggedDataset(name, digest, without_empty(about), texts(used.get("tags")))
 
 
-def _models(store: _Store, place: str, experiment: str) -> Iterator[LoggedModel]:
+def _models(store: _Store, place: str, experiment: str, remarks: list[str]) -> Iterator[LoggedModel]:
     for inside in store.below(f"{place}/outputs"):
         found = inside.partition("/")[0]
         if not inside.endswith(f"/{_META}"):
             continue
         folder = f"{experiment}/models/{found}"
-        about = store.meta(folder)
+        try:
+            about = store.meta(folder)
+        except NotFound:
+            remarks.append(f"it made a model {found} that is not here and is left")
+            continue
         described = {name: about.get(name) for name in ("model_id", "model_type", "creation_timestamp", "status")}
         yield LoggedModel(
             text(about.get("name")) or found, without_empty(described), store.folder(f"{folder}/artifacts")

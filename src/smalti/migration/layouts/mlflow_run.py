@@ -163,12 +163,18 @@ def _facts(run: LoggedRun, parent: str) -> Facts:
         created_at=started,
         started_at=started,
         ended_at=utc_of_ms(run.ended_ms),
-        status=_STATUS.get(_STATUS_NAMES.get(str(run.status), run.status), "finished"),
+        status=_status(run.status),
         parent=parent,
         code={name: run.tags[tag] for name, tag in _CODE.items() if run.tags.get(tag)},
         links={"mlflow": run.link} if run.link else {},
         notes=without_empty(notes),
     )
+
+
+def _status(said: Any) -> str:
+    """Return the status that MLflow's number or word stands for; "" for any other."""
+    number = _STATUS_NAMES.get(said) if isinstance(said, str) else said
+    return _STATUS.get(number, "") if isinstance(number, int) else ""
 
 
 def last_value(values: Sequence[Measured]) -> float:

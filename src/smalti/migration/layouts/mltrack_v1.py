@@ -115,31 +115,32 @@ def _time_of(digits: str) -> str:
         return ""
 
 
-def _names_of(said: Mapping[str, Any]) -> dict[str, str]:
-    """Return what a manifest calls its data: file name -> name. Where the files lay is only believed so far."""
-    places = {name: text(about.get("s3_location")) for name, about in said.items() if isinstance(about, Mapping)}
-    return {place.rsplit("/", 1)[-1]: name for name, place in places.items() if place}
+def _names_of(said: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return what a manifest calls its data: file name -> names. Where the files lay is only believed so far."""
+    names: dict[str, list[str]] = {}
+    for name, about in said.items():
+        if isinstance(about, Mapping) and (place := text(about.get("s3_location"))):
+            names.setdefault(place.rsplit("/", 1)[-1], []).append(name)
+    return names
 
 
-def _named(source: Source, files: list[_Data], names: Mapping[str, str]) -> dict[str, Part]:
+def _named(source: Source, files: list[_Data], names: Mapping[str, list[str]]) -> dict[str, Part]:
     """Return the values of a category: the newest of a name has it, older ones have that of their file."""
     parts: dict[str, Part] = {}
     for file in reversed(files):
         filename = file.path.rsplit("/", 1)[-1]
-        name = names.get(filename, file.name)
-        if name in parts:
-            name = filename.rsplit(".", 1)[0]
-        if name in parts:  # the same in two formats
-            name = filename
-        parts[name] = FilePart(file.path, form_of(file.path), source.files[file.path].nbytes)
+        part = FilePart(file.path, form_of(file.path), source.files[file.path].nbytes)
+        for called in names.get(filename, [file.name]):
+            others = (called, filename.rsplit(".", 1)[0], filename)  # the last where there are two formats
+            parts[next(name for name in others if name not in parts)] = part
     return dict(sorted(parts.items()))
 
 
 def _missing(said: Mapping[str, Any], files: list[_Data], category: str) -> Iterator[str]:
     there = {file.path.rsplit("/", 1)[-1] for file in files}
-    for filename, name in _names_of(said).items():
+    for filename, names in _names_of(said).items():
         if filename not in there:
-            yield f"its manifest names {filename} as {name!r} in {category}, and there is no such file"
+            yield f"its manifest names {filename} as {names[0]!r} in {category}, and there is no such file"
     for name, about in said.items():
         if not isinstance(about, Mapping) or not about.get("s3_location"):
             yield f"its manifest names {name!r} in {category} and does not say where it was stored: the upload failed"

@@ -75,7 +75,7 @@ def _look(root: Path, top: str, files: dict[str, SourceFile], left: list[Left]) 
             with os.scandir(root / folder) as entries:
                 found = sorted(entries, key=lambda entry: entry.name)
         except PermissionError:
-            left.append(Left(folder, "is a folder that may not be read"))
+            left.append(Left(folder, "is a folder that may not be read", is_failure=True))
             continue
         for entry in found:
             path = f"{folder}/{entry.name}" if folder else entry.name

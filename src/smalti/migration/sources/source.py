@@ -34,10 +34,15 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What is not brought, and why as a sentence without its subject."""
+    """What is not brought, and why as a sentence without its subject.
+
+    Attributes:
+        is_failure: it could have been brought, had the machine allowed it.
+    """
 
     path: str
     why: str
+    is_failure: bool = False
 
 
 class Source(Protocol):
