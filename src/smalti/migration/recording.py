@@ -41,8 +41,8 @@ def record(store: Store, run: str, inputs: Mapping[str, Ref], outputs: Mapping[s
     """
     there = recorded(store, run, facts)
     if there is None:
-        return store.add_manifest(run, inputs=inputs, outputs=outputs, **_said(facts))
-    said = _said(facts)
+        return store.add_manifest(run, inputs=inputs, outputs=outputs, **manifest_fields(facts))
+    said = manifest_fields(facts)
     if isinstance(there.notes, Mapping):
         said["notes"] = {**there.notes, **said["notes"]}
     changed = {"inputs": _beside(there.inputs, inputs), "outputs": _beside(there.outputs, outputs)}
@@ -58,7 +58,7 @@ def _beside(there: Mapping[str, str], refs: Mapping[str, Ref]) -> dict[str, Ref]
     return {free(name, ref): ref for name, ref in refs.items()}
 
 
-def _said(facts: Facts) -> dict[str, Any]:
+def manifest_fields(facts: Facts) -> dict[str, Any]:
     """Return the fields of a manifest; when it was made is written down by the store and stays in the notes here."""
     notes: dict[str, Any] = dict(facts.notes)
     if facts.created_at:
