@@ -218,15 +218,18 @@ def server(python: Path, tmp_path: Path) -> Iterator[str]:
 
 
 def test_runs_of_a_real_tracking_server_are_brought_whole(
-    store: Store, ask: Callable[..., Any], server: str, tmp_path: Path
+    store: Store, ask: Callable[..., Any], server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = ask(_LOG, server, "")
     said = ask(_SAID, server, runs[0])
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
     first, second = (migrate(store, StatCache(tmp_path), server) for _ in range(2))
     assert not first.failed
     assert (second.failed, second.new_bytes) == ((), 0)
     check_runs(store, runs, said)
     assert store.manifest(runs[0]).links["mlflow"].startswith(f"{server}/#/experiments/")
+    assert not list((tmp_path / "here").iterdir()), "MLflow's client makes a database of its own where it is not told"
 
 
 def test_a_tree_of_the_real_datamate_is_brought_whole(
