@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from smalti import Store, Weights, open_store
 from smalti.store import Change, ContentChange, FieldChange, RowChange
-from smalti.store.diff import _blocks
+from smalti.store.diff import differing_ranges
 from smalti.store.memory import MemoryObjects
 
 RANDOM = np.random.default_rng(0)
@@ -141,7 +141,7 @@ def test_tensors_that_differ_are_named(store: Store) -> None:
 def test_outside_of_the_blocks_that_differ_everything_is_equal(one: list[int], other: list[int]) -> None:
     first, second = ([bytes([n]) for n in some] for some in (one, other))
     i = k = 0
-    for (start, stop), (begin, end) in _blocks(first, second):
+    for (start, stop), (begin, end) in differing_ranges(first, second):
         assert first[i:start] == second[k:begin]
         assert stop - start or end - begin
         i, k = stop, end
@@ -154,7 +154,7 @@ def test_what_occurs_once_is_never_taken_for_changed(gone: set[int], inserted: i
     first = [n.to_bytes(2) for n in range(200)]
     kept = [n for n in range(200) if n not in gone]
     second = [*(n.to_bytes(2) for n in kept[:50]), *[b"new"] * inserted, *(n.to_bytes(2) for n in kept[50:])]
-    blocks = _blocks(first, second)
+    blocks = differing_ranges(first, second)
     assert sum(stop - start for (start, stop), _ in blocks) == len(gone)
     assert sum(stop - start for _, (start, stop) in blocks) == inserted
 
