@@ -187,7 +187,12 @@ class TableDifference:
 
 @dataclass(frozen=True, slots=True)
 class TensorDifference:
-    """One tensor of weights, with Euclidean norms; ``relative`` is that of the difference over that before."""
+    """One tensor of weights, with Euclidean norms; ``relative`` is that of the difference over that before.
+
+    Attributes:
+        values: of a tensor of one real element, the two.
+        max_abs: largest absolute difference of two elements.
+    """
 
     name: str
     happened: Happened
@@ -198,6 +203,7 @@ class TensorDifference:
     norm_difference: float | None = None
     relative: float | None = None
     max_abs: float | None = None
+    values: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,11 +35,21 @@ def change_text(before: float, after: float, unit: str = "") -> str:
     while digits < _MOST_DIGITS and _number(one, digits) == _number(other, digits):
         digits += 1
     text = f"{_number(one, digits)} {name}".rstrip() + " -> " + f"{_number(other, digits)} {name}".rstrip()
-    if isinstance(before, float) or isinstance(after, float):
-        relative = (after - before) / abs(before) * 100 if before else math.nan
-        if math.isfinite(relative) and abs(relative) < 1e4:
-            text += f" ({relative:+.3g} %)"
-    return text
+    relative = relative_text(before, after)
+    return f"{text} ({relative})" if relative else text
+
+
+def relative_text(before: Any, after: Any) -> str:
+    """Return by how many per cent a number differs, where either is a float and that says something; else nothing.
+
+    >>> relative_text(8800.0, 9000.0), relative_text(5, 12), relative_text("a", 1.0)
+    ('+2.27 %', '', '')
+    """
+    numbers = all(isinstance(side, int | float) and not isinstance(side, bool) for side in (before, after))
+    if not numbers or not (isinstance(before, float) or isinstance(after, float)) or not before:
+        return ""
+    relative = (after - before) / abs(before) * 100
+    return f"{relative:+.3g} %" if math.isfinite(relative) and abs(relative) < 1e4 else ""
 
 
 def number(value: Any, digits: int = 4) -> str:

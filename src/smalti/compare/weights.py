@@ -58,9 +58,11 @@ def _compared(name: str, one: Elements | None, other: Elements | None) -> Tensor
             powers += [_power(a), _power(b), _power(distance)]
             most = max(most, float(distance.max(initial=0))) if not np.isnan(distance).any() else math.nan
     before, after, difference = (float(norm) for norm in np.sqrt(powers))
-    return TensorDifference(
-        name, "changed", dtypes, shapes, before, after, difference, difference / before if before else None, most
-    )
+    relative = difference / before if before else None
+    values = None
+    if math.prod(one.shape) == 1 and one.dtype.kind != "c" and other.dtype.kind != "c":
+        values = one.read(0, 1)[0].item(), other.read(0, 1)[0].item()
+    return TensorDifference(name, "changed", dtypes, shapes, before, after, difference, relative, most, values)
 
 
 def _norm(elements: Elements | None) -> float:

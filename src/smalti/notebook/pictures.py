@@ -22,10 +22,13 @@ _SAMPLES = 512  # of an axis of which more is not read
 _MOST_READ_NBYTES = 64 << 20  # of an array that lies in a store
 _REMOTE_READS = 16  # of an array that is fetched piece by piece
 _MOST_FRAMES_OF_ONE_THING = 8  # modes or layers, of which the first says most; of a longer stack the middle does
+_ROUNDING = 3e-7
 _PEAKED = 50.0  # times the mean, from which a maximum hides the rest on a linear scale
 _DECADES = 4
 _NO_NUMBER = (128, 128, 128)  # a grey, which no palette has
-_COLOURS = ("#2f7ebc", "#e07b28")
+_COLOURS = ((47, 126, 188, 255), (224, 123, 40, 190))  # what comes second lets the first be seen
+_FINER = 3  # times, drawn larger and scaled down: Pillow draws lines without smoothing
+_FLAT = 1e-9  # of the size of the values, below which a line is rounding
 
 _ANCHORS: dict[Palette, Sequence[tuple[int, int, int]]] = {
     # as viridis, at ninths; S. van der Walt and N. Smith
@@ -181,7 +184,11 @@ def limits_of(values: NDArray[np.float64], logarithmic: bool = False) -> Limits:
     if logarithmic:
         return 0.0, float(finite.max())
     low, high = (float(limit) for limit in np.percentile(finite, (0.5, 99.5), method="nearest"))
-    return (low, high) if low < high else (float(finite.min()), float(finite.max()))
+    if low == high:
+        low, high = float(finite.min()), float(finite.max())
+    if high - low < _ROUNDING * max(abs(low), abs(high)):  # what arithmetic in single precision leaves
+        low = high = low / 2 + high / 2
+    return low, high
 
 
 def _part(values: NDArray[np.float64], limits: Limits, logarithmic: bool) -> NDArray[np.float64]:
@@ -195,7 +202,7 @@ def _part(values: NDArray[np.float64], limits: Limits, logarithmic: bool) -> NDA
         elif high > low:
             part = (values / 2 - low / 2) / (high / 2 - low / 2)  # halves: the whole may be beyond the largest float
         else:
-            part = np.where(values > high, 1.0, np.where(values < low, 0.0, 0.5))
+            part = np.full(values.shape, 0.5)
     return np.where(np.isnan(values), np.nan, np.clip(part, 0, 1))
 
 
@@ -222,7 +229,7 @@ def lines(series: Sequence[NDArray[Any]], size_px: tuple[int, int] = _LINE_PX) -
         The picture; None where no value is finite.
     """
     import numpy as np
-    from PIL import Image, ImageDraw
+    from PIL import Image
 
     drawn = [amplitude(one) for one in series]
     finite = np.concatenate([one[np.isfinite(one)] for one in drawn])
@@ -232,28 +239,34 @@ def lines(series: Sequence[NDArray[Any]], size_px: tuple[int, int] = _LINE_PX) -
     if low > 0 and high / low > 1000:
         drawn = [np.log10(np.where(one > 0, one, np.nan)) for one in drawn]
         low, high = math.log10(low), math.log10(high)
-    finer = 3  # drawn larger and scaled down: Pillow draws lines without smoothing
-    width, height = (side * finer for side in size_px)
+    flat = high / 2 - low / 2 <= _FLAT * max(abs(low), abs(high))
+    width, height = (side * _FINER for side in size_px)
+    margin = 2 * _FINER
+    step = (width - 2 * margin) / max(1, max(map(len, drawn)) - 1)
     picture = Image.new("RGBA", (width, height))
-    pen = ImageDraw.Draw(picture)
-    longest = max(len(one) for one in drawn)
-    margin = 2 * finer
     for one, colour in zip(drawn, _COLOURS, strict=False):
-        x = margin + np.arange(len(one)) * ((width - 2 * margin) / max(1, longest - 1))
-        part = (one / 2 - low / 2) / (high / 2 - low / 2) if high > low else np.where(np.isfinite(one), 0.5, np.nan)
-        y = height - margin - part * (height - 2 * margin)
-        kept = np.isfinite(y)
-        for run in np.split(np.arange(len(one)), np.flatnonzero(np.diff(kept)) + 1):
-            if len(run) and kept[run[0]]:
-                points = list(zip(x[run].tolist(), y[run].tolist(), strict=True))
-                if len(points) > 1:
-                    pen.line(points, fill=colour, width=finer + 1, joint="curve")
-                else:
-                    pen.ellipse(
-                        [points[0][0] - finer, points[0][1] - finer, points[0][0] + finer, points[0][1] + finer],
-                        fill=colour,
-                    )
+        part = np.where(np.isfinite(one), 0.5, np.nan) if flat else (one / 2 - low / 2) / (high / 2 - low / 2)
+        layer = Image.new("RGBA", (width, height))
+        _draw(layer, margin + np.arange(len(one)) * step, height - margin - part * (height - 2 * margin), colour)
+        picture.alpha_composite(layer)
     return _png(picture.resize(size_px, Image.Resampling.BOX))
+
+
+def _draw(picture: Image, x: NDArray[np.float64], y: NDArray[np.float64], colour: tuple[int, int, int, int]) -> None:
+    """Draw a line with gaps where ``y`` is not finite; a point alone becomes a dot."""
+    import numpy as np
+    from PIL import ImageDraw
+
+    pen = ImageDraw.Draw(picture)
+    kept = np.isfinite(y)
+    for run in np.split(np.arange(len(y)), np.flatnonzero(np.diff(kept)) + 1):
+        if not len(run) or not kept[run[0]]:
+            continue
+        points = list(zip(x[run].tolist(), y[run].tolist(), strict=True))
+        if len(points) > 1:
+            pen.line(points, fill=colour, width=_FINER + 1, joint="curve")
+        else:
+            pen.circle(points[0], 1.5 * _FINER, fill=colour)
 
 
 def _sized(picture: Image, longest_px: int) -> Image:

@@ -37,15 +37,14 @@ def figures(difference: ArrayDifference, before: Any, after: Any) -> list[list[F
     Args:
         before, after: arrays, lazy ones too: only the frames shown are read, and none beyond 64 MiB.
     """
-    elements = difference.elements
-    if elements is None or not elements.changed:
-        return []
     if isinstance(before, BFloat16) or isinstance(after, BFloat16):
         return []
     if before.dtype.kind not in "biufc" or after.dtype.kind not in "biufc":
         return []
     if len(before.shape) == len(after.shape) == 1:
         return _lines(before, after)
+    if difference.elements is None or not difference.elements.changed:
+        return []
     index = _frame_of(difference)
     planes = [_plane(side, at) for side, at in zip((before, after), index, strict=True)]
     if planes[0] is None or planes[1] is None or planes[0].shape != planes[1].shape:
@@ -112,7 +111,8 @@ def _side_by_side(before: NDArray[np.float64], after: NDArray[np.float64], where
 def _image(
     values: NDArray[Any], limits: pictures.Limits, palette: pictures.Palette, what: str, logarithmic: bool
 ) -> Figure:
-    scale = f"{number(limits[0], 3)} to {number(limits[1], 3)}{', four decades' if logarithmic else ''}"
+    low = 0.0 if abs(limits[0]) < 1e-6 * abs(limits[1]) else limits[0]
+    scale = f"{number(low, 3)} to {number(limits[1], 3)}{', four decades' if logarithmic else ''}"
     png = pictures.image(values, limits, palette, _IMAGE_PX, logarithmic)
     return Figure(png, f"{what}; {scale}")
 

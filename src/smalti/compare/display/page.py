@@ -21,7 +21,7 @@ from smalti.compare.differences import (
 from smalti.compare.display.figures import Figure, figures
 from smalti.compare.display.sentences import json_text, sentences
 from smalti.compare.display.words import same_text
-from smalti.compare.quantities import number
+from smalti.compare.quantities import number, relative_text
 from smalti.errors import SmaltiError
 from smalti.notebook import visible
 
@@ -59,7 +59,8 @@ td.number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 pre{background:var(--soft);padding:.5rem 0;overflow-x:auto;border-radius:4px}
 pre span{display:block;padding:0 .7rem}
 nav{font-size:.9rem;columns:2;margin:1rem 0}
-nav a{display:block;overflow-wrap:anywhere}
+nav a{display:block;overflow-wrap:anywhere;text-decoration:none}
+nav a:hover{text-decoration:underline}
 """
 
 
@@ -116,7 +117,7 @@ def _difference(difference: Difference, store: Store, pictured: bool) -> Iterato
 
 def _has_table(content: Content | None) -> bool:
     """Tell whether a table follows that says what the sentences would list."""
-    return isinstance(content, DocumentDifference | WeightsDifference | FileDifference)
+    return content is not None and not isinstance(content, ArrayDifference)
 
 
 def _stored_figures(content: ArrayDifference, before: str, after: str, store: Store) -> list[list[Figure]]:
@@ -173,11 +174,12 @@ def _places(content: DocumentDifference) -> Iterator[str]:
             change.path or "the document",
             cell(change.before, change.happened == "added", change.unit),
             cell(change.after, change.happened == "removed", change.unit),
+            relative_text(change.before, change.after) if change.happened == "changed" else change.happened,
         )
         for change in changes
     )
     if changes:
-        yield from _table(("place", "before", "after"), rows, len(content.changes) + content.more - len(changes))
+        yield from _table(("place", "before", "after", ""), rows, len(content.changes) + content.more - len(changes))
 
 
 def _tensors(content: WeightsDifference) -> Iterator[str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from smalti.compare.differences import (
     ArrayDifference,
     BytesDifference,
     ColumnDifference,
+    Content,
     Difference,
     DocumentDifference,
     ElementsDifference,
@@ -20,24 +21,35 @@ from smalti.compare.differences import (
     ValueChange,
     WeightsDifference,
 )
+from smalti.compare.documents import unit_of
 from smalti.compare.quantities import change_text, count, number, quantity
 from smalti.notebook import readable, visible
 from smalti.store.diff import RowChange
 
 _MOST_CHARACTERS = 120
 _MOST_RANGES = 8
+_MOST_NAMED = 20
 
 
 def sentences(difference: Difference, most: int = 8) -> list[str]:
-    """Return what is to be said of a difference beside its path; of every list the first ``most`` items."""
+    """Return what is to be said of a difference beside its path; of every list the first ``most`` items.
+
+    Where ``most`` is 0, cells, lines, tensors, places and arrays inside are left to whoever shows them in another way.
+    """
     content = difference.content
     told: list[str] = []
     if content is not None:
-        tell: Callable[[Any, int], Iterator[str]] = _TELLS[type(content)]
-        told = list(tell(content, most))
-        if not told and not difference.notes:
+        told = list(_told(content, most, unit_of(difference.path.rpartition("/")[2])))
+        if not told and not difference.notes and most:
             told = ["the content is equal; only how it is stored differs"]
     return [*told, *(visible(note, 1000) for note in difference.notes)]
+
+
+def _told(content: Content, most: int, unit: str) -> Iterator[str]:
+    if isinstance(content, ArrayDifference):
+        return _array(content, most, unit)
+    tell: Callable[[Any, int], Iterator[str]] = _TELLS[type(content)]
+    return tell(content, most)
 
 
 def value_change(change: ValueChange) -> str:
@@ -75,7 +87,7 @@ def rows_text(row: RowChange) -> str:
     return f"{k}:{m}" if row.before == row.after else f"{i}:{j} (now {k}:{m})"
 
 
-def _array(content: ArrayDifference, most: int) -> Iterator[str]:
+def _array(content: ArrayDifference, most: int, unit: str) -> Iterator[str]:
     if content.dtypes[0] != content.dtypes[1]:
         yield f"dtype {content.dtypes[0]} -> {content.dtypes[1]}"
     if content.shapes[0] != content.shapes[1]:
@@ -92,37 +104,44 @@ def _array(content: ArrayDifference, most: int) -> Iterator[str]:
         if many
     ]
     if counts and content.shapes[0]:
-        total = content.shapes[1][0]
-        shown = [rows_text(row) for row in content.rows[: min(most, _MOST_RANGES)]]
-        more = content.ranges - len(shown)
-        places = ", ".join(shown) + (f", and {more:,} more places" if more else "")
-        yield f"rows: {', '.join(counts)}, of {total:,} afterwards: {places}"
+        yield from _rows(content, counts)
     elements = content.elements
     if elements is not None:
-        yield from _elements(elements, math.prod(content.shapes[1]))
+        yield from _elements(elements, math.prod(content.shapes[1]), elements.unit or unit)
 
 
-def _elements(elements: ElementsDifference, total: int) -> Iterator[str]:
+def _rows(content: ArrayDifference, counts: Sequence[str]) -> Iterator[str]:
+    total = content.shapes[1][0]
+    if content.rows_changed == total == content.shapes[0][0]:
+        if total > 1 and len(content.shapes[1]) > 1:
+            yield f"all {total:,} rows changed"
+        return
+    shown = ", ".join(rows_text(row) for row in content.rows[:_MOST_RANGES])
+    more = content.ranges - min(_MOST_RANGES, len(content.rows))
+    yield f"rows: {', '.join(counts)} (now {total:,}): {shown}" + (f", and {more:,} more places" if more else "")
+
+
+def _elements(elements: ElementsDifference, total: int, unit: str) -> Iterator[str]:
     if not elements.changed and not elements.spelling:
         yield f"all {elements.compared:,} elements that were compared are equal in value"
         return
     if elements.changed:
         many = f"{elements.changed:,} of {count(total, 'element')} changed"
         if elements.max_abs is not None:
-            many += f", by {_distance(elements.max_abs, elements.unit)}"
+            many += f", by {_distance(elements.max_abs, unit)}"
             if elements.changed > 1 and elements.mean_abs is not None:
-                many += f" at most and {_distance(elements.mean_abs, elements.unit)} on average"
+                many += f" at most and {_distance(elements.mean_abs, unit)} on average"
             if elements.max_rel is not None:
                 many += f"; relative difference at most {number(elements.max_rel, 3)}"
         yield many
     if elements.max_abs is not None and not elements.index_before:
-        yield _pair(elements.before_at_max, elements.after_at_max)
+        yield _pair(elements.before_at_max, elements.after_at_max, unit)
     if elements.max_abs is not None and elements.index_before:
-        one, other = (f"[{', '.join(map(str, index))}]" for index in (elements.index_before, elements.index_after))
-        place = one if one == other else f"{one} (now {other})"
-        yield f"most at {place}: {_pair(elements.before_at_max, elements.after_at_max)}"
+        at, now = (f"[{', '.join(map(str, index))}]" for index in (elements.index_before, elements.index_after))
+        place = at if at == now else f"{at} (now {now})"
+        yield f"most at {place}: {_pair(elements.before_at_max, elements.after_at_max, unit)}"
     nan = "NaT" if elements.unit else "NaN"
-    for many, what in (
+    for some, what in (
         (elements.nan_came, f"became {nan}"),
         (elements.nan_gone, f"were {nan}"),
         (elements.infinite_came, "became infinite"),
@@ -130,8 +149,8 @@ def _elements(elements: ElementsDifference, total: int) -> Iterator[str]:
         (elements.true_came, "became true"),
         (elements.true_gone, "became false"),
     ):
-        if many:
-            yield f"{count(many, 'element')} {what if many > 1 else what.replace('were', 'was')}"
+        if some:
+            yield f"{count(some, 'element')} {what if some > 1 else what.replace('were', 'was')}"
     if elements.spelling:
         yield (
             f"{count(elements.spelling, 'element')} of equal value differ in their bits: the sign of a zero, "
@@ -149,10 +168,12 @@ def _elements(elements: ElementsDifference, total: int) -> Iterator[str]:
 
 
 def _distance(value: float | int, unit: str) -> str:
-    return f"{number(value)} {unit}".rstrip()
+    return quantity(value, unit, 4) if isinstance(value, float) else f"{value:,} {unit}".rstrip()
 
 
-def _pair(before: Any, after: Any) -> str:
+def _pair(before: Any, after: Any, unit: str = "") -> str:
+    if unit and _is_number(before) and _is_number(after):
+        return change_text(before, after, unit)
     digits = 4
     while digits < 17 and number(before, digits) == number(after, digits):
         digits += 1
@@ -160,16 +181,17 @@ def _pair(before: Any, after: Any) -> str:
 
 
 def _table(content: TableDifference, most: int) -> Iterator[str]:
+    named = most or _MOST_NAMED
     if content.rows[0] != content.rows[1]:
         yield f"{count(content.rows[0], 'row')} -> {count(content.rows[1], 'row')}"
     for word, columns in (("added", content.columns_added), ("removed", content.columns_removed)):
         if columns:
-            yield f"columns {word}: {_some([f'{visible(name)} ({dtype})' for name, dtype in columns], most)}"
+            yield f"columns {word}: {_some([f'{visible(name)} ({dtype})' for name, dtype in columns], named)}"
     if content.columns_moved:
         yield "the columns are in another order"
     retyped = [c for c in content.columns if c.types[0] != c.types[1]]
     if retyped:
-        yield f"columns of another type: {_some([_retyped(column) for column in retyped], most)}"
+        yield f"columns of another type: {_some([_retyped(column) for column in retyped], named)}"
     yield content.matching
     counts = [
         f"{many:,} {what}"
@@ -185,16 +207,16 @@ def _table(content: TableDifference, most: int) -> Iterator[str]:
     for word, names in (("added", content.added), ("removed", content.removed)):
         if names:
             total = content.rows_added if word == "added" else content.rows_removed
-            yield f"rows {word}: {_some([visible(name, 60) for name in names], most, total)}"
+            yield f"rows {word}: {_some([visible(name, 60) for name in names], named, total)}"
     changed = [_column(column) for column in content.columns if column.cells]
     if changed:
-        yield f"{count(content.cells_changed, 'cell')} changed: {_some(changed, most)}"
+        yield f"{count(content.cells_changed, 'cell')} changed: {_some(changed, named)}"
     for cell in content.cells[:most]:
         place = f"row {visible(cell.row, 60)}, {visible(cell.column, 60)}"
         yield f"  {place}: {visible(cell.before)} -> {visible(cell.after)}"
-    if content.cells_changed > most:
+    if content.cells_changed > most > 0:
         yield f"  and {count(content.cells_changed - min(most, len(content.cells)), 'cell')} more"
-    for change in content.about.changes[:most]:
+    for change in content.about.changes[:named]:
         yield value_change(change)
 
 
@@ -213,7 +235,7 @@ def _column(column: ColumnDifference) -> str:
 def _weights(content: WeightsDifference, most: int) -> Iterator[str]:
     for word in ("added", "removed"):
         names = [_tensor(tensor) for tensor in content.tensors if tensor.happened == word]
-        if names:
+        if names and most:
             yield f"tensors {word}: {_some(names, most)}"
     changed = [tensor for tensor in content.tensors if tensor.happened == "changed"]
     if not changed:
@@ -227,7 +249,7 @@ def _weights(content: WeightsDifference, most: int) -> Iterator[str]:
         yield f"norm of the difference over those {number(apart)}{relative}"
     for tensor in sorted(changed, key=lambda t: -(math.inf if t.relative is None else t.relative))[:most]:
         yield f"  {_tensor(tensor)}"
-    if len(changed) > most:
+    if len(changed) > most > 0:
         yield f"  and {count(len(changed) - most, 'tensor')} more"
 
 
@@ -237,6 +259,8 @@ def _tensor(tensor: TensorDifference) -> str:
         side = tensor.happened == "added"
         return f"{name} {tensor.dtypes[side]} {tensor.shapes[side]}"
     parts = [f"{before} -> {after}" for before, after in (tensor.dtypes, tensor.shapes) if before != after]
+    if tensor.values is not None:
+        return f"{name}: {', '.join([*parts, _pair(*tensor.values)])}"
     if tensor.norm_difference is None:
         return f"{name}: {', '.join(parts)}; not compared"
     relative = "" if tensor.relative is None else f", {tensor.relative:.3g} of the norm before"
@@ -248,7 +272,8 @@ def _tensor(tensor: TensorDifference) -> str:
 def _document(content: DocumentDifference, most: int) -> Iterator[str]:
     for change in content.changes[:most]:
         yield value_change(change)
-    if more := len(content.changes) + content.more - min(most, len(content.changes)):
+    more = len(content.changes) + content.more - min(most, len(content.changes))
+    if more and most:
         yield f"and {count(more, 'place')} more"
 
 
@@ -259,7 +284,8 @@ def _bytes(content: BytesDifference, most: int) -> Iterator[str]:
         removed = content.lines_removed or 0
         yield f"{count(content.lines_added, 'line')} added, {count(removed, 'line')} removed"
         yield from (f"  {visible(line)}" for line in content.lines[: 2 * most])
-        if more := len(content.lines) + content.more - min(2 * most, len(content.lines)):
+        more = len(content.lines) + content.more - min(2 * most, len(content.lines))
+        if more and most:
             yield f"  and {count(more, 'line')} more"
     elif content.first is not None:
         yield f"they part at byte {content.first:,}"
@@ -276,14 +302,13 @@ def _file(content: FileDifference, most: int) -> Iterator[str]:
         if difference.path:
             yield f"{difference.happened} {visible(difference.path)}  {difference.what}"
         yield from (f"  {line}" for line in sentences(difference, max(2, most // 2)))
-    if len(content.inside) > most:
+    if len(content.inside) > most > 0:
         yield f"and {count(len(content.inside) - most, 'array')} more"
     if content.same:
         yield f"{count(content.same, 'array')} inside {'is' if content.same == 1 else 'are'} the same"
 
 
 _TELLS: dict[type, Callable[[Any, int], Iterator[str]]] = {
-    ArrayDifference: _array,
     BytesDifference: _bytes,
     DocumentDifference: _document,
     FileDifference: _file,
