@@ -43,6 +43,11 @@ class Weights:
 
     tensors: Mapping[str, NDArray[Any] | BFloat16]
 
+    def _repr_html_(self) -> str:
+        from smalti.notebook import shown
+
+        return shown(self)
+
 
 class WeightsCodec:
     """Weights <-> safetensors; tensors lie in order of item size (largest first, so all are aligned), then name."""

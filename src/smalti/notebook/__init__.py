@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from smalti.notebook.entry import Entry, html, readable, visible
 from smalti.notebook.pictures import thumbnail
+from smalti.notebook.values import entry_of, shown
 
-__all__ = ["Entry", "html", "readable", "thumbnail", "visible"]
+__all__ = ["Entry", "entry_of", "html", "readable", "shown", "thumbnail", "visible"]

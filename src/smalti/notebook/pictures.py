@@ -23,6 +23,7 @@ _MOST_READ_NBYTES = 64 << 20  # of an array that lies in a store
 _REMOTE_READS = 16  # of an array that is fetched piece by piece
 _MOST_FRAMES_OF_ONE_THING = 8  # modes or layers, of which the first says most; of a longer stack the middle does
 _ROUNDING = 3e-7
+_EVEN = 0.02
 _PEAKED = 50.0  # times the mean, from which a maximum hides the rest on a linear scale
 _DECADES = 4
 _NO_NUMBER = (128, 128, 128)  # a grey, which no palette has
@@ -44,7 +45,7 @@ _ANCHORS: dict[Palette, Sequence[tuple[int, int, int]]] = {
 def thumbnail(array: Any) -> bytes | None:
     """Return a small PNG of numbers: a line of one axis, an image of two, the first or middle frame of more.
 
-    Complex numbers are shown by amplitude, values of which few are far above the rest by their logarithm. Of many
+    Complex numbers are shown by amplitude, an image of even amplitude by phase, values of which few are far above the rest by their logarithm. Of many
     values some are shown. An array that reads what it is asked for (a ``LazyArray``) is asked for no more than that.
 
     Args:
@@ -53,12 +54,16 @@ def thumbnail(array: Any) -> bytes | None:
     Returns:
         The picture; None for what is no such array, holds no numbers, or cannot be read.
     """
+    import numpy as np
+
     try:
         sample = sampled(array)
         if sample is None:
             return None
         if sample.ndim == 1:
             return lines([sample])
+        if sample.dtype.kind == "c" and _is_even(abs(sample)):
+            return image(np.angle(sample), (-math.pi, math.pi), "cyclic")
         return image(sample)
     except (OSError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError, AttributeError):
         return None
@@ -69,6 +74,18 @@ def sampled(array: Any) -> NDArray[Any] | None:
 
     None where there is nothing to show: text, structures, no elements, no axes, rows too long to read.
     """
+    import numpy as np
+
+    if hasattr(array, "bits"):  # of bfloat16, the upper half of each float32
+        bits = _sample(array.bits)
+        return None if bits is None else (bits.astype(np.uint32) << np.uint32(16)).view(np.float32).astype(np.float64)
+    sample = _sample(array)
+    if sample is None or sample.ndim == 3:
+        return sample
+    return sample.astype(np.complex128 if sample.dtype.kind == "c" else np.float64)
+
+
+def _sample(array: Any) -> NDArray[Any] | None:
     import numpy as np
 
     shape, dtype = getattr(array, "shape", None), getattr(array, "dtype", None)
@@ -93,9 +110,13 @@ def sampled(array: Any) -> NDArray[Any] | None:
         sample = rows
     steps = tuple(slice(None, None, _step(length)) for length in sample.shape[:2])
     sample = sample[steps]
-    if coloured:
-        return sample[..., :3]
-    return sample.astype(np.complex128 if dtype.kind == "c" else np.float64)
+    return sample[..., :3] if coloured else sample
+
+
+def _is_even(amplitudes: NDArray[Any]) -> bool:
+    """Tell whether amplitudes are so much alike that they show nothing."""
+    low, high = limits_of(amplitudes)
+    return high - low <= _EVEN * high
 
 
 def _step(length: int) -> int:
@@ -236,7 +257,7 @@ def lines(series: Sequence[NDArray[Any]], size_px: tuple[int, int] = _LINE_PX) -
     if not finite.size:
         return None
     low, high = float(finite.min()), float(finite.max())
-    if low > 0 and high / low > 1000:
+    if spans_decades(finite):
         drawn = [np.log10(np.where(one > 0, one, np.nan)) for one in drawn]
         low, high = math.log10(low), math.log10(high)
     flat = high / 2 - low / 2 <= _FLAT * max(abs(low), abs(high))
@@ -252,7 +273,12 @@ def lines(series: Sequence[NDArray[Any]], size_px: tuple[int, int] = _LINE_PX) -
     return _png(picture.resize(size_px, Image.Resampling.BOX))
 
 
-def _draw(picture: Image, x: NDArray[np.float64], y: NDArray[np.float64], colour: tuple[int, int, int, int]) -> None:
+def spans_decades(values: NDArray[np.float64]) -> bool:
+    """Tell whether finite values are all above 0 and span three decades: then their logarithm is drawn."""
+    return bool(values.size and 0 < values.min() < values.max() / 1000)
+
+
+def _draw(picture: Image, x: NDArray[Any], y: NDArray[Any], colour: tuple[int, int, int, int]) -> None:
     """Draw a line with gaps where ``y`` is not finite; a point alone becomes a dot."""
     import numpy as np
     from PIL import ImageDraw

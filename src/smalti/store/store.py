@@ -46,6 +46,11 @@ class Store:
     def __repr__(self) -> str:
         return f"Store({self.place!r})"
 
+    def _repr_html_(self) -> str:
+        from smalti.store.shown import store_html
+
+        return store_html(self.place, self._names, self._objects)
+
     @property
     def place(self) -> str:
         """Where the store is: a folder or a URL."""

@@ -156,4 +156,7 @@ def _thinned(values: NDArray[np.float64], by: NDArray[np.float64]) -> NDArray[np
 
 def _range(*series: NDArray[np.float64]) -> str:
     finite = np.concatenate([one[np.isfinite(one)] for one in series])
-    return f"{number(float(finite.min()), 3)} to {number(float(finite.max()), 3)}" if finite.size else "nothing finite"
+    if not finite.size:
+        return "nothing finite"
+    scale = ", logarithmic" if pictures.spans_decades(finite) else ""
+    return f"{number(float(finite.min()), 3)} to {number(float(finite.max()), 3)}{scale}"

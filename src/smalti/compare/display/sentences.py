@@ -47,7 +47,7 @@ def sentences(difference: Difference, most: int = 8) -> list[str]:
 
 def _told(content: Content, most: int, unit: str) -> Iterator[str]:
     if isinstance(content, ArrayDifference):
-        return _array(content, most, unit)
+        return _array(content, unit)
     tell: Callable[[Any, int], Iterator[str]] = _TELLS[type(content)]
     return tell(content, most)
 
@@ -87,7 +87,7 @@ def rows_text(row: RowChange) -> str:
     return f"{k}:{m}" if row.before == row.after else f"{i}:{j} (now {k}:{m})"
 
 
-def _array(content: ArrayDifference, most: int, unit: str) -> Iterator[str]:
+def _array(content: ArrayDifference, unit: str) -> Iterator[str]:
     if content.dtypes[0] != content.dtypes[1]:
         yield f"dtype {content.dtypes[0]} -> {content.dtypes[1]}"
     if content.shapes[0] != content.shapes[1]:
