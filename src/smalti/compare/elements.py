@@ -104,6 +104,6 @@ def rows_digests(elements: Elements, start: int, stop: int) -> list[bytes]:
     for first in range(start, stop, at_once):
         last = min(stop, first + at_once)
         data = np.ascontiguousarray(elements.read(first * size, last * size)).tobytes()
-        rows = (data[at : at + nbytes] for at in range(0, (last - first) * nbytes, nbytes))
+        rows = (data[row * nbytes : (row + 1) * nbytes] for row in range(last - first))
         found += rows if nbytes <= 32 else (hashlib.sha256(row).digest() for row in rows)
     return found

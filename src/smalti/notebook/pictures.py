@@ -45,8 +45,9 @@ _ANCHORS: dict[Palette, Sequence[tuple[int, int, int]]] = {
 def thumbnail(array: Any) -> bytes | None:
     """Return a small PNG of numbers: a line of one axis, an image of two, the first or middle frame of more.
 
-    Complex numbers are shown by amplitude, an image of even amplitude by phase, values of which few are far above the rest by their logarithm. Of many
-    values some are shown. An array that reads what it is asked for (a ``LazyArray``) is asked for no more than that.
+    Complex numbers are shown by amplitude, an image of even amplitude by phase; values of which few are far above the
+    rest by their logarithm. Of many values some are shown; an array that reads what it is asked for (a ``LazyArray``)
+    is asked for no more than that.
 
     Args:
         array: what has ``shape``, ``dtype`` and indices as numpy's arrays do.

@@ -252,8 +252,12 @@ def _tensors_that_differ(old: Record, new: Record) -> tuple[str, ...]:
 def _tensors(record: Record) -> dict[str, bytes]:
     """Return the leaf ids of each tensor; they lie in order of item size, largest first, then name."""
     described: Any = record.header["tensors"]
-    order = sorted(described, key=lambda name: (-np.dtype(described[name]["dtype"]).itemsize, name))
+    order = sorted(described, key=lambda name: (-_itemsize(described[name]["dtype"]), name))
     ends = np.cumsum(record.leaf_sizes, dtype=np.int64)
     starts = np.cumsum([0, *(nbytes for _, nbytes in record.buffers)])
     places = (np.searchsorted(ends, starts, "right") * LEAF_ID_NBYTES).tolist()
     return {name: record.leaf_ids[a:b] for name, (a, b) in zip(order, pairwise(places), strict=True)}
+
+
+def _itemsize(dtype: str) -> int:
+    return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize  # which numpy does not know

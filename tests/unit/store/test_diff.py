@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smalti import Store, Weights, open_store
+from smalti import BFloat16, Store, Weights, open_store
 from smalti.store import Change, ContentChange, FieldChange, RowChange
 from smalti.store.diff import differing_ranges
 from smalti.store.memory import MemoryObjects
@@ -134,6 +134,14 @@ def test_tensors_that_differ_are_named(store: Store) -> None:
     assert change.content is not None
     assert change.content.tensors == ("layer2.w", "steps")
     assert {field.name.rsplit(".", 1)[0] for field in change.fields} == {"tensors.layer0.w", "tensors.new"}
+
+
+def test_tensors_of_bfloat16_are_told_apart(store: Store) -> None:
+    before = {"b": BFloat16(np.zeros(9, np.uint16)), "f": np.ones(3, np.float32), "i": np.ones(3, np.int8)}
+    after = before | {"b": BFloat16(np.ones(9, np.uint16)), "i": np.zeros(3, np.int8)}
+    (change,) = store.diff(store.put(Weights(before)), store.put(Weights(after))).changes
+    assert change.content is not None
+    assert change.content.tensors == ("b", "i")
 
 
 @settings(max_examples=300, deadline=None)

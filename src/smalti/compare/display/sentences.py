@@ -153,8 +153,8 @@ def _elements(elements: ElementsDifference, total: int, unit: str) -> Iterator[s
             yield f"{count(some, 'element')} {what if some > 1 else what.replace('were', 'was')}"
     if elements.spelling:
         yield (
-            f"{count(elements.spelling, 'element')} of equal value differ in their bits: the sign of a zero, "
-            "or which NaN it is"
+            f"{count(elements.spelling, 'element')} of equal value with other bits: the sign of a zero, or which NaN "
+            "it is"
         )
     if more := elements.complex:
         yield (
