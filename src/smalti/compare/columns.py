@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,35 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _MOST_CHARACTERS = 200
+_CELLS_AT_ONCE = 4_000_000
+
+
+class Table(Protocol):
+    """A table as it is compared: a ``LazyTable``, or a pyarrow Table."""
+
+    @property
+    def schema(self) -> pa.Schema: ...
+    @property
+    def num_rows(self) -> int: ...
+    def column(self, name: str) -> pa.ChunkedArray: ...
+
+
+def pairs(before: Table, after: Table) -> Iterator[tuple[str, pa.ChunkedArray, pa.ChunkedArray]]:
+    """Yield name and columns of every column that both tables have, in the order of the first, some read at once."""
+    theirs = set(after.schema.names)
+    names = [name for name in before.schema.names if name in theirs]
+    at_once = max(1, _CELLS_AT_ONCE // max(1, before.num_rows, after.num_rows))
+    for start in range(0, len(names), at_once):
+        some = names[start : start + at_once]
+        yield from zip(some, *(_columns(table, some) for table in (before, after)), strict=True)
+
+
+def _columns(table: Table, names: list[str]) -> list[pa.ChunkedArray]:
+    from smalti.codecs.table import LazyTable
+
+    if isinstance(table, LazyTable):  # where its columns lie is worked out once for all that are asked for
+        return list(table.to_arrow(names).columns)
+    return [table.column(name) for name in names]
 
 
 def in_common_type(before: pa.ChunkedArray, after: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.ChunkedArray] | None:

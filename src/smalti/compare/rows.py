@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from smalti.compare.columns import Table, in_common_type, pairs
 from smalti.errors import NotFound, Refused
 from smalti.store.diff import differing_ranges
 
@@ -17,11 +18,10 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from smalti.compare.tables import Table
 
 _INDEX = "__index_level_"
 _ID_NAMES = ("id", "key", "uuid", "guid")
-_MOST_ALIGNED = 500_000  # rows of both: about a second
+_MOST_ALIGNED = 2_000_000  # rows of both: some seconds
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -73,7 +73,8 @@ def match_rows(before: Table, after: Table, key: Sequence[str] = ()) -> Matching
 
 
 def _candidates(before: Table, after: Table) -> list[list[str]]:
-    shared = [name for name in before.schema.names if name in after.schema.names]
+    theirs = set(after.schema.names)
+    shared = [name for name in before.schema.names if name in theirs]
     index = [name for name in shared if name.startswith(_INDEX)]
     named = [name for name in shared if _is_id(name) and _may_be_key(before.schema.field(name).type)]
     return [*([index] if index else []), *([name] for name in named)]
@@ -97,8 +98,6 @@ def _may_be_key(dtype: pa.DataType) -> bool:
 def _key_frames(before: Table, after: Table, key: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the columns of the key of both tables in types that can be held against each other."""
     import pandas as pd
-
-    from smalti.compare.columns import in_common_type
 
     columns: tuple[dict[str, Any], dict[str, Any]] = {}, {}
     for name in key:
@@ -129,15 +128,15 @@ def _by_key(before: pd.DataFrame, after: pd.DataFrame, key: tuple[str, ...], why
     wide = repeated + 1
     places = pd.Index(one * wide + numbers[0]).get_indexer(pd.Index(other * wide + numbers[1]))
     found = np.flatnonzero(places >= 0)
-    pairs = np.stack([places[found], found]).astype(np.int64)
+    matched = np.stack([places[found], found]).astype(np.int64)
     if repeated:
         why = "some values repeat: their first rows were matched, then their second, and so on"
     rest = np.ones(len(before), bool)
-    rest[pairs[0]] = False
+    rest[matched[0]] = False
     names = " and ".join("the index" if name.startswith(_INDEX) else name for name in key)
-    moved = _out_of_order(pairs[0])
+    moved = _out_of_order(matched[0])
     return Matching(
-        pairs, np.flatnonzero(rest), np.flatnonzero(places < 0), key, f"rows were matched by {names} ({why})", moved
+        matched, np.flatnonzero(rest), np.flatnonzero(places < 0), key, f"rows were matched by {names} ({why})", moved
     )
 
 
@@ -163,20 +162,20 @@ def _by_content(before: Table, after: Table) -> Matching:
         how = "rows were matched by place: the tables have no key, and are too large or hold lists"
         rest = np.arange(count, before.num_rows), np.arange(count, after.num_rows)
         return Matching(np.stack([same, same]), *rest, (), how)
-    pairs: list[NDArray[np.int64]] = []
+    matches: list[NDArray[np.int64]] = []
     removed: list[NDArray[np.int64]] = []
     added: list[NDArray[np.int64]] = []
     at = 0, 0
     blocks = [*differing_ranges(*digests), ((before.num_rows, before.num_rows), (after.num_rows, after.num_rows))]
     for (i, j), (k, m) in blocks:
-        pairs.append(np.stack([np.arange(at[0], i), np.arange(at[1], k)]))
+        matches.append(np.stack([np.arange(at[0], i), np.arange(at[1], k)]))
         if j - i == m - k:
-            pairs.append(np.stack([np.arange(i, j), np.arange(k, m)]))
+            matches.append(np.stack([np.arange(i, j), np.arange(k, m)]))
         else:
             removed.append(np.arange(i, j))
             added.append(np.arange(k, m))
         at = j, m
-    matched = np.concatenate(pairs, axis=1)
+    matched = np.concatenate(matches, axis=1)
     gone, came = (np.concatenate(some) if some else np.zeros(0, np.int64) for some in (removed, added))
     one, other = np.array(digests[0], np.uint64), np.array(digests[1], np.uint64)
     differing = one[matched[0]] != other[matched[1]]
@@ -204,30 +203,26 @@ def _moved(
     where: dict[int, list[int]] = {}
     for row in rest[0].tolist()[::-1]:
         where.setdefault(int(one[row]), []).append(row)
-    pairs, came = [], []
+    again, came = [], []
     for row in rest[1].tolist():
         before = where.get(int(other[row]))
         if before:
-            pairs.append((before.pop(), row))
+            again.append((before.pop(), row))
         else:
             came.append(row)
     gone = np.sort(np.array([row for rows in where.values() for row in rows], np.int64))
-    return np.array(pairs, np.int64).T, (gone, np.array(came, np.int64))
+    return np.array(again, np.int64).T, (gone, np.array(came, np.int64))
 
 
 def _row_digests(before: Table, after: Table) -> tuple[list[int], list[int]] | None:
     """Return a number for the content of each row in the columns that both have; None where that cannot be told."""
     import pandas as pd
 
-    from smalti.compare.columns import in_common_type
-
     if before.num_rows + after.num_rows > _MOST_ALIGNED:
         return None
     sums = np.zeros(before.num_rows, np.uint64), np.zeros(after.num_rows, np.uint64)
-    for name in before.schema.names:
-        if name not in after.schema.names:
-            continue
-        pair = in_common_type(before.column(name), after.column(name))
+    for _, *both in pairs(before, after):
+        pair = in_common_type(*both)
         if pair is None:
             continue
         try:

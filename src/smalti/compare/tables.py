@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smalti.canonical import Json
-from smalti.compare.columns import cell_text, cells_that_differ, distances, in_common_type
+from smalti.compare.columns import Table, cell_text, cells_that_differ, distances, in_common_type, pairs
 from smalti.compare.differences import CellChange, ColumnDifference, DocumentDifference, TableDifference
 from smalti.compare.documents import compare_documents
 from smalti.compare.rows import Matching, match_rows
@@ -20,16 +20,6 @@ if TYPE_CHECKING:
 _MOST_NAMED = 20
 _MOST_CELLS = 200
 _CELLS_OF_ONE_COLUMN = 50
-
-
-class Table(Protocol):
-    """A table as it is compared: a ``LazyTable``, or a pyarrow Table."""
-
-    @property
-    def schema(self) -> pa.Schema: ...
-    @property
-    def num_rows(self) -> int: ...
-    def column(self, name: str) -> pa.ChunkedArray: ...
 
 
 def compare_tables(
@@ -49,9 +39,9 @@ def compare_tables(
     changed = np.zeros(matching.pairs.shape[1], bool)
     total = 0
     names = _RowNames(before, after, matching)
-    for name in shared:
+    for name, *both in pairs(before, after):
         types = str(ones[name]), str(others[name])
-        pair = in_common_type(before.column(name), after.column(name))
+        pair = in_common_type(*both)
         if pair is None:
             columns.append(ColumnDifference(name, types, None))
             continue

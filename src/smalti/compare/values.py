@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from smalti import canonical
 from smalti.compare.arrays import compare_arrays
+from smalti.compare.columns import Table
 from smalti.compare.differences import (
     Comparison,
     Content,
@@ -19,7 +20,7 @@ from smalti.compare.documents import compare_documents
 from smalti.compare.elements import HeldElements, StoredElements, spelled
 from smalti.compare.inside import is_readable, read_inside
 from smalti.compare.physics import POSITIONS, pixel_note, positions_note
-from smalti.compare.tables import Table, about_table, compare_tables
+from smalti.compare.tables import about_table, compare_tables
 from smalti.compare.texts import MOST_TEXT_NBYTES, compare_bytes
 from smalti.compare.weights import compare_weights
 from smalti.errors import NotFound, Refused, SmaltiError
