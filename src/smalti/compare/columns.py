@@ -59,7 +59,10 @@ def in_common_type(before: pa.ChunkedArray, after: pa.ChunkedArray) -> tuple[pa.
         return None
     try:
         return one.cast(common), other.cast(common)
-    except pa.ArrowInvalid:  # a value does not fit, such as a time that nanoseconds do not reach
+    except (
+        pa.ArrowInvalid,
+        pa.ArrowNotImplementedError,
+    ):  # a value does not fit, such as a time that nanoseconds do not reach
         return None
 
 

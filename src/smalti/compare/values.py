@@ -213,7 +213,7 @@ class _Comparing:
             try:
                 planes = self._plane(one), self._plane(other)
                 notes = (positions_note(one, other, self._store.get, planes[0]), pixel_note(one, other, planes))
-            except SmaltiError as error:
+            except (SmaltiError, TypeError, ValueError) as error:  # a foreign tree may hold anything under these names
                 notes = (f"the positions could not be compared: {error}", "")
             if any(notes):
                 yield path, tuple(filter(None, notes))

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from smalti import Product, RawFile, Reconstruction, Scan, Store, open_store
+from smalti import Product, RawFile, Reconstruction, Scan, Store, Tree, open_store
 from smalti.codecs import Folder, ProductMetadata, ScanMetadata, Stated
 from smalti.compare import Comparison, DocumentDifference, FileDifference, compare, page, summary, text
 from smalti.errors import NotFound
@@ -90,6 +90,11 @@ def test_other_many_positions_are_said(store: Store, scan: Scan) -> None:
         scan, **{name: getattr(scan, name)[1:] for name in ("diffraction", "xcoords", "ycoords", "scan_index")}
     )
     assert "30 positions became 29" in told(store, scan, fewer)
+
+
+def test_a_foreign_tree_that_calls_itself_a_scan_is_compared_all_the_same(store: Store) -> None:
+    before, after = (Tree({"xcoords": b"x", "ycoords": y}, {}, "scan") for y in (b"1", b"2"))
+    assert "the positions could not be compared" in told(store, before, after)
 
 
 def test_a_product_is_told_in_metres_and_its_object_by_amplitude_and_phase(store: Store, scan: Scan) -> None:
