@@ -50,6 +50,11 @@ class BFloat16:
         wide = (np.asarray(self.bits).astype(np.uint32) << np.uint32(16)).view(np.float32)
         return np.array(wide, dtype, copy=copy)
 
+    def _repr_html_(self) -> str:
+        from smalti.notebook import shown
+
+        return shown(self)
+
 
 def is_array(value: Any) -> bool:
     """Tell whether a value is an array to a store: one of numpy (or a scalar), of MLX, of bfloat16, or a lazy one."""

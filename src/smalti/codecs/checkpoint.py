@@ -36,6 +36,11 @@ class Checkpoint:
     contract: str = ""
     tokenizer: str = ""
 
+    def _repr_html_(self) -> str:
+        from smalti.notebook import shown
+
+        return shown(self)
+
 
 class CheckpointCodec:
     """Checkpoint <-> tree: two safetensors files, two JSON documents, and the tokenizer's where there is one."""

@@ -22,6 +22,11 @@ class Folder:
     entries: Mapping[str, Any]
     executable: frozenset[str] = frozenset()
 
+    def _repr_html_(self) -> str:
+        from smalti.notebook import shown
+
+        return shown(self)
+
 
 class FolderCodec:
     """Folder <-> tree; a file that lies in several folders is stored once.

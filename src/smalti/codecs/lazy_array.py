@@ -38,6 +38,11 @@ class LazyArray:
     def __repr__(self) -> str:
         return f"LazyArray(shape={self.shape}, dtype={self.dtype}, {self._reader.record.address[:19]}...)"
 
+    def _repr_html_(self) -> str:
+        from smalti.notebook import shown
+
+        return shown(self)
+
     @property
     def digest(self) -> str:
         """The address of the stored array, ``sha256:<hex>``."""

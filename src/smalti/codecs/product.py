@@ -108,6 +108,11 @@ class Product:
     patterns: RawBundle | None = None
     contract: str = ""
 
+    def _repr_html_(self) -> str:
+        from smalti.notebook import shown
+
+        return shown(self)
+
 
 def to_metres(pixels: NDArray[np.float64], size: int, pixel_m: float, center_m: float) -> NDArray[np.float64]:
     """Return world coordinates in m of positions in pixels of an axis of ``size`` pixels; 0 is the first's centre.

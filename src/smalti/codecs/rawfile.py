@@ -25,6 +25,11 @@ class RawFile:
     card: Mapping[str, Json] = field(default_factory=dict)
     contract: str = ""
 
+    def _repr_html_(self) -> str:
+        from smalti.notebook import shown
+
+        return shown(self)
+
 
 class RawFileCodec:
     """RawFile <-> tree; the content is shared by every raw file with equal bytes."""

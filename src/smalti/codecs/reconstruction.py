@@ -38,6 +38,11 @@ class Reconstruction:
     metrics: Mapping[str, float]
     config: Mapping[str, Json]
 
+    def _repr_html_(self) -> str:
+        from smalti.notebook import shown
+
+        return shown(self)
+
 
 class ReconstructionCodec:
     """Reconstruction <-> tree."""

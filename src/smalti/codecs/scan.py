@@ -177,6 +177,11 @@ class Scan:
     bad_pixels: NDArray[np.bool_] | None = None
     patches: NDArray[np.complex64] | None = None
 
+    def _repr_html_(self) -> str:
+        from smalti.notebook import shown
+
+        return shown(self)
+
 
 class ScanCodec:
     """Scan <-> tree; the children keep the names of the raw contract."""

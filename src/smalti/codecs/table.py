@@ -34,6 +34,11 @@ class LazyTable:
         columns = ", ".join(self.schema.names[:8]) + (", ..." if len(self.schema) > 8 else "")
         return f"LazyTable({self.num_rows} rows, columns {columns}, {self._reader.record.address[:19]}...)"
 
+    def _repr_html_(self) -> str:
+        from smalti.notebook import shown
+
+        return shown(self)
+
     def __len__(self) -> int:
         return self.num_rows
 

@@ -43,6 +43,11 @@ class Weights:
 
     tensors: Mapping[str, NDArray[Any] | BFloat16]
 
+    def _repr_html_(self) -> str:
+        from smalti.notebook import shown
+
+        return shown(self)
+
 
 class WeightsCodec:
     """Weights <-> safetensors; tensors lie in order of item size (largest first, so all are aligned), then name."""
@@ -62,16 +67,20 @@ class WeightsCodec:
 
     def decode(self, header: Mapping[str, Any], buffers: list[memoryview]) -> Weights:
         described = header["tensors"]
-        order = sorted(described, key=lambda name: (-_itemsize(described[name]["dtype"]), name))
         return Weights(
             {
                 name: array_of(described[name]["dtype"], described[name]["shape"], data)
-                for name, data in zip(order, buffers, strict=True)
+                for name, data in zip(in_file_order(described), buffers, strict=True)
             }
         )
 
     def lazy(self, header: Mapping[str, Json], reader: Reader) -> Weights:
         return self.decode(header, reader.whole())
+
+
+def in_file_order(described: Mapping[str, Any]) -> list[str]:
+    """Return the names of the tensors that a header describes in the order in which their buffers lie."""
+    return sorted(described, key=lambda name: (-_itemsize(described[name]["dtype"]), name))
 
 
 def weights_in_file(path: Path) -> Weights:

@@ -1,1 +1,75 @@
 """What differs between two values, read from their content: rows, columns, tensors, fields in physical units."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from smalti.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from smalti.compare.differences import (
+        ArrayDifference,
+        BytesDifference,
+        CellChange,
+        ColumnDifference,
+        Comparison,
+        ComplexDifference,
+        Difference,
+        DocumentDifference,
+        ElementsDifference,
+        FileDifference,
+        TableDifference,
+        TensorDifference,
+        ValueChange,
+        WeightsDifference,
+    )
+    from smalti.compare.display.page import PAGE_MARK, page
+    from smalti.compare.display.words import summary, text
+    from smalti.compare.values import compare
+
+_DIFFERENCES = "smalti.compare.differences"
+_HOME = {
+    "PAGE_MARK": "smalti.compare.display.page",
+    "ArrayDifference": _DIFFERENCES,
+    "BytesDifference": _DIFFERENCES,
+    "CellChange": _DIFFERENCES,
+    "ColumnDifference": _DIFFERENCES,
+    "Comparison": _DIFFERENCES,
+    "ComplexDifference": _DIFFERENCES,
+    "Difference": _DIFFERENCES,
+    "DocumentDifference": _DIFFERENCES,
+    "ElementsDifference": _DIFFERENCES,
+    "FileDifference": _DIFFERENCES,
+    "TableDifference": _DIFFERENCES,
+    "TensorDifference": _DIFFERENCES,
+    "ValueChange": _DIFFERENCES,
+    "WeightsDifference": _DIFFERENCES,
+    "compare": "smalti.compare.values",
+    "page": "smalti.compare.display.page",
+    "summary": "smalti.compare.display.words",
+    "text": "smalti.compare.display.words",
+}
+
+__all__ = [
+    "PAGE_MARK",
+    "ArrayDifference",
+    "BytesDifference",
+    "CellChange",
+    "ColumnDifference",
+    "Comparison",
+    "ComplexDifference",
+    "Difference",
+    "DocumentDifference",
+    "ElementsDifference",
+    "FileDifference",
+    "TableDifference",
+    "TensorDifference",
+    "ValueChange",
+    "WeightsDifference",
+    "compare",
+    "page",
+    "summary",
+    "text",
+]
+
+__getattr__ = lazy_names(__name__, _HOME)

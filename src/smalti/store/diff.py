@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -183,7 +183,7 @@ def _row_changes(old: Record, new: Record, one: list[bytes], other: list[bytes])
         return int(ends[side][start]) // row_nbytes, -(-int(ends[side][stop]) // row_nbytes)
 
     found: list[RowChange] = []
-    for (i, j), (k, m) in _blocks(one, other):
+    for (i, j), (k, m) in differing_ranges(one, other):
         change = RowChange(rows(0, i, j), rows(1, k, m))
         if found and found[-1].after[1] > change.after[0]:  # several leaves of one row
             last = found.pop()
@@ -192,7 +192,7 @@ def _row_changes(old: Record, new: Record, one: list[bytes], other: list[bytes])
     return tuple(found)
 
 
-def _blocks(one: list[bytes], other: list[bytes]) -> list[tuple[Range, Range]]:
+def differing_ranges(one: Sequence[Hashable], other: Sequence[Hashable]) -> list[tuple[Range, Range]]:
     """Return what differs between two sequences: where each first range of ``one`` was, is the second of ``other``.
 
     Equal ends are cut off; in between, what occurs once on either side, and in the same order, is held for the same,
@@ -217,7 +217,7 @@ def _blocks(one: list[bytes], other: list[bytes]) -> list[tuple[Range, Range]]:
     return sorted(found)
 
 
-def _anchors(one: list[bytes], other: list[bytes]) -> list[tuple[int, int]]:
+def _anchors(one: Sequence[Hashable], other: Sequence[Hashable]) -> list[tuple[int, int]]:
     """Return the places of what occurs once on either side: the longest choice that is in the same order on both.
 
     Source: the longest increasing subsequence, M. Fredman, Discrete Mathematics 11 (1975).
@@ -239,7 +239,7 @@ def _anchors(one: list[bytes], other: list[bytes]) -> list[tuple[int, int]]:
     return chosen[::-1]
 
 
-def _once(leaves: list[bytes]) -> Iterator[tuple[int, bytes]]:
+def _once(leaves: Sequence[Hashable]) -> Iterator[tuple[int, Hashable]]:
     counts = Counter(leaves)
     return ((place, leaf) for place, leaf in enumerate(leaves) if counts[leaf] == 1)
 
@@ -252,8 +252,12 @@ def _tensors_that_differ(old: Record, new: Record) -> tuple[str, ...]:
 def _tensors(record: Record) -> dict[str, bytes]:
     """Return the leaf ids of each tensor; they lie in order of item size, largest first, then name."""
     described: Any = record.header["tensors"]
-    order = sorted(described, key=lambda name: (-np.dtype(described[name]["dtype"]).itemsize, name))
+    order = sorted(described, key=lambda name: (-_itemsize(described[name]["dtype"]), name))
     ends = np.cumsum(record.leaf_sizes, dtype=np.int64)
     starts = np.cumsum([0, *(nbytes for _, nbytes in record.buffers)])
     places = (np.searchsorted(ends, starts, "right") * LEAF_ID_NBYTES).tolist()
     return {name: record.leaf_ids[a:b] for name, (a, b) in zip(order, pairwise(places), strict=True)}
+
+
+def _itemsize(dtype: str) -> int:
+    return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize  # which numpy does not know

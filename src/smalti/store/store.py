@@ -23,6 +23,7 @@ from smalti.store.values import Buffer, Ref, Tree
 if TYPE_CHECKING:  # what not every use of a store needs is imported by the methods that do; numpy among it takes long
     from smalti.store.check import FsckReport
     from smalti.store.diff import Diff
+    from smalti.store.reader import Reader
     from smalti.store.stats import StoreStats
     from smalti.store.transfer import TransferReport
 
@@ -45,6 +46,11 @@ class Store(RecordsRuns):
 
     def __repr__(self) -> str:
         return f"Store({self.place!r})"
+
+    def _repr_html_(self) -> str:
+        from smalti.store.shown import store_html
+
+        return store_html(self.place, self._names, self._objects)
 
     @property
     def place(self) -> str:
@@ -120,25 +126,29 @@ class Store(RecordsRuns):
             NotFound, Ambiguous: the reference fits nothing, or several things.
             Damaged: the stored bytes are not what was stored.
         """
-        from smalti.store.reader import Reader
-
         record = self.record(ref)
         if record.kind == "tree":
             return self._codecs.assemble(self._tree(record, lambda address: self.get(address, verify=verify)))
-        reader = Reader(record, self._objects.content(record), verify=verify)
-        return self._codecs.decode(record.header, reader.whole())
+        return self._codecs.decode(record.header, self._reader(record, verify).whole())
 
     def open(self, ref: Ref | str) -> Any:
         """Return a value that reads nothing yet; what it hands out later is verified leaf by leaf.
 
         An array becomes a ``LazyArray``, a tree a ``Tree`` of such children, other kinds are read at once.
         """
-        from smalti.store.reader import Reader
-
         record = self.record(ref)
         if record.kind == "tree":
             return self._tree(record, self.open)
-        return self._codecs.lazy(record.header, Reader(record, self._objects.content(record)))
+        return self._codecs.lazy(record.header, self._reader(record))
+
+    def reader(self, ref: Ref | str) -> Reader:
+        """Return what reads any part of an object's content, verified leaf by leaf; of a tree there is none."""
+        return self._reader(self.record(ref))
+
+    def _reader(self, record: Record, verify: bool = True) -> Reader:
+        from smalti.store.reader import Reader
+
+        return Reader(record, self._objects.content(record), verify=verify)
 
     def resolve(self, ref: Ref | str) -> str:
         """Return the address that a reference means.

@@ -75,6 +75,11 @@ class Tree:
     attrs: Mapping[str, Any] = field(default_factory=dict)
     type: str | None = None
 
+    def _repr_html_(self) -> str:
+        from smalti.notebook import shown
+
+        return shown(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Ref:
@@ -94,3 +99,8 @@ class Ref:
 
     def __str__(self) -> str:
         return self.digest
+
+    def _repr_html_(self) -> str:
+        from smalti.notebook import Entry, html, readable
+
+        return html(Entry(self.kind, f"{readable(self.nbytes)}, {self.digest}"))

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smalti import Store, Weights, open_store
+from smalti import BFloat16, Store, Weights, open_store
 from smalti.store import Change, ContentChange, FieldChange, RowChange
-from smalti.store.diff import _blocks
+from smalti.store.diff import differing_ranges
 from smalti.store.memory import MemoryObjects
 
 RANDOM = np.random.default_rng(0)
@@ -136,12 +136,20 @@ def test_tensors_that_differ_are_named(store: Store) -> None:
     assert {field.name.rsplit(".", 1)[0] for field in change.fields} == {"tensors.layer0.w", "tensors.new"}
 
 
+def test_tensors_of_bfloat16_are_told_apart(store: Store) -> None:
+    before = {"b": BFloat16(np.zeros(9, np.uint16)), "f": np.ones(3, np.float32), "i": np.ones(3, np.int8)}
+    after = before | {"b": BFloat16(np.ones(9, np.uint16)), "i": np.zeros(3, np.int8)}
+    (change,) = store.diff(store.put(Weights(before)), store.put(Weights(after))).changes
+    assert change.content is not None
+    assert change.content.tensors == ("b", "i")
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.integers(0, 12)), st.lists(st.integers(0, 12)))
 def test_outside_of_the_blocks_that_differ_everything_is_equal(one: list[int], other: list[int]) -> None:
     first, second = ([bytes([n]) for n in some] for some in (one, other))
     i = k = 0
-    for (start, stop), (begin, end) in _blocks(first, second):
+    for (start, stop), (begin, end) in differing_ranges(first, second):
         assert first[i:start] == second[k:begin]
         assert stop - start or end - begin
         i, k = stop, end
@@ -154,7 +162,7 @@ def test_what_occurs_once_is_never_taken_for_changed(gone: set[int], inserted: i
     first = [n.to_bytes(2) for n in range(200)]
     kept = [n for n in range(200) if n not in gone]
     second = [*(n.to_bytes(2) for n in kept[:50]), *[b"new"] * inserted, *(n.to_bytes(2) for n in kept[50:])]
-    blocks = _blocks(first, second)
+    blocks = differing_ranges(first, second)
     assert sum(stop - start for (start, stop), _ in blocks) == len(gone)
     assert sum(stop - start for _, (start, stop) in blocks) == inserted
 

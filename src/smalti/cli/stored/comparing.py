@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from smalti.cli.options import AsJson, Reference, StorePlace, described, print_json, printable, readable_size, the_store
+from smalti import compare
+from smalti.cli import progress
+from smalti.cli.answers import warn
+from smalti.cli.options import AsJson, Reference, StorePlace, described, print_json, printable, the_store
 from smalti.errors import Ambiguous, NotFound, Refused, SmaltiError
+from smalti.store.commit import machine_errors, unique_name
 
 if TYPE_CHECKING:
-    from smalti.store import Change, ContentChange, Record, RowChange, Store
+    from smalti.store import Record, Store
 
-_MOST_SHOWN = 8
-_MOST_CHARACTERS = 100
 _DIGITS_SHOWN = len("sha256:") + 12
 
 
@@ -30,31 +32,83 @@ def diff(
         ),
     ],
     store: StorePlace = None,
+    key: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="The column of a table that says which rows correspond; several times for several together. By "
+            "default the index, or a column called id or the like.",
+        ),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write a page with pictures, too; a file that is there is replaced only if it is such a page.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare two values without reading their content. Exit code 0: they are equal; 1: they differ; 2: cannot tell."""
+    """Compare two values, down to elements, cells and lines; only what differs is read.
+
+    Exit code 0: they are equal; 1: they differ; 2: cannot tell.
+    """
     try:
         opened = the_store(store)
-        found = opened.diff(*_compared(opened, what))
+        before, after = _compared(opened, what)
+        if html:
+            _check_page(html)
+        with progress.shown("comparing", "nothing was written") as show:
+            found = compare.compare(opened, before, after, key=key or (), progress=show)
+        if html:
+            _write_page(html, compare.page(found, opened))
     except SmaltiError as error:
         typer.echo(f"smalti: {error}", err=True)
         raise typer.Exit(2) from None  # 1 says that they differ
     if as_json:
-        print_json({**asdict(found), "equal": found.equal})
+        records = opened.diff(before, after)
+        document = {**asdict(records), "equal": records.equal, "differences": asdict(found)["differences"]}
+        print_json(_plain(document))
     else:
-        for change in found.changes:
-            for line in _lines(opened, change):
-                typer.echo(line)
-        if found.equal:
-            typer.echo("equal")
-            if _is_path(what[-1]):
-                typer.echo(
-                    "smalti: pointer files were compared; what changed since the last put: smalti status", err=True
-                )
-        elif found.same:
-            typer.echo(f"{found.same} {'child is' if found.same == 1 else 'children are'} the same")
+        for line in compare.text(found):
+            typer.echo(line)
+    if found.equal and not as_json and _is_path(what[-1]):
+        warn("smalti: pointer files were compared; what changed since the last put: smalti status")
     if not found.equal:
         raise typer.Exit(1)
+
+
+def _check_page(path: Path) -> None:
+    """Raise Refused where a page may not be written, before anything is compared."""
+    if path.is_dir():
+        raise Refused(f"{path} is a folder; name a file for the page.")
+    if not path.exists():
+        return
+    with machine_errors(f"reading {path}"), path.open("rb") as file:
+        if compare.PAGE_MARK.encode() not in file.read(200):
+            raise Refused(f"{path} exists and is no page of smalti diff; name another file, or remove it.")
+
+
+def _write_page(path: Path, page: str) -> None:
+    target = path.resolve()
+    beside = target.with_name(f".{target.name}.{unique_name()}")
+    with machine_errors(f"writing {path}"):
+        try:
+            beside.write_text(page, encoding="utf-8")
+            beside.replace(target)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON can hold: numbers that it cannot are spelled out, as are complex ones."""
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return str(value) if isinstance(value, complex | bytes) else value
 
 
 def _is_path(text: str) -> bool:
@@ -102,46 +156,6 @@ def _is_revision(store: Store, path: Path, text: str) -> bool:
     raise Ambiguous(
         f"{text!r} is a name in {store.place} and a git revision; say {commit[:12]}, or the value's digest."
     )
-
-
-def _lines(store: Store, change: Change) -> list[str]:
-    what = "added" if change.before is None else "removed" if change.after is None else "changed"
-    record = store.record(change.after or change.before or "")
-    lines = [f"{what:8} {printable(change.path) or '(the value)'}  {described(record)}"]
-    for field in change.fields:
-        lines.append(f"           {printable(field.name)}: {_json(field.before)} -> {_json(field.after)}")
-    if change.content:
-        lines += [f"           {line}" for line in _content(change.content)]
-    return lines
-
-
-def _content(content: ContentChange) -> list[str]:
-    new, gone = readable_size(content.nbytes_new), readable_size(content.nbytes_gone)
-    leaves = f"{content.leaves_new} of {content.leaves} leaves new, {new}; {content.leaves_gone} gone, {gone}"
-    if not content.leaves_new and not content.leaves_gone:
-        leaves = "the same leaves"
-    return [leaves, *_some("rows", [_rows(row) for row in content.rows or ()]), *_some("tensors", content.tensors)]
-
-
-def _some(what: str, items: Any) -> list[str]:
-    """Return a line that lists the first few."""
-    more = f", and {len(items) - _MOST_SHOWN} more" if len(items) > _MOST_SHOWN else ""
-    return [f"{what} {', '.join(map(printable, items[:_MOST_SHOWN]))}{more}"] if items else []
-
-
-def _rows(row: RowChange) -> str:
-    """Say which rows, as numpy slices them."""
-    (i, j), (k, m) = row.before, row.after
-    if i == j:
-        return f"{k}:{m} inserted"
-    if k == m:
-        return f"{i}:{j} deleted"
-    return f"{k}:{m} changed" if row.before == row.after else f"{i}:{j} -> {k}:{m}"
-
-
-def _json(value: Any) -> str:
-    text = "none" if value is None else json.dumps(value, ensure_ascii=False)
-    return printable(text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}...")
 
 
 def tree(ref: Reference, store: StorePlace = None, as_json: AsJson = False) -> None:

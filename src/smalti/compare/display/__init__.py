@@ -1,0 +1,1 @@
+"""How a comparison is told: in sentences on a terminal, in short Markdown, as a page with pictures."""
