@@ -17,7 +17,14 @@ _CHUNK_NBYTES = 1024 * 1024
 
 
 class DirectoryDiff:
-    """The comparison of two directories, each called by its folder's name, or by as much of its path as tells them apart."""
+    """The comparison of two directories.
+
+    Args:
+        directory1: the first.
+        directory2: the second.
+        name1: what the first is called; by default its folder's name, with folders above it where both have the same.
+        name2: what the second is called, likewise.
+    """
 
     def __init__(
         self, directory1: Directory, directory2: Directory, name1: str | None = None, name2: str | None = None

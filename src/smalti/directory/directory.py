@@ -47,7 +47,7 @@ class _MadeByNew(type):
     """Leaves ``__init__`` alone, which is the build method and runs only when a directory is built."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        return cls.__new__(cls, *args, **kwargs)
+        return cls.__new__(cls, *args, **kwargs)  # type: ignore[arg-type]
 
 
 class Directory(metaclass=_MadeByNew):
@@ -80,7 +80,7 @@ class Directory(metaclass=_MadeByNew):
     def __new__(cls: type[D], *args: Any, **kwargs: Any) -> D:
         return construct(cls, args, kwargs)
 
-    def __init__(self) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Fill the directory; a derived class that needs building overrides it."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -61,7 +61,7 @@ def form_at(path: str) -> tuple[Form, str] | None:
 def names_in(folder: Path) -> list[str]:
     """Return the keys of a folder, sorted; none where there is no folder."""
     try:
-        names = os.listdir(folder)
+        names = os.listdir(folder)  # noqa: PTH208, this runs for every look at a directory
     except (FileNotFoundError, NotADirectoryError):
         return []
     public = (name for name in names if name[0] not in "_.")

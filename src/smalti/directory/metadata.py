@@ -11,19 +11,21 @@ import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
 from smalti.directory.context import get_scope
-from smalti.directory.errors import MetadataError, MetadataParseError, MetadataValidationError
+from smalti.directory.errors import MetadataError, MetadataParseError, MetadataValidationError, WrongType
 from smalti.directory.namespaces import Namespace, namespacify
+from smalti.errors import Unavailable
 from smalti.store.commit import machine_errors, unique_name
 
 META = "_meta.yaml"
 DONE, RUNNING, STOPPED, MANUALLY_WRITTEN = "done", "running", "stopped", "manually written"
 _RETRIES, _PAUSE_S = 5, 0.1  # a program that does not write it in one step may be in the middle
 _KEPT = 4096  # files that were read and are remembered
+_MOST_VALUES = 1_000_000  # a short file of references to references can stand for any number
 _OWN = {"config", "status", "modified"}
 
 _FLOAT = re.compile(
@@ -41,13 +43,15 @@ _CORE = [  # https://yaml.org/spec/1.2.2/#1032-tag-resolution
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """Reads the types of YAML 1.2's core schema."""
 
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
 
 
 class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
     """Quotes text that YAML 1.1 or 1.2 would take for something else."""
 
-    yaml_implicit_resolvers = {key: list(value) for key, value in yaml.SafeDumper.yaml_implicit_resolvers.items()}
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {
+        key: list(value) for key, value in yaml.SafeDumper.yaml_implicit_resolvers.items()
+    }
 
     def ignore_aliases(self, data: object) -> bool:
         return True
@@ -76,31 +80,12 @@ def read_meta(path: Path, retries: int = _RETRIES) -> Namespace:
         MetadataParseError: it is not YAML, also after ``retries`` further looks, 0.1 s apart.
         MetadataValidationError: a field is missing or of the wrong kind, also after these.
     """
-    file = path / META
-    for left in range(retries, -1, -1):
-        try:
-            look = _look(file)
-            if look is None:
-                break
-            remembered = _seen.get(file)
-            if remembered is None or remembered[0] != look:
-                remembered = look, _read(file, path)
-                if len(_seen) >= _KEPT:
-                    _seen.clear()
-                _seen[file] = remembered
-            return remembered[1].deepcopy()
-        except FileNotFoundError:
-            break
-        except MetadataError:
-            if not left:
-                raise
-            time.sleep(_PAUSE_S)
-    return Namespace(config=None, status=DONE)
+    return _remembered(path, retries).deepcopy()
 
 
 def is_done(path: Path) -> bool:
     """Tell whether a folder's build is done and it is not yet marked as modified."""
-    meta = read_meta(path)
+    meta = _remembered(path, _RETRIES)
     return bool(meta.status == DONE and not meta.get("modified"))
 
 
@@ -153,6 +138,30 @@ def named(value: Any) -> Any:
     return value if isinstance(value, bool | int | float | str | bytes | None) else str(value)
 
 
+def _remembered(path: Path, retries: int) -> Namespace:
+    """Return what ``read_meta`` returns, not a copy: a file is read again only when it has changed."""
+    file = path / META
+    for left in range(retries, -1, -1):
+        try:
+            look = _look(file)
+            if look is None:
+                break
+            remembered = _seen.get(file)
+            if remembered is None or remembered[0] != look:
+                remembered = look, _read(file, path)
+                if len(_seen) >= _KEPT:
+                    _seen.clear()
+                _seen[file] = remembered
+            return remembered[1]
+        except FileNotFoundError:
+            break
+        except MetadataError:
+            if not left:
+                raise
+            time.sleep(_PAUSE_S)
+    return Namespace(config=None, status=DONE)
+
+
 def _look(file: Path) -> tuple[int, ...] | None:
     """Return what changes with each writing of a file, None where there is none."""
     try:
@@ -163,17 +172,34 @@ def _look(file: Path) -> tuple[int, ...] | None:
 
 
 def _read(file: Path, folder: Path) -> Namespace:
-    with machine_errors(f"reading {file}"):
-        try:
-            content = file.read_bytes()
-        except FileNotFoundError:
-            raise
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise Unavailable(f"{file} cannot be read: {error.strerror}; mend that and try again.") from error
     try:
         loaded = yaml.load(content, _Loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         said = " ".join(str(error).split())
         raise MetadataParseError(f"{file} is not YAML: {said}; mend it, or delete it.") from error
-    return _validated(namespacify(loaded), file, folder)
+    if _count(loaded) > _MOST_VALUES:
+        raise MetadataValidationError(f"{file} holds more than {_MOST_VALUES} values, which no configuration does.")
+    try:
+        return _validated(namespacify(loaded), file, folder)
+    except WrongType as error:
+        raise MetadataValidationError(f"{file} cannot be used: {error}") from error
+
+
+def _count(value: Any) -> int:
+    """Return how many values there are, references to one counted each; no further than to the most allowed."""
+    left, found = [value], 0
+    while left and found <= _MOST_VALUES:
+        item = left.pop()
+        found += 1
+        if isinstance(item, dict | list):
+            left.extend(item.values() if isinstance(item, dict) else item)
+    return found
 
 
 def _validated(meta: Any, file: Path, folder: Path) -> Namespace:
@@ -190,7 +216,8 @@ def _validated(meta: Any, file: Path, folder: Path) -> Namespace:
         raise MetadataValidationError(f"Missing required 'status' field in {file}.")
     if not isinstance(meta["status"], str):
         raise MetadataValidationError(f"'status' must be a string in {file}.")
-    return meta
+    validated: Namespace = meta
+    return validated
 
 
 def _others(path: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import pprint
 import types
 from collections.abc import Iterator, Mapping
@@ -65,7 +66,7 @@ class Namespace(dict[str, Any]):
     def __ne__(self, other: object) -> bool:
         return not self == other
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
     def without(self, key: str) -> Namespace:
         """Return a deep copy without a key."""
@@ -149,16 +150,14 @@ def namespacify(obj: Any) -> Any:
 def _namespacified(obj: Any) -> Any:
     import numpy as np
 
-    if isinstance(obj, np.generic):  # float64 is a float as well
-        return obj.item()
+    if isinstance(obj, np.generic | np.ndarray):  # float64 is a float as well
+        return _namespacified(obj.tolist())
     if isinstance(obj, _PLAIN) or get_origin(obj) is not None or isinstance(obj, types.UnionType):
         return obj
     if isinstance(obj, Path):
         return str(obj)
     if isinstance(obj, list | tuple):
         return [_namespacified(item) for item in obj]
-    if isinstance(obj, np.ndarray):
-        return _namespacified(obj.tolist())
     if isinstance(obj, Mapping):
         return Namespace({key: _namespacified(obj[key]) for key in obj})
     if not callable(obj) and hasattr(obj, "__dict__"):
@@ -212,8 +211,8 @@ def _are_equal(one: Any, other: Any) -> bool:
         return one.keys() == other.keys() and all(_are_equal(one[key], other[key]) for key in one)
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
         return len(one) == len(other) and all(map(_are_equal, one, other))
-    if isinstance(one, float) and isinstance(other, float) and one != one:
-        return other != other
+    if isinstance(one, float) and isinstance(other, float) and math.isnan(one):
+        return math.isnan(other)
     return bool(one == other)
 
 

@@ -10,7 +10,6 @@ table is what that says.
 from __future__ import annotations
 
 import io
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -139,19 +138,15 @@ def _arrow_bytes(frame: DataFrame) -> bytes:
 
 
 def _from_arrow(table: Any) -> DataFrame:
+    import pandas as pd
     import pyarrow as pa
 
     frame: DataFrame = table.to_pandas()
     for at, field in enumerate(table.schema):
         if pa.types.is_nested(field.type) and at < frame.shape[1]:  # pandas would be given arrays for lists
-            values = frame.iloc[:, at].astype(object).copy()
-            values[:] = [_plain(value) for value in table.column(at).to_pylist()]
-            frame.isetitem(at, values)
+            lists = pd.Series(table.column(at).to_pylist(), index=frame.index, dtype=object)
+            frame.isetitem(at, lists)  # type: ignore[arg-type]
     return frame
-
-
-def _plain(value: Any) -> Any:
-    return value
 
 
 def _beside(path: Path, text: bytes) -> Path:
@@ -161,10 +156,10 @@ def _beside(path: Path, text: bytes) -> Path:
 def _all_beside(path: Path) -> Iterator[Path]:
     begin, end = f"_{path.stem}.", ".arrow"
     with suppress(FileNotFoundError):
-        for name in os.listdir(path.parent):
-            middle = name[len(begin) : -len(end)]
+        for file in list(path.parent.iterdir()):
+            name, middle = file.name, file.name[len(begin) : -len(end)]
             if name.startswith(begin) and name.endswith(end) and len(middle) == _DIGEST_LENGTH and middle.isalnum():
-                yield path.with_name(name)
+                yield file
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -76,7 +75,7 @@ def open_at(cls: type[D], path: Path) -> D:
 
 
 def _find_or_build(cls: type[D], config: Mapping[str, Any]) -> D:
-    kind: Any = class_of(cls, config.get("type"))
+    kind: type[D] = class_of(cls, config.get("type"))  # type: ignore[assignment]
     while True:
         directory = _instance(kind, _free_path(kind), config)  # the path is chosen before the search, see _build
         wanted = namespacify(named(directory._config))
@@ -226,6 +225,6 @@ def _is_running(path: Path) -> bool:
 def _free_path(kind: type) -> Path:
     """Return the first path below the root, of a class's name and a number, where there is nothing."""
     root, name = get_root_dir().resolve(), type_name(kind)
-    taken = set(os.listdir(root)) if root.is_dir() else set()
+    taken = {path.name for path in root.iterdir()} if root.is_dir() else set()
     names = (f"{name}_{number:04x}" for number in itertools.count())
     return root / next(free for free in names if free not in taken)
