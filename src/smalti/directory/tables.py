@@ -81,7 +81,7 @@ def read_table(path: Path) -> DataFrame:
         except FileNotFoundError:
             if path.read_bytes() != text:
                 continue  # it was replaced in between
-            return pd.read_csv(io.BytesIO(text), float_precision="round_trip")
+            return pd.read_csv(io.BytesIO(text))
         return _from_arrow(table)
     raise EntryMissing(f"{path} is replaced again and again while it is read; try again.")
 

@@ -91,7 +91,9 @@ def test_the_search_in_a_root_of_many_is_remembered_on_disk_and_only_a_cache(roo
         "import sys; from tests.unit.directory.test_building import Slow, set_root_dir\n"
         "set_root_dir(sys.argv[1]); print(Slow(n=43).path.name)"
     )
-    found = subprocess.run([sys.executable, "-c", program, str(root)], capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    found = subprocess.run(
+        [sys.executable, "-c", program, str(root)], capture_output=True, text=True, check=True, cwd=REPOSITORY
+    )
     assert found.stdout == "d43\n"
 
 
