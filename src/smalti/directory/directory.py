@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from smalti import notebook
-from smalti.directory import frames, io, versions, views
+from smalti.directory import frames, io, views
 from smalti.directory.arrays import ArrayFile
 from smalti.directory.building.arguments import resolved
 from smalti.directory.building.build import construct, open_at
@@ -310,20 +310,28 @@ class Directory(metaclass=_MadeByNew):
         """Return the differences from another directory, as lines by the two names; or from a version of this one."""
         if isinstance(other, Directory):
             return DirectoryDiff(self, other).diff()
-        return versions.diff(self.path, other, store)
+        from smalti.directory import versions
+
+        return versions.diff(self.path, store=store, version=other)
 
     # -- Versions
 
     def commit(self, message: str, store: Store | None = None) -> Any:
         """Store the present files as a version, and return it."""
+        from smalti.directory import versions
+
         return versions.commit(self.path, message, store)
 
     def log(self, store: Store | None = None) -> Any:
         """Return the versions, the newest first."""
+        from smalti.directory import versions
+
         return versions.log(self.path, store)
 
     def checkout(self, version: Any, store: Store | None = None) -> Any:
         """Write the files as they were in a version."""
+        from smalti.directory import versions
+
         return versions.checkout(self.path, version, store)
 
     # -- Tables

@@ -21,6 +21,6 @@ def checkout(folder: Path, version: Any, store: Any = None) -> Any:
     raise NotImplementedError
 
 
-def diff(folder: Path, version: Any, store: Any = None) -> Any:
+def diff(folder: Path, store: Any = None, version: Any = None) -> Any:
     """Compare with a version."""
     raise NotImplementedError
