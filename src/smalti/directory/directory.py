@@ -12,7 +12,7 @@ from smalti import notebook
 from smalti.directory import frames, io, views
 from smalti.directory.arrays import ArrayFile
 from smalti.directory.building.arguments import resolved
-from smalti.directory.building.build import construct, open_at
+from smalti.directory.building.build import construct, instance, open_at
 from smalti.directory.building.declared import auto_doc
 from smalti.directory.context import context
 from smalti.directory.diff import DirectoryDiff
@@ -27,7 +27,7 @@ from smalti.directory.errors import (
     WrongType,
     warn,
 )
-from smalti.directory.metadata import MANUALLY_WRITTEN, META, is_done, named, read_meta, write_meta
+from smalti.directory.metadata import MANUALLY_WRITTEN, META, is_done, read_meta, write_meta
 from smalti.directory.namespaces import Namespace, diff, namespacify
 from smalti.errors import Refused
 from smalti.store.commit import machine_errors
@@ -88,11 +88,10 @@ class Directory(metaclass=_MadeByNew):
         cls.__doc__ = auto_doc(cls)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopened, (type(self), self.path, dict(self._config))
+        return instance, (type(self), self.path, dict(self._config))
 
     def __copy__(self: D) -> D:
-        copied: D = _reopened(type(self), self.path, self._config)
-        return copied
+        return instance(type(self), self.path, self._config)
 
     def __deepcopy__(self: D, memo: dict[int, Any]) -> D:
         return self.__copy__()
@@ -160,7 +159,7 @@ class Directory(metaclass=_MadeByNew):
     def __setitem__(self, key: str, value: object) -> None:
         path = Path(io.path_of(self.path, key))
         if isinstance(value, Directory):
-            self._copy(value, path)
+            io.copy_directory(self.path, key, value)
         elif isinstance(value, Mapping):
             io.check(key, value)
             io.make_folder_at(self.path, key)
@@ -290,14 +289,7 @@ class Directory(metaclass=_MadeByNew):
         Raises:
             Refused: it is larger than that, and ``raise_on_warning``.
         """
-        nbytes = self.size
-        if print_size:
-            print(views.size_text(nbytes))
-        if raise_on_warning and nbytes > warning_at:
-            raise Refused(f"{self.path} has {nbytes} bytes, more than {warning_at}.")
-        if nbytes >= warning_at:
-            warn(f"{self.path} occupies {views.size_text(nbytes)}.", ResourceWarning)
-        return nbytes
+        return views.checked_size(self.path, warning_at, print_size, raise_on_warning)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Directory):
@@ -365,10 +357,7 @@ class Directory(metaclass=_MadeByNew):
     # -- Views
 
     def __repr__(self) -> str:
-        level = context.verbosity_level.get()
-        if level == 0:
-            return views.tree(self.path, level=1, length_limit=0, verbose=False)
-        return views.tree(self.path, level=2, length_limit=25) if level == 1 else views.tree(self.path)
+        return views.text(self.path, context.verbosity_level.get())
 
     def _repr_html_(self) -> str:
         return notebook.html(views.entry_of(self.path, f"{self.path.name}/"))
@@ -399,25 +388,6 @@ class Directory(metaclass=_MadeByNew):
 
     # -- Within
 
-    def _copy(self, source: Directory, path: Path) -> None:
-        """Copy another directory with its configuration to the path of an entry; what is there already is added to."""
-        key = str(path.relative_to(self.path))
-        if "." in path.name:
-            raise Refused(f"{key!r} has an extension, which only a file has; take a key without a dot.")
-        if source.path.exists() and not (path.is_dir() and any(path.iterdir())):
-            io.copy_folder(self.path, key, source.path, replace=True)
-            return
-        io.make_folder_at(self.path, key)
-        io.remove_others(path, None)
-        child = open_at(Directory, path)
-        stored, given = child.meta.config, namespacify(named(source.config))
-        if stored is not None and stored != given:
-            raise PlaceTaken(f'"{path}" (incompatible config):\n{diff(given, stored, "passed", "stored")}')
-        if stored is None and len(source._config) > 1:
-            write_meta(path / META, source.config, source.status)
-        for name, item in source.items():
-            child[name] = item
-
     def _mark_modified(self) -> None:
         """Record in ``_meta.yaml`` that a directory whose build is done was written to."""
         if is_done(self.path):
@@ -426,14 +396,6 @@ class Directory(metaclass=_MadeByNew):
 
 def _key(name: str) -> str:
     return name.replace("__", ".")
-
-
-def _reopened(cls: type[Directory], path: Path, config: Mapping[str, Any]) -> Any:
-    """Return an object for a directory without building it, as copying and unpickling do."""
-    directory = object.__new__(cls)
-    object.__setattr__(directory, "path", path)
-    object.__setattr__(directory, "_config", namespacify(config))
-    return directory
 
 
 _auto_doc = auto_doc  # the name that datamate has for it

@@ -13,17 +13,22 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from smalti.directory import tables
 from smalti.directory.arrays import ArrayFile, as_array, extend_array, write_array
+from smalti.directory.building.build import open_at
 from smalti.directory.building.lease import LEASE
 from smalti.directory.errors import EntryMissing, PlaceTaken, WrongType
 from smalti.directory.folder_lock import writing_alone
-from smalti.directory.metadata import META
+from smalti.directory.metadata import META, named, read_meta, write_meta
+from smalti.directory.namespaces import diff, namespacify
 from smalti.directory.tables import is_table
 from smalti.errors import Refused
 from smalti.store.commit import machine_errors, unique_name
+
+if TYPE_CHECKING:
+    from smalti.directory.directory import Directory
 
 H5Reader = ArrayFile  # the name that datamate has for it
 ARRAY, TABLE = ".h5", tables.SUFFIX
@@ -230,6 +235,31 @@ def copy_folder(folder: Path, key: str, source: Path, replace: bool = False) -> 
             staged.rename(target)  # over an empty folder, or where nothing is
         finally:
             shutil.rmtree(staged, ignore_errors=True)
+
+
+def copy_directory(folder: Path, key: str, source: Directory) -> None:
+    """Copy a directory with its type and configuration; what is there already is added to.
+
+    Raises:
+        PlaceTaken: a directory of another configuration is there.
+        Refused: the key has an extension, or the copy would be within the source.
+    """
+    path = Path(path_of(folder, key))
+    if "." in path.name:
+        raise Refused(f"{key!r} has an extension, which only a file has; take a key without a dot.")
+    if source.path.exists() and not (path.is_dir() and any(path.iterdir())):
+        copy_folder(folder, key, source.path, replace=True)
+        return
+    make_folder_at(folder, key)
+    remove_others(path, None)
+    stored, given = read_meta(path).config, namespacify(named(source.config))
+    if stored is not None and stored != given:
+        raise PlaceTaken(f'"{path}" (incompatible config):\n{diff(given, stored, "passed", "stored")}')
+    if stored is None and len(given) > 1:
+        write_meta(path / META, given, source.status)
+    child = open_at(type(source), path)
+    for name, item in source.items():
+        child[name] = item
 
 
 def check_links(folder: Path, key: str) -> None:

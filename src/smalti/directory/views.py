@@ -11,8 +11,9 @@ from typing import Any
 
 from smalti.directory import io
 from smalti.directory.arrays import ArrayFile
+from smalti.directory.errors import warn
 from smalti.directory.metadata import META
-from smalti.errors import SmaltiError
+from smalti.errors import Refused, SmaltiError
 from smalti.notebook import Entry, thumbnail
 
 _SPACE, _BRANCH, _TEE, _LAST = "    ", "│   ", "├── ", "└── "
@@ -57,6 +58,13 @@ def tree(
     return "\n".join(drawn)
 
 
+def text(folder: Path, verbosity: int) -> str:
+    """Return the tree at a verbosity: 0 one line, 1 two levels and 25 lines, 2 everything."""
+    if verbosity == 0:
+        return tree(folder, level=1, length_limit=0, verbose=False)
+    return tree(folder, level=2, length_limit=25) if verbosity == 1 else tree(folder)
+
+
 def size_nbytes(folder: Path) -> int:
     """Return the size of all files in a folder and below, without what links lead to."""
     total = 0
@@ -64,6 +72,18 @@ def size_nbytes(folder: Path) -> int:
         with suppress(FileNotFoundError):  # removed in the meantime
             total += file.stat(follow_symlinks=False).st_size
     return total
+
+
+def checked_size(folder: Path, warning_at: int, print_size: bool, raise_on_warning: bool) -> int:
+    """Return the size in bytes; it is warned of, or refused, when it is that large."""
+    nbytes = size_nbytes(folder)
+    if print_size:
+        print(size_text(nbytes))
+    if raise_on_warning and nbytes > warning_at:
+        raise Refused(f"{folder} has {nbytes} bytes, more than {warning_at}.")
+    if nbytes >= warning_at:
+        warn(f"{folder} occupies {size_text(nbytes)}.", ResourceWarning)
+    return nbytes
 
 
 def size_text(nbytes: float) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from smalti.directory import Directory, ImplementationWarning, ModifiedWarning, set_root_dir, write_meta
+from smalti.directory import Directory, ImplementationWarning, ModifiedWarning, write_meta
 from smalti.directory.building import lease
 from smalti.directory.metadata import META
 from smalti.errors import Refused
@@ -88,7 +88,7 @@ def test_the_search_in_a_root_of_many_is_remembered_on_disk_and_only_a_cache(roo
     assert Slow(n=42).path.name == "d42"
     cache.write_text("{broken")
     program = (
-        "import sys; from tests.unit.directory.test_building import Slow, set_root_dir\n"
+        "import sys; from tests.unit.directory.test_building import Slow; from smalti.directory import set_root_dir\n"
         "set_root_dir(sys.argv[1]); print(Slow(n=43).path.name)"
     )
     found = subprocess.run(
@@ -150,7 +150,7 @@ def test_many_threads_that_want_the_same_get_the_same(root: Path) -> None:
 
 def test_many_processes_that_want_the_same_build_it_once(root: Path) -> None:
     program = (
-        "import sys; from tests.unit.directory.test_building import Slow, set_root_dir\n"
+        "import sys; from tests.unit.directory.test_building import Slow; from smalti.directory import set_root_dir\n"
         "set_root_dir(sys.argv[1]); print(Slow(seconds=0.5).path.name)"
     )
     processes = [
@@ -164,7 +164,8 @@ def test_many_processes_that_want_the_same_build_it_once(root: Path) -> None:
 def killed_builder(root: Path, where: str) -> None:
     """Leave what a builder leaves that is killed in its work."""
     program = (
-        "import os, signal, sys; from tests.unit.directory.test_building import Slow, set_root_dir\n"
+        "import os, signal, sys; from tests.unit.directory.test_building import Slow\n"
+        "from smalti.directory import set_root_dir\n"
         "class Killed(Slow):\n"
         "    def __init__(self, n: int = 1):\n"
         "        self.x = 1\n"
@@ -304,7 +305,7 @@ def test_defaults_of_the_class_and_of_the_build_method_are_one_configuration() -
 
 
 def test_defaults_that_contradict_each_other_are_refused_when_the_class_is_defined() -> None:
-    with pytest.raises(ValueError, match="conflicting defaults .*'n' is 1 and 2"):
+    with pytest.raises(ValueError, match=r"conflicting defaults .*'n' is 1 and 2"):
 
         class Conflict(Directory):
             class Config:

@@ -133,7 +133,7 @@ def test_a_directory_of_another_type_is_refused() -> None:
         pass
 
     Ones("a", n=2)
-    with pytest.raises(FileExistsError, match="is a Ones, not a .*Other"):
+    with pytest.raises(FileExistsError, match=r"is a Ones, not a .*Other"):
         Other("a")
 
 

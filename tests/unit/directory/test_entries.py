@@ -195,7 +195,7 @@ def test_no_key_leads_out_of_the_directory(key: str, directory: Directory, tmp_p
     ):
         with pytest.raises(ValueError, match="is no key of"):
             act()
-    assert [path for path in tmp_path.rglob("*evil*")] == []
+    assert list(tmp_path.rglob("*evil*")) == []
 
 
 def test_nothing_is_written_through_a_link_that_leads_out(directory: Directory, tmp_path: Path) -> None:
@@ -273,6 +273,6 @@ def test_a_failed_write_leaves_the_previous_value_and_no_litter(directory: Direc
     unreadable = note.with_name("folder")
     unreadable.mkdir()
     (unreadable / "dangling").symlink_to("nowhere")
-    with pytest.raises(Exception, match="dangling|nowhere|copying"):
+    with pytest.raises(Exception, match=r"dangling|nowhere|copying"):
         directory.folder = unreadable
     assert sorted(path.name for path in directory.path.iterdir()) == before

@@ -54,7 +54,8 @@ def test_text_that_looks_like_something_else_stays_text_for_every_reader(text: s
     ("written", "read"),
     [
         ("1e-05", 1e-05), ("1E3", 1000.0), ("1.0e-05", 1e-05), (".inf", float("inf")), ("-.5", -0.5), ("7", 7),
-        ("0o17", 15), ("0x1F", 31), ("010", 10), ("yes", "yes"), ("off", "off"), ("true", True), ("2024-03-20", "2024-03-20"),
+        ("0o17", 15), ("0x1F", 31), ("010", 10), ("yes", "yes"), ("off", "off"), ("true", True),
+        ("2024-03-20", "2024-03-20"),
         ("12:30:45", "12:30:45"), ("1_000", "1_000"), ("null", None), ("!!binary aGk=", b"hi"),
     ],
 )  # fmt: skip

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from smalti.directory import Namespace, merge, namespacify
 from smalti.directory.namespaces import compare
 
+KEYS = st.text("abc", min_size=1, max_size=2)
+LEAVES = st.integers(0, 2) | st.lists(st.integers(0, 2), max_size=2)
 NESTED = st.dictionaries(
-    st.text("abc", min_size=1, max_size=2),
-    st.recursive(st.integers(0, 2) | st.lists(st.integers(0, 2), max_size=2), lambda inner: st.dictionaries(st.text("abc", min_size=1, max_size=1), inner, max_size=2), max_leaves=3),
-    max_size=3,
-)  # fmt: skip
+    KEYS, st.recursive(LEAVES, lambda inner: st.dictionaries(KEYS, inner, max_size=2), max_leaves=3), max_size=3
+)
 
 
 @given(NESTED)

@@ -16,18 +16,20 @@ from smalti.directory import Directory
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 EXACT = {
-    "numbers": pd.DataFrame({"i": [1, 2], "f": [0.1, np.nan], "f4": np.array([0.1, 1e-40], "f4"), "u1": np.array([0, 255], "u1")}),
+    "numbers": pd.DataFrame({"i": [1, 2], "f": [0.1, np.nan], "u1": np.array([0, 255], "u1")}),
+    "floats": pd.DataFrame({"f4": np.array([0.1, 1e-40], "f4"), "f8": [0.1 + 0.2, 5e-324]}),
     "nullable": pd.DataFrame({"i": pd.array([1, None], "Int8"), "b": pd.array([True, None], "boolean")}),
     "times": pd.DataFrame(
-        {"t": pd.to_datetime(["2024-03-20 12:00:00.123456789", None]), "z": pd.to_datetime(["2024-03-20", "2024-07-01"]).tz_localize("Europe/Zurich"),
+        {"t": pd.to_datetime(["2024-03-20 12:00:00.123456789", None]),
+         "z": pd.to_datetime(["2024-03-20", "2024-07-01"]).tz_localize("Europe/Zurich"),
          "d": pd.to_timedelta([1, 2], "s")}
     ),
-    "text": pd.DataFrame({"s": ["", None, "a,\"b\"\n", "1", "NA"], "c": pd.Categorical(["a", "b", "a", "b", "a"])}),
+    "text": pd.DataFrame({"s": ["", None, "a,\"b\"\n", "1", "NA"], "c": pd.Categorical(list("ababa"))}),
     "bytes": pd.DataFrame({"s": [b"\x00\xff", b""]}),
     "lists": pd.DataFrame({"v": [[1.0, 2.0], [], [3.0]], "n": [[["a"]], [[]], [["b", "c"]]]}),
     "index": pd.DataFrame({"a": [1, 2]}, index=pd.Index(["x", "y"], name="key")),
     "index of times": pd.DataFrame({"a": [1, 2]}, index=pd.date_range("2024", periods=2, name="t")),
-    "many indices": pd.DataFrame({"a": [1, 2]}, index=pd.MultiIndex.from_tuples([("a", 1), ("b", 2)], names=["p", "q"])),
+    "many indices": pd.DataFrame({"a": [1, 2]}, index=pd.MultiIndex.from_product([["a"], [1, 2]], names=["p", "q"])),
     "rows from 5": pd.DataFrame({"a": [1, 2]}, index=pd.RangeIndex(5, 7)),
     "numbered columns": pd.DataFrame(np.eye(2)),
     "no rows": pd.DataFrame({"a": np.empty(0, "f4"), "b": pd.Series([], dtype="str")}),
@@ -93,7 +95,7 @@ def test_nothing_is_left_of_a_table_that_is_replaced_or_deleted(directory: Direc
 
 def test_a_column_of_mixed_types_is_refused_and_the_table_before_stays(directory: Directory) -> None:
     directory.t = pd.DataFrame({"a": [1]})
-    with pytest.raises(TypeError, match="cannot be stored: .*give each column one type"):
+    with pytest.raises(TypeError, match=r"cannot be stored: .*give each column one type"):
         directory.t = pd.DataFrame({"a": [1, "x"]})
     assert directory.t.a.tolist() == [1]
 

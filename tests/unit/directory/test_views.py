@@ -39,7 +39,8 @@ def test_the_tree_shows_as_much_as_is_asked_for(directory: Directory, capsys: py
     assert "│       ├── _meta.yaml\n│       └── b.h5" in repr(directory)
     directory.tree(level=1, length_limit=2, last_modified=False)
     assert capsys.readouterr().out.splitlines() == [
-        "d/", "├── _meta.yaml", "├── a.h5", "... length_limit, 2, reached,", "displaying: 2 directories, 2 files, 1 levels.",
+        "d/", "├── _meta.yaml", "├── a.h5", "... length_limit, 2, reached,",
+        "displaying: 2 directories, 2 files, 1 levels.",
     ]  # fmt: skip
     directory.tree(limit_to_directories=True, verbose=False)
     assert capsys.readouterr().out.splitlines()[1:] == ["└── deep/", "    └── within/"]

@@ -51,7 +51,7 @@ def construct(cls: type[D], args: tuple[Any, ...], kwargs: Mapping[str, Any]) ->
     elif config is not None:
         directory = _find_or_build(cls, config)
     else:
-        directory = _instance(cls, _free_path(cls), {})
+        directory = instance(cls, _free_path(cls), {})
     if context.check_size_on_init.get():
         directory.check_size()
     return directory
@@ -66,18 +66,18 @@ def open_at(cls: type[D], path: Path) -> D:
     """
     if path.is_dir():
         stored = read_meta(path).config or {}
-        return _instance(class_of_stored(cls, stored.get("type"), path), path, stored)  # type: ignore[return-value]
+        return instance(class_of_stored(cls, stored.get("type"), path), path, stored)  # type: ignore[return-value]
     if path.exists():
         raise PlaceTaken(f"{path} is a file, but a directory is a folder; give another path.")
     if has_build_method(cls) and not defaults_of(cls):
         raise EntryMissing(f"{path} does not exist, and no configuration was given to build a {cls.__qualname__} from.")
-    return _instance(cls, path, {})
+    return instance(cls, path, {})
 
 
 def _find_or_build(cls: type[D], config: Mapping[str, Any]) -> D:
     kind: type[D] = class_of(cls, config.get("type"))  # type: ignore[assignment]
     while True:
-        directory = _instance(kind, _free_path(kind), config)  # the path is chosen before the search, see _build
+        directory = instance(kind, _free_path(kind), config)  # the path is chosen before the search, see _build
         wanted = namespacify(named(directory._config))
         for path, meta in with_config(get_root_dir(), wanted):
             if meta.get("modified"):
@@ -87,13 +87,13 @@ def _find_or_build(cls: type[D], config: Mapping[str, Any]) -> D:
                     ModifiedWarning,
                 )
             elif _awaited_status(path) == DONE:
-                return _instance(kind, path, config)
+                return instance(kind, path, config)
         if not _is_built(directory) or _build(directory):
             return directory
 
 
 def _build_at(cls: type[D], path: Path, config: Mapping[str, Any]) -> D:
-    directory: D = _instance(class_of(cls, config.get("type")), path, config)  # type: ignore[assignment]
+    directory: D = instance(class_of(cls, config.get("type")), path, config)  # type: ignore[assignment]
     while not path.exists():
         if not _is_built(directory) or _build(directory):
             return directory
@@ -115,7 +115,7 @@ def _build_at(cls: type[D], path: Path, config: Mapping[str, Any]) -> D:
     return directory
 
 
-def _instance(kind: type[D], path: Path, config: Mapping[str, Any]) -> D:
+def instance(kind: type[D], path: Path, config: Mapping[str, Any]) -> D:
     """Return an object of the class, with the defaults completed by a configuration; nothing is written."""
     directory = object.__new__(kind)
     given = {key: value for key, value in config.items() if key != "type"}
