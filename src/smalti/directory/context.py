@@ -1,7 +1,8 @@
 """Settings that hold for a thread or task: the root directory, what is compared or deleted, the known types.
 
 What the main thread sets holds in every thread that has not set its own; what a thread or an asyncio task sets holds
-there alone. (In IPython each cell may be a task of its own: there, too, what the main thread sets holds everywhere.)
+there alone, and so does always that something is deleted. (In IPython each cell may be a task of its own: there, too,
+what the main thread sets holds everywhere.)
 """
 
 from __future__ import annotations
@@ -28,11 +29,12 @@ _UNSET: Any = object()
 
 
 class Setting(Generic[T]):
-    """A value of this thread or task; where none was set, that of the main thread."""
+    """A value of this thread or task; where none was set, that of the main thread, unless it holds ``only_here``."""
 
-    def __init__(self, name: str, default: T) -> None:
+    def __init__(self, name: str, default: T, only_here: bool = False) -> None:
         self._own: ContextVar[T] = ContextVar(name)
         self._shared = default
+        self._only_here = only_here
 
     def get(self, default: object = None) -> T:
         """Return the value that holds here; ``default`` is for callers used to a ``ContextVar``, and never needed."""
@@ -42,7 +44,7 @@ class Setting(Generic[T]):
     def set(self, value: T) -> tuple[Token[T], T]:
         """Set the value, and return what ``reset`` takes it back with."""
         before = self._own.set(value), self._shared
-        if _is_shared():
+        if not self._only_here and _is_shared():
             self._shared = value
         return before
 
@@ -50,7 +52,7 @@ class Setting(Generic[T]):
         """Take back a ``set`` of the same thread or task."""
         token, shared = before
         self._own.reset(token)
-        if _is_shared():
+        if not self._only_here and _is_shared():
             self._shared = shared
 
 
@@ -78,7 +80,7 @@ class context:  # noqa: N801, its name is public
     enforce_config_match: Setting[bool] = Setting("enforce_config_match", True)
     check_size_on_init: Setting[bool] = Setting("check_size_on_init", False)
     verbosity_level: Setting[int] = Setting("verbosity_level", 1)
-    delete_if_exists: Setting[bool] = Setting("delete_if_exists", False)
+    delete_if_exists: Setting[bool] = Setting("delete_if_exists", False, only_here=True)
     scope: Setting[dict[str, type] | None] = Setting("scope", None)
 
 
@@ -166,7 +168,7 @@ def _within(manager: Callable[[], Any], function: Decorated) -> Decorated:
 
 @contextmanager
 def delete_if_exists(enable: bool = True) -> Iterator[None]:
-    """Delete, in a ``with`` block, the folder at the path of every directory that is made by its path."""
+    """Delete, in a ``with`` block, the folder at the path of every directory that this thread makes by its path."""
     before = context.delete_if_exists.set(enable)
     try:
         yield

@@ -226,8 +226,9 @@ class Directory(metaclass=_MadeByNew):
 
     def update(self, other: Mapping[str, Any] | Directory, suffix: str = "") -> None:
         """Write those entries of another directory or mapping that are not here; ``suffix`` is added to each name."""
+        present = set(self)
         for key in other:
-            if key + suffix not in self:
+            if key + suffix not in present:
                 self[key + suffix] = other[key]
 
     # -- As a whole

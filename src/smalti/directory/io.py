@@ -226,11 +226,11 @@ def copy_folder(folder: Path, key: str, source: Path, replace: bool = False) -> 
         raise Refused(f"{source} cannot be copied into itself, to {target}.")
     if not replace and (found := form_at(str(target))):
         raise PlaceTaken(f"{found[1]} exists; delete it first, or give another key.")
-    staged = target.with_name(f".{unique_name()}.part")
+    staged = target.with_name(f".smalti-{unique_name()}.part")
     with machine_errors(f"copying {source}"):
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            shutil.copytree(source, staged, ignore=shutil.ignore_patterns(LEASE, ".smalti", "*.part"))
+            shutil.copytree(source, staged, ignore=shutil.ignore_patterns(LEASE, ".smalti", ".smalti-*.part"))
             remove_others(target, None)
             staged.rename(target)  # over an empty folder, or where nothing is
         finally:
@@ -296,7 +296,7 @@ def _suffix(name: str) -> str:
 
 
 def _copy_file(source: Path, target: Path) -> Path:
-    beside = target.with_name(f"_{unique_name()}.part")
+    beside = target.with_name(f".smalti-{unique_name()}.part")
     with machine_errors(f"copying {source}"):
         try:
             shutil.copy(source, beside)

@@ -19,7 +19,7 @@ from smalti.directory.context import get_scope
 from smalti.directory.errors import MetadataError, MetadataParseError, MetadataValidationError, WrongType
 from smalti.directory.namespaces import Namespace, namespacify
 from smalti.errors import Unavailable
-from smalti.store.commit import machine_errors, unique_name
+from smalti.tracking.work_file import replace_file
 
 META = "_meta.yaml"
 DONE, RUNNING, STOPPED, MANUALLY_WRITTEN = "done", "running", "stopped", "manually written"
@@ -109,16 +109,7 @@ def write_meta(path: Path, config: Mapping[str, Any] | None, status: str, modifi
     fields |= {key: value for key, value in _others(path).items() if key not in more}
     fields |= {key: named(namespacify(value)) for key, value in more.items() if value is not None}
     content = yaml.dump(fields, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
-    beside = path.with_name(f"_{unique_name()}.part")
-    with machine_errors(f"writing {path}"):
-        try:
-            with beside.open("w", encoding="utf-8") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
+    replace_file(path, content.encode())
 
 
 def type_name(cls: type) -> str:

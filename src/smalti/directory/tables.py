@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from blake3 import blake3
 
 from smalti.directory.errors import EntryMissing, WrongType
-from smalti.store.commit import machine_errors, unique_name
+from smalti.store.commit import machine_errors
+from smalti.tracking.work_file import remove_parts, replace_file
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -54,12 +55,13 @@ def write_table(path: Path, frame: DataFrame) -> None:
     arrow = _arrow_bytes(frame)
     text = frame.to_csv(index=not _numbers_rows(frame)).encode()
     beside = _beside(path, text)
+    replace_file(beside, arrow)  # first: a reader of the new CSV finds it, one of the old CSV does not look for it
+    replace_file(path, text)
     with machine_errors(f"writing {path}"):
-        _replace(beside, arrow)  # first: a reader of the new CSV finds it, one of the old CSV does not look for it
-        _replace(path, text)
         for file in _all_beside(path):
             if file != beside:
                 file.unlink(missing_ok=True)
+        remove_parts(path.parent, [file.name for file in path.parent.iterdir()])
 
 
 def read_table(path: Path) -> DataFrame:
@@ -160,12 +162,3 @@ def _all_beside(path: Path) -> Iterator[Path]:
             name, middle = file.name, file.name[len(begin) : -len(end)]
             if name.startswith(begin) and name.endswith(end) and len(middle) == _DIGEST_LENGTH and middle.isalnum():
                 yield file
-
-
-def _replace(path: Path, content: bytes) -> None:
-    beside = path.with_name(f"_{unique_name()}.part")
-    try:
-        beside.write_bytes(content)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)

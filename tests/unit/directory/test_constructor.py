@@ -186,6 +186,7 @@ def test_the_flag_is_never_stored_and_false_deletes_nothing() -> None:
     Ones("a", n=2, delete_if_exists=True).more = 1
     again = Ones("@/a", n=2, delete_if_exists=False)
     assert sorted(again) == ["more", "ones"]
+    assert sorted(Ones("a", delete_if_exists=False)) == sorted(Ones("a", {})) == ["more", "ones"]
     assert Ones(n=7, delete_if_exists=True).config == {"type": "Ones", "n": 7}
 
 

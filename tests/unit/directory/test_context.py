@@ -13,6 +13,7 @@ import pytest
 
 from smalti.directory import (
     Directory,
+    delete_if_exists,
     get_root_dir,
     get_scope,
     reset_scope,
@@ -32,6 +33,13 @@ def test_a_new_thread_has_the_root_of_the_main_thread(tmp_path: Path) -> None:
         with set_root_context(tmp_path / "inner"):
             assert pool.submit(lambda: Directory("a").path).result() == tmp_path / "inner" / "a"
         assert pool.submit(get_root_dir).result() == tmp_path
+
+
+def test_that_something_is_deleted_never_holds_in_another_thread() -> None:
+    Directory("a").x = 1
+    with delete_if_exists(), ThreadPoolExecutor(1) as pool:
+        assert pool.submit(lambda: Directory("a").x[()]).result() == 1
+    assert list(Directory("a")) == ["x"]
 
 
 def test_a_root_that_a_thread_sets_is_its_own(root: Path, tmp_path: Path) -> None:

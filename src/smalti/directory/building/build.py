@@ -41,6 +41,7 @@ def construct(cls: type[D], args: tuple[Any, ...], kwargs: Mapping[str, Any]) ->
     """
     path, config = parsed(args, kwargs)
     deletes = bool(config.pop("delete_if_exists", False)) if config else False
+    config = config or None
     if path is not None and (deletes or context.delete_if_exists.get()):
         _delete(path)
     check_declared(cls)
@@ -142,7 +143,7 @@ def _build(directory: Directory) -> bool:
     path, config = directory.path, named(directory._config)
     with machine_errors(f"making {path}"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        staged = path.with_name(f".{unique_name()}.part")
+        staged = path.with_name(f".smalti-{unique_name()}.part")
         staged.mkdir()
         try:
             write_meta(staged / META, config, RUNNING)

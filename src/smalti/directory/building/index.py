@@ -19,7 +19,7 @@ from typing import Any
 from smalti.directory.metadata import META, read_meta
 from smalti.directory.namespaces import Namespace
 from smalti.errors import SmaltiError
-from smalti.store.commit import unique_name
+from smalti.tracking.work_file import replace_file
 
 FOLDER = ".smalti"
 _FILE = "configs.json"
@@ -114,12 +114,7 @@ def _from_file(file: Path) -> dict[str, _Entry]:
 
 
 def _write(root: Path, index: dict[str, _Entry]) -> None:
-    folder = root / FOLDER
-    beside = folder / f"{unique_name()}.part"
+    content = json.dumps({name: [*look, digest] for name, (look, digest) in index.items()})
     with suppress(OSError):  # the root may be read-only
-        folder.mkdir(exist_ok=True)
-        try:
-            beside.write_text(json.dumps({name: [*look, digest] for name, (look, digest) in index.items()}))
-            beside.replace(folder / _FILE)
-        finally:
-            beside.unlink(missing_ok=True)
+        (root / FOLDER).mkdir(exist_ok=True)
+        replace_file(root / FOLDER / _FILE, content.encode())
