@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -226,6 +227,6 @@ def _is_running(path: Path) -> bool:
 def _free_path(kind: type) -> Path:
     """Return the first path below the root, of a class's name and a number, where there is nothing."""
     root, name = get_root_dir().resolve(), type_name(kind)
-    taken = {path.name for path in root.iterdir()} if root.is_dir() else set()
+    taken = set(os.listdir(root)) if root.is_dir() else set()  # noqa: PTH208, a root may have many
     names = (f"{name}_{number:04x}" for number in itertools.count())
     return root / next(free for free in names if free not in taken)

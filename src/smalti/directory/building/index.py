@@ -86,7 +86,7 @@ def _refreshed(root: Path, index: dict[str, _Entry]) -> dict[str, _Entry]:
     found: dict[str, _Entry] = {}
     for name in names:
         try:
-            status = os.stat(root / name / META)  # noqa: PTH116, this runs for every child of the root
+            status = os.stat(f"{root}/{name}/{META}")  # noqa: PTH116, this runs for every child of the root
         except OSError:
             continue
         look = status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
