@@ -23,7 +23,6 @@ from smalti.directory.errors import (
     EntryMissing,
     ImplementationWarning,
     ModifiedWarning,
-    PlaceTaken,
     WrongType,
     warn,
 )
@@ -266,13 +265,7 @@ class Directory(metaclass=_MadeByNew):
             EntryMissing: there is no folder to move.
         """
         target = resolved(dst)
-        if target.exists():
-            raise PlaceTaken(f"{target} exists, so {self.path} is not moved there; give another path.")
-        if not self.path.exists():
-            raise EntryMissing(f"{self.path} does not exist yet, so there is nothing to move.")
-        with machine_errors(f"moving {self.path}"):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(self.path, target)
+        io.move_folder(self.path, target)
         return open_at(Directory, target)
 
     def rmtree(self, y_n: str | None = None) -> None:

@@ -262,6 +262,22 @@ def copy_directory(folder: Path, key: str, source: Directory) -> None:
         child[name] = item
 
 
+def move_folder(source: Path, target: Path) -> None:
+    """Move a folder to where nothing is.
+
+    Raises:
+        PlaceTaken: something is there.
+        EntryMissing: there is no folder to move.
+    """
+    if target.exists():
+        raise PlaceTaken(f"{target} exists, so {source} is not moved there; give another path.")
+    if not source.exists():
+        raise EntryMissing(f"{source} does not exist yet, so there is nothing to move.")
+    with machine_errors(f"moving {source}"):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(source, target)
+
+
 def check_links(folder: Path, key: str) -> None:
     """Check that no part of a key is a link that leads out of the directory; nothing is written through one.
 

@@ -7,7 +7,6 @@ import itertools
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from smalti.directory import io
 from smalti.directory.arrays import ArrayFile
@@ -18,7 +17,6 @@ from smalti.notebook import Entry, thumbnail
 
 _SPACE, _BRANCH, _TEE, _LAST = "    ", "│   ", "├── ", "└── "
 _LEVELS, _ENTRIES = 3, 25  # of the notebook's tree
-_PICTURE_NBYTES = 64 * 1024 * 1024  # a larger array is shown without a picture, which would need all of it
 
 
 def tree(
@@ -142,17 +140,7 @@ def _entry(folder: Path, key: str, levels: int) -> Entry:
 def _shown(key: str, form: str, path: str) -> Entry:
     if form == "array":
         array = ArrayFile(Path(path))
-        shape, dtype = array.shape, array.dtype
-        small = _nbytes(shape, dtype) <= _PICTURE_NBYTES
-        return Entry(
-            key, f"{' × '.join(map(str, shape)) or 'one value'}, {dtype}", thumbnail(array[...]) if small else None
-        )
+        what = f"{' × '.join(map(str, array.shape)) or 'one value'}, {array.dtype}"
+        return Entry(key, what, thumbnail(array))  # which reads no more of it than it shows
     nbytes = Path(path).stat().st_size
     return Entry(key, f"{'table' if form == 'table' else 'file'}, {size_text(nbytes)}")
-
-
-def _nbytes(shape: tuple[int, ...], dtype: Any) -> int:
-    count = 1
-    for length in shape:
-        count *= length
-    return count * int(dtype.itemsize)
