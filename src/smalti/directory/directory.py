@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -119,8 +120,7 @@ class Directory(metaclass=_MadeByNew):
     @property
     def status(self) -> str:
         """``running`` while it is built, ``done``, ``stopped`` or ``manually written``."""
-        status: str = self.meta.status
-        return status
+        return str(self.meta.status)
 
     @property
     def modified(self) -> bool:
@@ -292,13 +292,19 @@ class Directory(metaclass=_MadeByNew):
 
     __hash__ = None  # type: ignore[assignment]  # equality is that of the content
 
-    def diff(self, other: Any, store: Store | None = None) -> Any:
-        """Return the differences from another directory, as lines by the two names; or from a version of this one."""
+    def diff(self, other: Any = None, to: Any = None, store: Store | None = None) -> Any:
+        """Return the differences from another directory, as lines by the two names; or from a version of this one.
+
+        Args:
+            other: a directory; a version, from which changes are told; None for the version that the files are of.
+            to: the version to which they are told; None for the files as they are.
+            store: that holds the versions.
+        """
         if isinstance(other, Directory):
             return DirectoryDiff(self, other).diff()
         from smalti.directory import versions
 
-        return versions.diff(self.path, store=store, version=other)
+        return versions.diff(self.path, store=store, version=other, other=to)
 
     # -- Versions
 
@@ -314,11 +320,11 @@ class Directory(metaclass=_MadeByNew):
 
         return versions.log(self.path, store)
 
-    def checkout(self, version: Any, store: Store | None = None) -> Any:
-        """Write the files as they were in a version."""
+    def checkout(self, version: Any, store: Store | None = None, force: bool = False) -> Any:
+        """Write the files as they were in a version; what was changed since the last commit only with ``force``."""
         from smalti.directory import versions
 
-        return versions.checkout(self.path, version, store)
+        return versions.checkout(self.path, version, store, force=force)
 
     # -- Tables
 
@@ -371,16 +377,11 @@ class Directory(metaclass=_MadeByNew):
 
     def _count(self) -> int:
         """Return how many of ``0000``, ``0001``, ... (hexadecimal) there are before the first that is missing."""
-        count = 0
-        while (self.path / f"{count:04x}").exists():
-            count += 1
-        return count
+        return next(count for count in itertools.count() if not (self.path / f"{count:04x}").exists())
 
     def _next(self) -> Directory:
         """Return the first numbered directory that is missing, with the configuration of this one."""
         return Directory(self.path / f"{self._count():04x}", self.config)
-
-    # -- Within
 
     def _mark_modified(self) -> None:
         """Record in ``_meta.yaml`` that a directory whose build is done was written to."""

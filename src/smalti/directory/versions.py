@@ -16,11 +16,11 @@ def log(folder: Path, store: Any = None) -> Any:
     raise NotImplementedError
 
 
-def checkout(folder: Path, version: Any, store: Any = None) -> Any:
+def checkout(folder: Path, version: Any, store: Any = None, force: bool = False) -> Any:
     """Write the files of a version."""
     raise NotImplementedError
 
 
-def diff(folder: Path, store: Any = None, version: Any = None) -> Any:
+def diff(folder: Path, store: Any = None, version: Any = None, other: Any = None) -> Any:
     """Compare with a version."""
     raise NotImplementedError
