@@ -87,11 +87,13 @@ def check(key: str, value: object) -> None:
     Raises:
         WrongType: it is of no kind that can be.
         EntryMissing: it is a path where nothing is.
-        Refused: an array, table or mapping whose key has an extension.
+        Refused: an array, table or mapping whose key has an extension; a path of a device.
     """
     if isinstance(value, Path):
         if not value.exists():
             raise EntryMissing(f"{value} does not exist, so it cannot be copied to {key!r}.")
+        if not (value.is_file() or value.is_dir()):
+            raise Refused(f"{value} is neither a file nor a folder, so it cannot be copied to {key!r}.")
         return
     if "." in key.rpartition("/")[2]:
         raise Refused(f"{key!r} has an extension, which only a file has that is copied; take a key without a dot.")
@@ -129,18 +131,18 @@ def write(folder: Path, key: str, value: object) -> None:
             ) from None
     with machine_errors(f"writing {path}"):
         path.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(value, Path):
-        kept = _copy_file(value, path)
-        if path.suffix in {ARRAY, TABLE}:
-            path = path.with_suffix("")
-    elif is_table(value):
-        kept = path.with_name(path.name + TABLE)
-        with writing_alone(path.parent):
-            tables.write_table(kept, value)  # type: ignore[arg-type]
-    else:
-        kept = path.with_name(path.name + ARRAY)
-        write_array(kept, value[...] if isinstance(value, ArrayFile) else value)
-    remove_others(path, kept)
+        if isinstance(value, Path):
+            kept = _copy_file(value, path)
+            if path.suffix in {ARRAY, TABLE}:
+                path = path.with_suffix("")
+        elif is_table(value):
+            kept = path.with_name(path.name + TABLE)
+            with writing_alone(path.parent):
+                tables.write_table(kept, value)  # type: ignore[arg-type]
+        else:
+            kept = path.with_name(path.name + ARRAY)
+            write_array(kept, value[...] if isinstance(value, ArrayFile) else value)
+        remove_others(path, kept)
 
 
 def extend(folder: Path, key: str, value: object) -> None:
@@ -156,7 +158,7 @@ def extend(folder: Path, key: str, value: object) -> None:
     if form == "file" and not path.suffix:
         raise Refused(f"{key!r} has no extension, so {value} is not appended to it; give the key of a file.")
     found = form_at(str(path))
-    if found and found[0] != form:
+    if found and found[0] != form and not (form == "file" and found == ("table", str(path))):
         raise WrongType(f"{key!r} is a {found[0]}, which cannot be extended by a {form}; delete it first.")
     check(key, value)
     with machine_errors(f"extending {path}"):

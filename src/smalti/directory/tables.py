@@ -42,7 +42,7 @@ def check_table(frame: DataFrame) -> None:
     Raises:
         WrongType: a column cannot, with the reason.
     """
-    _arrow_bytes(frame)
+    _arrow_table(frame)
 
 
 def write_table(path: Path, frame: DataFrame) -> None:
@@ -125,15 +125,20 @@ def _numbers_rows(frame: DataFrame) -> bool:
     return isinstance(index, pd.RangeIndex) and (index.start, index.step, index.name) == (0, 1, None)
 
 
-def _arrow_bytes(frame: DataFrame) -> bytes:
+def _arrow_table(frame: DataFrame) -> Any:
     import pyarrow as pa
 
     try:
-        table = pa.Table.from_pandas(frame)
+        return pa.Table.from_pandas(frame)
     except (pa.ArrowException, TypeError, ValueError) as error:
         said = " ".join(map(str, error.args)) if error.args else str(error)
         raise WrongType(f"this table cannot be stored: {said}; give each column one type.") from error
-    sink = io.BytesIO()
+
+
+def _arrow_bytes(frame: DataFrame) -> bytes:
+    import pyarrow as pa
+
+    table, sink = _arrow_table(frame), io.BytesIO()
     with pa.ipc.new_file(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
         writer.write_table(table)
     return sink.getvalue()

@@ -95,6 +95,8 @@ def test_a_path_where_nothing_is_is_refused(directory: Directory, tmp_path: Path
     with pytest.raises(FileNotFoundError, match="does not exist, so it cannot be copied") as raised:
         directory.x__txt = tmp_path / "missing.txt"
     assert isinstance(raised.value, NotFound)
+    with pytest.raises(ValueError, match="neither a file nor a folder"):
+        directory.x__txt = Path("/dev/null")
 
 
 def test_a_mapping_is_a_folder_of_its_items(directory: Directory, note: Path) -> None:

@@ -66,6 +66,15 @@ def test_rows_keep_their_types_and_numbering(directory: Directory) -> None:
     pd.testing.assert_frame_equal(directory.u, pd.concat([named, named]))
 
 
+def test_bytes_are_appended_to_a_csv_as_to_any_file_but_not_to_an_array(directory: Directory, tmp_path: Path) -> None:
+    (tmp_path / "more").write_text("2\n")
+    directory.t, directory.a = pd.DataFrame({"x": [1]}), [1]
+    directory.extend("t.csv", tmp_path / "more")
+    assert directory.t.x.tolist() == [1, 2]
+    with pytest.raises(TypeError, match="cannot be extended by a file"):
+        directory.extend("a.h5", tmp_path / "more")
+
+
 def test_only_absent_keys_are_updated(directory: Directory) -> None:
     directory.a = 1
     directory.update({"a": 2, "b": 3})
