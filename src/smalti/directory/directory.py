@@ -215,7 +215,9 @@ class Directory(metaclass=_MadeByNew):
         if isinstance(value, Mapping | Directory):
             path = Path(io.path_of(self.path, key))
             if (found := io.form_at(str(path))) and found[0] != "folder":
-                raise WrongType(f"{key!r} is a {found[0]}, which cannot be extended by a mapping; delete it first.")
+                raise WrongType(
+                    f"{key!r} is {io.WITH_ARTICLE[found[0]]}, which cannot be extended by a mapping; delete it first."
+                )
             child = open_at(Directory, path)
             for name, item in value.items():
                 child.extend(name, item)
@@ -287,7 +289,7 @@ class Directory(metaclass=_MadeByNew):
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Directory):
-            raise Refused(f"a directory is compared with another one, not with a {type(other).__name__}.")
+            raise Refused(f"a directory is compared with another one, not with what is of type {type(other).__name__}.")
         return self.path == other.path or DirectoryDiff(self, other).equal()
 
     __hash__ = None  # type: ignore[assignment]  # equality is that of the content

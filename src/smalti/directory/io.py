@@ -34,6 +34,7 @@ H5Reader = ArrayFile  # the name that datamate has for it
 ARRAY, TABLE = ".h5", tables.SUFFIX
 _OWN = {META, LEASE}
 Form = Literal["array", "table", "file", "folder"]
+WITH_ARTICLE: dict[Form, str] = {"array": "an array", "table": "a table", "file": "a file", "folder": "a folder"}
 
 
 def path_of(folder: str | Path, key: object) -> str:
@@ -159,7 +160,9 @@ def extend(folder: Path, key: str, value: object) -> None:
         raise Refused(f"{key!r} has no extension, so {value} is not appended to it; give the key of a file.")
     found = form_at(str(path))
     if found and found[0] != form and not (form == "file" and found == ("table", str(path))):
-        raise WrongType(f"{key!r} is a {found[0]}, which cannot be extended by a {form}; delete it first.")
+        raise WrongType(
+            f"{key!r} is {WITH_ARTICLE[found[0]]}, which cannot be extended by {WITH_ARTICLE[form]}; delete it first."
+        )
     check(key, value)
     with machine_errors(f"extending {path}"):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -195,7 +195,7 @@ def _count(value: Any) -> int:
 
 def _validated(meta: Any, file: Path, folder: Path) -> Namespace:
     if not isinstance(meta, Namespace):
-        raise MetadataValidationError(f"{file} must hold a mapping, not a {type(meta).__name__}.")
+        raise MetadataValidationError(f"{file} must hold a mapping, not {type(meta).__name__}.")
     if "config" not in meta and isinstance(meta.get("spec"), Namespace):
         warnings.warn(f"{folder} has the legacy field 'spec' for 'config'.", DeprecationWarning, stacklevel=2)
         meta = Namespace({"config" if key == "spec" else key: value for key, value in meta.items()})

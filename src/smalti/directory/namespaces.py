@@ -163,7 +163,7 @@ def _namespacified(obj: Any) -> Any:
     if not callable(obj) and hasattr(obj, "__dict__"):
         return _namespacified(vars(obj))
     raise WrongType(
-        f"{obj!r} is a {type(obj).__name__}, which a configuration cannot hold; "
+        f"{obj!r} is of type {type(obj).__name__}, which a configuration cannot hold; "
         "give text, numbers, bytes, lists, mappings, arrays, paths or classes."
     )
 

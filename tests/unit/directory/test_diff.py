@@ -100,5 +100,5 @@ def test_two_folders_of_one_name_are_told_apart_by_those_above() -> None:
 
 
 def test_a_directory_is_not_compared_with_something_else() -> None:
-    with pytest.raises(ValueError, match="not with a int"):
+    with pytest.raises(ValueError, match="not with what is of type int"):
         assert Directory("a") == 3

@@ -40,10 +40,10 @@ def test_another_form_is_refused_and_nothing_changed(directory: Directory, tmp_p
     (tmp_path / "file").write_text("x")
     directory.a, directory.t, directory.f = [1], pd.DataFrame({"x": [1]}), {"b": 1}
     for key, value, message in [
-        ("a", pd.DataFrame({"x": [1]}), "'a' is a array, which cannot be extended by a table"),
-        ("a", {"x": [1]}, "'a' is a array, which cannot be extended by a mapping"),
-        ("t", [1], "'t' is a table, which cannot be extended by a array"),
-        ("f", [1], "'f' is a folder, which cannot be extended by a array"),
+        ("a", pd.DataFrame({"x": [1]}), "'a' is an array, which cannot be extended by a table"),
+        ("a", {"x": [1]}, "'a' is an array, which cannot be extended by a mapping"),
+        ("t", [1], "'t' is a table, which cannot be extended by an array"),
+        ("f", [1], "'f' is a folder, which cannot be extended by an array"),
         ("t", pd.DataFrame({"y": [1]}), "columns x cannot be extended by rows of y"),
         ("a", "text", "."),
     ]:

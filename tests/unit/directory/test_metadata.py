@@ -111,8 +111,8 @@ def test_the_legacy_field_stands_for_the_configuration(root: Path) -> None:
     ("content", "error", "message"),
     [
         ("{", MetadataParseError, "is not YAML"),
-        ("- 1", MetadataValidationError, "must hold a mapping, not a list"),
-        ("", MetadataValidationError, "must hold a mapping, not a NoneType"),
+        ("- 1", MetadataValidationError, "must hold a mapping, not list"),
+        ("", MetadataValidationError, "must hold a mapping, not NoneType"),
         ("status: done", MetadataValidationError, "Missing required 'config'"),
         ("config: 2", MetadataValidationError, "'config' must be a Namespace"),
         ("config: {}", MetadataValidationError, "Missing required 'status'"),

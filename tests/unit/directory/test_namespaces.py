@@ -73,7 +73,7 @@ def test_plain_objects_arrays_paths_and_tuples_become_plain_values() -> None:
 def test_what_is_no_plain_value_is_a_type_error() -> None:
     endless: list[Any] = []
     endless.append(endless)
-    for value, message in [(object(), "a object"), (print, "builtin_function"), (endless, "holds itself")]:
+    for value, message in [(object(), "of type object"), (print, "builtin_function"), (endless, "holds itself")]:
         with pytest.raises(TypeError, match=message):
             namespacify({"x": value})
     assert Namespace(x=object()) != Namespace(x=1)
