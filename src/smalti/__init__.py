@@ -19,12 +19,14 @@ if TYPE_CHECKING:
         Scan,
         Weights,
     )
+    from smalti.directory import Directory, set_root_dir
     from smalti.store import Ref, Store, Tree
 
 # Where each public name lives; imported when first used, so that `import smalti` stays light.
 _HOME = {
     "BFloat16": "smalti.codecs",
     "Checkpoint": "smalti.codecs",
+    "Directory": "smalti.directory",
     "LazyArray": "smalti.codecs",
     "LazyTable": "smalti.codecs",
     "Product": "smalti.codecs",
@@ -35,11 +37,13 @@ _HOME = {
     "Store": "smalti.store",
     "Tree": "smalti.store",
     "Weights": "smalti.codecs",
+    "set_root_dir": "smalti.directory",
 }
 
 __all__ = [
     "BFloat16",
     "Checkpoint",
+    "Directory",
     "LazyArray",
     "LazyTable",
     "Product",
@@ -51,6 +55,7 @@ __all__ = [
     "Tree",
     "Weights",
     "open_store",
+    "set_root_dir",
 ]
 
 

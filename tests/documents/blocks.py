@@ -18,6 +18,7 @@ from typing import Any
 _FENCE = re.compile(r"^(\s*)```(\w*)\s*$")
 _HEADING = re.compile(r"^#+\s+(.*?)\s*$")
 _IMPORT = re.compile(r"^from (\S+) import (.+)$")
+_IMPORT_WHOLE = re.compile(r"^import (\S+)$")
 
 # Module of a document -> where its names are here; a mapping where they are in several modules.
 MODULES: dict[str, str | dict[str, str]] = {
@@ -30,6 +31,7 @@ MODULES: dict[str, str | dict[str, str]] = {
     "data.loaders.streaming": "smalti.loaders.streaming",
     "data.templates.converters": "smalti.templates.converters",
     "data.templates.engine": "smalti.templates.engine",
+    "datamate": "smalti",
     "neuromosaic.utils.storage_manager": {
         "download_dataset": "smalti.datasets",
         "fetch_dataset": "smalti.datasets",
@@ -87,6 +89,9 @@ def with_our_imports(code: str, instead: Mapping[str, str] = MappingProxyType({}
 
 
 def _changed(line: str, modules: Mapping[str, str | dict[str, str]]) -> str:
+    whole = _IMPORT_WHOLE.match(line)
+    if whole and whole[1] in modules:
+        return f"import {modules[whole[1]]} as {whole[1]}"
     imported = _IMPORT.match(line)
     if not imported or imported[1] not in modules:
         return line

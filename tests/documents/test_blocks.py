@@ -48,6 +48,7 @@ def test_only_import_lines_are_changed() -> None:
     )
     changed = with_our_imports(code).splitlines()
     assert changed == ["import numpy", "from smalti.datasets import A, B", *code.splitlines()[2:]]
+    assert with_our_imports("import datamate") == "import smalti as datamate"
     both = with_our_imports("from neuromosaic.utils.storage_manager import fetch_dataset, save_checkpoint")
     assert both == "from smalti.datasets import fetch_dataset; from smalti.training import save_checkpoint"
 

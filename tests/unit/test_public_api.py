@@ -16,6 +16,7 @@ def test_the_public_list_is_this() -> None:
     assert smalti.__all__ == [
         "BFloat16",
         "Checkpoint",
+        "Directory",
         "LazyArray",
         "LazyTable",
         "Product",
@@ -27,6 +28,7 @@ def test_the_public_list_is_this() -> None:
         "Tree",
         "Weights",
         "open_store",
+        "set_root_dir",
     ]
 
 
