@@ -5,7 +5,6 @@ one new scan would make the others look changed; and one scan that fails would k
 """
 
 import re
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,8 +21,9 @@ from assets.submissions import submission
 from assets.tables import described_table, role_tags, roles_of, table, test_of, to_train
 from jobs.training import bert_checkpoint
 from resources import StoreResource
-from resources.io_manager import value_metadata
 from resources.published import publish_output
+from resources.run_manifests import called
+from resources.stored_value import put_version
 from smalti import Store
 from smalti.errors import Refused, Unavailable
 from smalti.ingest.admit import Validator, staging_folder, value_of
@@ -184,14 +184,12 @@ def _stored(
     tags: Mapping[str, str],
 ) -> dg.AssetMaterialization:
     """Store a value as the IO manager does, and return its materialization with the tags that Dagster itself gives."""
-    start = time.perf_counter()
-    ref = store.put(value, name=f"{asset.key.to_user_string()}/{key}")
-    cost = {"new_bytes": ref.new_bytes, "seconds": time.perf_counter() - start}
+    ref, metadata = put_version(context.log, store, called(asset.key, key), value, context.run_id)
     publish_output(context.log, store, asset.key.to_user_string(), key, ref)
     return dg.AssetMaterialization(
         asset_key=asset.key,
         partition=key,
-        metadata={**value_metadata(store, ref, context.run_id), **cost, **shown},
+        metadata={**metadata, **shown},
         tags={
             **tags,
             "dagster/data_version": ref.digest,

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from assets.arrival import ledger_path
 from jobs.rounds import run_sensors
-from resources.io_manager import DIGEST
+from resources.run_manifests import DIGEST
 from smalti.errors import NotFound, Refused, SmaltiError
 from smalti.ingest.keys import file_key
 from smalti.ingest.ledger import Ledger

@@ -1,14 +1,14 @@
 """The content-addressed IO manager: a value's digest is its data version, and equal values are stored once."""
 
-import time
 from typing import Any
 
 import dagster as dg
 from pydantic import PrivateAttr
 
 from resources.published import publish_output
-from resources.run_manifests import DIGEST, READ, called, manifest_path
+from resources.run_manifests import DIGEST, READ, called
 from resources.store import StoreResource
+from resources.stored_value import put_version
 from smalti import LazyArray, Ref, Store, Tree
 
 
@@ -20,26 +20,22 @@ class StoreIOManager(dg.ConfigurableIOManager):
     """
 
     store: dg.ResourceDependency[StoreResource]
-    _read: dict[str, str] = PrivateAttr(
-        default_factory=dict
-    )  # by the step that runs: what each input is called -> digest
+    # By the step that runs: what each input is called -> digest.
+    _read: dict[str, str] = PrivateAttr(default_factory=dict)
     _read_by: tuple[str, str] = PrivateAttr(default=("", ""))
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Store ``obj`` (a ``Ref`` says that it is stored already) and record digest, size and cost."""
-        start = time.perf_counter()
         store = self.store.open()
         if not context.has_asset_key:
             store.put(obj, name=_op_output_name(context))
             return
-        ref = store.put(obj, name=_asset_name(context))
+        ref, metadata = put_version(context.log, store, _asset_name(context), obj, context.run_id)
         # Not in the documented API of Dagster 1.13, but the only way for an IO manager to state the data
         # version (dagster#15584); tests/pipeline pins it.
         context.step_context.set_data_version(context.asset_key, dg.DataVersion(ref.digest))
-        added = ref.new_bytes + (obj.new_bytes if isinstance(obj, Ref) else 0)  # a child process stored it
-        cost = {"new_bytes": added, "seconds": time.perf_counter() - start}
         read = {READ + name: digest for name, digest in self._read_in(context.run_id, context.step_key).items()}
-        context.add_output_metadata(value_metadata(store, ref, context.run_id) | cost | read)
+        context.add_output_metadata(metadata | read)
         if context.has_asset_partitions:
             publish_output(context.log, store, context.asset_key.to_user_string(), context.asset_partition_key, ref)
 
@@ -63,33 +59,6 @@ class StoreIOManager(dg.ConfigurableIOManager):
         if self._read_by != (run_id, step_key):
             self._read_by, self._read = (run_id, step_key), {}
         return self._read
-
-
-def value_metadata(store: Store, ref: Ref, run_id: str) -> dict[str, Any]:
-    """Return what a person wants to know of a stored value: digest, kind, shape or parts, size, and who recorded it."""
-    record = store.record(ref)
-    metadata: dict[str, Any] = {
-        DIGEST: dg.MetadataValue.text(ref.digest),
-        "kind": dg.MetadataValue.text(str(record.header.get("type") or record.kind)),
-        "nbytes": ref.nbytes,
-        "manifest": dg.MetadataValue.path(manifest_path(store, run_id)),
-    }
-    shape = record.header.get("shape")
-    if isinstance(shape, list):
-        metadata["shape"] = dg.MetadataValue.text(f"{tuple(shape)} {record.header['dtype']}")
-    if record.children:
-        metadata["parts"] = dg.MetadataValue.md(_parts_table(store, record.children))
-    return metadata
-
-
-def _parts_table(store: Store, children: dict[str, str]) -> str:
-    rows = ["| part | kind | bytes | digest |", "|---|---|---|---|"]
-    for name, address in children.items():
-        child = store.record(address)
-        shape = child.header.get("shape")
-        described = f"{child.header['dtype']} {tuple(shape)}" if isinstance(shape, list) else child.kind
-        rows.append(f"| `{name.replace('`', '').replace('|', '')}` | {described} | {child.nbytes} | `{address[:19]}` |")
-    return "\n".join(rows)
 
 
 def _read(store: Store, reference: str, wanted: Any) -> Any:

@@ -202,3 +202,25 @@ def test_a_missing_input_says_what_to_materialize(instance: dg.DagsterInstance, 
 
     with pytest.raises(dg.DagsterInvariantViolationError, match="numbers has no materialization with a digest"):
         dg.materialize([numbers, doubled], selection=[doubled], instance=instance, resources=resources)
+
+
+def test_a_new_version_says_what_changed_and_an_equal_one_that_nothing_did(
+    instance: dg.DagsterInstance, resources: dict[str, Any]
+) -> None:
+    made: list[list[int]] = [[1, 2, 3]]
+
+    @dg.asset
+    def numbers() -> np.ndarray:
+        return np.array(made[-1])
+
+    def changes() -> str | None:
+        assert dg.materialize([numbers], instance=instance, resources=resources).success
+        entry = latest(instance, "numbers").metadata.get("changes")
+        return str(entry.value) if entry else None
+
+    assert changes() is None, "there is no version before"
+    assert changes() == "Equal to the version before."
+    made.append([1, 5, 3])
+    told = changes()
+    assert told
+    assert "1 of 3 elements changed" in told

@@ -1,0 +1,68 @@
+"""Storing the value of an asset as the next version of its name, and what a person is shown of it."""
+
+import time
+from contextlib import suppress
+from typing import Any
+
+import dagster as dg
+
+from resources.run_manifests import DIGEST, manifest_path
+from smalti import Ref, Store
+from smalti.compare import compare, summary
+from smalti.errors import NotFound, SmaltiError
+
+_COMPARED_NBYTES = 256 * 1024 * 1024  # what is larger is compared by `smalti diff`, when somebody wants to know
+
+
+def put_version(
+    log: dg.DagsterLogManager, store: Store, name: str, value: Any, run_id: str
+) -> tuple[Ref, dict[str, Any]]:
+    """Store a value under a name (a ``Ref`` says that it is stored already); return its reference and its metadata."""
+    start, before = time.perf_counter(), None
+    with suppress(NotFound):
+        before = store.resolve(name)
+    ref = store.put(value, name=name)
+    added = ref.new_bytes + (value.new_bytes if isinstance(value, Ref) else 0)  # a child process stored it
+    cost = {"new_bytes": added, "seconds": time.perf_counter() - start}
+    return ref, _value_metadata(store, ref, run_id) | cost | _changes(log, store, before, ref)
+
+
+def _changes(log: dg.DagsterLogManager, store: Store, before: str | None, ref: Ref) -> dict[str, Any]:
+    """Return what changed since the version before; it is for looking, so what cannot be told fails nothing."""
+    if before is None or before == ref.digest:
+        return {} if before is None else {"changes": dg.MetadataValue.md("Equal to the version before.")}
+    if ref.nbytes > _COMPARED_NBYTES:
+        return {"changes": dg.MetadataValue.md(f"`smalti diff {before[:19]} {ref.digest[:19]}` tells.")}
+    try:
+        told = summary(compare(store, before, ref.digest))
+    except SmaltiError as error:
+        log.warning(f"what changed since the version before cannot be told: {error}")
+        return {}
+    return {"changes": dg.MetadataValue.md(told)}
+
+
+def _value_metadata(store: Store, ref: Ref, run_id: str) -> dict[str, Any]:
+    """Return what a person wants to know of a stored value: digest, kind, shape or parts, size, and who recorded it."""
+    record = store.record(ref)
+    metadata: dict[str, Any] = {
+        DIGEST: dg.MetadataValue.text(ref.digest),
+        "kind": dg.MetadataValue.text(str(record.header.get("type") or record.kind)),
+        "nbytes": ref.nbytes,
+        "manifest": dg.MetadataValue.path(manifest_path(store, run_id)),
+    }
+    shape = record.header.get("shape")
+    if isinstance(shape, list):
+        metadata["shape"] = dg.MetadataValue.text(f"{tuple(shape)} {record.header['dtype']}")
+    if record.children:
+        metadata["parts"] = dg.MetadataValue.md(_parts_table(store, record.children))
+    return metadata
+
+
+def _parts_table(store: Store, children: dict[str, str]) -> str:
+    rows = ["| part | kind | bytes | digest |", "|---|---|---|---|"]
+    for name, address in children.items():
+        child = store.record(address)
+        shape = child.header.get("shape")
+        described = f"{child.header['dtype']} {tuple(shape)}" if isinstance(shape, list) else child.kind
+        rows.append(f"| `{name.replace('`', '').replace('|', '')}` | {described} | {child.nbytes} | `{address[:19]}` |")
+    return "\n".join(rows)
