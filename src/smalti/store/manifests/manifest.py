@@ -208,7 +208,8 @@ def parse(content: bytes, key: str) -> Manifest:
         manifest = Manifest(**document)
     except TypeError as error:
         raise Damaged(f"the manifest {key} has other fields than a manifest: {error}.") from error
-    if manifest.key.casefold() != key.casefold():  # some file systems ignore case
+    places = {manifest.key, f"{KEPT}{manifest.run}.json"}  # one that is being released is still among those kept
+    if key.casefold() not in {place.casefold() for place in places}:  # some file systems ignore case
         raise Damaged(f"the manifest {key} is that of the run {manifest.run!r}, {manifest.key}; restore it.")
     return manifest
 
