@@ -130,9 +130,13 @@ class Manifests:
 
     def all(self) -> Iterator[Manifest]:
         """Yield every manifest, in order of their runs, released ones too."""
-        for run in sorted({run_of(key) for key in self.keys()}):
+        for run in self.names():
             with suppress(NotFound):  # somebody removed it by hand
                 yield self.get(run)
+
+    def names(self) -> list[str]:
+        """Return what the runs are called, in order, also those whose manifests cannot be read."""
+        return sorted({run_of(key) for key in self.keys()})  # noqa: SIM118 (not a mapping)
 
     def keys(self) -> Iterator[str]:
         """Yield the key of every manifest's document; one that is just being released may come twice."""

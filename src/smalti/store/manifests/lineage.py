@@ -17,6 +17,7 @@ class Hop:
         depth: how many steps lie between this and the value that was asked about; 1 is next to it.
         run, step: what did it; ``step`` is "" for a run that has no steps.
         read, wrote: the addresses; None where the step wrote nothing, or read nothing.
+        by: the value that led here, where the step used what it is a part of, or a part of it, instead; else None.
     """
 
     depth: int
@@ -24,6 +25,7 @@ class Hop:
     step: str
     read: str | None
     wrote: str | None
+    by: str | None = None
 
 
 class Passage(NamedTuple):
@@ -62,7 +64,7 @@ def walk(
                     ends_at: Sequence[str | None] = others or [None]
                     for other in ends_at:
                         ends = (value, other) if direction == "downstream" else (other, value)
-                        found.append(Hop(at, run, step, *ends))
+                        found.append(Hop(at, run, step, *ends, None if value == near else near))
                         if other is not None and other not in seen:
                             further[other] = None
         seen |= further.keys()

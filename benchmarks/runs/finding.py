@@ -1,0 +1,157 @@
+"""How long it takes to find runs by the data they used: from the index, after it was lost, and by MLflow's search."""
+
+from __future__ import annotations
+
+import sqlite3
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from smalti import open_store
+from smalti.digest import PREFIX
+from smalti.store.manifests.local_index import LocalManifests
+from smalti.store.manifests.manifest import KEPT, Manifest, dump
+
+RUNS = 1_000_000
+FILES = 100_000
+DEPTH = 10
+_LOOKUPS = 20_000
+_LINEAGES = 2_000
+_SHARED = 7  # runs that read the same raw data
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Microseconds from the index of ``runs`` manifests, medians and what 99 of 100 stay below.
+
+    Attributes:
+        found, found_p99: the runs that used one value, by its digest.
+        lineage, lineage_p99: what a value was made from, ten steps back.
+        hops: steps that this found, in the median.
+        opened: a store, and the first look-up in it.
+        index_nbytes: size of the file.
+    """
+
+    runs: int
+    found: float
+    found_p99: float
+    lineage: float
+    lineage_p99: float
+    hops: float
+    opened: float
+    index_nbytes: int
+
+
+def finding(folder: Path, runs: int = RUNS) -> Finding:
+    """Look up the runs of values, and their lineage; the index is filled beside its own interface.
+
+    Every run reads what the run before it in one of many chains wrote, and one of a few values that no run wrote.
+    """
+    manifests = _filled(folder, runs)
+    random = np.random.default_rng(1)
+    some = random.integers(0, runs, _LOOKUPS).tolist()
+    found = _times_us([lambda value=value: manifests.uses(_address(value)) for value in some])
+    chains = random.integers(0, runs, _LINEAGES).tolist()
+    hops: list[int] = []
+
+    def follow(value: int) -> None:
+        hops.append(len(manifests.lineage(_address(value), "upstream", DEPTH)))
+
+    lineage = _times_us([lambda value=value: follow(value) for value in chains])
+    opened = []
+    for value in some[:100]:
+        start = time.perf_counter()
+        open_store(folder).runs_of(_address(value))
+        opened.append(1e6 * (time.perf_counter() - start))
+    nbytes = (folder / "index.sqlite").stat().st_size
+    pairs = (*np.percentile(found, [50, 99]).tolist(), *np.percentile(lineage, [50, 99]).tolist())
+    return Finding(runs, *pairs, statistics.median(hops), statistics.median(opened), nbytes)
+
+
+@dataclass(frozen=True)
+class Rebuilding:
+    """Seconds with ``files`` manifests in a folder: to make the index anew, and to find one that was put there since.
+
+    ``behind`` is a look-up after another program has put one manifest into the folder, ``current`` the next one.
+    """
+
+    files: int
+    rebuilt_s: float
+    behind_s: float
+    current_s: float
+
+
+def rebuilding(folder: Path, files: int = FILES) -> Rebuilding:
+    """Write manifests as files of their own, make the index from them, and put one more there past the store."""
+    (folder / KEPT).mkdir(parents=True)
+    for number in range(files):
+        _write(folder, number)
+    manifests = LocalManifests(folder)
+    start = time.perf_counter()
+    manifests.rebuild_index()
+    rebuilt = time.perf_counter() - start
+    times = []
+    for number in range(files, files + 5):
+        _write(folder, number)
+        for _ in range(2):
+            start = time.perf_counter()
+            assert manifests.uses(_address(number)), "what was just put there is found"
+            times.append(time.perf_counter() - start)
+    return Rebuilding(files, rebuilt, statistics.median(times[::2]), statistics.median(times[1::2]))
+
+
+def _write(folder: Path, number: int) -> None:
+    manifest = Manifest(
+        f"run_{number:08x}",
+        "2026-01-01T00:00:00.000+00:00",
+        inputs={"data": _address(number // 2), "config": _address(number // 3)},
+        outputs={"model": _address(number)},
+        parameters={"learning_rate": 1e-3, "epochs": 20, "seed": number},
+        metrics={"loss": 0.1, "accuracy": 0.9},
+        environment={"python": "3.11.7", "numpy": "2.4.6"},
+    )
+    (folder / manifest.key).write_bytes(dump(manifest))
+
+
+def _filled(folder: Path, runs: int) -> LocalManifests:
+    manifests = LocalManifests(folder)
+    manifests.add("first", outputs={"value": _address(2 * runs)})  # makes folders
+    manifests.uses(_address(0))  # and tables
+    order = np.random.default_rng(0).permutation(runs) + 10  # of what is written: digests are as good as random
+    names = [f"run_{number:08x}" for number in range(runs)]
+    chains = max(1, runs // 100)
+    read = [np.arange(runs) - chains, runs + np.arange(runs) // _SHARED]  # the run before in the chain, and raw data
+    with closing(sqlite3.connect(folder / "index.sqlite")) as db, db:
+        db.execute("PRAGMA cache_size = -1000000")
+        what = "2026-01-01T00:00:00.000+00:00', 1, '', '', '', '"
+        db.executemany(f"INSERT INTO run SELECT ?, ?, '', 0, '{what}'", zip(order.tolist(), names, strict=True))
+        values = sorted(
+            (bytes.fromhex(_address(n).removeprefix(PREFIX)), n + 10) for n in range(runs + runs // _SHARED + 1)
+        )
+        db.executemany("INSERT INTO value (digest, id) VALUES (?, ?)", values)
+        used: list[tuple[int, int, int, int]] = []
+        for number, run in enumerate(order.tolist()):
+            used.append((number + 10, 1, run, 1))
+            used += [(int(one[number]) + 10, 0, run, 1) for one in read if one[number] >= 0]
+        db.executemany("INSERT OR IGNORE INTO used VALUES (?, ?, ?, ?)", sorted(used))
+        did = sorted((run, step, role, value) for value, role, run, step in used)
+        db.executemany("INSERT OR IGNORE INTO did VALUES (?, ?, ?, ?)", did)
+    return manifests
+
+
+def _address(number: int) -> str:
+    return f"{PREFIX}{(number * 0x9E3779B97F4A7C15 + 1) % 2**64:016x}{number:048x}"
+
+
+def _times_us(acts: Sequence[Callable[[], object]]) -> list[float]:
+    times = []
+    for act in acts:
+        start = time.perf_counter()
+        act()
+        times.append(1e6 * (time.perf_counter() - start))
+    return times
