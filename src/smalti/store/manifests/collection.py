@@ -136,7 +136,7 @@ class Manifests:
 
     def names(self) -> list[str]:
         """Return what the runs are called, in order, also those whose manifests cannot be read."""
-        return sorted({run_of(key) for key in self.keys()})  # noqa: SIM118 (not a mapping)
+        return sorted({run_of(key) for key in self.keys()})
 
     def keys(self) -> Iterator[str]:
         """Yield the key of every manifest's document; one that is just being released may come twice."""

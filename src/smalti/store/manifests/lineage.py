@@ -63,8 +63,8 @@ def walk(
                 for run, step, others in passages_of(value):
                     ends_at: Sequence[str | None] = others or [None]
                     for other in ends_at:
-                        ends = (value, other) if direction == "downstream" else (other, value)
-                        found.append(Hop(at, run, step, *ends, None if value == near else near))
+                        read, wrote = (value, other) if direction == "downstream" else (other, value)
+                        found.append(Hop(at, run, step, read, wrote, None if value == near else near))
                         if other is not None and other not in seen:
                             further[other] = None
         seen |= further.keys()
