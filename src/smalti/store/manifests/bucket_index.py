@@ -2,7 +2,7 @@
 
 What this machine writes is in the tables at once. What others write is found by a look: keys and ETags are listed, and
 what is new is read. A bucket does not say that something changed, so an answer may lack what others wrote since the
-last look, and that is at most ``LOOK_AGAIN_SECONDS`` ago; "nothing" is never said without one that has just been had.
+last look, and that is at most ``LOOK_AGAIN_SECONDS`` ago; "nothing" is said only after a look.
 :meth:`BucketManifests.look` looks now. Whatever must not be wrong, such as a collection, reads the documents.
 """
 
@@ -22,7 +22,6 @@ from smalti.store.manifests.index import IndexedManifests
 from smalti.store.manifests.manifest import FORMAT, Manifest, dump
 
 LOOK_AGAIN_SECONDS = 60.0
-_JUST_NOW_SECONDS = 1.0
 
 
 class BucketManifests(IndexedManifests):
@@ -39,7 +38,6 @@ class BucketManifests(IndexedManifests):
         """
         super().__init__(documents, Cache(cache_folder(identity) / "index.sqlite"))
         self._good_for = look_again_seconds
-        self._good_for_nothing = min(look_again_seconds, _JUST_NOW_SECONDS)
 
     def bring(self, manifest: Manifest) -> Manifest:
         """Write a manifest as it is in another store; see :meth:`Manifests.bring`."""
@@ -74,7 +72,7 @@ class BucketManifests(IndexedManifests):
         return f"{FORMAT}, {time.time()}"
 
     def _answers(self, noted: str, found: object) -> bool:
-        return 0 <= time.time() - _time(noted) < (self._good_for if found else self._good_for_nothing)
+        return bool(found) and 0 <= time.time() - _time(noted) < self._good_for
 
 
 def _time(noted: str) -> float:

@@ -47,7 +47,7 @@ class IndexedManifests(Manifests):
 
     @abstractmethod
     def _answers(self, noted: str, found: object) -> bool:
-        """Tell whether tables of which this was noted can be relied on for what was found in them."""
+        """Tell whether what was found in tables of which this was noted can be relied on."""
 
     def _wait_for_writers(self) -> None:
         """Wait for those at work, who leave tables behind that are complete."""
