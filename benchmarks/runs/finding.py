@@ -52,21 +52,21 @@ def finding(folder: Path, runs: int = RUNS) -> Finding:
 
     Every run reads what the run before it in one of many chains wrote, and one of a few values that no run wrote.
     """
-    manifests = _filled(folder, runs)
+    manifests = filled(folder, runs)
     random = np.random.default_rng(1)
     some = random.integers(0, runs, _LOOKUPS).tolist()
-    found = _times_us([lambda value=value: manifests.uses(_address(value)) for value in some])
+    found = _times_us([lambda value=value: manifests.uses(address_of(value)) for value in some])
     chains = random.integers(0, runs, _LINEAGES).tolist()
     hops: list[int] = []
 
     def follow(value: int) -> None:
-        hops.append(len(manifests.lineage(_address(value), "upstream", DEPTH)))
+        hops.append(len(manifests.lineage(address_of(value), "upstream", DEPTH)))
 
     lineage = _times_us([lambda value=value: follow(value) for value in chains])
     opened = []
     for value in some[:100]:
         start = time.perf_counter()
-        open_store(folder).runs_of(_address(value))
+        open_store(folder).runs_of(address_of(value))
         opened.append(1e6 * (time.perf_counter() - start))
     nbytes = (folder / "index.sqlite").stat().st_size
     pairs = (*np.percentile(found, [50, 99]).tolist(), *np.percentile(lineage, [50, 99]).tolist())
@@ -100,7 +100,7 @@ def rebuilding(folder: Path, files: int = FILES) -> Rebuilding:
         _write(folder, number)
         for _ in range(2):
             start = time.perf_counter()
-            assert manifests.uses(_address(number)), "what was just put there is found"
+            assert manifests.uses(address_of(number)), "what was just put there is found"
             times.append(time.perf_counter() - start)
     return Rebuilding(files, rebuilt, statistics.median(times[::2]), statistics.median(times[1::2]))
 
@@ -109,8 +109,8 @@ def _write(folder: Path, number: int) -> None:
     manifest = Manifest(
         f"run_{number:08x}",
         "2026-01-01T00:00:00.000+00:00",
-        inputs={"data": _address(number // 2), "config": _address(number // 3)},
-        outputs={"model": _address(number)},
+        inputs={"data": address_of(number // 2), "config": address_of(number // 3)},
+        outputs={"model": address_of(number)},
         parameters={"learning_rate": 1e-3, "epochs": 20, "seed": number},
         metrics={"loss": 0.1, "accuracy": 0.9},
         environment={"python": "3.11.7", "numpy": "2.4.6"},
@@ -118,10 +118,11 @@ def _write(folder: Path, number: int) -> None:
     (folder / manifest.key).write_bytes(dump(manifest))
 
 
-def _filled(folder: Path, runs: int) -> LocalManifests:
+def filled(folder: Path, runs: int) -> LocalManifests:
+    """Return manifests whose index holds so many runs in chains of a hundred; value number n is what run n wrote."""
     manifests = LocalManifests(folder)
-    manifests.add("first", outputs={"value": _address(2 * runs)})  # makes folders
-    manifests.uses(_address(0))  # and tables
+    manifests.add("first", outputs={"value": address_of(2 * runs)})  # makes folders
+    manifests.uses(address_of(0))  # and tables
     order = np.random.default_rng(0).permutation(runs) + 10  # of what is written: digests are as good as random
     names = [f"run_{number:08x}" for number in range(runs)]
     chains = max(1, runs // 100)
@@ -131,7 +132,7 @@ def _filled(folder: Path, runs: int) -> LocalManifests:
         what = "2026-01-01T00:00:00.000+00:00', 1, '', '', '', '"
         db.executemany(f"INSERT INTO run SELECT ?, ?, '', 0, '{what}'", zip(order.tolist(), names, strict=True))
         values = sorted(
-            (bytes.fromhex(_address(n).removeprefix(PREFIX)), n + 10) for n in range(runs + runs // _SHARED + 1)
+            (bytes.fromhex(address_of(n).removeprefix(PREFIX)), n + 10) for n in range(runs + runs // _SHARED + 1)
         )
         db.executemany("INSERT INTO value (digest, id) VALUES (?, ?)", values)
         used: list[tuple[int, int, int, int]] = []
@@ -144,7 +145,8 @@ def _filled(folder: Path, runs: int) -> LocalManifests:
     return manifests
 
 
-def _address(number: int) -> str:
+def address_of(number: int) -> str:
+    """Return the address of value number ``number``, of digits as mixed as those of a digest."""
     return f"{PREFIX}{(number * 0x9E3779B97F4A7C15 + 1) % 2**64:016x}{number:048x}"
 
 

@@ -103,6 +103,8 @@ class ManifestLaws(Place):
             store.add_manifest("runs/one")
         with pytest.raises(Refused, match=r"notes of the run 'run'\.seed is a set"):
             store.add_manifest("run", notes={"seed": {1}})
+        with pytest.raises(Refused, match="a step of the run 'run' has no name"):
+            store.add_manifest("run", steps=(Step(""),))
         with pytest.raises(NotFound, match="has no manifest of a run 'run'"):
             store.manifest("run")
         assert list(store.manifests()) == []
@@ -303,24 +305,27 @@ class ManifestLaws(Place):
         time.sleep(TICK_S)
         documents.create("manifests/new.json", seal({"format": 3, "run": "new", "outcome": "good"}))
         documents.create("released/damaged.json", b'{"run": "damaged"}')
+        no_address = {"format": 2, "run": "no_address", "created_at": "", "inputs": {"x": "sha256:none"}}
+        documents.create("manifests/no_address.json", seal(no_address))
         documents.create("manifests/.DS_Store", b"none")
         with pytest.raises(Refused, match="has format 3, but this version of Smalti reads up to 2; upgrade Smalti"):
             store.manifest("new")
-        with pytest.warns(UnreadManifests, match=r"3 manifests are left out of the answer: .*manifests/"):
+        with pytest.warns(UnreadManifests, match=r"4 manifests are left out of the answer: .*manifests/"):
             assert store.runs_of(ref) == [Use("run_1", "read")]
         with pytest.warns(UnreadManifests):
             assert [m.run for m in store.runs()] == ["run_1"]
         with pytest.warns(UnreadManifests):
             assert store.lineage(ref, "downstream") == [Hop(1, "run_1", "", ref.digest, None)]
         unread = store.unread_manifests()
-        assert sorted(unread) == ["manifests/.DS_Store", "manifests/new.json", "released/damaged.json"]
+        others = ["manifests/.DS_Store", "manifests/no_address.json", "released/damaged.json"]
+        assert sorted(unread) == sorted([*others, "manifests/new.json"])
         assert "format 3" in unread["manifests/new.json"]
         assert {problem.place for problem in store.fsck().problems} == unread.keys()
-        documents.remove("manifests/.DS_Store")
+        for key in others:
+            documents.remove(key)
         with pytest.raises(Refused, match="format 3"):
             store.gc(dry_run=False, grace_seconds=0)
         documents.remove("manifests/new.json")
-        documents.remove("released/damaged.json")
         time.sleep(TICK_S)
         assert store.unread_manifests() == {}
         assert store.gc().roots == {ref.digest: "the run run_1"}
