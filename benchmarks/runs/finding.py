@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sqlite3
 import statistics
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -19,6 +22,7 @@ from smalti.store.manifests.manifest import KEPT, Manifest, dump
 
 RUNS = 1_000_000
 FILES = 100_000
+MLFLOW_RUNS = 10_000
 DEPTH = 10
 _LOOKUPS = 20_000
 _LINEAGES = 2_000
@@ -55,22 +59,22 @@ def finding(folder: Path, runs: int = RUNS) -> Finding:
     manifests = filled(folder, runs)
     random = np.random.default_rng(1)
     some = random.integers(0, runs, _LOOKUPS).tolist()
-    found = _times_us([lambda value=value: manifests.uses(address_of(value)) for value in some])
-    chains = random.integers(0, runs, _LINEAGES).tolist()
+    found = _times_us(lambda value: manifests.uses(address_of(value)), some)
     hops: list[int] = []
 
     def follow(value: int) -> None:
         hops.append(len(manifests.lineage(address_of(value), "upstream", DEPTH)))
 
-    lineage = _times_us([lambda value=value: follow(value) for value in chains])
+    lineage = _times_us(follow, random.integers(0, runs, _LINEAGES).tolist())
     opened = []
     for value in some[:100]:
         start = time.perf_counter()
         open_store(folder).runs_of(address_of(value))
         opened.append(1e6 * (time.perf_counter() - start))
     nbytes = (folder / "index.sqlite").stat().st_size
-    pairs = (*np.percentile(found, [50, 99]).tolist(), *np.percentile(lineage, [50, 99]).tolist())
-    return Finding(runs, *pairs, statistics.median(hops), statistics.median(opened), nbytes)
+    return Finding(
+        runs, *_of(found, 50, 99), *_of(lineage, 50, 99), statistics.median(hops), statistics.median(opened), nbytes
+    )
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,26 @@ def rebuilding(folder: Path, files: int = FILES) -> Rebuilding:
             assert manifests.uses(address_of(number)), "what was just put there is found"
             times.append(time.perf_counter() - start)
     return Rebuilding(files, rebuilt, statistics.median(times[::2]), statistics.median(times[1::2]))
+
+
+@dataclass(frozen=True)
+class MlflowSearch:
+    """Milliseconds of MLflow's ``search_runs`` by a tag, among ``runs`` in SQLite: the median, and of 99 in 100."""
+
+    runs: int
+    median_ms: float
+    p99_ms: float
+
+
+def mlflow_search(python: Path, folder: Path, runs: int = MLFLOW_RUNS) -> MlflowSearch:
+    """Measure MLflow in the environment of ``python``."""
+    command = [str(python), "-m", "benchmarks.runs.mlflow_search", str(folder), str(runs)]
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root), "GIT_PYTHON_REFRESH": "quiet"}
+    folder.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    times = json.loads(done.stdout.splitlines()[-1])
+    return MlflowSearch(runs, *_of(times, 50, 99))
 
 
 def _write(folder: Path, number: int) -> None:
@@ -150,10 +174,15 @@ def address_of(number: int) -> str:
     return f"{PREFIX}{(number * 0x9E3779B97F4A7C15 + 1) % 2**64:016x}{number:048x}"
 
 
-def _times_us(acts: Sequence[Callable[[], object]]) -> list[float]:
+def _times_us(act: Callable[[int], object], values: Sequence[int]) -> list[float]:
     times = []
-    for act in acts:
+    for value in values:
         start = time.perf_counter()
-        act()
+        act(value)
         times.append(1e6 * (time.perf_counter() - start))
     return times
+
+
+def _of(times: Sequence[float], median: float, nearly_all: float) -> tuple[float, float]:
+    found = np.percentile(times, [median, nearly_all])
+    return float(found[0]), float(found[1])
