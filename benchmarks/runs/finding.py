@@ -151,7 +151,7 @@ def filled(folder: Path, runs: int) -> LocalManifests:
     names = [f"run_{number:08x}" for number in range(runs)]
     chains = max(1, runs // 100)
     read = [np.arange(runs) - chains, runs + np.arange(runs) // _SHARED]  # the run before in the chain, and raw data
-    with closing(sqlite3.connect(folder / "index.sqlite")) as db, db:
+    with closing(sqlite3.connect(folder / "index.sqlite")) as db:
         db.execute("PRAGMA cache_size = -1000000")
         what = "2026-01-01T00:00:00.000+00:00', 1, '', '', '', '"
         db.executemany(f"INSERT INTO run SELECT ?, ?, '', 0, '{what}'", zip(order.tolist(), names, strict=True))
@@ -166,6 +166,8 @@ def filled(folder: Path, runs: int) -> LocalManifests:
         db.executemany("INSERT OR IGNORE INTO used VALUES (?, ?, ?, ?)", sorted(used))
         did = sorted((run, step, role, value) for value, role, run, step in used)
         db.executemany("INSERT OR IGNORE INTO did VALUES (?, ?, ?, ?)", did)
+        db.commit()
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # as the last who leaves does
     return manifests
 
 
