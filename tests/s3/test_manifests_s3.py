@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import warnings
 from collections.abc import Callable, MutableMapping
@@ -12,8 +13,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner, Result
 
 import smalti
+from smalti.cli import app
 from smalti.codecs import CODECS
 from smalti.errors import Refused, Unavailable
 from smalti.store import Hop, Store, Use
@@ -189,6 +192,33 @@ def test_two_machines_know_the_whole_chain_of_which_each_made_half(machine: Mach
     assert bucket.lineage(image, "upstream") == whole, "what a push brings is known at once"
     theirs.pull(machine("third"))
     assert theirs.lineage(image, "upstream") == whole
+
+
+def test_the_command_says_how_old_its_knowledge_is_and_looks_again_if_told_to(
+    machine: Machine, url: str, wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SMALTI_S3_ENDPOINT", wire.endpoint)
+    ours, theirs = machine("ours"), machine("theirs")
+    ref = ours.put(np.arange(5), name="data")
+    ours.add_manifest("ours", inputs={"x": ref})
+    assert ours.runs_of(ref)
+    theirs.add_manifest("theirs", inputs={"x": ref})
+    (index,) = (tmp_path / "ours").rglob("index.sqlite")
+    with closing(sqlite3.connect(index)) as db, db:
+        (noted,) = db.execute("SELECT as_of FROM manifests").fetchone()
+        version, at = noted.split(", ")
+        db.execute("UPDATE manifests SET as_of = ?", (f"{version}, {float(at) - 20}",))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "ours"))
+
+    def find(*more: str) -> Result:
+        wire.seen.clear()
+        return CliRunner().invoke(app, ["runs", "find", "--data", "data", "--store", url, *more])
+
+    done = find()
+    assert len(done.stdout.splitlines()) == 1
+    assert re.fullmatch(r"what other machines recorded is known as of 2\d s ago; --fresh looks now\n", done.stderr)
+    assert not [e for e in wire.seen if "list-type" in e.path and "manifests" in e.path], "what is known takes no look"
+    assert len(find("--fresh").stdout.splitlines()) == 2
 
 
 def test_a_store_opened_by_its_url_is_indexed(

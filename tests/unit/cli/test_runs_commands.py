@@ -48,7 +48,7 @@ def test_runs_are_listed_newest_first(store: Store, ref: Ref) -> None:
     store.add_manifest("third", run_type="analysis", status="failed", project="churn")
     assert runs(store, "list").stdout.startswith("third  20")
     assert "Z  analysis  failed  churn  0 read" in runs(store, "list").stdout
-    assert [manifest["run"] for manifest in answer(store, "list")][0] == "third"
+    assert answer(store, "list")[0]["run"] == "third"
     for chosen in (["--project", "churn"], ["--type", "analysis"], ["--status", "failed"]):
         assert [manifest["run"] for manifest in answer(store, "list", *chosen)] == ["third"]
     assert len(answer(store, "list", "--since", "1h")) == 3

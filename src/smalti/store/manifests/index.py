@@ -93,7 +93,9 @@ class IndexedManifests(Manifests):
 
     def unread(self) -> dict[str, str]:
         """Return the keys of the documents that cannot be read, and why."""
-        return self._ask(tables.unread, super().unread, warned=False)
+        unread = super().unread
+        (found,) = self._ask(lambda db: (tables.unread(db),), lambda: (unread(),), warned=False)
+        return found
 
     def rebuild_index(self) -> None:
         """Make the tables anew from the documents."""
