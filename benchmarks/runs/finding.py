@@ -1,12 +1,10 @@
-"""How long it takes to find runs by the data they used: from the index, after it was lost, and by MLflow's search."""
+"""How long it takes to find runs by the data they used: from the index, after it was lost, and with MLflow."""
 
 from __future__ import annotations
 
-import json
-import os
 import sqlite3
 import statistics
-import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -15,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.line import Line
+from benchmarks.runs.peer import ask
 from smalti import open_store
 from smalti.digest import PREFIX
 from smalti.store.manifests.local_index import LocalManifests
@@ -24,9 +24,45 @@ RUNS = 1_000_000
 FILES = 100_000
 MLFLOW_RUNS = 10_000
 DEPTH = 10
+FOUND_US, LINEAGE_MS, REBUILT_S = 30.0, 2.0, 60.0
 _LOOKUPS = 20_000
 _LINEAGES = 2_000
 _SHARED = 7  # runs that read the same raw data
+
+
+def measure(peers: Path | None, _: int) -> list[Line]:
+    """Return the lines of look-ups among a million manifests, and of an index that is made from files."""
+    with tempfile.TemporaryDirectory() as place:
+        index = finding(Path(place))
+    with tempfile.TemporaryDirectory() as place:
+        files = rebuilding(Path(place))
+    line = [
+        Line(
+            f"runs that used a value, {index.runs:,} manifests",
+            f"{FOUND_US:g} us",
+            f"{index.found:.0f} us (99 in 100: {index.found_p99:.0f})",
+            index.found <= FOUND_US,
+        ),
+        Line(
+            f"what a value was made from, {DEPTH} steps back, {index.hops:.0f} hops, {index.runs:,} manifests",
+            f"{LINEAGE_MS:g} ms",
+            f"{index.lineage / 1e3:.2f} ms (99 in 100: {index.lineage_p99 / 1e3:.2f})",
+            index.lineage <= 1e3 * LINEAGE_MS,
+        ),
+        Line("opening the store and the first such look-up", "", f"{index.opened / 1e3:.2f} ms"),
+        Line(
+            f"the index of {files.files:,} manifests made anew",
+            f"{REBUILT_S:g} s",
+            f"{files.rebuilt_s:.1f} s",
+            files.rebuilt_s <= REBUILT_S,
+        ),
+        Line(f"a look-up after another program put one among {files.files:,}", "", f"{files.behind_s:.2f} s"),
+    ]
+    peer = "not measured: no --peers"
+    if peers:
+        with tempfile.TemporaryDirectory() as place:
+            peer = f"{ask(peers, 'mlflow_find', Path(place), MLFLOW_RUNS)['ms']:.1f} ms"
+    return [*line, Line(f"runs with a tag, MLflow with SQLite, {MLFLOW_RUNS:,} runs", "", peer)]
 
 
 @dataclass(frozen=True)
@@ -107,26 +143,6 @@ def rebuilding(folder: Path, files: int = FILES) -> Rebuilding:
             assert manifests.uses(address_of(number)), "what was just put there is found"
             times.append(time.perf_counter() - start)
     return Rebuilding(files, rebuilt, statistics.median(times[::2]), statistics.median(times[1::2]))
-
-
-@dataclass(frozen=True)
-class MlflowSearch:
-    """Milliseconds of MLflow's ``search_runs`` by a tag, among ``runs`` in SQLite: the median, and of 99 in 100."""
-
-    runs: int
-    median_ms: float
-    p99_ms: float
-
-
-def mlflow_search(python: Path, folder: Path, runs: int = MLFLOW_RUNS) -> MlflowSearch:
-    """Measure MLflow in the environment of ``python``."""
-    command = [str(python), "-m", "benchmarks.runs.mlflow_search", str(folder), str(runs)]
-    root = Path(__file__).parents[2]
-    environment = {**os.environ, "PYTHONPATH": str(root), "GIT_PYTHON_REFRESH": "quiet"}
-    folder.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    times = json.loads(done.stdout.splitlines()[-1])
-    return MlflowSearch(runs, *_of(times, 50, 99))
 
 
 def _write(folder: Path, number: int) -> None:
