@@ -38,7 +38,7 @@ CREATE TABLE IF NOT EXISTS did (run INTEGER, step INTEGER, role INTEGER, value I
 CREATE TABLE IF NOT EXISTS step (run INTEGER, step INTEGER, name TEXT NOT NULL, PRIMARY KEY (run, step)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS holds (whole INTEGER, part INTEGER, PRIMARY KEY (whole, part)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS held ON holds (part, whole);
-CREATE TABLE IF NOT EXISTS unread (key TEXT PRIMARY KEY, why TEXT NOT NULL) WITHOUT ROWID; -- documents that are left out
+CREATE TABLE IF NOT EXISTS unread (key TEXT PRIMARY KEY, why TEXT NOT NULL) WITHOUT ROWID; -- documents left out
 CREATE TABLE IF NOT EXISTS manifests (as_of TEXT NOT NULL); -- by which it is seen whether all are in here
 """
 

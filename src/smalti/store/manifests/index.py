@@ -1,8 +1,8 @@
 """Manifests that are found in tables instead of by reading each; the tables are a cache, and the documents count.
 
 Whether the tables can answer is for each kind of place to know. Where they cannot, they are brought up to date: the
-documents are listed, and those are read whose stamps are not the ones in the tables. Only one process at a time does it,
-and a writer waits for one of its transactions at most. Where the tables cannot be had at all, every document is read.
+documents are listed, and those are read whose stamps are not the ones in the tables. One process at a time does it, and
+a writer waits for one of its transactions at most. Where the tables cannot be had at all, every document is read.
 """
 
 from __future__ import annotations
