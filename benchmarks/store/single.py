@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.runs.finding import address_of, filled
 from benchmarks.store.measure import allocated_nbytes, peak_nbytes, timed
 from benchmarks.store.workload import Scale, table, table_edits
 from smalti import open_store
@@ -120,23 +121,11 @@ class RunLookup:
 
 def runs_of(folder: Path, scale: Scale) -> RunLookup:
     """Look up the runs of values, each used by a few of many runs; the index is filled beside its own interface."""
+    filled(folder, scale.runs)
     store = open_store(folder)
-    store.add_manifest("run", outputs={"first": store.put(np.zeros(1000))})  # makes folders and tables
-    random = np.random.default_rng(0)
-    values = scale.runs  # so each is used by three runs
-    digests = [random.bytes(32) for _ in range(values)]
-    chosen = random.integers(0, values, (scale.runs, 3)).tolist()
-    used = sorted(
-        (digests[value], f"run_{number:08x}", "wrote" if place == 0 else "read")
-        for number, some in enumerate(chosen)
-        for place, value in enumerate(some)
-    )
-    with closing(sqlite3.connect(folder / "index.sqlite")) as db, db:
-        db.executemany("INSERT INTO run VALUES (?, '')", ((f"run_{number:08x}",) for number in range(scale.runs)))
-        db.executemany("INSERT OR IGNORE INTO used VALUES (?, ?, ?)", used)
     times = []
-    for value in random.integers(0, values, _LOOKUPS).tolist():
-        address = PREFIX + digests[value].hex()
+    for value in np.random.default_rng(0).integers(0, scale.runs, _LOOKUPS).tolist():
+        address = address_of(value)
         start = time.perf_counter()
         store.runs_of(address)
         times.append(1e6 * (time.perf_counter() - start))

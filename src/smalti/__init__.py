@@ -85,19 +85,21 @@ def open_store(where: str | Path = "store") -> Store:
         return Store(MemoryObjects(), MemoryDocuments(), CODECS)
     if place.startswith("s3://"):
         from smalti.settings import Settings
+        from smalti.store.manifests.bucket_index import BucketManifests
         from smalti.store.s3 import open_s3
 
-        return Store(*open_s3(place, Settings().s3_endpoint), CODECS)
+        objects, documents = open_s3(place, Settings().s3_endpoint)
+        return Store(objects, documents, CODECS, BucketManifests(documents, documents.identity))
     if "://" in place:
         raise Refused(f"{place} is no store; give a folder, s3://bucket/prefix or memory:")
     from smalti.store.documents import LocalDocuments
     from smalti.store.local import LocalObjects
-    from smalti.store.manifests.local_index import IndexedManifests
+    from smalti.store.manifests.local_index import LocalManifests
 
     root = Path(where).expanduser().absolute()
     if root.exists() and not root.is_dir():
         raise Refused(f"{root} is a file, but a store is a folder; name another place.")
-    return Store(LocalObjects(root), LocalDocuments(root), CODECS, IndexedManifests(root))
+    return Store(LocalObjects(root), LocalDocuments(root), CODECS, LocalManifests(root))
 
 
 __getattr__ = lazy_names(__name__, _HOME)

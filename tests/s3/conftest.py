@@ -155,11 +155,11 @@ def server(request: pytest.FixtureRequest) -> Server:
 
 
 @pytest.fixture
-def url(server: Server, bucket_name: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A place nobody has used, with the server's credentials in the environment."""
+def url(server: Server, bucket_name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """A place nobody has used, with the server's credentials in the environment, and a cache folder of its own."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
-    for name, value in server.credentials.items():
+    for name, value in {**server.credentials, "XDG_CACHE_HOME": str(tmp_path / "cache")}.items():
         monkeypatch.setenv(name, value)
     return f"s3://{bucket_name}/{uuid.uuid4().hex}/store"
 

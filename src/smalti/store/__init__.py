@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from smalti.store.diff import Change, ContentChange, Diff, FieldChange, RowChange
     from smalti.store.gc import GcReport, Unneeded
     from smalti.store.long_work import Progress
-    from smalti.store.manifests import Hop, Manifest, Step, Use, outdated
+    from smalti.store.manifests import Hop, Manifest, Step, UnreadManifests, Use, outdated
     from smalti.store.names import NameVersion
     from smalti.store.record import Record
     from smalti.store.stats import KindStats, NameStats, StoreStats
@@ -45,6 +45,7 @@ _HOME = {
     "TransferReport": "smalti.store.transfer",
     "Tree": "smalti.store.values",
     "Unneeded": "smalti.store.gc",
+    "UnreadManifests": "smalti.store.manifests",
     "Use": "smalti.store.manifests",
     "outdated": "smalti.store.manifests",
 }
@@ -74,6 +75,7 @@ __all__ = [
     "TransferReport",
     "Tree",
     "Unneeded",
+    "UnreadManifests",
     "Use",
     "outdated",
 ]

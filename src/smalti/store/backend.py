@@ -186,7 +186,7 @@ class Documents(Protocol):
         """Yield the keys that begin with ``prefix``, in order; ``prefix`` ends with ``/``."""
 
     def stamps(self, prefix: str) -> Iterator[tuple[str, str]]:
-        """Yield the keys that begin with ``prefix``, each with what is another whenever the document was replaced."""
+        """Yield the keys that begin with ``prefix``, in any order, and what is another once it is replaced."""
 
     def remove(self, key: str) -> None:
         """Remove a document; nothing happens when it is not there."""

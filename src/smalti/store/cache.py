@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from smalti.store.commit import make_folder
+from smalti.store.commit import alone, make_folder
 
 _LOCKED_FOR_SECONDS = 60
-_FORMAT = 3  # of every table in the file; one of another format is thrown away
+_FORMAT = 4  # of every table in the file; one of another format is thrown away
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS object (
     id INTEGER PRIMARY KEY, address TEXT NOT NULL UNIQUE, stamp TEXT NOT NULL DEFAULT '',
@@ -21,10 +22,24 @@ CREATE TABLE IF NOT EXISTS object (
 );
 CREATE TABLE IF NOT EXISTS hook (leaf INTEGER, object INTEGER, PRIMARY KEY (leaf, object)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS hook_object ON hook (object);
-CREATE TABLE IF NOT EXISTS run (run TEXT PRIMARY KEY, stamp TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS used (address BLOB, run TEXT, role TEXT, PRIMARY KEY (address, run, role)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS used_run ON used (run);
-CREATE TABLE IF NOT EXISTS indexed (folders TEXT); -- how the folders of the manifests looked that are all in here
+
+CREATE TABLE IF NOT EXISTS run (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, stamp TEXT NOT NULL, released INTEGER NOT NULL,
+    created_at TEXT NOT NULL, revision INTEGER NOT NULL,
+    project TEXT NOT NULL, run_type TEXT NOT NULL, status TEXT NOT NULL, parent TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS run_created ON run (created_at, name);
+CREATE INDEX IF NOT EXISTS run_parent ON run (parent, name) WHERE parent != '';
+CREATE TABLE IF NOT EXISTS value (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, looked_into INTEGER);
+CREATE TABLE IF NOT EXISTS used (value INTEGER, role INTEGER, run INTEGER, step INTEGER,
+    PRIMARY KEY (value, role, run, step)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS did (run INTEGER, step INTEGER, role INTEGER, value INTEGER,
+    PRIMARY KEY (run, step, role, value)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS step (run INTEGER, step INTEGER, name TEXT NOT NULL, PRIMARY KEY (run, step)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS holds (whole INTEGER, part INTEGER, PRIMARY KEY (whole, part)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS held ON holds (part, whole);
+CREATE TABLE IF NOT EXISTS unread (key TEXT PRIMARY KEY, why TEXT NOT NULL) WITHOUT ROWID; -- documents left out
+CREATE TABLE IF NOT EXISTS manifests (as_of TEXT NOT NULL); -- by which it is seen whether all are in here
 """
 
 
@@ -61,12 +76,24 @@ class Cache:
             db.execute("ROLLBACK")
             raise
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Wait until nobody else makes the file's content anew; what is only in memory is made by each for itself."""
+        with suppress(OSError):
+            make_folder(self._path.parent)
+        if not is_writable(self._path.parent):
+            yield
+            return
+        with alone(self._path.with_name(f"{self._path.name}-lock")):
+            yield
+
     def _open(self) -> sqlite3.Connection:
         """Return this thread's connection to the file that is there now; anybody may have deleted an earlier one."""
         db: sqlite3.Connection | None = getattr(self._local, "db", None)
         if db is None or self._local.file != self._file():
             self._close()
-            make_folder(self._path.parent)
+            with suppress(OSError):  # see _connect
+                make_folder(self._path.parent)
             db = self._connect()
             self._prepare(db)
         return db
@@ -76,7 +103,7 @@ class Cache:
 
         Where nothing can be written, as on a mounted backup, what is found out serves this thread alone.
         """
-        if not os.access(self._path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        if not is_writable(self._path.parent):
             db = sqlite3.connect(":memory:", isolation_level=None)
             self._local.db, self._local.file = db, self._file()
             return db
@@ -91,7 +118,7 @@ class Cache:
     def _file(self) -> tuple[int, int] | None:
         try:
             status = os.stat(self._path)  # noqa: PTH116, twice as fast
-        except FileNotFoundError:
+        except OSError:
             return None
         return status.st_dev, status.st_ino
 
@@ -122,3 +149,16 @@ class Cache:
         if db := getattr(self._local, "db", None):
             db.close()
         self._local.db = None
+
+
+def cache_folder(identity: str) -> Path:
+    """Return the folder below the user's cache folder for what is kept of a store that cannot keep it itself."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111, raises for no home
+    if not os.path.isabs(base):  # noqa: PTH117
+        base = os.devnull  # nothing can be kept there
+    return Path(base) / "smalti" / "stores" / hashlib.sha256(identity.encode()).hexdigest()[:32]
+
+
+def is_writable(folder: Path) -> bool:
+    """Tell whether this process may write to a folder that is there."""
+    return os.access(folder, os.W_OK, effective_ids=os.access in os.supports_effective_ids)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from smalti.errors import Damaged, NotFound, Unavailable
+from smalti.errors import Damaged, NotFound, Refused, Unavailable
 from smalti.store.backend import Documents, Objects
 from smalti.store.gc import Pins
 from smalti.store.long_work import OnProgress, Progress, in_order
@@ -230,7 +230,7 @@ def _references(documents: Documents, problems: list[Problem]) -> Wanted:
                 yield read(key)
             except NotFound:  # taken away meanwhile
                 continue
-            except Damaged as error:
+            except (Damaged, Refused) as error:  # a newer version's; what it keeps cannot be known either
                 problems.append(Problem(key, str(error)))
 
     for version in readable(names.keys(), names.read):

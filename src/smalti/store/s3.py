@@ -308,6 +308,11 @@ class S3Documents(Documents):
     def place(self) -> str:
         return self._bucket.place
 
+    @property
+    def identity(self) -> str:
+        """What tells this place from all others, also from those on other servers."""
+        return self._bucket.identity
+
     def create(self, key: str, content: bytes) -> bool:
         """Create a document."""
         return self._bucket.create(key, content)

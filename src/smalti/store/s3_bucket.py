@@ -91,6 +91,7 @@ class Bucket:
         self.place = f"s3://{self.name}/{prefix}".rstrip("/")
         endpoint = endpoint or next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), None)
         self._at = f" at {endpoint}" if endpoint else ""
+        self.identity = f"{self.place}{self._at}"
         loopback = check_endpoint(endpoint) if endpoint else False
         if not all(map(os.environ.get, _KEYS)) and not any(map(os.environ.get, _ROLES)):
             raise Refused(

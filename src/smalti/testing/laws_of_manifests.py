@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -11,10 +12,12 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from smalti.codecs import CODECS
 from smalti.errors import NotFound, Refused
 from smalti.store import Ref, Store
 from smalti.store.backend import Documents
-from smalti.store.manifests import Hop, Step, Use
+from smalti.store.manifests import Hop, Step, UnreadManifests, Use
+from smalti.store.memory import MemoryDocuments, MemoryObjects
 from smalti.store.record import seal
 from smalti.testing.laws_of_safety import TICK_S
 from smalti.testing.place import LAW, Place, at_once
@@ -37,6 +40,14 @@ def _collect_twice(store: Store) -> None:
 def _accepted(store: Store, ref: Ref, number: int) -> bool:
     try:
         store.add_manifest("race", inputs={"x": ref}, notes=number)
+    except Refused:
+        return False
+    return True
+
+
+def _changed(store: Store, run: str, number: int) -> bool:
+    try:
+        store.update_manifest(run, tags={str(number): "said"})
     except Refused:
         return False
     return True
@@ -92,6 +103,8 @@ class ManifestLaws(Place):
             store.add_manifest("runs/one")
         with pytest.raises(Refused, match=r"notes of the run 'run'\.seed is a set"):
             store.add_manifest("run", notes={"seed": {1}})
+        with pytest.raises(Refused, match="a step of the run 'run' has no name"):
+            store.add_manifest("run", steps=(Step(""),))
         with pytest.raises(NotFound, match="has no manifest of a run 'run'"):
             store.manifest("run")
         assert list(store.manifests()) == []
@@ -210,7 +223,126 @@ class ManifestLaws(Place):
         store.rebuild_index()
         assert (store.lineage(raw, "downstream"), store.lineage(product, "upstream")) == (expected, upstream)
 
-    def test_a_manifest_of_a_newer_version_is_refused_and_says_so(self, store: Store, documents: Documents) -> None:
+    def test_a_value_leads_through_the_trees_that_it_is_a_part_of_if_so_asked(self, store: Store) -> None:
+        raw = store.put(np.arange(5))
+        tree = store.put({"deep": {"frames": np.arange(6)}, "card": b"card"})
+        frames = store.record(store.record(tree).children["deep"]).children["frames"]
+        image = store.put(np.arange(7))
+        store.add_manifest("ingest", inputs={"raw": raw}, outputs={"scan": tree})
+        store.add_manifest("solve", inputs={"frames": frames}, outputs={"image": image})
+        assert store.runs_of(frames) == [Use("solve", "read")]
+        assert store.runs_of(frames, parts=True) == [Use("ingest", "wrote"), Use("solve", "read")]
+        assert store.runs_of(tree, parts=True) == [Use("ingest", "wrote"), Use("solve", "read")]
+        assert store.lineage(raw, "downstream") == [Hop(1, "ingest", "", raw.digest, tree.digest)]
+        hops = store.lineage(raw, "downstream", parts=True)
+        assert hops[1:] == [Hop(2, "solve", "", frames, image.digest, by=tree.digest)]
+        hops = store.lineage(image, "upstream", parts=True)
+        assert hops[1:] == [Hop(2, "ingest", "", raw.digest, tree.digest, by=frames)]
+        later = store.put({"again": store.get(tree)["deep"]})
+        store.add_manifest("later", inputs={"x": later})
+        assert Use("later", "read") in store.runs_of(frames, parts=True)
+
+    def test_runs_come_newest_first_and_are_chosen_by_what_is_said_of_them(self, store: Store) -> None:
+        for number, (kind, status) in enumerate([("analysis", "failed"), ("analysis", "finished"), ("", "finished")]):
+            store.add_manifest(f"run_{number}", run_type=kind, status=status, project="churn" if number else "")
+            time.sleep(0.002)  # they are told apart by milliseconds
+        third = datetime.fromisoformat(store.manifest("run_2").created_at)
+        assert [m.run for m in store.runs()] == ["run_2", "run_1", "run_0"]
+        assert [m.run for m in store.runs(run_type="analysis")] == ["run_1", "run_0"]
+        assert [m.run for m in store.runs(status="finished", project="churn", since=third)] == ["run_2"]
+        store.update_manifest("run_0", project="churn")
+        assert [m.run for m in store.runs(project="churn")] == ["run_2", "run_1", "run_0"]
+
+    def test_a_release_and_changes_at_once_lose_nothing_that_was_accepted(self, store: Store) -> None:
+        for turn in range(3):
+            run = f"run_{turn}"
+            store.add_manifest(run)
+            acts: list[Any] = [partial(_changed, store, run, number) for number in range(6)]
+            accepted = at_once([*acts, partial(store.release, run)])[:6]
+            manifest = store.manifest(run)
+            assert manifest.released_at
+            assert manifest.tags == {str(number): "said" for number in range(6) if accepted[number]}
+            assert next(store.runs()) == manifest
+
+    def test_a_release_is_finished_wherever_it_was_interrupted(self, store: Store, documents: Documents) -> None:
+        ref = store.put(np.arange(100))
+        store.add_manifest("run", inputs={"x": ref})
+        kept = documents.read("manifests/run.json")
+        released = store.release("run")
+        content = documents.read("released/run.json")
+        states = [
+            {"manifests": content},
+            {"manifests": content, "released": content},
+            {"manifests": kept, "released": content},
+        ]
+        for state in states:
+            for folder in ("manifests", "released"):
+                documents.remove(f"{folder}/run.json")
+            time.sleep(TICK_S)
+            assert all(documents.create(f"{folder}/run.json", there) for folder, there in state.items())
+            assert store.runs_of(ref) == [Use("run", "read")]
+            assert ref.digest in store.gc().roots or state["manifests"] == content, "what is not released is kept"
+            assert store.release("run") == store.manifest("run") == released
+            assert list(documents.keys("manifests/")) == []
+
+    def test_a_manifest_of_the_first_format_is_found_and_changed(self, store: Store, documents: Documents) -> None:
+        ref, other = store.put(np.arange(100)), store.put(np.arange(101))
+        first = {"run": "old", "at": "2026-01-01T00:00:00.000+00:00", "inputs": {"x": ref.digest}, "outputs": {}}
+        documents.create("manifests/old.json", seal({**first, "made_by": {"lr": 1}, "released_at": ""}))
+        assert (store.manifest("old").notes, store.manifest("old").created_at) == ({"lr": 1}, first["at"])
+        assert store.runs_of(ref) == [Use("old", "read")]
+        changed = store.update_manifest("old", outputs={"y": other})
+        assert (changed.inputs, changed.outputs) == ({"x": ref.digest}, {"y": other.digest})
+        assert store.lineage(ref, "downstream") == [Hop(1, "old", "", ref.digest, other.digest)]
+        assert store.release("old").notes == {"lr": 1}
+
+    def test_manifests_that_cannot_be_read_hide_no_others_and_stop_a_collection(
+        self, store: Store, documents: Documents
+    ) -> None:
+        ref = store.put(np.arange(100))
+        store.add_manifest("run_1", inputs={"x": ref})
+        assert store.unread_manifests() == {}
+        time.sleep(TICK_S)
         documents.create("manifests/new.json", seal({"format": 3, "run": "new", "outcome": "good"}))
+        documents.create("released/damaged.json", b'{"run": "damaged"}')
+        no_address = {"format": 2, "run": "no_address", "created_at": "", "inputs": {"x": "sha256:none"}}
+        documents.create("manifests/no_address.json", seal(no_address))
+        documents.create("manifests/.DS_Store", b"none")
         with pytest.raises(Refused, match="has format 3, but this version of Smalti reads up to 2; upgrade Smalti"):
             store.manifest("new")
+        with pytest.warns(UnreadManifests, match=r"4 manifests are left out of the answer: .*manifests/"):
+            assert store.runs_of(ref) == [Use("run_1", "read")]
+        with pytest.warns(UnreadManifests):
+            assert [m.run for m in store.runs()] == ["run_1"]
+        with pytest.warns(UnreadManifests):
+            assert store.lineage(ref, "downstream") == [Hop(1, "run_1", "", ref.digest, None)]
+        unread = store.unread_manifests()
+        others = ["manifests/.DS_Store", "manifests/no_address.json", "released/damaged.json"]
+        assert sorted(unread) == sorted([*others, "manifests/new.json"])
+        assert "format 3" in unread["manifests/new.json"]
+        assert {problem.place for problem in store.fsck().problems} == unread.keys()
+        for key in others:
+            documents.remove(key)
+        with pytest.raises(Refused, match="format 3"):
+            store.gc(dry_run=False, grace_seconds=0)
+        documents.remove("manifests/new.json")
+        time.sleep(TICK_S)
+        assert store.unread_manifests() == {}
+        assert store.gc().roots == {ref.digest: "the run run_1"}
+
+    def test_halves_of_a_chain_made_on_two_machines_are_one_after_a_pull(self, store: Store) -> None:
+        theirs = Store(MemoryObjects(), MemoryDocuments(), CODECS)
+        raw = theirs.put(np.arange(5))
+        scan = theirs.put({"frames": np.arange(6)})
+        theirs.add_manifest("ingest", inputs={"raw": raw}, outputs={"scan": scan})
+        theirs.release("ingest")
+        ours = store.put({"frames": np.arange(6)})  # the same value, made here on its own
+        image = store.put(np.arange(7))
+        store.add_manifest("solve", inputs={"scan": ours}, outputs={"image": image})
+        assert store.lineage(image, "upstream") == [Hop(1, "solve", "", scan.digest, image.digest)]
+        store.pull(theirs)
+        back = [Hop(1, "solve", "", scan.digest, image.digest), Hop(2, "ingest", "", raw.digest, scan.digest)]
+        assert store.lineage(image, "upstream") == back
+        theirs.pull(store)
+        assert theirs.lineage(image, "upstream") == back
+        assert theirs.lineage(raw, "downstream", depth=1) == [Hop(1, "ingest", "", raw.digest, scan.digest)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,9 @@ from typer.testing import CliRunner, Result
 
 from smalti import Ref, Store, open_store
 from smalti.cli import app
+from smalti.errors import Ambiguous, NotFound
+from smalti.store import Step
+from smalti.store.record import seal
 
 
 @pytest.fixture
@@ -36,23 +40,92 @@ def answer(store: Store, *arguments: str) -> dict | list:
     return json.loads(runs(store, *arguments, "--json").stdout)
 
 
-def test_runs_are_listed_and_shown(store: Store, ref: Ref) -> None:
-    first, second = runs(store, "list").stdout.splitlines()
-    assert first.startswith("first  20")
-    assert second.endswith("1 read, 1 written")
-    assert [manifest["run"] for manifest in answer(store, "list")] == ["first", "second"]
+def test_runs_are_listed_newest_first(store: Store, ref: Ref) -> None:
+    lines = runs(store, "list").stdout.splitlines()
+    assert {line.split()[0] for line in lines} == {"first", "second"}
+    assert lines[0].endswith("1 read, 1 written")
+    time.sleep(0.002)
+    store.add_manifest("third", run_type="analysis", status="failed", project="churn")
+    assert runs(store, "list").stdout.startswith("third  20")
+    assert "Z  analysis  failed  churn  0 read" in runs(store, "list").stdout
+    assert answer(store, "list")[0]["run"] == "third"
+    for chosen in (["--project", "churn"], ["--type", "analysis"], ["--status", "failed"]):
+        assert [manifest["run"] for manifest in answer(store, "list", *chosen)] == ["third"]
+    assert len(answer(store, "list", "--since", "1h")) == 3
+    assert runs(store, "list", "--since", "0h").stderr == "no run recorded here is such\n"
+
+
+def test_a_run_is_shown_with_all_that_is_known(store: Store, ref: Ref) -> None:
+    steps = (Step("fit", {"data": ref.digest}, seconds=2.5),)
+    said = {"tags": {"who": "me"}, "parameters": {"lr": 1e-3, "layers": [1, 2]}, "links": {"mlflow": "3f2a"}}
+    store.update_manifest("first", steps=steps, status="failed", error="out of memory", views=["by_date"], **said)
+    store.add_manifest("part", parent="first")
     shown = answer(store, "show", "first")
     assert (shown["inputs"], shown["notes"]) == ({"data": ref.digest}, {"code": "3f2a"})
+    assert (shown["children"], shown["steps"][0]["seconds"]) == (["part"], 2.5)
     text = runs(store, "show", "first").stdout
-    assert f"read   {ref.digest}  data" in text
-    assert '"code": "3f2a"' in text
+    assert f"  read   {ref.digest}  data\n" in text
+    for line in (
+        "error     out of memory",
+        "children  part",
+        "views     by_date",
+        "step fit, took 2.5 s",
+        "lr      0.001",
+        "layers  [1, 2]",
+        "mlflow  3f2a",
+        '"code": "3f2a"',
+    ):
+        assert f"  {line}\n" in text
+    assert "part of   first" in runs(store, "show", "part").stdout
 
 
-def test_runs_are_found_by_name_or_digest_of_what_they_used(store: Store, ref: Ref) -> None:
-    both = [{"run": "first", "role": "read"}, {"run": "second", "role": "read"}]
-    assert answer(store, "find", "--data", "data") == answer(store, "find", "--data", ref.digest) == both
+def test_what_used_a_value_comes_as_a_tree_each_run_once(store: Store, ref: Ref) -> None:
     model = store.manifest("second").outputs["model"]
-    assert runs(store, "find", "--data", model).stdout == "wrote  second\n"
+    report = store.put(b"report", name="report")
+    store.add_manifest("score", inputs={"model": model, "data": ref}, outputs={"report": report}, run_type="evaluation")
+    store.add_manifest("print", inputs={"report": report})
+    store.add_manifest("mail", inputs={"report": report, "model": model})
+    lines = runs(store, "find", "--data", "data").stdout.splitlines()
+    assert [line.split("  ")[0] or line.split("  ")[1] for line in lines] == [
+        "first",
+        "score",
+        "mail",
+        "print",
+        "second",
+    ]
+    assert [len(line) - len(line.lstrip()) for line in lines] == [0, 0, 2, 2, 0]
+    assert "evaluation  -> report" in lines[1]
+    assert lines[0].endswith(f"-> {store.manifest('first').outputs['model'][:19]}")
+    assert len(runs(store, "find", "--data", "data", "--depth", "1").stdout.splitlines()) == 3
+    up = runs(store, "find", "--data", "report", "--upstream").stdout.splitlines()
+    assert (up[0].split()[0], up[1].split()[0]) == ("score", "second")
+    assert ("<- " in up[0], up[1].endswith("<- data")) == (True, True)
+    found = answer(store, "find", "--data", ref.digest)
+    assert (found["data"], found["direction"]) == (ref.digest, "downstream")
+    assert found["uses"][0] == {"run": "first", "role": "read"}
+    assert {"depth": 2, "run": "print", "step": "", "read": report.digest, "wrote": None, "by": None} in found["hops"]
+
+
+def test_what_only_a_run_as_a_whole_used_is_found_too(store: Store, ref: Ref) -> None:
+    other = store.put(b"other")
+    store.add_manifest("steps", inputs={"other": other}, steps=(Step("one", {"data": ref.digest}),))
+    assert runs(store, "find", "--data", other.digest).stdout.startswith("steps  20")
+
+
+def test_a_part_of_what_was_used_is_found_and_that_is_said(store: Store, ref: Ref) -> None:
+    tree = store.put({"frames": np.arange(5)}, name="tree")
+    store.add_manifest("solve", inputs={"scan": tree})
+    done = runs(store, "find", "--data", store.record(tree).children["frames"])
+    assert done.stdout.startswith("solve  20")
+    assert "no run used the value itself" in done.stderr
+    assert runs(store, "find", "--data", "tree", "--parts").stderr == ""
+
+
+def test_who_wrote_it_is_said_where_nobody_read_it(store: Store, ref: Ref) -> None:
+    model = store.manifest("second").outputs["model"]
+    done = runs(store, "find", "--data", model)
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert done.stderr == "no recorded run read it; it was written by second\n"
 
 
 def test_nothing_recorded_is_said(store: Store) -> None:
@@ -60,7 +133,44 @@ def test_nothing_recorded_is_said(store: Store) -> None:
     for command in (["list"], ["find", "--data", "data"]):
         done = runs(store, *command)
         assert (done.exit_code, done.stdout) == (0, "")
-        assert "store.add_manifest records one" in done.stderr
+        assert "recorded with store.add_manifest" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["find", "--data", "sha256:" + "0" * 64], "is not in the store at"),
+        (["find", "--data", "nothing"], "'nothing' is neither a name nor a digest"),
+        (["show", "firs"], "no manifest of a run 'firs'. Similar names: first."),
+        (["show", "f"], "Similar names: first."),
+        (["show", "zzz"], "`smalti runs list` lists the runs."),
+    ],
+)
+def test_what_is_not_there_is_one_sentence(store: Store, ref: Ref, arguments: list[str], sentence: str) -> None:
+    done = runs(store, *arguments)
+    assert done.exit_code == 1
+    assert isinstance(done.exception, NotFound)
+    assert sentence in str(done.exception)
+    assert done.stdout == ""
+
+
+def test_a_prefix_of_two_values_is_one_sentence(store: Store, ref: Ref) -> None:
+    (Path(store.place) / "data" / ref.digest[7:9] / (ref.digest[7:-1] + "!")).mkdir()
+    done = runs(store, "find", "--data", ref.digest[7:20])
+    assert (done.exit_code, type(done.exception)) == (1, Ambiguous)
+
+
+def test_manifests_that_cannot_be_read_are_named_on_stderr_and_hide_nothing(store: Store, ref: Ref) -> None:
+    (Path(store.place) / "manifests" / "new.json").write_bytes(seal({"format": 3, "run": "new"}))
+    for command in (["list"], ["find", "--data", "data"], ["show", "first"]):
+        done = runs(store, *command)
+        assert (done.exit_code, "first" in done.stdout) == (0, True)
+        assert done.stderr == (
+            "left out: the manifest manifests/new.json has format 3, but this version of Smalti reads up to 2; "
+            "upgrade Smalti.\n"
+        )
+    assert "format 3" in str(runs(store, "show", "new").exception)
+    assert "format 3" in str(CliRunner().invoke(app, ["gc", "--store", store.place]).exception)
 
 
 def test_a_release_happens_only_when_told_to(store: Store, ref: Ref) -> None:
@@ -68,7 +178,7 @@ def test_a_release_happens_only_when_told_to(store: Store, ref: Ref) -> None:
     assert not store.manifest("first").released_at
     assert runs(store, "release", "first", "--no-dry-run").stdout.endswith("1 runs released\n")
     assert store.manifest("first").released_at
-    assert ", released 20" in runs(store, "list").stdout.splitlines()[0]
+    assert "  released 20" in runs(store, "list").stdout
 
 
 def test_a_release_by_age_spares_the_newest(store: Store, ref: Ref) -> None:

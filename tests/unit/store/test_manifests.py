@@ -52,7 +52,7 @@ def delete(index: Path) -> None:
 
 def empty(index: Path) -> None:
     with closing(sqlite3.connect(index)) as db, db:
-        for table in ("run", "used", "indexed"):
+        for table in ("run", "used", "did", "manifests"):
             db.execute(f"DELETE FROM {table}")
 
 

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from smalti.cli.answers import warn
 from smalti.cli.options import AsJson, StorePlace, print_json, the_store
+from smalti.cli.stored import run_text as text
+from smalti.errors import NotFound
+from smalti.store import UnreadManifests
 
 if TYPE_CHECKING:
-    from smalti.store import Manifest
+    from smalti.store import Store
+    from smalti.store.manifests.lineage import Direction
 
 app = typer.Typer(no_args_is_help=True, help="What runs read, wrote and ran on.")
 
-_RECORDED = "store.add_manifest records one; what Dagster made of what, its Lineage tab shows."
+_RECORDED = "runs of Dagster and of smalti.runs record themselves, others are recorded with store.add_manifest."
+_A_WHILE_SECONDS = 1.0
+_NEAR = 5
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -26,17 +38,38 @@ def _age(text: str) -> timedelta:
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
+Fresh = Annotated[
+    bool, typer.Option("--fresh", help="In a bucket: look now for what others recorded, not within a minute.")
+]
+
+
 @app.command("list")
-def list_runs(store: StorePlace = None, as_json: AsJson = False) -> None:
-    """List the runs, with what each read and wrote."""
-    manifests = list(the_store(store).manifests())
-    if as_json:
-        print_json([asdict(manifest) for manifest in manifests])
-        return
-    for manifest in manifests:
-        typer.echo(_line(manifest))
-    if not manifests:
-        typer.echo("no runs are recorded here; " + _RECORDED, err=True)
+def list_runs(
+    project: Annotated[str, typer.Option(help="Only those of this project.")] = "",
+    run_type: Annotated[str, typer.Option("--type", help="Only those of this type, such as experiment.")] = "",
+    status: Annotated[str, typer.Option(help="Only those with this status, such as failed.")] = "",
+    since: Annotated[
+        timedelta | None, typer.Option(metavar="AGE", parser=_age, help="Only those younger than that: 12h, 90d, 4w.")
+    ] = None,
+    fresh: Fresh = False,
+    store: StorePlace = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs, newest first, with how much each read and wrote."""
+    opened = the_store(store)
+    with _said(opened, fresh):
+        after = datetime.now(UTC) - since if since is not None else None
+        found = opened.runs(project=project, run_type=run_type, status=status, since=after)
+        if as_json:
+            print_json([asdict(manifest) for manifest in found])
+            return
+        none = True
+        for manifest in found:
+            none = False
+            typer.echo(text.line(manifest))
+        if none:
+            some = any((project, run_type, status, since is not None))
+            warn("no run recorded here is such" if some else f"no runs are recorded here; {_RECORDED}")
 
 
 @app.command()
@@ -46,34 +79,94 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show all that is known of a run."""
-    manifest = the_store(store).manifest(run)
+    opened = the_store(store)
+    try:
+        manifest = opened.manifest(run)
+    except NotFound as error:
+        raise NotFound(f"{error}{_near(opened, run)}") from None
+    with _said(opened, fresh=False):
+        children = opened.children_of(run)
     if as_json:
-        print_json(asdict(manifest))
+        print_json({**asdict(manifest), "children": children})
         return
-    typer.echo(_line(manifest))
-    for did, values in (("read", manifest.inputs), ("wrote", manifest.outputs)):
-        for name, address in values.items():
-            typer.echo(f"  {did:5}  {address}  {name}")
-    if manifest.notes is not None:
-        typer.echo("  made by:")
-        print_json(manifest.notes)
+    for line in text.everything(manifest, children):
+        typer.echo(line)
 
 
 @app.command()
 def find(
     data: Annotated[str, typer.Option(metavar="REF", help="A value: a name or a digest. One that is gone: all of it.")],
+    upstream: Annotated[
+        bool,
+        typer.Option("--upstream/--downstream", help="What it was made from, or what used it and what came of that."),
+    ] = False,
+    depth: Annotated[int | None, typer.Option(min=1, help="Follow so many steps; by default all.")] = None,
+    parts: Annotated[
+        bool, typer.Option("--parts", help="Also through trees that a value is a part of, and through their parts.")
+    ] = False,
+    fresh: Fresh = False,
     store: StorePlace = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find the runs that read or wrote a value."""
-    uses = the_store(store).runs_of(data)
-    if as_json:
-        print_json([use._asdict() for use in uses])
-        return
-    for use in uses:
-        typer.echo(f"{use.role:5}  {use.run}")
-    if not uses:
-        typer.echo("no recorded run used it; " + _RECORDED, err=True)
+    """Find the runs that used a value, directly or downstream, or, with --upstream, those that led to it."""
+    opened = the_store(store)
+    address = opened.resolve(data)
+    direction: Direction = "upstream" if upstream else "downstream"
+    with _said(opened, fresh):
+        hops = opened.lineage(address, direction, depth, parts=parts)
+        uses = opened.runs_of(address, parts=parts)
+        if not uses:
+            opened.record(address)  # or it is not there at all
+        if not uses and not parts and (uses := opened.runs_of(address, parts=True)):
+            hops = opened.lineage(address, direction, depth, parts=True)
+            warn("no run used the value itself; these used something that it is a part of, or a part of it")
+        did = "wrote" if upstream else "read"
+        others = [use.run for use in uses if use.role == did and use.run not in {hop.run for hop in hops}]
+        if as_json:
+            found = {"data": address, "direction": direction, "hops": [asdict(hop) for hop in hops]}
+            print_json({**found, "uses": [use._asdict() for use in uses]})
+            return
+        named = {version.address: version.name for version in opened.names()} if hops else {}
+        lines = text.tree(
+            hops, others, upstream, lambda one: named.get(one) or text.short(one), partial(_described, opened)
+        )
+        for line in lines:
+            typer.echo(line)
+        if not uses:
+            warn(f"no recorded run used it; {_RECORDED}")
+        elif not hops and not others:
+            runs = ", ".join(use.run for use in uses)
+            warn(f"no recorded run {did} it; it was {'read' if upstream else 'written'} by {runs}")
+
+
+def _described(store: Store, run: str) -> str:
+    try:
+        return text.described(store.manifest(run))
+    except NotFound:  # removed meanwhile, or written by another machine and removed since the last look
+        return "(its manifest is gone)"
+
+
+def _near(store: Store, run: str) -> str:
+    """Return the end of a sentence that says which runs have names like one that is not there."""
+    runs = store.run_names()
+    near = [name for name in runs if name.startswith(run)] if run else []
+    near += [name for name in get_close_matches(run, runs, _NEAR) if name not in near]
+    return f" Similar names: {', '.join(near[:_NEAR])}." if near else " `smalti runs list` lists the runs."
+
+
+@contextmanager
+def _said(store: Store, fresh: bool) -> Iterator[None]:
+    """Look for runs in here; what is missing from the answer is said on stderr, a sentence each."""
+    if fresh:
+        store.runs_known_as_of(look=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnreadManifests)
+        yield
+        for reason in store.unread_manifests().values():
+            warn(f"left out: {reason}")
+    age = (datetime.now(UTC) - store.runs_known_as_of()).total_seconds()
+    if age > _A_WHILE_SECONDS:
+        warn(f"what other machines recorded is known as of {age:.0f} s ago; --fresh looks now")
 
 
 @app.command()
@@ -103,12 +196,5 @@ def release(
         print_json({"dry_run": dry_run, "runs": [asdict(manifest) for manifest in manifests]})
         return
     for manifest in manifests:
-        typer.echo(_line(manifest))
+        typer.echo(text.line(manifest))
     typer.echo(f"{len(manifests)} runs {'would be ' if dry_run else ''}released")
-
-
-def _line(manifest: Manifest) -> str:
-    released = f", released {manifest.released_at}" if manifest.released_at else ""
-    return (
-        f"{manifest.run}  {manifest.created_at}  {len(manifest.inputs)} read, {len(manifest.outputs)} written{released}"
-    )

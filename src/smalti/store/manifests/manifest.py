@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from itertools import filterfalse
 from typing import Any, Literal, NamedTuple
 
 from smalti.canonical import Json, normalise
+from smalti.digest import is_address
 from smalti.errors import Damaged, Refused
 from smalti.store.names import check_name
 from smalti.store.record import seal, unseal
@@ -137,6 +139,8 @@ def checked(manifest: Manifest) -> Manifest:
         raise Refused(f"{manifest.run!r} cannot be the name of a run: it has to be one part, without '/'.")
     if manifest.parent == manifest.run:
         raise Refused(f"the run {manifest.run!r} cannot be its own parent; name the run that it is a part of.")
+    if any(not step.name for step in manifest.steps):
+        raise Refused(f"a step of the run {manifest.run!r} has no name; give each one of its own.")
     given: Any = {name: normalise(getattr(manifest, name), f"{name} of the run {manifest.run!r}") for name in _GIVEN}
     return replace(manifest, **given)
 
@@ -208,8 +212,11 @@ def parse(content: bytes, key: str) -> Manifest:
         manifest = Manifest(**document)
     except TypeError as error:
         raise Damaged(f"the manifest {key} has other fields than a manifest: {error}.") from error
-    if manifest.key.casefold() != key.casefold():  # some file systems ignore case
+    places = {manifest.key, f"{KEPT}{manifest.run}.json"}  # one that is being released is still among those kept
+    if key.casefold() not in {place.casefold() for place in places}:  # some file systems ignore case
         raise Damaged(f"the manifest {key} is that of the run {manifest.run!r}, {manifest.key}; restore it.")
+    if wrong := sorted(filterfalse(is_address, manifest.used())):
+        raise Damaged(f"the manifest {key} holds {wrong[0]!r} where the address of a value belongs; restore it.")
     return manifest
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
+from smalti.errors import Damaged, NotFound, Refused
 from smalti.store.backend import Objects
 from smalti.store.manifests.collection import Manifests
 from smalti.store.manifests.lineage import Direction, Hop
@@ -88,24 +91,87 @@ class RecordsRuns:
         return self._manifests.get(run)
 
     def manifests(self) -> Iterator[Manifest]:
-        """Yield the manifest of every run, in order of their names."""
+        """Yield the manifest of every run, in order of their names.
+
+        Raises:
+            Damaged, Refused: one is not what was written, or a newer version of this library wrote it.
+        """
         return self._manifests.all()
 
-    def runs_of(self, ref: Ref | str) -> list[Use]:
-        """Return the runs that read or wrote a value, and which of the two, in order of their names."""
-        return self._manifests.uses(self.resolve(ref))
+    def runs(
+        self, *, project: str = "", run_type: str = "", status: str = "", since: datetime | None = None
+    ) -> Iterator[Manifest]:
+        """Yield the manifests of runs, newest first: of all, or of those of which all that is given is true.
 
-    def lineage(self, ref: Ref | str, direction: Direction, depth: int | None = None) -> list[Hop]:
+        Args:
+            since: when their manifests were first written, at the earliest.
+
+        Warns:
+            UnreadManifests: see :meth:`runs_of`.
+        """
+        wanted = {"project": project, "run_type": run_type, "status": status}
+        after = since.astimezone(UTC).isoformat(timespec="milliseconds") if since else ""
+        for run in self._manifests.newest(after, **{name: value for name, value in wanted.items() if value}):
+            with suppress(NotFound, Damaged, Refused):  # removed or written over since, as the next look-up will say
+                yield self._manifests.get(run)
+
+    def run_names(self) -> list[str]:
+        """Return the names of all runs, in order, without reading a manifest."""
+        return self._manifests.names()
+
+    def runs_of(self, ref: Ref | str, *, parts: bool = False) -> list[Use]:
+        """Return the runs that read or wrote a value, and which of the two, in order of their names.
+
+        In a folder this is exact. In a bucket it may lack what other machines recorded since ``runs_known_as_of()``,
+        a minute ago at most; an empty answer is exact there, too.
+
+        Args:
+            parts: also find the runs that used a tree that the value is a part of, or a part of it; then everything
+                that runs used is looked into once, which takes longer the first time.
+
+        Warns:
+            UnreadManifests: manifests that are damaged, or written by a newer version, are left out.
+        """
+        return self._manifests.uses(self.resolve(ref), self._parts_of if parts else None)
+
+    def lineage(
+        self, ref: Ref | str, direction: Direction, depth: int | None = None, *, parts: bool = False
+    ) -> list[Hop]:
         """Return what a value was made from (``upstream``), or what was made from it (``downstream``), nearest first.
+
+        It is as exact as :meth:`runs_of`, and warns of the same.
 
         Args:
             depth: follow so many steps at most; None: all.
+            parts: a tree also leads on to what it consists of, and a value to the trees that it is a part of; the
+                addresses in a hop are those that its step used.
         """
-        return self._manifests.lineage(self.resolve(ref), direction, depth)
+        return self._manifests.lineage(self.resolve(ref), direction, depth, self._parts_of if parts else None)
 
     def children_of(self, run: str) -> list[str]:
-        """Return the runs that are parts of a run, in order of their names."""
+        """Return the runs that are parts of a run, in order of their names; as exact as :meth:`runs_of`."""
         return self._manifests.children(run)
+
+    def unread_manifests(self) -> dict[str, str]:
+        """Return which documents among the manifests cannot be read, and why; ``runs_of`` and others leave them out."""
+        return self._manifests.unread()
+
+    def runs_known_as_of(self, *, look: bool = False) -> datetime:
+        """Return as of when ``runs_of`` and others know what was recorded; in a folder that is always now.
+
+        Args:
+            look: in a bucket, look for what other machines recorded now.
+        """
+        if look:
+            self._manifests.look()
+        return self._manifests.looked_at()
+
+    def _parts_of(self, address: str) -> list[str] | None:
+        """Return the children of a tree; none of another value, and None where the value is gone."""
+        try:
+            return list(self._objects.record(address).children.values())
+        except NotFound:
+            return None
 
     def release(self, run: str) -> Manifest:
         """Let the values that a run read and wrote be collected, unless something else needs them.
