@@ -84,7 +84,7 @@ def extend_array(path: Path, value: object) -> None:
                 _make_growing(path, array)
                 return
             try:
-                _wait_for_others(path, descriptor)
+                wait_for_others(path, descriptor)
                 finish_changes(descriptor)
                 if len(array):
                     _extend(path, descriptor, value)
@@ -176,7 +176,8 @@ def _make_growing(path: Path, array: NDArray[Any]) -> None:
 def _create_growing(hdf5: h5py.File, shape: tuple[int, ...], dtype: np.dtype[Any]) -> h5py.Dataset:
     rows = math.ceil(_CHUNK_ELEMENTS / max(1, math.prod(shape[1:])))
     chunks = (rows, *(max(1, length) for length in shape[1:]))
-    return hdf5.create_dataset(DATASET, shape, dtype, maxshape=(None, *shape[1:]), chunks=chunks)
+    most = (None, *(length or None for length in shape[1:]))  # a chunk of no length is none, so that axis could grow
+    return hdf5.create_dataset(DATASET, shape, dtype, maxshape=most, chunks=chunks)
 
 
 def _fill(data: h5py.Dataset, array: NDArray[Any]) -> None:
@@ -235,9 +236,13 @@ def _replacement(path: Path, locked: bool = False) -> Iterator[int]:
         raise
 
 
-def _wait_for_others(path: Path, descriptor: int) -> None:
-    """Wait until no other program has the file open for writing: HDF5 locks it then, or marks it."""
-    until = time.monotonic() + _WAIT_SECONDS
+def wait_for_others(path: Path, descriptor: int, seconds: float = _WAIT_SECONDS) -> None:
+    """Wait until no other program has the file open for writing: HDF5 locks it then, or marks it.
+
+    Raises:
+        Unavailable: it still has after so many seconds.
+    """
+    until = time.monotonic() + seconds
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

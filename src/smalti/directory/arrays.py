@@ -125,14 +125,14 @@ class ArrayFile(NDArrayOperatorsMixin):
 
     def _whole(self) -> Any:
         """Return all of it: an array, also of a single value."""
-        return read_dataset(self.path, lambda data: np.asarray(data[()]))
+        return read_dataset(self.path, lambda data: np.asarray(data[()], data.dtype))
 
 
 def _indexed(data: h5py.Dataset, key: Any) -> Any:
     try:
         return data[key]
     except (TypeError, ValueError):
-        return np.asarray(data[()])[key]
+        return np.asarray(data[()], data.dtype)[key]
 
 
 def _when_called(path: Path, name: str) -> Any:

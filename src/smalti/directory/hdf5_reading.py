@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from smalti.directory.pending_writes import Change, PendingWrites, is_marked_open, journal
+from smalti.directory.pending_writes import Change, PendingWrites, journal, unmarked
 from smalti.errors import Damaged, Unavailable
 
 if TYPE_CHECKING:
@@ -26,21 +26,20 @@ def read_dataset(path: Path, act: Callable[[h5py.Dataset], T]) -> T:
     """Return what ``act`` makes of the dataset; the file is open only meanwhile.
 
     What is read is one state of the array, with all rows of every ``extend_array`` that has returned, in this process
-    or another. Reading goes on where a writer was killed, and in a folder that may not be written.
+    or another. Reading goes on where a writer was killed, where another program has the file open for writing, and in
+    a folder that may not be written.
 
     Raises:
         FileNotFoundError: there is no file.
         Damaged: it is no HDF5 file that can be read, or has no such dataset.
-        Unavailable: another program has it open for writing and does not share it.
+        Unavailable: it was written to whenever it was read.
     """
     changes: list[Change] = []
     failed_on: tuple[int, ...] = ()
     for _ in range(_TRIES):
         with _descriptor(path) as descriptor:
             try:
-                if is_marked_open(descriptor):
-                    return _read_while_written(path, act)
-                return _read(descriptor, changes, act)
+                return _read(descriptor, unmarked(descriptor) + changes, act)
             except (OSError, RuntimeError, KeyError) as error:
                 changes = journal(descriptor)
                 status = os.fstat(descriptor)
@@ -87,14 +86,6 @@ def _read(descriptor: int, changes: list[Change], act: Callable[[h5py.Dataset], 
         return act(h5py.Dataset(h5d.open(file, DATASET.encode())))
 
 
-def _read_while_written(path: Path, act: Callable[[h5py.Dataset], T]) -> T:
-    """Read what another program writes in HDF5's own way of sharing (SWMR), or was killed while doing so."""
-    import h5py
-
-    with h5py.File(path, "r", libver="latest", swmr=True) as hdf5:
-        return act(dataset_of(hdf5))
-
-
 @contextmanager
 def _descriptor(path: Path) -> Iterator[int]:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -104,15 +95,6 @@ def _descriptor(path: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _unreadable(path: Path, error: Exception) -> Exception:
-    with _descriptor(path) as descriptor:
-        if is_marked_open(descriptor):
-            return Unavailable(
-                f"{path} is marked as open for writing by another program, which does not share it or was killed; "
-                f"close it there, or run: h5clear -s {path}"
-            )
-    return Damaged(f"{path} cannot be read as an HDF5 file with the dataset {DATASET!r}: {_reason(error)}.")
-
-
-def _reason(error: Exception) -> str:
-    return str(error.args[0] if error.args else error).rstrip(".")
+def _unreadable(path: Path, error: Exception) -> Damaged:
+    reason = str(error.args[0] if error.args else error).rstrip(".")
+    return Damaged(f"{path} cannot be read as an HDF5 file with the dataset {DATASET!r}: {reason}.")

@@ -33,6 +33,7 @@ _TRAILER = struct.Struct("<Q32s16s")  # size of the changes, their BLAKE3, what 
 _CHANGE = struct.Struct("<QQ")  # where, how many bytes; the bytes follow
 _MAGIC = b"smalti changes 1"
 _PAGE_NBYTES = 4096
+_WORD = 0xFFFFFFFF
 
 Change = tuple[int, bytes]  # where in the file, what
 
@@ -50,6 +51,15 @@ def is_marked_open(descriptor: int) -> bool:
     """Tell whether the superblock says that a program has the file open for writing."""
     head = os.pread(descriptor, 12, 0)
     return len(head) == 12 and head[:8] == _SIGNATURE and head[8] == 3 and bool(head[11] & 1)
+
+
+def unmarked(descriptor: int) -> list[Change]:
+    """Return what makes HDF5 read a file that is marked so: a superblock without the mark. None where it is not."""
+    head = os.pread(descriptor, _SUPERBLOCK.size, 0)
+    if not is_marked_open(descriptor) or lookup3(head[:-4]) != int.from_bytes(head[-4:], "little"):
+        return []
+    plain = head[:11] + b"\0" + head[12:-4]
+    return [(0, plain + lookup3(plain).to_bytes(4, "little"))]
 
 
 def journal(descriptor: int) -> list[Change]:
@@ -200,6 +210,33 @@ def fits_a_page(descriptor: int, header_at: int) -> bool:
     """Tell whether an object header of version 2 lies in one page, so that readers find all of a change or nothing."""
     nbytes = PendingWrites(descriptor, 0)._header_nbytes(header_at)
     return nbytes > 0 and header_at // _PAGE_NBYTES == (header_at + nbytes - 1) // _PAGE_NBYTES
+
+
+def lookup3(data: bytes) -> int:
+    """Return the checksum of HDF5's metadata. Source: ``hashlittle`` of lookup3.c, B. Jenkins, 2006, public domain.
+
+    >>> hex(lookup3(b"Four score and seven years ago"))
+    '0x17770551'
+    """
+    a = b = c = (0xDEADBEEF + len(data)) & _WORD
+    if not data:
+        return c
+    words = [int.from_bytes(data[i : i + 4], "little") for i in range(0, len(data), 4)]
+    words += [0] * (-len(words) % 3)
+    for i in range(0, len(words), 3):
+        a, b, c = ((x + y) & _WORD for x, y in zip((a, b, c), words[i : i + 3], strict=True))
+        if i + 3 == len(words):
+            break
+        for turn in (4, 6, 8, 16, 19, 4):  # the three take turns
+            a, b, c = b, (c + b) & _WORD, ((a - c) & _WORD) ^ _turned(c, turn)
+    for turn in (14, 11, 25, 16, 4, 14, 24):
+        c = ((c ^ b) - _turned(b, turn)) & _WORD
+        a, b, c = b, c, a
+    return b
+
+
+def _turned(word: int, bits: int) -> int:
+    return ((word << bits) | (word >> (32 - bits))) & _WORD
 
 
 def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
