@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import h5py
@@ -73,3 +74,14 @@ def test_a_write_that_finds_no_room_leaves_the_array_before(tight_disk: Path) ->
         assert [*tight_disk.iterdir()] == [path]
     write_array(path, np.zeros(200_000))
     assert ArrayFile(path).shape == (200_000,)
+
+
+def test_arrays_on_a_read_only_disk_are_read_and_say_why_they_are_not_written(tight_disk: Path) -> None:
+    path = tight_disk / "x.h5"
+    extend_array(path, [1, 2])
+    subprocess.run(["mount", "-o", "remount,ro", str(tight_disk)], check=True)
+    assert ArrayFile(path).sum() == 3
+    for act in (write_array, extend_array):
+        with pytest.raises(Unavailable, match="Read-only file system"):
+            act(path, [3])
+    assert ArrayFile(path)[:].tolist() == [1, 2]

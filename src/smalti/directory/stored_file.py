@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Extent = tuple[int, int, int]  # where in the file, where in the array's bytes, nbytes
 Value = memoryview | Tree
 
-SUFFIX = ".h5"
+ARRAY_SUFFIX = ".h5"
 EXTENTS = "extents"
 _MOST_EXTENTS = 100_000
 _BLOCK_NBYTES = 32 * 1024 * 1024
@@ -46,7 +46,7 @@ def value_of(path: Path, content: memoryview) -> Value:
         path: where it lies, which has to be looked at again afterwards: is it the file that ``content`` is of?
         content: its bytes.
     """
-    if path.suffix != SUFFIX or content[:8] != _SIGNATURE:
+    if path.suffix != ARRAY_SUFFIX or content[:8] != _SIGNATURE:
         return content
     try:
         found = read_dataset(path, _layout)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from smalti.directory.stored_file import Value, is_array, records_of, value_of
-from smalti.errors import NotFound, Refused
+from smalti.directory.folder_lock import writing_alone
+from smalti.directory.stored_file import ARRAY_SUFFIX, Value, is_array, records_of, value_of
+from smalti.errors import NotFound, Refused, Unavailable
 from smalti.settings import places
 from smalti.store import Progress, Record, Ref, Store, Tree
 from smalti.store.long_work import OnProgress
@@ -110,7 +112,6 @@ def _store(
     for batch in _batches(to_read, listing):
         read_at_ns, reading = time.time_ns(), _Reading(folder, batch)
         put = store.put_all(reading)
-        reading.check_last()
         refs.update(zip(batch, put, strict=True))
         just_put += put
         new_bytes += sum({ref.digest: ref.new_bytes for ref in put}.values())
@@ -130,20 +131,28 @@ class _Reading:
         self.looks: dict[str, Look] = {}
         self._folder = folder
         self._names = names
-        self._last: WorkFile | None = None
 
     def __iter__(self) -> Iterator[Value]:
         for name in self._names:
-            self.check_last()
-            path = self._folder / name
-            self._last = WorkFile(path)
-            self.looks[name] = self._last.look
-            yield value_of(path, self._last.data)
+            with _kept_still(self._folder / name) as file:
+                self.looks[name] = file.look
+                yield value_of(self._folder / name, file.data)
 
-    def check_last(self) -> None:
-        if self._last:
-            self._last.check_unchanged()
-            self._last = None
+
+@contextmanager
+def _kept_still(path: Path) -> Iterator[WorkFile]:
+    """Give a file that must not be written to meanwhile; whoever extends an array waits, where the disk has locks.
+
+    Raises:
+        Refused: it was written to.
+    """
+    with ExitStack() as waiting:
+        if path.suffix == ARRAY_SUFFIX:
+            with suppress(Unavailable):
+                waiting.enter_context(writing_alone(path.parent))
+        file = WorkFile(path)
+        yield file
+        file.check_unchanged()
 
 
 def _batches(names: Sequence[str], listing: Listing) -> Iterator[list[str]]:
@@ -213,9 +222,8 @@ def work_contents(
     for name, file in listing.files.items():
         address = known.get(name)
         if address is None:
-            work_file = WorkFile(folder / name)
-            record, children = records_of(value_of(folder / name, work_file.data))
-            work_file.check_unchanged()
+            with _kept_still(folder / name) as work_file:
+                record, children = records_of(value_of(folder / name, work_file.data))
             address = record.address
             found[name] = work_file.look, address
             if records is not None:

@@ -13,13 +13,14 @@ import os
 import re
 import uuid
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from smalti.directory.stored_file import pieces_of
+from smalti.directory.folder_lock import writing_alone
+from smalti.directory.stored_file import ARRAY_SUFFIX, pieces_of
 from smalti.directory.version_contents import (
     HISTORY_FILE,
     SeenFiles,
@@ -30,7 +31,7 @@ from smalti.directory.version_contents import (
     work_contents,
 )
 from smalti.directory.version_diff import Differences, compare
-from smalti.errors import NotFound, Refused
+from smalti.errors import NotFound, Refused, Unavailable
 from smalti.settings import places
 from smalti.store import Progress, Record, Store, Tree
 from smalti.store.commit import machine_errors, unique_name
@@ -354,7 +355,11 @@ def _write_file(path: Path, pieces: Iterable[memoryview], executable: bool) -> N
                 left = memoryview(piece)
                 while left:
                     left = left[file.write(left) or 0 :]
-        part.replace(path)
+        with ExitStack() as waiting:
+            if path.suffix == ARRAY_SUFFIX:  # rows that are being added now must not go to what is replaced
+                with suppress(Unavailable):
+                    waiting.enter_context(writing_alone(path.parent))
+            part.replace(path)
     except BaseException:
         with suppress(FileNotFoundError):
             part.unlink()
