@@ -74,16 +74,28 @@ def dataset_of(hdf5: h5py.File) -> h5py.Dataset:
     return found
 
 
-def _read(descriptor: int, changes: list[Change], act: Callable[[h5py.Dataset], T]) -> T:
-    """Read through a file of our own: two that HDF5 opens by name share what it has cached, however old that is."""
+@contextmanager
+def opened_dataset(file: PendingWrites, writing: bool = False) -> Iterator[h5py.Dataset]:
+    """Give the dataset ``data`` in a file of ours, without what ``h5py.File`` does besides, which takes longer.
+
+    Raises:
+        KeyError: there is none.
+    """
     import h5py
     from h5py import h5d, h5f, h5fd, h5p
 
     access = h5p.create(h5p.FILE_ACCESS)
     access.set_fclose_degree(h5f.CLOSE_STRONG)
-    access.set_fileobj_driver(h5fd.fileobj_driver, PendingWrites(descriptor, 0, changes))
-    with closing(h5f.open(b"array", h5f.ACC_RDONLY, access)) as file:
-        return act(h5py.Dataset(h5d.open(file, DATASET.encode())))
+    access.set_libver_bounds(h5f.LIBVER_LATEST, h5f.LIBVER_LATEST)
+    access.set_fileobj_driver(h5fd.fileobj_driver, file)
+    with closing(h5f.open(b"array", h5f.ACC_RDWR if writing else h5f.ACC_RDONLY, access)) as hdf5:
+        yield h5py.Dataset(h5d.open(hdf5, DATASET.encode()))
+
+
+def _read(descriptor: int, changes: list[Change], act: Callable[[h5py.Dataset], T]) -> T:
+    """Read through a file of our own: two that HDF5 opens by name share what it has cached, however old that is."""
+    with opened_dataset(PendingWrites(descriptor, 0, changes)) as data:
+        return act(data)
 
 
 @contextmanager
