@@ -23,6 +23,7 @@ from smalti.directory.hdf5_reading import read_dataset
 from smalti.errors import Damaged, Refused, Unavailable
 from smalti.store import Encoded, Record, Store, Tree
 from smalti.store.record import record_of, tree_record
+from smalti.store.stitch import map_side_by_side
 from smalti.store.threads import in_parallel
 
 if TYPE_CHECKING:
@@ -175,10 +176,13 @@ def _has_booleans(dtype: np.dtype[Any]) -> bool:
 
 
 def _gathered(path: Path, content: memoryview, extents: list[Extent]) -> NDArray[np.uint8]:
-    """Return the bytes of an array: a view of the file where they lie there in one piece."""
+    """Return the bytes of an array: a view of the file where they lie there in one piece, or in whole pages."""
     if len(extents) == 1:
         start, _, nbytes = extents[0]
         return np.frombuffer(content, np.uint8, nbytes, start)
+    ordered = sorted(extents, key=lambda extent: extent[1])
+    if mapped := map_side_by_side([(path, start, nbytes) for start, _, nbytes in ordered]):
+        return np.frombuffer(mapped, np.uint8)
     gathered = np.empty(sum(nbytes for _, _, nbytes in extents), np.uint8)
     jobs = [
         (start + skipped, begin + skipped, min(_JOB_NBYTES, nbytes - skipped))
