@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from smalti.directory.arrays import ArrayFile, extend_array, write_array
+from smalti.directory.hdf5.arrays import ArrayFile, extend_array, write_array
 from smalti.errors import Unavailable
 
 KIB = 1024

@@ -14,8 +14,8 @@ import h5py
 import numpy as np
 import pytest
 
-from smalti.directory.arrays import ArrayFile, extend_array, write_array
-from smalti.directory.pending_writes import journal
+from smalti.directory.hdf5.arrays import ArrayFile, extend_array, write_array
+from smalti.directory.hdf5.pending_writes import journal
 from tests.forked_process import ForkedProcess, Outcome, Say
 
 KILLS = int(os.environ.get("SMALTI_TEST_KILLS", "60"))

@@ -32,14 +32,14 @@ from smalti.directory.namespaces import Namespace, merge, namespacify
 from smalti.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from smalti.directory.arrays import ArrayFile
     from smalti.directory.diff import DirectoryDiff, assert_equal_attributes, assert_equal_directories
     from smalti.directory.directory import Directory
+    from smalti.directory.hdf5.arrays import ArrayFile
     from smalti.directory.metadata import read_meta, write_meta
 
 # Where the names live that need numpy or YAML; imported when first used, so that ``import smalti.directory`` is light.
 _HOME = {
-    "ArrayFile": "smalti.directory.arrays",
+    "ArrayFile": "smalti.directory.hdf5.arrays",
     "Directory": "smalti.directory.directory",
     "DirectoryDiff": "smalti.directory.diff",
     "assert_equal_attributes": "smalti.directory.diff",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smalti.directory.arrays import ArrayFile
+from smalti.directory.hdf5.arrays import ArrayFile
 from smalti.directory.namespaces import Namespace, diff
 from smalti.directory.tables import is_table
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from smalti import notebook
 from smalti.directory import frames, io, views
-from smalti.directory.arrays import ArrayFile
 from smalti.directory.building.arguments import resolved
 from smalti.directory.building.build import construct, instance, open_at
 from smalti.directory.building.declared import auto_doc
@@ -27,6 +26,7 @@ from smalti.directory.errors import (
     WrongType,
     warn,
 )
+from smalti.directory.hdf5.arrays import ArrayFile
 from smalti.directory.metadata import MANUALLY_WRITTEN, META, is_done, read_meta, write_meta
 from smalti.directory.namespaces import Namespace, diff, namespacify
 from smalti.errors import Refused

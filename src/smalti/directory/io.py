@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from smalti.directory import tables
-from smalti.directory.arrays import ArrayFile, as_array, extend_array, write_array
 from smalti.directory.building.build import open_at
 from smalti.directory.building.lease import LEASE
 from smalti.directory.errors import EntryMissing, PlaceTaken, WrongType
 from smalti.directory.folder_lock import writing_alone
+from smalti.directory.hdf5.arrays import ArrayFile, as_array, extend_array, write_array
 from smalti.directory.metadata import META, named, read_meta, write_meta
 from smalti.directory.namespaces import diff, namespacify
 from smalti.directory.tables import is_table
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 H5Reader = ArrayFile  # the name that datamate has for it
 ARRAY, TABLE = ".h5", tables.SUFFIX
-_OWN = {META, LEASE}
+_OWN = {META, LEASE, "_versions.json"}
 Form = Literal["array", "table", "file", "folder"]
 WITH_ARTICLE: dict[Form, str] = {"array": "an array", "table": "a table", "file": "a file", "folder": "a folder"}
 

@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from smalti.directory import io
-from smalti.directory.arrays import ArrayFile
 from smalti.directory.errors import warn
+from smalti.directory.hdf5.arrays import ArrayFile
 from smalti.directory.metadata import META
 from smalti.errors import Refused, SmaltiError
 from smalti.notebook import Entry, thumbnail

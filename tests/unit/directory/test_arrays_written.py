@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smalti.directory.array_values import rows_like
-from smalti.directory.arrays import ArrayFile, extend_array, write_array
-from smalti.directory.pending_writes import PendingWrites, journal
+from smalti.directory.hdf5.array_values import rows_like
+from smalti.directory.hdf5.arrays import ArrayFile, extend_array, write_array
+from smalti.directory.hdf5.pending_writes import PendingWrites, journal
 from smalti.errors import Unavailable
 
 
@@ -205,7 +205,7 @@ def test_rows_that_look_like_a_journal_are_rows(path: Path) -> None:
         pending.seek(60)
         pending.write(memoryview(b"other"))
         changes = pending._in_order(None)
-        from smalti.directory import pending_writes
+        from smalti.directory.hdf5 import pending_writes
 
         file.seek(0, os.SEEK_END)
         file.write(pending_writes._journal(changes, 12345))

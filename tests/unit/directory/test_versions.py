@@ -14,9 +14,9 @@ import pytest
 
 from smalti import open_store
 from smalti.directory import versions
-from smalti.directory.arrays import ArrayFile, extend_array, write_array
-from smalti.directory.stored_file import value_of
-from smalti.directory.version_contents import HISTORY_FILE
+from smalti.directory.hdf5.arrays import ArrayFile, extend_array, write_array
+from smalti.directory.versions.contents import HISTORY_FILE
+from smalti.directory.versions.stored_file import value_of
 from smalti.errors import NotFound, Refused
 from smalti.store import Store
 

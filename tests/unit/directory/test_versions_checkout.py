@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from smalti import open_store
 from smalti.directory import versions
-from smalti.directory.arrays import ArrayFile, extend_array, write_array
-from smalti.directory.version_contents import HISTORY_FILE
+from smalti.directory.hdf5.arrays import ArrayFile, extend_array, write_array
+from smalti.directory.versions.contents import HISTORY_FILE
 from smalti.errors import NotFound, Refused
 from smalti.store import RowChange, Store
 

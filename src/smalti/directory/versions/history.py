@@ -20,8 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from smalti.directory.folder_lock import writing_alone
-from smalti.directory.stored_file import ARRAY_SUFFIX, pieces_of
-from smalti.directory.version_contents import (
+from smalti.directory.versions.contents import (
     HISTORY_FILE,
     SeenFiles,
     is_inside,
@@ -30,7 +29,8 @@ from smalti.directory.version_contents import (
     stored_contents,
     work_contents,
 )
-from smalti.directory.version_diff import Differences, compare
+from smalti.directory.versions.difference import Differences, compare
+from smalti.directory.versions.stored_file import ARRAY_SUFFIX, pieces_of
 from smalti.errors import NotFound, Refused, Unavailable
 from smalti.settings import places
 from smalti.store import Progress, Record, Store, Tree

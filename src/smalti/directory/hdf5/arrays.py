@@ -10,9 +10,9 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import DTypeLike, NDArray
 
-from smalti.directory.array_values import as_array
-from smalti.directory.array_writing import extend_array, write_array
-from smalti.directory.hdf5_reading import read_dataset
+from smalti.directory.hdf5.array_values import as_array
+from smalti.directory.hdf5.array_writing import extend_array, write_array
+from smalti.directory.hdf5.reading import read_dataset
 
 if TYPE_CHECKING:
     import h5py

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from smalti.directory.pending_writes import Change, PendingWrites, journal, unmarked
+from smalti.directory.hdf5.pending_writes import Change, PendingWrites, journal, unmarked
 from smalti.errors import Damaged, Unavailable
 
 if TYPE_CHECKING:

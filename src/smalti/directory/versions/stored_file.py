@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from smalti.canonical import Json, normalise
 from smalti.codecs import CODECS
 from smalti.codecs.dtype import bytes_of, canonical_dtype
-from smalti.directory.hdf5_reading import read_dataset
+from smalti.directory.hdf5.reading import read_dataset
 from smalti.errors import Damaged, Refused, Unavailable
 from smalti.store import Encoded, Record, Store, Tree
 from smalti.store.record import record_of, tree_record

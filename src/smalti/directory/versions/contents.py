@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from smalti.directory.folder_lock import writing_alone
-from smalti.directory.stored_file import ARRAY_SUFFIX, Value, is_array, records_of, value_of
+from smalti.directory.versions.stored_file import ARRAY_SUFFIX, Value, is_array, records_of, value_of
 from smalti.errors import NotFound, Refused, Unavailable
 from smalti.settings import places
 from smalti.store import Progress, Record, Ref, Store, Tree

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from smalti.directory.arrays import ArrayFile
-from smalti.directory.stored_file import is_array
+from smalti.directory.hdf5.arrays import ArrayFile
+from smalti.directory.versions.stored_file import is_array
 from smalti.store import FieldChange, Record, RowChange, Store
 from smalti.store.diff import diff
 from smalti.tracking.contents import Contents, changes

@@ -21,16 +21,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.directory.array_values import as_array, rows_like
 from smalti.directory.folder_lock import writing_alone
-from smalti.directory.hdf5_reading import DATASET, dataset_of, opened, opened_dataset
-from smalti.directory.pending_writes import (
+from smalti.directory.hdf5.array_values import as_array, rows_like
+from smalti.directory.hdf5.pending_writes import (
     PendingWrites,
     finish_changes,
     fits_a_page,
     is_marked_open,
     stated_end,
 )
+from smalti.directory.hdf5.reading import DATASET, dataset_of, opened, opened_dataset
 from smalti.errors import Damaged, Unavailable
 from smalti.store.commit import machine_errors, unique_name
 

@@ -1,0 +1,1 @@
+"""Arrays in HDF5 files of their own: read while others write, replaced whole, extended in place."""
