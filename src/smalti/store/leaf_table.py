@@ -13,7 +13,8 @@ from smalti.digest import LEAF_ID_NBYTES
 from smalti.store.recipe import LEAST_SAVED_NBYTES, OWN, Extent, Recipe
 from smalti.store.record import Record
 
-_MOST_EXTENTS = 4096  # beyond this a copy is cheaper to read than its pieces
+_MOST_EXTENTS = 4096  # beyond this a copy is cheaper to read than its pieces, unless they are long enough
+_LONG_NBYTES = 32 * 1024  # so long on average
 _LEAST_SAVED_SHARE = 0.1
 
 
@@ -93,7 +94,8 @@ def plan(record: Record, framing_nbytes: int, alike: list[str], leaves_of: Calla
     own = source == OWN
     start[own] = np.cumsum(record.leaf_sizes[own], dtype=np.int64) - record.leaf_sizes[own]
     extents = _runs(source, start, record.leaf_sizes.astype(np.int64))
-    return Recipe(framing_nbytes, tuple(sources), extents) if len(extents) <= _MOST_EXTENTS else None
+    few = len(extents) <= max(_MOST_EXTENTS, record.nbytes // _LONG_NBYTES)
+    return Recipe(framing_nbytes, tuple(sources), extents) if few else None
 
 
 def _find(wanted: NDArray[np.uint8], offered: NDArray[np.uint8]) -> NDArray[np.int64]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from smalti import Store, Weights, open_store
 from smalti.errors import Damaged
+from smalti.store import Record, leaf_table
 
 RANDOM = np.random.default_rng(0)
 MB = 1_000_000
@@ -201,3 +204,18 @@ def test_a_small_value_is_never_a_near_duplicate(store: Store) -> None:
     store.put(np.arange(20_000))
     ref = store.put(np.arange(20_001))
     assert store.file(ref) is not None
+
+
+def test_long_pieces_of_a_large_value_may_be_many() -> None:
+    """Scattered changes, version after version: 8000 pieces of one row of 32 KiB each, every other one new."""
+    rows, row_nbytes = 8000, 32 * 1024
+    new = np.arange(rows) % 2 == 1
+    ids = RANDOM.integers(0, 256, (rows, 32), np.uint8)
+    sizes = np.full(rows, row_nbytes, np.uint32)
+    offered = leaf_table.Leaves(ids[~new], np.cumsum(sizes[~new], dtype=np.int64) - row_nbytes, sizes[~new])
+    record = SimpleNamespace(leaf_ids=ids.tobytes(), leaf_sizes=sizes, nbytes=rows * row_nbytes)
+    recipe = leaf_table.plan(cast(Record, record), 0, ["sha256:one"], lambda _: offered)
+    assert recipe
+    assert len(recipe.extents) == rows
+    half = SimpleNamespace(leaf_ids=ids.tobytes(), leaf_sizes=sizes // 2, nbytes=rows * row_nbytes // 2)
+    assert leaf_table.plan(cast(Record, half), 0, ["sha256:one"], lambda _: offered) is None
