@@ -12,6 +12,8 @@ from smalti.errors import Ambiguous, NotFound, Refused
 if TYPE_CHECKING:
     from smalti.store import Hop, Manifest, Store
 
+_RUN = "run:"  # no name of a value has a colon
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:
@@ -39,12 +41,14 @@ class Subject:
 
 
 def subject_of(store: Store, reference: str) -> Subject:
-    """Return the value or the run that a reference means.
+    """Return the value or the run that a reference means; ``run:NAME`` means a run in any case.
 
     Raises:
         NotFound: it means neither.
         Ambiguous: it means several values, or a value and a run.
     """
+    if reference.startswith(_RUN):
+        return Subject(reference, run=store.manifest(reference.removeprefix(_RUN)))
     run = None
     with suppress(NotFound, Refused):  # not one part, so no run's name
         run = store.manifest(reference)
@@ -60,7 +64,7 @@ def subject_of(store: Store, reference: str) -> Subject:
             ) from error
         return Subject(reference, run=run)
     if run is not None:
-        raise Ambiguous(f"{reference!r} is a run and the value {address}; for the value give its digest.")
+        raise Ambiguous(f"{reference!r} is a run and the value {address}; give {_RUN}{reference}, or the digest.")
     if not any(True for _ in store.runs_of(address)):
         store.record(address)  # raises where there is neither a value nor a run that tells of one
     return Subject(reference, address)

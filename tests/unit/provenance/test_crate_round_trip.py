@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from smalti import Store, open_store
-from smalti.errors import NotFound, Refused
+from smalti.errors import Damaged, NotFound, Refused
 from smalti.provenance import export_crate, import_crate
 from smalti.store import Progress, Ref
 from smalti.store.manifests.manifest import dump
@@ -158,6 +160,30 @@ def test_nothing_is_ever_written_over(beamline: Store, tmp_path: Path, target: s
     with pytest.raises(NotFound, match="is no folder"):
         export_crate(beamline, "export", tmp_path / "nowhere" / target)
     assert {path.name for path in tmp_path.iterdir()} == {"store", target}, "nothing is left behind"
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_damaged_value_is_said_and_nothing_is_left(beamline: Store, tmp_path: Path, target: str) -> None:
+    content = beamline.file(beamline.record("raw/fly").children["content"])
+    assert content
+    content.chmod(0o644)
+    content.write_bytes(b"x" * content.stat().st_size)
+    with pytest.raises(Damaged):
+        export_crate(open_store(beamline.place), "solve", tmp_path / target)
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]
+
+
+def test_without_rocrate_it_is_said_how_to_install_it(beamline: Store, tmp_path: Path) -> None:
+    program = (
+        "import sys; sys.modules['rocrate'] = None\n"
+        "from pathlib import Path; from smalti import open_store; from smalti.provenance import export_crate\n"
+        "export_crate(open_store(sys.argv[1]), 'solve', Path(sys.argv[2]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, beamline.place, tmp_path / "crate"], capture_output=True, text=True, check=False
+    )
+    assert "NotFound: rocrate is not installed" in done.stderr
+    assert "pip install 'smalti[crate]'" in done.stderr
 
 
 def test_hostile_names_stay_in_their_folder(store: Store, other: Store, tmp_path: Path) -> None:

@@ -148,6 +148,9 @@ def test_nothing_by_that_name_is_one_sentence(beamline: Store) -> None:
     beamline.put(b"x", "solve")
     with pytest.raises(Ambiguous, match="is a run and the value"):
         report_page(beamline, "solve")
+    assert "epochs" in report_page(beamline, "run:solve")
+    with pytest.raises(NotFound, match="no manifest of a run"):
+        report_page(beamline, "run:nothing")
 
 
 def test_an_odd_value_has_a_page(store: Store, tmp_path: Path) -> None:

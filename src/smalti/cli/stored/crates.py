@@ -22,7 +22,9 @@ CratePath = Annotated[Path, typer.Argument(metavar="FOLDER|ZIP", help="The crate
 
 @app.command()
 def export(
-    what: Annotated[str, typer.Argument(metavar="REF|RUN", help="A name, a digest or its first digits, or a run.")],
+    what: Annotated[
+        str, typer.Argument(metavar="REF|RUN", help="A name, a digest or its first digits, or a run (run:NAME).")
+    ],
     to: Annotated[Path, typer.Option("--to", metavar="FOLDER|FILE.zip", help="Where to; nothing may be there.")],
     data: Annotated[
         str, typer.Option(help="include: the values as files; reference: only where they are.")

@@ -13,7 +13,9 @@ from smalti.errors import NotFound, Refused
 
 
 def report(
-    what: Annotated[str, typer.Argument(metavar="REF|RUN", help="A name, a digest or its first digits, or a run.")],
+    what: Annotated[
+        str, typer.Argument(metavar="REF|RUN", help="A name, a digest or its first digits, or a run (run:NAME).")
+    ],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to; by default here.")] = None,
     store: StorePlace = None,
 ) -> None:

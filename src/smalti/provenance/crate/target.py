@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from smalti.errors import NotFound, Refused
-from smalti.store.commit import machine_errors, publish_folder, sync, unique_name
+from smalti.store.commit import create_file, machine_errors, publish_folder, sync, unique_name
 
 if TYPE_CHECKING:
     from smalti.store import Store
@@ -81,7 +81,7 @@ class _Folder:
         self._root = root
 
     def add(self, path: str, content: bytes) -> None:
-        self._new(path).write_bytes(content)
+        create_file(self._new(path), [content])
 
     def add_folder(self, path: str) -> None:
         (self._root / path).mkdir(parents=True, exist_ok=True)

@@ -133,7 +133,7 @@ def path_svg(x: NDArray, y: NDArray, caption: str) -> str:  # type: ignore[type-
     dots = "".join(f'<circle class="dot" cx="{a:.1f}" cy="{b:.1f}" r="1.6"/>' for a, b in zip(px, py, strict=True))
     return (
         f'<figure><svg viewBox="0 0 {side} {height:.0f}" width="{side}" height="{height:.0f}" role="img">'
-        f'<title>{text(caption, 200)}</title><polyline class="axis" points="{points}"/>{dots}</svg>'
+        f'<title>{text(caption, 200)}</title><polyline class="path" points="{points}"/>{dots}</svg>'
         f"<figcaption>{text(caption, 300)}</figcaption></figure>"
     )
 

@@ -53,11 +53,11 @@ class LineagePieces:
         """Return the values that no run wrote, with their files and licences: where it all began."""
         roots = dict.fromkeys(hop.read for hop in self._upstream if hop.read and hop.read not in self._makers)
         rows = []
-        for address in list(roots)[:_MOST_SOURCES]:
+        for address in sorted(list(roots)[:_MOST_SOURCES], key=self._name):
             facts = self._facts(address)
             rows.append(
                 (
-                    text(facts.filename or self._called(address), 200),
+                    text(self._name(address), 200),
                     _what(facts),
                     text(facts.licence, 200) or '<span class="soft">not stated</span>',
                     text(facts.source, 300),
@@ -69,6 +69,8 @@ class LineagePieces:
         made = table(heads, rows)
         more = len(roots) - len(rows)
         left = f'<p class="soft">and {more} more</p>' if more > 0 else ""
+        if len(rows) > _MOST_OPEN:
+            made = folded_away("their files and licences", made)
         return f"<h3>what it began with: {len(roots)} values that no run wrote</h3>{made}{left}" if rows else ""
 
     def listed(self, direction: Literal["upstream", "downstream"]) -> str:
@@ -119,8 +121,12 @@ class LineagePieces:
             return Label(node.step or node.run, node.run if node.step else failed or kind or "run", tone)
         facts = self._facts(node.value)
         tone = "subject" if node.value in self._subjects else "gone" if facts.gone else ""
-        what = "not here any more" if facts.gone else f"{facts.what}, {size(facts.nbytes)}"
-        return Label(facts.filename or self._called(node.value), what, tone)
+        what = "not here any more" if facts.gone else _sized(facts)
+        return Label(self._name(node.value), what, tone)
+
+    def _name(self, address: str) -> str:
+        """Return the name of the file that a value was, else what it was called."""
+        return self._facts(address).filename or self._called(address)
 
     def _called(self, address: str) -> str:
         """Return what a value was called where it was written, else where it was read, else its digits."""
@@ -137,11 +143,15 @@ class LineagePieces:
         return found
 
 
+def _sized(facts: Facts) -> str:
+    return ", ".join(filter(None, (facts.what, size(facts.nbytes))))
+
+
 def _what(facts: Facts) -> str:
     if facts.gone:
         return '<span class="bad">not here any more</span>'
     passed = f', <span class="good">passed</span> {text(facts.contract)}' if facts.contract else ""
-    return f"{text(facts.what)}, {size(facts.nbytes)}{passed}"
+    return f"{text(_sized(facts))}{passed}"
 
 
 def _step_name(hop: Hop) -> str:

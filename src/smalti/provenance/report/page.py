@@ -11,6 +11,7 @@ from typing import Any
 
 _MOST_CHARACTERS = 2000
 _MOST_JSON_CHARACTERS = 20_000
+_MOST_CHIPS, _LONGEST_CHIP = 16, 60
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 STYLE = """
@@ -19,7 +20,7 @@ STYLE = """
 @media (prefers-color-scheme:dark){:root{--ink:#e4e8ec;--soft:#9aa5b1;--line:#353c45;--ground:#14181d;--panel:#1d232a;
 --value:#1b2c3d;--value-line:#5b9bd8;--step:#332c1e;--step-line:#c09a55;--subject:#2f83c9;--bad:#ff8a80;--good:#6fd08c}}
 *{box-sizing:border-box}
-body{margin:0 auto;max-width:1040px;padding:28px 24px 60px;background:var(--ground);color:var(--ink);
+body{margin:0 auto;max-width:1120px;padding:28px 24px 60px;background:var(--ground);color:var(--ink);
 font:15px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif}
 h1{font-size:26px;line-height:1.25;margin:0 0 4px;overflow-wrap:anywhere}
 h2{font-size:18px;margin:34px 0 10px;padding-bottom:4px;border-bottom:1px solid var(--line)}
@@ -53,9 +54,11 @@ svg .soft{fill:var(--soft);font-size:10.5px}
 .gone{stroke:var(--bad);stroke-dasharray:4 3}.fold{fill:var(--panel);stroke:var(--line);stroke-dasharray:3 3}
 .edge{stroke:var(--soft);fill:none;stroke-width:1.1}.head{fill:var(--soft)}
 .axis{stroke:var(--line);fill:none}.curve{stroke:var(--value-line);fill:none;stroke-width:1.6}
+.path{stroke:var(--line);fill:none;stroke-width:.6}
 .dot{fill:var(--value-line)}
 details>summary{cursor:pointer;color:var(--soft)}
 footer{margin-top:44px;color:var(--soft);font-size:12.5px;border-top:1px solid var(--line);padding-top:8px}
+@media (max-width:640px){body{padding:16px 14px}th,td{overflow-wrap:anywhere}tbody th{width:7em}}
 @media print{:root{color-scheme:light;--ink:#000;--soft:#444;--line:#bbb;--ground:#fff;--panel:#fff;--value:#eef5fc;
 --value-line:#3c7ab8;--step:#f7f2e7;--step-line:#a7803a;--subject:#1f6fb2;--bad:#b3261e;--good:#1a7f37}
 body{padding:0;max-width:none;font-size:11pt}pre{max-height:none;white-space:pre-wrap}
@@ -106,13 +109,19 @@ def block(given: str, most: int = _MOST_JSON_CHARACTERS) -> str:
 
 
 def shown_json(value: Any) -> str:
-    """Return a JSON value: a short one within a line, a longer one as a block."""
+    """Return a JSON value: a short one within a line, a few named ones side by side, a longer one as a block."""
     if isinstance(value, str):
         return text(value)
+    if isinstance(value, dict) and 0 < len(value) <= _MOST_CHIPS and not any(map(_is_long, value.values())):
+        return "".join(f'<span class="chip">{text(name, 100)} <b>{text(one)}</b></span>' for name, one in value.items())
     short = json.dumps(value, ensure_ascii=False)
     if len(short) <= 100:
         return text(short)
     return block(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _is_long(value: Any) -> bool:
+    return isinstance(value, list | dict) or len(str(value)) > _LONGEST_CHIP
 
 
 def section(title: str, *pieces: str) -> str:
@@ -130,7 +139,10 @@ def fields(rows: Mapping[str, str]) -> str:
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], wide: bool = False) -> str:
-    """Return a table with a heading for each column; cells are HTML."""
+    """Return a table with a heading for each column; cells are HTML. Columns without any are left out."""
+    rows = list(rows)
+    filled = [number for number in range(len(heads)) if any(row[number] for row in rows)]
+    heads, rows = [heads[number] for number in filled], [[row[number] for number in filled] for row in rows]
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
     if not body:
         return ""
@@ -161,12 +173,12 @@ def link(url: str) -> str:
 
 
 def size(nbytes: float | None) -> str:
-    """Return a size in the unit that suits it.
+    """Return a size in the unit that suits it; nothing where there is none, as of a tree that holds no arrays.
 
-    >>> size(999), size(1_200_000), size(None)
-    ('999 B', '1.2 MB', '')
+    >>> size(999), size(1_200_000), size(None), size(0)
+    ('999 B', '1.2 MB', '', '')
     """
-    if nbytes is None:
+    if not nbytes:
         return ""
     for unit in _UNITS[:-1]:
         if round(nbytes, 1) < 1000:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Palette = Literal["viridis", "twilight", "gray"]
 
 LONGEST_PX = 420
-_SMALLEST_PX = 300  # smaller images are drawn larger, each pixel a square
+_SMALLEST_PX = 256  # smaller images are drawn larger, each pixel a square
 _MOST_READ_NBYTES = 64 * 1024 * 1024  # for one picture; of more a sample of the rows is read
 _SAMPLED_ROWS = 200
 _PEAKED = 50.0  # times the mean, from which a maximum hides the rest on a linear scale

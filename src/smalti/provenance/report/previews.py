@@ -55,7 +55,6 @@ class Previews:
 
     def _tree(self, record: Record, depth: int) -> Iterator[str]:
         attrs, children = attributes_of(record), record.children
-        yield from _of_attributes(attrs)
         if record.header.get("type") == "folder":
             yield self._listed(record)
             return
@@ -80,6 +79,7 @@ class Previews:
                 (f"<b>{text(name, 200)}</b>", text(described(child)), size(child.nbytes), code(address[:19] + "…"))
             )
         yield self._arranged(figures)
+        yield from _of_attributes(attrs)
         yield from nested
         yield table(("part", "what", "size", "digest"), listed)
         if len(children) > _MOST_LISTED:

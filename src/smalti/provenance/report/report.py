@@ -27,7 +27,8 @@ def report_page(store: Store, ref_or_run: str) -> str:
     Equal stores give equal pages. What cannot be read any more is said, and the rest of the page is as it would be.
 
     Args:
-        ref_or_run: a name, ``sha256:<hex>``, a unique prefix of at least eight digits, or what a run is called.
+        ref_or_run: a name, ``sha256:<hex>``, a unique prefix of at least eight digits, or what a run is called;
+            ``run:NAME`` where a value is called the same.
 
     Raises:
         NotFound: nothing answers to that.
