@@ -57,18 +57,14 @@ def contents_of(store: Store, subject: Subject, depth: int | None) -> Contents:
         depth: follow so many steps at most; None: all.
     """
     hops = lineage_of(store, subject.addresses, "upstream", depth)
-    names = dict.fromkeys(hop.run for hop in hops)
-    own: list[str] = []
-    if subject.run is not None:
-        names = {subject.run.run: None, **dict.fromkeys(_below(store, subject.run.run)), **names}
+    parts = {} if subject.run is None else dict.fromkeys([subject.run.run, *_below(store, subject.run.run)])
     runs: list[Manifest] = []
-    for name in names:
+    for name in parts | dict.fromkeys(hop.run for hop in hops):
         try:
             runs.append(store.manifest(name))
         except NotFound:  # removed by hand
             continue
-    if subject.run is not None:
-        own = [a for run in runs if run.run in {subject.run.run, *_below(store, subject.run.run)} for a in run.used()]
+    own = {address for run in runs if run.run in parts for address in run.used()}
     on_path = dict.fromkeys([*subject.addresses, *sorted(own)])
     on_path |= dict.fromkeys(a for hop in hops for a in (hop.wrote, hop.read) if a)
     every = dict.fromkeys([*on_path, *sorted({a for run in runs for a in run.used()})])
@@ -77,11 +73,16 @@ def contents_of(store: Store, subject: Subject, depth: int | None) -> Contents:
 
 def _below(store: Store, run: str) -> Iterable[str]:
     """Return the runs that are parts of a run, however deep."""
-    found: dict[str, None] = {}
-    waiting = [run]
+    found: dict[str, None] = dict.fromkeys(store.children_of(run))
+    if not found:
+        return ()
+    children: dict[str, list[str]] = {}
+    for manifest in store.manifests():  # all at once: asking for the children of each may look at all of them each time
+        if manifest.parent:
+            children.setdefault(manifest.parent, []).append(manifest.run)
+    waiting = list(found)
     while waiting:
-        for child in store.children_of(waiting.pop()):
-            if child not in found and child != run:
-                found[child] = None
-                waiting.append(child)
+        further = [child for child in children.get(waiting.pop(), ()) if child not in found and child != run]
+        found |= dict.fromkeys(further)
+        waiting += further
     return list(found)

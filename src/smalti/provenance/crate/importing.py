@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smalti.errors import NotFound, Refused, SmaltiError
-from smalti.provenance.crate.about import Elsewhere, Kept, read_about
+from smalti.provenance.crate.about import About, Elsewhere, Kept, read_about
 from smalti.provenance.crate.source import CrateFiles, opened_crate
 
 if TYPE_CHECKING:
     from smalti.store import Encoded, Manifest, Ref, Store
     from smalti.store.long_work import OnProgress
+
+Advanced = Callable[[int, int], None]
 
 _AT_ONCE, _AT_ONCE_NBYTES = 256, 16 * 1024 * 1024  # small values that share the wait for the disk
 
@@ -50,7 +52,7 @@ def import_crate(store: Store, path: Path, *, dry_run: bool = False, progress: O
     Args:
         path: a folder, or a zip file.
         dry_run: check everything, write nothing.
-        progress: called after each file of a value that was checked.
+        progress: called after each piece of work: files checked, values written, runs recorded.
 
     Raises:
         NotFound: there is no crate, or it lacks a file.
@@ -64,7 +66,8 @@ def import_crate(store: Store, path: Path, *, dry_run: bool = False, progress: O
         order = _ordered(files, about.values)
         _check_trees(files, about.values)
         _check_runs(store, about.manifests)
-        nbytes = _check_files(files, about.values, progress)
+        advanced = _counted(about, dry_run, progress)
+        nbytes = _check_files(files, about.values, advanced)
         here = _Here(store, about.values)
         runs = tuple(manifest.run for manifest in about.manifests)
         released = tuple(m.run for m in about.manifests if m.released_at or not all(map(here.has, m.used())))
@@ -73,13 +76,32 @@ def import_crate(store: Store, path: Path, *, dry_run: bool = False, progress: O
         pinned = tuple(a for a in tops if a in about.values and a not in kept)
         missing = tuple(one for one in about.elsewhere if not here.has(one.address))
         if not dry_run:
-            _write(store, files, about.values, order)
+            _write(store, files, about.values, order, advanced)
             for address in pinned:
                 store.pin(address)
             for manifest in about.manifests:
                 lets_go = manifest.run in released and not manifest.released_at
                 store.bring_manifest(replace(manifest, released_at=manifest.created_at) if lets_go else manifest)
+                advanced(1, 0)
         return Imported(len(about.values), nbytes, runs, released, pinned, missing)
+
+
+def _counted(about: About, dry_run: bool, progress: OnProgress | None) -> Advanced:
+    """Return what is told of work done (objects, bytes): files are checked, then all is written, then the runs."""
+    from smalti.store.long_work import Progress
+
+    leaves = [kept for kept in about.values.values() if kept.buffers is not None]
+    of_nbytes = sum(map(_nbytes, leaves)) * (1 if dry_run else 2)
+    of_objects = len(leaves) + (0 if dry_run else len(about.values) + len(about.manifests))
+    objects = nbytes = 0
+
+    def advanced(more_objects: int, more_nbytes: int) -> None:
+        nonlocal objects, nbytes
+        objects, nbytes = objects + more_objects, nbytes + more_nbytes
+        if progress:
+            progress(Progress(objects, of_objects, nbytes, of_nbytes))
+
+    return advanced
 
 
 class _Here:
@@ -122,22 +144,20 @@ def _check_trees(files: CrateFiles, values: Mapping[str, Kept]) -> None:
             raise _other(files, kept, address)
 
 
-def _check_files(files: CrateFiles, values: Mapping[str, Kept], progress: OnProgress | None) -> int:
+def _check_files(files: CrateFiles, values: Mapping[str, Kept], advanced: Advanced) -> int:
     from smalti import canonical
-    from smalti.store.long_work import Progress
     from smalti.store.record import record_of
 
-    leaves = {address: kept for address, kept in values.items() if kept.buffers is not None}
-    of_nbytes = sum(nbytes for kept in leaves.values() for _, nbytes in kept.buffers or ())
     nbytes = 0
-    for done, (address, kept) in enumerate(leaves.items(), 1):
+    for address, kept in values.items():
+        if kept.buffers is None:
+            continue
         encoded = _encoded(files, kept)
         record = record_of(encoded)
         if record.address != address or record.canonical_header != canonical.dumps(kept.header):
             raise _other(files, kept, address)
         nbytes += encoded.nbytes
-        if progress:
-            progress(Progress(done, len(leaves), nbytes, of_nbytes))
+        advanced(1, encoded.nbytes)
     return nbytes
 
 
@@ -175,21 +195,19 @@ def _check_table(header: Mapping[str, Any], buffers: list[memoryview]) -> None:
     table.validate(full=True)
 
 
-def _write(store: Store, files: CrateFiles, values: Mapping[str, Kept], order: Iterable[str]) -> None:
+def _write(store: Store, files: CrateFiles, values: Mapping[str, Kept], order: list[str], advanced: Advanced) -> None:
     refs: dict[str, Ref] = {}
-
-    def put(addresses: list[str], encoded: Iterable[Any]) -> None:
-        for address, ref in zip(addresses, store.put_all(encoded), strict=True):
+    level: dict[str, int] = {}
+    for address in order:
+        level[address] = max((level[child] + 1 for child in values[address].children.values()), default=0)
+    for some in _batches(sorted(order, key=level.__getitem__), values, level):
+        kept = [values[address] for address in some]
+        put = store.put_all(_tree(one, refs) if one.buffers is None else _encoded(files, one) for one in kept)
+        for address, ref in zip(some, put, strict=True):
             if ref.digest != address:
                 raise _other(files, values[address], address)
             refs[address] = ref
-
-    addresses = list(order)
-    for some in _batches([a for a in addresses if values[a].buffers is not None], values):
-        put(some, (_encoded(files, values[a]) for a in some))
-    for address in addresses:
-        if values[address].buffers is None:
-            put([address], [_tree(values[address], refs)])
+        advanced(len(some), sum(map(_nbytes, kept)))
 
 
 def _tree(kept: Kept, refs: Mapping[str, Ref]) -> Any:
@@ -201,18 +219,24 @@ def _tree(kept: Kept, refs: Mapping[str, Ref]) -> Any:
     return Tree({name: refs[child] for name, child in kept.children.items()}, attrs, kind)
 
 
-def _batches(addresses: list[str], values: Mapping[str, Kept]) -> Iterator[list[str]]:
+def _batches(order: list[str], values: Mapping[str, Kept], level: Mapping[str, int]) -> Iterator[list[str]]:
+    """Yield what is put together: small values of one level, of which none is a part of another."""
     batch: list[str] = []
     nbytes = 0
-    for address in addresses:
-        size = sum(nbytes for _, nbytes in values[address].buffers or ())
-        if batch and (len(batch) >= _AT_ONCE or nbytes + size > _AT_ONCE_NBYTES):
+    for address in order:
+        size = _nbytes(values[address])
+        full = len(batch) >= _AT_ONCE or nbytes + size > _AT_ONCE_NBYTES
+        if batch and (full or level[batch[0]] != level[address]):
             yield batch
             batch, nbytes = [], 0
         batch.append(address)
         nbytes += size
     if batch:
         yield batch
+
+
+def _nbytes(kept: Kept) -> int:
+    return sum(nbytes for _, nbytes in kept.buffers or ())
 
 
 def _check_runs(store: Store, manifests: tuple[Manifest, ...]) -> None:

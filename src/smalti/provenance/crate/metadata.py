@@ -86,6 +86,7 @@ class _Description:
         self._crate.metadata.extra_terms.update(TERMS)
         self._crate.add(Preview(self._crate))
         self._with_steps = [run for run in contents.runs if run.steps]
+        self._runs = {run.run for run in contents.runs}
         self._values: dict[str, Entity] = {}
 
     def described(self) -> Described:
@@ -196,14 +197,11 @@ class _Description:
         if environment := self._said(run, "environment"):
             action["environment"] = environment
         if run.parent:
-            action["isPartOf"] = {"@id": f"#run/{quote(run.parent)}"} if self._has(run.parent) else run.parent
+            action["isPartOf"] = {"@id": f"#run/{quote(run.parent)}"} if run.parent in self._runs else run.parent
         for key in ("object", "result"):
             if not action[key]:
                 del action[key]
         return [action, *(self._steps(run, action) if run.steps else ())]
-
-    def _has(self, run: str) -> bool:
-        return any(one.run == run for one in self._contents.runs)
 
     def _action(self, identifier: str, run: Manifest, part: Step, instrument: Entity) -> Entity:
         what = f"step {part.name} of the run {run.run}" if part.name else f"run {run.run}"
