@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from smalti.provenance.graph import Fold, Graph, Node
 from smalti.provenance.report.page import text
@@ -114,7 +114,7 @@ def curves_svg(curves: Mapping[str, Sequence[float]], size_px: tuple[int, int] =
     )
 
 
-def path_svg(x: NDArray, y: NDArray, caption: str) -> str:  # type: ignore[type-arg]
+def path_svg(x: NDArray[Any], y: NDArray[Any], caption: str) -> str:
     """Return where a scan went: positions (N,) in the order of acquisition, +x to the right and +y down."""
     import numpy as np
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from smalti.errors import Damaged, NotFound, Refused, Unavailable
@@ -20,9 +20,10 @@ _MOST_PICTURES_NBYTES = 2_500_000
 _MOST_TEXT_NBYTES = 256 * 1024  # of a document or bytes that are shown as text
 _MOST_LISTED = 40
 _DEEPEST = 3
+_LONGEST_LIST = 24
 _PATHS = (("xcoords", "ycoords"), ("probe_position_x_m", "probe_position_y_m"))
 _STACKS = {"object", "probe", "probeGuess"}  # layers and modes, of which the first says most
-_TEXTS = {"json": "JSON", "bytes": "text"}
+_TEXTS = {"json", "bytes"}
 
 
 class Previews:
@@ -229,11 +230,12 @@ def _of_attributes(attrs: Mapping[str, Any]) -> Iterator[str]:
 
 def _without_long_lists(value: Any) -> Any:
     """Return JSON with long lists cut, since curves show them better."""
-    cut: Callable[[Any], Any] = _without_long_lists
     if isinstance(value, dict):
-        return {key: cut(one) for key, one in value.items()}
+        return {key: _without_long_lists(one) for key, one in value.items()}
     if isinstance(value, list):
-        return [*map(cut, value[:12]), f"… {len(value) - 12} more"] if len(value) > 24 else [*map(cut, value)]
+        shown = value if len(value) <= _LONGEST_LIST else value[: _LONGEST_LIST // 2]
+        more = [f"… {len(value) - len(shown)} more"] if len(shown) < len(value) else []
+        return [*map(_without_long_lists, shown), *more]
     return value
 
 
@@ -244,8 +246,8 @@ def _weights(record: Record) -> str:
         return ""
     rows = []
     for name, said in list(tensors.items())[:_MOST_LISTED]:
-        described_ = said if isinstance(said, dict) else {}
-        rows.append((text(name, 200), text(described_.get("dtype", "")), text(described_.get("shape", ""))))
+        tensor = said if isinstance(said, dict) else {}
+        rows.append((text(name, 200), text(tensor.get("dtype", "")), text(tensor.get("shape", ""))))
     more = len(tensors) - len(rows)
     left = f'<p class="soft">and {more} more tensors</p>' if more > 0 else ""
     return table(("tensor", "dtype", "shape"), rows) + left
