@@ -69,6 +69,13 @@ def test_files_are_ordinary(beamline: Store, tmp_path: Path) -> None:
     assert "<!DOCTYPE html>" in (tmp_path / "crate" / "ro-crate-preview.html").read_text()
 
 
+def test_what_differed_from_the_commit_comes_along(beamline: Store, other: Store, tmp_path: Path) -> None:
+    export_crate(beamline, "solve", tmp_path / "crate")
+    patch = str(beamline.manifest("solve").code["diff"])
+    assert patch in import_crate(other, tmp_path / "crate").pinned, "no manifest keeps it"
+    assert other.get(patch) == beamline.get(patch)
+
+
 def test_a_file_of_several_values_lies_there_once(store: Store, tmp_path: Path) -> None:
     shared = np.arange(4000.0)
     one, two = store.put({"shared": shared, "n": 1}), store.put({"shared": shared, "n": 2})
@@ -84,10 +91,10 @@ def test_by_reference_the_values_are_named_and_the_runs_are_found(
     beamline: Store, other: Store, tmp_path: Path
 ) -> None:
     done = export_crate(beamline, "export", tmp_path / "crate", data="reference")
-    assert (done.included, done.referenced, done.nbytes) == (0, 6, 0)
+    assert (done.included, done.referenced, done.nbytes) == (0, 7, 0)
     back = import_crate(other, tmp_path / "crate")
     assert {one.store for one in back.missing} == {beamline.place}
-    assert len(back.missing) == 6
+    assert len(back.missing) == 7
     product = beamline.resolve("product/fly")
     assert other.lineage(product, "upstream") == beamline.lineage(product, "upstream"), "also without the values"
     other.gc(dry_run=True)

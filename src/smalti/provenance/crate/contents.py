@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from smalti.errors import NotFound
 from smalti.provenance.facts import Facts, facts_of
-from smalti.provenance.subject import Subject, lineage_of
+from smalti.provenance.subject import Subject, lineage_of, patches_of
 
 if TYPE_CHECKING:
     from smalti.store import Manifest, Step, Store
@@ -39,6 +39,8 @@ class Contents:
         for used in (*(part.outputs for part in parts), *(part.inputs for part in parts)):
             for name, address in used.items():
                 found.setdefault(address, name)
+        for run in self.runs:
+            found |= dict.fromkeys(patches_of(run), f"changes of {run.run}")
         for address, facts in self.facts.items():
             if facts.filename:
                 found[address] = facts.filename
@@ -67,6 +69,7 @@ def contents_of(store: Store, subject: Subject, depth: int | None) -> Contents:
     own = {address for run in runs if run.run in parts for address in run.used()}
     on_path = dict.fromkeys([*subject.addresses, *sorted(own)])
     on_path |= dict.fromkeys(a for hop in hops for a in (hop.wrote, hop.read) if a)
+    on_path |= dict.fromkeys(patch for run in runs for patch in patches_of(run))
     every = dict.fromkeys([*on_path, *sorted({a for run in runs for a in run.used()})])
     return Contents(subject, tuple(runs), tuple(on_path), {address: facts_of(store, address) for address in every})
 

@@ -146,8 +146,10 @@ class _Description:
         said["description"] = f"{what}, {one.record.nbytes} bytes of content"
         if facts and facts.licence:
             said["license"] = self._licence(facts.licence)
-        if facts and facts.source:
-            said["isBasedOn" if facts.source.startswith("https://") else "creditText"] = facts.source
+        if facts and facts.source.startswith(("https://", "http://")):
+            said["isBasedOn"] = facts.source
+        elif facts and facts.source:
+            said["description"] += f"; source: {facts.source}"
         if not one.record.filename:
             return self._crate.add_dataset(dest_path=one.path, properties=said)
         framing = max((offset + nbytes for offset, nbytes in one.record.buffers), default=0)
