@@ -25,6 +25,8 @@ _COMMANDS = {
     "forget": "stored.keeping.forget",
     "gc": "stored.keeping.gc",
     "clean": "stored.clean.clean",
+    "report": "stored.reporting.report",
+    "crate": "stored.crates.app",
     "fsck": "stored.fsck.fsck",
     "push": "stored.moving.push",
     "pull": "stored.moving.pull",

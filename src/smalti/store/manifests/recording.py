@@ -82,6 +82,14 @@ class RecordsRuns:
             keep(self._objects, address)
         return found
 
+    def bring_manifest(self, manifest: Manifest) -> Manifest:
+        """Write a manifest as it is in another store, unless a later revision of it is here; return what is here.
+
+        Raises:
+            Refused: the run has another manifest here.
+        """
+        return self._manifests.bring(manifest)
+
     def manifest(self, run: str) -> Manifest:
         """Return what a run read, wrote and ran on, also when it was released.
 

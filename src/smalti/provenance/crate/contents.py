@@ -1,0 +1,91 @@
+"""What goes into a crate: the runs upstream of a value or a run, and of the values they used, which are at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from smalti.errors import NotFound
+from smalti.provenance.facts import Facts, facts_of
+from smalti.provenance.subject import Subject, lineage_of, patches_of
+
+if TYPE_CHECKING:
+    from smalti.store import Manifest, Step, Store
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What goes into a crate.
+
+    Attributes:
+        subject: what it is about.
+        runs: the manifests, the nearest first.
+        on_path: the values that lead to the subject, and its own: the nearest first.
+        facts: of every value that a run used, by address.
+    """
+
+    subject: Subject
+    runs: tuple[Manifest, ...]
+    on_path: tuple[str, ...]
+    facts: Mapping[str, Facts]
+
+    @cached_property
+    def called(self) -> dict[str, str]:
+        """What each value was called where it was written, else where it was read."""
+        parts: list[Step] = [part for run in self.runs for part in (run.whole, *run.steps)]
+        found: dict[str, str] = {}
+        for used in (*(part.outputs for part in parts), *(part.inputs for part in parts)):
+            for name, address in used.items():
+                found.setdefault(address, name)
+        for run in self.runs:
+            found |= dict.fromkeys(patches_of(run), f"changes of {run.run}")
+        for address, facts in self.facts.items():
+            if facts.filename:
+                found[address] = facts.filename
+        return found
+
+    @property
+    def at_hand(self) -> list[str]:
+        """The values on the path that can be read."""
+        return [address for address in self.on_path if not self.facts[address].gone]
+
+
+def contents_of(store: Store, subject: Subject, depth: int | None) -> Contents:
+    """Return the whole upstream of a value or a run, as far as is recorded.
+
+    Args:
+        depth: follow so many steps at most; None: all.
+    """
+    hops = lineage_of(store, subject.addresses, "upstream", depth)
+    parts = {} if subject.run is None else dict.fromkeys([subject.run.run, *_below(store, subject.run.run)])
+    runs: list[Manifest] = []
+    for name in parts | dict.fromkeys(hop.run for hop in hops):
+        try:
+            runs.append(store.manifest(name))
+        except NotFound:  # removed by hand
+            continue
+    own = {address for run in runs if run.run in parts for address in run.used()}
+    on_path = dict.fromkeys([*subject.addresses, *sorted(own)])
+    on_path |= dict.fromkeys(a for hop in hops for a in (hop.wrote, hop.read) if a)
+    on_path |= dict.fromkeys(patch for run in runs for patch in patches_of(run))
+    every = dict.fromkeys([*on_path, *sorted({a for run in runs for a in run.used()})])
+    return Contents(subject, tuple(runs), tuple(on_path), {address: facts_of(store, address) for address in every})
+
+
+def _below(store: Store, run: str) -> Iterable[str]:
+    """Return the runs that are parts of a run, however deep."""
+    found: dict[str, None] = dict.fromkeys(store.children_of(run))
+    if not found:
+        return ()
+    children: dict[str, list[str]] = {}
+    for manifest in store.manifests():  # all at once: asking for the children of each may look at all of them each time
+        if manifest.parent:
+            children.setdefault(manifest.parent, []).append(manifest.run)
+    waiting = list(found)
+    while waiting:
+        further = [child for child in children.get(waiting.pop(), ()) if child not in found and child != run]
+        found |= dict.fromkeys(further)
+        waiting += further
+    return list(found)
