@@ -96,6 +96,14 @@ class ManifestLaws(Place):
         assert store.runs_of(one) == [Use("run", "read")]
         assert store.runs_of(other) == []
 
+    def test_what_describes_the_code_of_a_run_stays_too_and_is_no_input_of_it(self, store: Store) -> None:
+        patch, packages = store.put(b"+ print()"), store.put({"numpy": "2.4"})
+        described = {"code": {"diff": patch.digest, "commit": "3f2a"}, "environment": {"packages": packages.digest}}
+        manifest = store.add_manifest("run", **described)
+        _collect_twice(store)
+        assert (store.get(patch), store.get(packages)) == (b"+ print()", {"numpy": "2.4"})
+        assert (manifest.used(), store.runs_of(patch)) == (set(), [])
+
     def test_what_is_not_there_or_not_the_name_of_a_run_makes_no_manifest(self, store: Store) -> None:
         with pytest.raises(NotFound):
             store.add_manifest("run", inputs={"x": "sha256:" + "0" * 64})

@@ -111,9 +111,13 @@ class Manifest:
         """Return the addresses of all that was read and written."""
         return {a for part in (self.whole, *self.steps) for used in (part.inputs, part.outputs) for a in used.values()}
 
+    def described_by(self) -> set[str]:
+        """Return the addresses of what describes code and environment, such as a diff."""
+        return described_by(self.code, self.environment)
+
     def addresses(self) -> set[str]:
-        """Return what the manifest keeps: all that was read and written, and nothing once it is released."""
-        return set() if self.released_at else self.used()
+        """Return what the manifest keeps: what was read, written and describes it, and nothing once it is released."""
+        return set() if self.released_at else self.used() | self.described_by()
 
     def uses(self, address: str) -> list[Use]:
         """Return what the run did with a value."""
@@ -127,6 +131,11 @@ _FIELDS = {one.name: one for one in fields(Manifest)}
 _BY_NAME = ("tags", "parameters", "metrics", "seeds", "code", "environment", "links")
 _GIVEN = (*_BY_NAME, "notes")
 CHANGEABLE = frozenset(_FIELDS) - {"run", "created_at", "revision", "released_at"}
+
+
+def described_by(code: Mapping[str, Json], environment: Mapping[str, Json]) -> set[str]:
+    """Return the addresses of values that describe what a run ran on."""
+    return {told for told in (*code.values(), *environment.values()) if isinstance(told, str) and is_address(told)}
 
 
 def checked(manifest: Manifest) -> Manifest:

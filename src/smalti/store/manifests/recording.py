@@ -12,7 +12,7 @@ from smalti.errors import Damaged, NotFound, Refused
 from smalti.store.backend import Objects
 from smalti.store.manifests.collection import Manifests
 from smalti.store.manifests.lineage import Direction, Hop
-from smalti.store.manifests.manifest import Manifest, Use
+from smalti.store.manifests.manifest import Manifest, Use, described_by
 from smalti.store.taking import keep
 from smalti.store.values import Ref
 
@@ -78,7 +78,8 @@ class RecordsRuns:
         )
         found = {**said, "inputs": addresses(inputs), "outputs": addresses(outputs), "steps": steps}
         used = [found["inputs"], found["outputs"], *(u for step in steps for u in (step.inputs, step.outputs))]
-        for address in {address for one in used for address in one.values()}:
+        described = described_by(said.get("code", {}), said.get("environment", {}))
+        for address in described.union(*(one.values() for one in used)):
             keep(self._objects, address)
         return found
 
