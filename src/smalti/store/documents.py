@@ -22,10 +22,10 @@ class LocalDocuments:
     def place(self) -> str:
         return str(self._root)
 
-    def create(self, key: str, content: bytes) -> bool:
+    def create(self, key: str, content: bytes, *, synced: bool = True) -> bool:
         """Create a document."""
         with machine_errors(f"writing {self._root / key}"):
-            return publish_file(self._root / key, content, self._staging)
+            return publish_file(self._root / key, content, self._staging, synced=synced)
 
     def replace(self, key: str, content: bytes, was: bytes) -> bool:
         """Put other content in the place of ``was``; writers wait for each other, none for a dead one."""
@@ -71,12 +71,12 @@ class LocalDocuments:
                 raise NotFound(f"there is no {key} in the store at {self._root}.") from error
         return f"{status.st_ino} {status.st_mtime_ns} {status.st_size}"
 
-    def remove(self, key: str) -> None:
-        """Remove a document, and the folders it leaves empty."""
+    def remove(self, key: str, *, synced: bool = True) -> None:
+        """Remove a document."""
         with machine_errors(f"removing {self._root / key}"):
             path = self._root / key
             path.unlink(missing_ok=True)
-            if path.parent.is_dir():
+            if synced and path.parent.is_dir():
                 sync(path.parent)
 
 

@@ -1,4 +1,4 @@
-"""``smalti runs list``, ``show``, ``find``, ``release``: what runs read, wrote and ran on, and which may go."""
+"""``smalti runs list``, ``show``, ``find``, ``views``, ``release``: what runs read, wrote and ran on, and which may go."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from smalti.cli.options import AsJson, StorePlace, print_json, the_store
+from smalti.cli.options import AsJson, StorePlace, print_json, printable, the_store
 
 if TYPE_CHECKING:
     from smalti.store import Manifest
@@ -74,6 +74,34 @@ def find(
         typer.echo(f"{use.role:5}  {use.run}")
     if not uses:
         typer.echo("no recorded run used it; " + _RECORDED, err=True)
+
+
+@app.command()
+def views(
+    rebuild: Annotated[
+        bool,
+        typer.Option("--rebuild", help="Make missing entries, mend wrong ones, remove links that no run asks for."),
+    ] = False,
+    store: StorePlace = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the folders below runs/ by which people find runs, or make them again from the manifests."""
+    opened = the_store(store)
+    if rebuild:
+        mended = opened.rebuild_views()
+        if as_json:
+            print_json(asdict(mended))
+        else:
+            typer.echo(f"{mended.entries} entries, {mended.made} made or mended, {mended.removed} removed")
+        return
+    found = opened.views()
+    if as_json:
+        print_json(found)
+        return
+    for view, shown in found.items():
+        typer.echo(f"{len(shown):5}  runs/{printable(view)}")
+    if not found:
+        typer.echo("no run is shown anywhere; store.update_manifest(run, views=[...]) shows one.", err=True)
 
 
 @app.command()

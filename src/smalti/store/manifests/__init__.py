@@ -3,5 +3,6 @@
 from smalti.store.manifests.collection import Manifests, now, outdated
 from smalti.store.manifests.lineage import Hop
 from smalti.store.manifests.manifest import Manifest, Step, Use
+from smalti.store.manifests.views import Mended
 
-__all__ = ["Hop", "Manifest", "Manifests", "Step", "Use", "now", "outdated"]
+__all__ = ["Hop", "Manifest", "Manifests", "Mended", "Step", "Use", "now", "outdated"]

@@ -1,11 +1,15 @@
 """The manifests of a store, one document per run, each written whole; a change replaces the document in one step.
 
 A manifest keeps what it names from being collected. Released, it moves from ``manifests/`` to ``released/``: it keeps
-nothing any more and still says everything.
+nothing any more and still says everything. That of a run which was only begun lies in ``running/``: it is there for
+everybody, but not synced, so one that is empty after a loss of power counts as none.
+
+A run that has ``views`` is shown below ``runs/`` whenever its manifest is written; see :mod:`.views`.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -14,16 +18,19 @@ from typing import Any
 
 from smalti.errors import NotFound, Refused
 from smalti.store.backend import Documents
+from smalti.store.commit import machine_errors
 from smalti.store.manifests.lineage import Direction, Hop, walk
-from smalti.store.manifests.manifest import KEPT, RELEASED, Manifest, Step, Use, dump, merged, parse, run_of
+from smalti.store.manifests.manifest import KEPT, RELEASED, RUNNING, Manifest, Step, Use, dump, merged, parse, run_of
+from smalti.store.manifests.views import ListedViews, Mended, Views, check_view, mend, places_of
 from smalti.store.names import check_name
 
 
 class Manifests:
     """The manifests of one store."""
 
-    def __init__(self, documents: Documents) -> None:
+    def __init__(self, documents: Documents, views: Views | None = None) -> None:
         self._documents = documents
+        self._views = views or ListedViews(documents)
 
     def add(self, run: str, **said: Any) -> Manifest:
         """Write the manifest of a run and return it; nothing is written when there is one that says the same.
@@ -37,6 +44,19 @@ class Manifests:
             raise _other(there)
         return there
 
+    def begin(self, run: str, **said: Any) -> Manifest:
+        """Write that a run is at work, without waiting for the disk; :meth:`update` makes it durable.
+
+        Raises:
+            Refused: as :meth:`add`, and where the run has any manifest.
+        """
+        manifest = self._sound(merged(Manifest(run, now()), said))
+        there, key, _ = self._find(run)
+        if there is None and self._documents.create(key := f"{RUNNING}{run}.json", dump(manifest), synced=False):
+            self._show(manifest, key)
+            return manifest
+        raise _other(there or manifest)
+
     def bring(self, manifest: Manifest) -> Manifest:
         """Write a manifest as it is in another store, unless a later revision of it is here; return what is here.
 
@@ -44,9 +64,10 @@ class Manifests:
             Refused: the run has another manifest here.
         """
         while True:
-            there, content = self._find(manifest.run)
+            there, key, content = self._find(manifest.run)
             if there is None:
                 if self._documents.create(manifest.key, dump(manifest)):
+                    self._show(manifest, manifest.key)
                     return manifest
                 continue
             if _says_the_same(there, manifest):
@@ -56,7 +77,7 @@ class Manifests:
             if there.revision > manifest.revision:
                 return there
             newer = replace(manifest, released_at="")  # released elsewhere, its values are kept here
-            if self._documents.replace(there.key, dump(newer), content):
+            if self._put(key, newer, content):
                 return newer
 
     def update(self, run: str, **said: Any) -> Manifest:
@@ -67,14 +88,14 @@ class Manifests:
             Refused: the run is released, or what is said cannot be; see :func:`merged`.
         """
         while True:
-            there, content = self._get(run)
+            there, key, content = self._get(run)
             if there.released_at:
                 raise Refused(f"the run {run!r} was released at {there.released_at} and changes no more.")
             changed = self._sound(merged(there, said))
             if changed == there:
                 return there
             changed = replace(changed, revision=there.revision + 1)
-            if self._documents.replace(there.key, dump(changed), content):
+            if self._put(key, changed, content):
                 return changed
 
     def release(self, run: str) -> Manifest:
@@ -88,6 +109,8 @@ class Manifests:
             released = replace(manifest, released_at=now())
             self._documents.create(released.key, dump(released))  # unless an earlier try came so far
             self._documents.remove(manifest.key)
+            self._documents.remove(f"{RUNNING}{run}.json", synced=False)
+            self._show(released, released.key)
         return self.get(run)
 
     def get(self, run: str) -> Manifest:
@@ -108,18 +131,21 @@ class Manifests:
 
     def keys(self) -> Iterator[str]:
         """Yield the key of every manifest's document; one that is just being released may come twice."""
-        yield from self._documents.keys(KEPT)
-        yield from self._documents.keys(RELEASED)
+        for folder in (KEPT, RELEASED, RUNNING):
+            yield from self._documents.keys(folder)
 
     def read(self, key: str) -> Manifest:
         """Return the manifest in one document.
 
         Raises:
-            NotFound: there is no such document; it was released meanwhile.
+            NotFound: there is no such document, since it was released meanwhile; or it was begun and lost with power.
             Damaged: it is not what was written.
             Refused: a newer version of this library wrote it.
         """
-        return parse(self._documents.read(key), key)
+        content = self._documents.read(key)
+        if key.startswith(RUNNING) and not content:
+            raise NotFound(f"{key} in {self._documents.place} is empty: power was lost just after the run began.")
+        return parse(content, key)
 
     def kept(self) -> Iterator[Manifest]:
         """Yield the manifests that are not released.
@@ -127,7 +153,7 @@ class Manifests:
         Raises:
             Damaged: one is not what was written; what it keeps cannot be known.
         """
-        for key in self._documents.keys(KEPT):
+        for key in (*self._documents.keys(KEPT), *self._documents.keys(RUNNING)):
             with suppress(NotFound):  # released meanwhile
                 yield self.read(key)
 
@@ -152,11 +178,40 @@ class Manifests:
         """Return the runs that are parts of a run, in order."""
         return [manifest.run for manifest in self.all() if manifest.parent == run]
 
+    def begun_uses(self, address: str) -> list[Use]:
+        """Return the runs that were only begun and read or wrote a value, in order."""
+        uses = []
+        for key in self._documents.keys(RUNNING):
+            with suppress(NotFound):
+                uses += self.read(key).uses(address)
+        return uses
+
+    def views(self) -> dict[str, list[str]]:
+        """Return the runs that each folder below ``runs/`` is to show, in order."""
+        found: dict[str, list[str]] = {}
+        for manifest in self.all():
+            for place in places_of(manifest):
+                found.setdefault(place.rpartition("/")[0], []).append(manifest.run)
+        return dict(sorted(found.items()))
+
+    def rebuild_views(self) -> Mended:
+        """Make the entries below ``runs/`` what the manifests say."""
+
+        def find(run: str) -> tuple[Manifest, str] | None:
+            manifest, key, _ = self._find(run)
+            return (manifest, key) if manifest else None
+
+        runs = sorted({run_of(key) for key in self.keys()})
+        with machine_errors(f"rebuilding the views in {self._documents.place}"):
+            return mend(self._views, (found for run in runs if (found := find(run))), find)
+
     def rebuild_index(self) -> None:
         """There is nothing to make anew: every document is read each time."""
 
     def _sound(self, manifest: Manifest) -> Manifest:
-        """Return a manifest whose run is no part of itself."""
+        """Return a manifest whose run is no part of itself and is shown below ``runs/``, nowhere else."""
+        for view in manifest.views:
+            check_view(view)
         above, seen = manifest.parent, {manifest.run}
         while above:
             if above in seen:
@@ -165,22 +220,48 @@ class Manifests:
                     "already; name another parent."
                 )
             seen.add(above)
-            found, _ = self._find(above)
+            found = self._find(above)[0]
             above = found.parent if found else ""
         return manifest
 
-    def _get(self, run: str) -> tuple[Manifest, bytes]:
-        found, content = self._find(run) if "/" not in check_name(run) else (None, b"")
+    def _put(self, key: str, changed: Manifest, was: bytes) -> bool:
+        """Put a manifest in the place of an earlier one; tell whether that was still there."""
+        if key.startswith(RUNNING):
+            written = self._documents.create(changed.key, dump(changed))
+            self._documents.remove(key, synced=False)  # also where it lost: whoever won may have died before this
+        else:
+            written = self._documents.replace(key, dump(changed), was)
+        if written:
+            self._show(changed, changed.key)
+        return written
+
+    def _show(self, manifest: Manifest, key: str) -> None:
+        """Show a run below ``runs/``; its manifest is safe, so nothing is lost where that fails."""
+        if not manifest.views:
+            return
+        try:
+            self._views.add(self._views.entries(manifest, key))
+        except OSError as error:
+            warnings.warn(
+                f"the run {manifest.run} is recorded in {self._documents.place}, but not shown below runs/: {error}; "
+                "smalti runs views --rebuild puts that right.",
+                stacklevel=2,
+            )
+
+    def _get(self, run: str) -> tuple[Manifest, str, bytes]:
+        found, key, content = self._find(run) if "/" not in check_name(run) else (None, "", b"")
         if found is None:
             raise NotFound(f"the store at {self._documents.place} has no manifest of a run {run!r}.")
-        return found, content
+        return found, key, content
 
-    def _find(self, run: str) -> tuple[Manifest | None, bytes]:
-        for folder in (KEPT, RELEASED):
+    def _find(self, run: str) -> tuple[Manifest | None, str, bytes]:
+        """Return a manifest, its key and its document."""
+        for folder in (KEPT, RELEASED, RUNNING):
             with suppress(NotFound):
                 content = self._documents.read(key := f"{folder}{run}.json")
-                return parse(content, key), content
-        return None, b""
+                if content or folder != RUNNING:
+                    return parse(content, key), key, content
+        return None, "", b""
 
     def _is_released(self, run: str) -> bool:
         try:

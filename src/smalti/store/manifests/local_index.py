@@ -19,6 +19,7 @@ from smalti.store.cache import Cache
 from smalti.store.commit import alone_in, machine_errors, make_folder
 from smalti.store.documents import LocalDocuments
 from smalti.store.manifests.collection import Manifests
+from smalti.store.manifests.linked_views import LinkedViews
 from smalti.store.manifests.manifest import KEPT, RELEASED, Manifest, Use, run_of
 
 _AT_ONCE = 10_000  # manifests between two transactions, so that nobody waits long
@@ -28,7 +29,7 @@ class IndexedManifests(Manifests):
     """The manifests of a store in a folder; the index is a cache, and the documents count."""
 
     def __init__(self, root: Path) -> None:
-        super().__init__(LocalDocuments(root))
+        super().__init__(LocalDocuments(root), LinkedViews(root))
         self._documents: LocalDocuments
         self._cache = Cache(root / "index.sqlite")
         self._folders = (root / KEPT, root / RELEASED)
@@ -59,6 +60,10 @@ class IndexedManifests(Manifests):
 
     def uses(self, address: str) -> list[Use]:
         """Return the runs that read or wrote a value; where the index cannot be had, by reading every manifest."""
+        return sorted({*self._indexed_uses(address), *self.begun_uses(address)})
+
+    def _indexed_uses(self, address: str) -> list[Use]:
+        """Return those of the runs that were not only begun."""
         if not self._looks():
             return []
         with suppress(sqlite3.Error, OSError):

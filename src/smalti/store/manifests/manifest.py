@@ -8,11 +8,13 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, NamedTuple
 
 from smalti.canonical import Json, normalise
+from smalti.digest import is_address
 from smalti.errors import Damaged, Refused
 from smalti.store.names import check_name
 from smalti.store.record import seal, unseal
 
 KEPT, RELEASED = "manifests/", "released/"
+RUNNING = "running/"  # of runs that were only begun; see collection
 FORMAT = 2  # 1 had run, at, inputs, outputs, made_by and released_at
 
 
@@ -57,7 +59,7 @@ class Manifest:
         views: where below ``runs/`` the run is shown, such as ``by_project/churn``.
         tags, parameters, metrics, seeds: by name.
         code: version of the code, such as the commit and the address of what differs from it.
-        environment: interpreter, packages and machine.
+        environment: interpreter, packages and machine. An address in either of the two keeps that value, too.
         links: the same run elsewhere, such as in MLflow or Dagster: what it is called there, or a URL.
         started_at, ended_at: of the run itself, UTC, ISO 8601.
         error: why it failed.
@@ -110,8 +112,16 @@ class Manifest:
         return {a for part in (self.whole, *self.steps) for used in (part.inputs, part.outputs) for a in used.values()}
 
     def addresses(self) -> set[str]:
-        """Return what the manifest keeps: all that was read and written, and nothing once it is released."""
-        return set() if self.released_at else self.used()
+        """Return what the manifest keeps: all that was read and written and what it ran on; released, nothing."""
+        return set() if self.released_at else self.used() | self.circumstances()
+
+    def circumstances(self) -> set[str]:
+        """Return the addresses that code and environment name."""
+        return {
+            value
+            for value in (*self.code.values(), *self.environment.values())
+            if isinstance(value, str) and is_address(value)
+        }
 
     def uses(self, address: str) -> list[Use]:
         """Return what the run did with a value."""
@@ -208,8 +218,9 @@ def parse(content: bytes, key: str) -> Manifest:
         manifest = Manifest(**document)
     except TypeError as error:
         raise Damaged(f"the manifest {key} has other fields than a manifest: {error}.") from error
-    if manifest.key.casefold() != key.casefold():  # some file systems ignore case
-        raise Damaged(f"the manifest {key} is that of the run {manifest.run!r}, {manifest.key}; restore it.")
+    own = f"{RUNNING}{manifest.run}.json" if key.startswith(RUNNING) else manifest.key
+    if own.casefold() != key.casefold():  # some file systems ignore case
+        raise Damaged(f"the manifest {key} is that of the run {manifest.run!r}, {own}; restore it.")
     return manifest
 
 

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from smalti.digest import is_address
 from smalti.store.backend import Objects
 from smalti.store.manifests.collection import Manifests
 from smalti.store.manifests.lineage import Direction, Hop
 from smalti.store.manifests.manifest import Manifest, Use
+from smalti.store.manifests.views import Mended
 from smalti.store.taking import keep
 from smalti.store.values import Ref
 
@@ -45,6 +47,24 @@ class RecordsRuns:
         """
         return self._manifests.add(run, **self._kept_by_manifest(inputs, outputs, said))
 
+    def begin_manifest(
+        self,
+        run: str,
+        *,
+        inputs: Mapping[str, Ref | str] | None = None,
+        outputs: Mapping[str, Ref | str] | None = None,
+        **said: Any,
+    ) -> Manifest:
+        """Write down that a run is at work, without waiting for the disk; :meth:`update_manifest` makes it durable.
+
+        A process that is killed leaves it behind, and what it names stays. Losing power before the update may lose it.
+
+        Raises:
+            NotFound, Ambiguous: a reference fits nothing, or several things.
+            Refused: the run has a manifest already, or something given is not as :meth:`add_manifest` says.
+        """
+        return self._manifests.begin(run, **self._kept_by_manifest(inputs, outputs, said))
+
     def update_manifest(
         self,
         run: str,
@@ -75,7 +95,9 @@ class RecordsRuns:
         )
         found = {**said, "inputs": addresses(inputs), "outputs": addresses(outputs), "steps": steps}
         used = [found["inputs"], found["outputs"], *(u for step in steps for u in (step.inputs, step.outputs))]
-        for address in {address for one in used for address in one.values()}:
+        ran_on = [value for name in ("code", "environment") for value in (said.get(name) or {}).values()]
+        named = {value for value in ran_on if isinstance(value, str) and is_address(value)}
+        for address in named.union(*(one.values() for one in used)):
             keep(self._objects, address)
         return found
 
@@ -106,6 +128,14 @@ class RecordsRuns:
     def children_of(self, run: str) -> list[str]:
         """Return the runs that are parts of a run, in order of their names."""
         return self._manifests.children(run)
+
+    def views(self) -> dict[str, list[str]]:
+        """Return the runs that are shown below each folder of ``runs/``, such as ``by_project/churn``, in order."""
+        return self._manifests.views()
+
+    def rebuild_views(self) -> Mended:
+        """Make the entries below ``runs/`` that are missing or lead elsewhere, remove those that no run asks for."""
+        return self._manifests.rebuild_views()
 
     def release(self, run: str) -> Manifest:
         """Let the values that a run read and wrote be collected, unless something else needs them.
