@@ -268,10 +268,10 @@ def publish_file(path: Path, content: bytes, staging: Path, *, synced: bool = Tr
     Not ``synced``, it is whole for whoever reads it, but losing power may leave none, or an empty one.
     """
     make_folder(path.parent)
-    with staged_folder(staging) as folder:
-        write_file(folder / path.name, [content], synced=synced)
+    with spool(staging) as beside:  # not a folder of its own: removing one waits for the disk
+        write_file(beside, [content], synced=synced)
         try:
-            os.link(folder / path.name, path)
+            os.link(beside, path)
             created = True
         except FileExistsError:
             created = False

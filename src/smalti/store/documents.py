@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from smalti.errors import NotFound
-from smalti.store.commit import alone_in, machine_errors, publish_file, staged_folder, sync, write_file
+from smalti.store.commit import alone_in, machine_errors, publish_file, spool, sync, write_file
 
 
 class LocalDocuments:
@@ -36,9 +36,9 @@ class LocalDocuments:
                     return False
             except FileNotFoundError:
                 return False
-            with staged_folder(self._staging) as folder:
-                write_file(folder / path.name, [content])
-                (folder / path.name).replace(path)
+            with spool(self._staging) as beside:
+                write_file(beside, [content])
+                beside.replace(path)
             sync(path.parent)
             return True
 

@@ -1,4 +1,4 @@
-"""``smalti runs list``, ``show``, ``find``, ``views``, ``release``: what runs read, wrote and ran on, and which may go."""
+"""``smalti runs``: what runs read, wrote and ran on, where they are shown, and which may go."""
 
 from __future__ import annotations
 

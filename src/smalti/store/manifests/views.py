@@ -54,6 +54,12 @@ def _escaped(character: str) -> str:
     return "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogatepass"))
 
 
+def safe_folder(text: str) -> str:
+    """Return a text as one part of a view: safe, and not what the folders of a run are called."""
+    part = safe_part(text)
+    return f"%{part}" if part in _OURS else part
+
+
 def check_view(view: str) -> str:
     """Return ``view`` if runs can be shown below it.
 
@@ -83,8 +89,7 @@ def _is_safe(part: str) -> bool:
 
 def places_of(manifest: Manifest) -> list[str]:
     """Return the folders below ``runs/`` that show a run, such as ``by_project/churn/run_abc``."""
-    run = f"%{manifest.run}" if manifest.run in _OURS else manifest.run
-    return [f"{view}/{run}" for view in manifest.views if _is_view(view)]
+    return [f"{view}/{safe_folder(manifest.run)}" for view in manifest.views if _is_view(view)]
 
 
 def values_of(manifest: Manifest) -> Iterator[tuple[str, str, str]]:
