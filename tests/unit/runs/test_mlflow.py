@@ -1,4 +1,4 @@
-"""Laws beside the real MLflow with a file store: each run is found from the other, and from the data; it is optional."""
+"""Laws beside the real MLflow with a file store: each run is found from the other, and from the data."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_what_mlflow_raises_is_a_warning_and_the_run_is_recorded(
     with mlflow.start_run():
         monkeypatch.setattr(mlflow, "MlflowClient", lambda: types.SimpleNamespace(log_batch=lost))
         with pytest.warns(
-            RuntimeWarning, match="MLflow could not be told: ConnectionError: the tracking server is gone"
+            RuntimeWarning, match="not be told: ConnectionError: the tracking server is gone"
         ):
             assert capture_flexible_data(store=store)(lambda: 1)() == 1
         monkeypatch.undo()
