@@ -87,9 +87,7 @@ def test_what_mlflow_raises_is_a_warning_and_the_run_is_recorded(
 
     with mlflow.start_run():
         monkeypatch.setattr(mlflow, "MlflowClient", lambda: types.SimpleNamespace(log_batch=lost))
-        with pytest.warns(
-            RuntimeWarning, match="not be told: ConnectionError: the tracking server is gone"
-        ):
+        with pytest.warns(RuntimeWarning, match="not be told: ConnectionError: the tracking server is gone"):
             assert capture_flexible_data(store=store)(lambda: 1)() == 1
         monkeypatch.undo()
     assert [run.status for run in store.list_runs()] == ["finished"]
