@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FINISHED, FAILED, STOPPED, RUNNING = "finished", "failed", "stopped", "running"
 BY_NAME = ("tags", "metrics", "parameters", "links")
-_ONE_VALUE = ("project", "run_type", "status", "error", "started_at", "ended_at", "notes")
+_ONE_VALUE = ("project", "run_type", "parent", "status", "error", "started_at", "ended_at", "notes")
 _SHOWN = "runs/"
 
 ACTIVE: ContextVar[RunManifest | None] = ContextVar("active run", default=None)
@@ -29,7 +29,10 @@ ACTIVE: ContextVar[RunManifest | None] = ContextVar("active run", default=None)
 
 @dataclass(eq=False, slots=True)
 class RunManifest:
-    """One run of a :class:`~smalti.runs.FlexibleDataStore`; what is changed here is kept by its ``save_manifest``.
+    """One run of a :class:`~smalti.runs.FlexibleDataStore`.
+
+    Tags, metrics, parameters, links, places, project, type, status, parent, error, times and notes may be changed here;
+    ``save_manifest``, or whatever else is done with the run next, keeps that.
 
     In a ``with`` block the run is the parent of runs that begin there, and finishes with it: ``finished``, ``failed``
     where it raises, ``stopped`` where someone presses Ctrl-C.

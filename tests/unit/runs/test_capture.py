@@ -120,6 +120,18 @@ def test_a_result_becomes_outputs(store: FlexibleDataStore, result: Any, outputs
     assert sorted(only(store).outputs) == outputs
 
 
+def test_what_is_too_much_or_breaks_when_it_is_read_is_said(store: FlexibleDataStore) -> None:
+    class Broken(list[int]):
+        def __iter__(self) -> Any:
+            raise RuntimeError("gone")
+
+    capture_flexible_data(store=store)(lambda a, b: b)(Broken([1]), [np.arange(1)] * 101)
+    run = only(store)
+    assert noted(run)["a"].endswith("Broken: reading it raises RuntimeError: gone")
+    assert noted(run)["b"] == "list: of its 101 items only the first 100 are stored"
+    assert (len(run.inputs), len(run.outputs)) == (100, 100)
+
+
 def test_what_is_stored_can_be_chosen(store: FlexibleDataStore) -> None:
     @capture_flexible_data(store=store, input_params=["a"], output_param="predictions")
     def some(a: Any, b: Any) -> Any:

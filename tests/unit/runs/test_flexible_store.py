@@ -247,7 +247,9 @@ def test_bad_data_of_a_run_is_refused_in_a_sentence_and_changes_nothing(store: F
     with pytest.raises(Refused, match="cannot end as 'done'; it ends as finished, failed, stopped"):
         store.finish_run(manifest, "done")
     manifest.parent = "run_1"
-    assert store.get_run("run_1").to_dict() == before | {"parent": ""}
+    with pytest.raises(Refused, match="cannot be its own parent"):
+        store.save_manifest(manifest)
+    assert store.get_run("run_1").to_dict() == before
 
 
 def test_a_manifest_of_a_newer_version_and_a_circle_of_parents_are_refused(store: FlexibleDataStore) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 from smalti import canonical
 from smalti.canonical import Json
-from smalti.errors import Refused
 from smalti.runs.numbers import plain_number
 
 SMALL_NBYTES = 4096  # JSON up to this is a parameter, or one of many small results
@@ -76,7 +75,7 @@ def as_parameter(value: Any) -> Json:
     try:
         plain = canonical.normalise(value)
         return plain if len(canonical.spelled(plain)) <= SMALL_NBYTES else None
-    except (Refused, RecursionError):
+    except Exception:  # of JSON, or of a value that is not what its type promises: storing it says why
         return None
 
 

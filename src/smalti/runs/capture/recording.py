@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from smalti.canonical import Json
-from smalti.errors import NotFound, Refused, SmaltiError
+from smalti.errors import Refused, SmaltiError
 from smalti.runs.capture.arguments import as_parameter, sort_arguments, type_name
-from smalti.runs.capture.results import items_of, named_outputs
+from smalti.runs.capture.results import MOST_ITEMS, items_of, named_outputs
 from smalti.runs.circumstances.code_version import folder_of_the_program
 from smalti.runs.data_reference import DataReference
 from smalti.runs.flexible_store import FlexibleDataStore
@@ -173,10 +173,12 @@ class Keeper:
         """
         if self._put(name, value):
             return
-        items = list(items_of(name, value))
+        items = items_of(name, value)
         if items:
             del self.noted[name]
-        for called, item in items:
+        if len(items) > MOST_ITEMS:
+            self.noted[name] = f"{type_name(value)}: of its {len(items)} items only the first {MOST_ITEMS} are stored"
+        for called, item in items[:MOST_ITEMS]:
             self._put(called, item)
 
     def notes(self) -> Json:
@@ -189,11 +191,11 @@ class Keeper:
                 self.kept[name] = self._store.store.resolve(value.digest)
             else:
                 self.kept[name] = self._store.store.put(value)
-        except (Refused, NotFound) as error:
-            self.noted[name] = f"{type_name(value)}: {error}"
-            return False
-        except (TypeError, ValueError, AttributeError) as error:  # a value that is not what its type promises
-            self.noted[name] = f"{type_name(value)}: it cannot be read: {type(error).__name__}: {error}"
+        except OSError:  # of the machine or the store, not of the value
+            raise
+        except Exception as error:  # refused, or its own: a value that is not what its type promises
+            why = str(error) if isinstance(error, SmaltiError) else f"reading it raises {type(error).__name__}: {error}"
+            self.noted[name] = f"{type_name(value)}: {why}"
             return False
         return True
 
