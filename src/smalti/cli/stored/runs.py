@@ -88,7 +88,10 @@ def views(
     """List the folders below runs/ by which people find runs, or make them again from the manifests."""
     opened = the_store(store)
     if rebuild:
-        mended = opened.rebuild_views()
+        from smalti.cli import progress
+
+        with progress.shown("reading manifests", "run it again, it begins anew.") as show:
+            mended = opened.rebuild_views(show)
         if as_json:
             print_json(asdict(mended))
         else:
@@ -98,8 +101,8 @@ def views(
     if as_json:
         print_json(found)
         return
-    for view, shown in found.items():
-        typer.echo(f"{len(shown):5}  runs/{printable(view)}")
+    for view, names in found.items():
+        typer.echo(f"{len(names):5}  runs/{printable(view)}")
     if not found:
         typer.echo("no run is shown anywhere; store.update_manifest(run, views=[...]) shows one.", err=True)
 

@@ -19,6 +19,7 @@ from typing import Any
 from smalti.errors import NotFound, Refused
 from smalti.store.backend import Documents
 from smalti.store.commit import machine_errors
+from smalti.store.long_work import OnProgress, Progress
 from smalti.store.manifests.lineage import Direction, Hop, walk
 from smalti.store.manifests.manifest import KEPT, RELEASED, RUNNING, Manifest, Step, Use, dump, merged, parse, run_of
 from smalti.store.manifests.views import ListedViews, Mended, Views, check_view, mend, places_of
@@ -131,7 +132,7 @@ class Manifests:
 
     def keys(self) -> Iterator[str]:
         """Yield the key of every manifest's document; one that is just being released may come twice."""
-        for folder in (KEPT, RELEASED, RUNNING):
+        for folder in (RUNNING, KEPT, RELEASED):  # as they move, so that none is missed that moves meanwhile
             yield from self._documents.keys(folder)
 
     def read(self, key: str) -> Manifest:
@@ -153,7 +154,7 @@ class Manifests:
         Raises:
             Damaged: one is not what was written; what it keeps cannot be known.
         """
-        for key in (*self._documents.keys(KEPT), *self._documents.keys(RUNNING)):
+        for key in (*self._documents.keys(RUNNING), *self._documents.keys(KEPT)):  # in this order, as they move
             with suppress(NotFound):  # released meanwhile
                 yield self.read(key)
 
@@ -194,16 +195,27 @@ class Manifests:
                 found.setdefault(place.rpartition("/")[0], []).append(manifest.run)
         return dict(sorted(found.items()))
 
-    def rebuild_views(self) -> Mended:
-        """Make the entries below ``runs/`` what the manifests say."""
+    def rebuild_views(self, progress: OnProgress | None = None) -> Mended:
+        """Make the entries below ``runs/`` what the manifests say.
+
+        Args:
+            progress: called after each manifest that was read.
+        """
 
         def find(run: str) -> tuple[Manifest, str] | None:
             manifest, key, _ = self._find(run)
             return (manifest, key) if manifest else None
 
-        runs = sorted({run_of(key) for key in self.keys()})
+        def every() -> Iterator[tuple[Manifest, str]]:
+            runs = sorted({run_of(key) for key in self.keys()})
+            for done, run in enumerate(runs, 1):
+                if found := find(run):
+                    yield found
+                if progress:
+                    progress(Progress(done, len(runs), 0))
+
         with machine_errors(f"rebuilding the views in {self._documents.place}"):
-            return mend(self._views, (found for run in runs if (found := find(run))), find)
+            return mend(self._views, every(), find)
 
     def rebuild_index(self) -> None:
         """There is nothing to make anew: every document is read each time."""
@@ -256,7 +268,7 @@ class Manifests:
 
     def _find(self, run: str) -> tuple[Manifest | None, str, bytes]:
         """Return a manifest, its key and its document."""
-        for folder in (KEPT, RELEASED, RUNNING):
+        for folder in (KEPT, RELEASED, RUNNING, KEPT, RELEASED):  # it may have moved on meanwhile
             with suppress(NotFound):
                 content = self._documents.read(key := f"{folder}{run}.json")
                 if content or folder != RUNNING:

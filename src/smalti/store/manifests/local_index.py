@@ -60,7 +60,8 @@ class IndexedManifests(Manifests):
 
     def uses(self, address: str) -> list[Use]:
         """Return the runs that read or wrote a value; where the index cannot be had, by reading every manifest."""
-        return sorted({*self._indexed_uses(address), *self.begun_uses(address)})
+        begun = self.begun_uses(address)  # before the others, which they become
+        return sorted({*begun, *self._indexed_uses(address)})
 
     def _indexed_uses(self, address: str) -> list[Use]:
         """Return those of the runs that were not only begun."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from smalti.digest import is_address
 from smalti.store.backend import Objects
+from smalti.store.long_work import OnProgress
 from smalti.store.manifests.collection import Manifests
 from smalti.store.manifests.lineage import Direction, Hop
 from smalti.store.manifests.manifest import Manifest, Use
@@ -133,9 +134,9 @@ class RecordsRuns:
         """Return the runs that are shown below each folder of ``runs/``, such as ``by_project/churn``, in order."""
         return self._manifests.views()
 
-    def rebuild_views(self) -> Mended:
+    def rebuild_views(self, progress: OnProgress | None = None) -> Mended:
         """Make the entries below ``runs/`` that are missing or lead elsewhere, remove those that no run asks for."""
-        return self._manifests.rebuild_views()
+        return self._manifests.rebuild_views(progress)
 
     def release(self, run: str) -> Manifest:
         """Let the values that a run read and wrote be collected, unless something else needs them.
