@@ -160,6 +160,7 @@ def test_many_experiments_share_one_dataset(
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri((root / "mlruns").as_uri())
+    mlflow.set_experiment("hyperparam_search")
     dataset = np.random.default_rng(0).random((500, 100))
     surroundings = {
         "mlflow": mlflow,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import inspect
+import os
 import threading
 from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
@@ -273,3 +274,16 @@ def test_references_among_the_arguments_are_inputs_and_not_copied(store: Flexibl
     capture_flexible_data(store=store)(lambda data, ref: data)(reference, store.store.ref("training_data"))
     run = only(store)
     assert {run.inputs["data"].hash, run.inputs["ref"].hash, run.outputs["result"].hash} == {reference.hash}
+
+
+def test_a_call_that_stores_nothing_new_waits_for_the_disk_twice(
+    store: FlexibleDataStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For the file of its manifest, and for the folder of that; what lies there before the end is not waited for."""
+    reference = store.store_data(b"data", "data")
+    function = capture_flexible_data(store=store, storage_modes=["by_type", "by_date"])(lambda data: None)
+    function(reference)
+    waits: list[int] = []
+    monkeypatch.setattr(os, "fsync", waits.append)
+    function(reference)
+    assert len(waits) == 2

@@ -78,7 +78,7 @@ class Manifests:
             if there.revision > manifest.revision:
                 return there
             newer = replace(manifest, released_at="")  # released elsewhere, its values are kept here
-            if self._put(key, newer, content):
+            if self._put((there, key), newer, content):
                 return newer
 
     def update(self, run: str, **said: Any) -> Manifest:
@@ -96,7 +96,7 @@ class Manifests:
             if changed == there:
                 return there
             changed = replace(changed, revision=there.revision + 1)
-            if self._put(key, changed, content):
+            if self._put((there, key), changed, content):
                 return changed
 
     def release(self, run: str) -> Manifest:
@@ -111,7 +111,7 @@ class Manifests:
             self._documents.create(released.key, dump(released))  # unless an earlier try came so far
             self._documents.remove(manifest.key)
             self._documents.remove(f"{RUNNING}{run}.json", synced=False)
-            self._show(released, released.key)
+            self._show(released, released.key, (manifest, manifest.key))
         return self.get(run)
 
     def get(self, run: str) -> Manifest:
@@ -236,23 +236,30 @@ class Manifests:
             above = found.parent if found else ""
         return manifest
 
-    def _put(self, key: str, changed: Manifest, was: bytes) -> bool:
-        """Put a manifest in the place of an earlier one; tell whether that was still there."""
+    def _put(self, there: tuple[Manifest, str], changed: Manifest, was: bytes) -> bool:
+        """Put a manifest in the place of an earlier one, of that key; tell whether it was still there."""
+        key = there[1]
         if key.startswith(RUNNING):
             written = self._documents.create(changed.key, dump(changed))
             self._documents.remove(key, synced=False)  # also where it lost: whoever won may have died before this
         else:
             written = self._documents.replace(key, dump(changed), was)
         if written:
-            self._show(changed, changed.key)
+            self._show(changed, changed.key, there)
         return written
 
-    def _show(self, manifest: Manifest, key: str) -> None:
-        """Show a run below ``runs/``; its manifest is safe, so nothing is lost where that fails."""
+    def _show(self, manifest: Manifest, key: str, before: tuple[Manifest, str] | None = None) -> None:
+        """Show a run below ``runs/``; its manifest is safe, so nothing is lost where that fails.
+
+        Args:
+            before: the manifest, and its key, that is shown there already.
+        """
         if not manifest.views:
             return
         try:
-            self._views.add(self._views.entries(manifest, key))
+            shown = self._views.entries(*before) if before else {}
+            entries = self._views.entries(manifest, key)
+            self._views.add({path: target for path, target in entries.items() if shown.get(path) != target})
         except OSError as error:
             warnings.warn(
                 f"the run {manifest.run} is recorded in {self._documents.place}, but not shown below runs/: {error}; "

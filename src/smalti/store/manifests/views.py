@@ -10,6 +10,7 @@ runs views`` reads them, and losing them loses nothing: ``smalti runs views --re
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -29,6 +30,7 @@ _INPUTS, _OUTPUTS, _STEPS = "inputs", "outputs", "steps"
 _OURS = frozenset((_INPUTS, _OUTPUTS, _STEPS, MANIFEST))
 _PLAIN = frozenset(" ._-+=,()@#")
 _LONGEST_NBYTES = 160  # of one part of a path; file systems and buckets take 255, and suffixes are added
+_SAFE = re.compile(rf"(?![. ])[A-Za-z0-9 ._+=,()@#-]{{1,{_LONGEST_NBYTES}}}(?<! )")
 MOST_VALUES = 500  # of one run in one view; its manifest names all
 _AT_ONCE = 16
 
@@ -39,6 +41,8 @@ def safe_part(text: str) -> str:
     >>> safe_part("customer churn/../2024"), safe_part("..")
     ('customer churn%2F..%2F2024', '%2E.')
     """
+    if _SAFE.fullmatch(text):  # most are, and every run waits for this
+        return text
     spelled = "".join(c if c.isalnum() or c in _PLAIN else _escaped(c) for c in text)
     if spelled[:1] in {".", " "}:
         spelled = _escaped(spelled[0]) + spelled[1:]
