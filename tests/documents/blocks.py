@@ -32,6 +32,7 @@ MODULES: dict[str, str | dict[str, str]] = {
     "data.templates.converters": "smalti.templates.converters",
     "data.templates.engine": "smalti.templates.engine",
     "datamate": "smalti",
+    "mltrack.data_store_v2": "smalti.runs",
     "neuromosaic.utils.storage_manager": {
         "download_dataset": "smalti.datasets",
         "fetch_dataset": "smalti.datasets",

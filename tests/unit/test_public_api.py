@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib.metadata
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
 
 import smalti
-from smalti import errors
+from smalti import errors, runs
 
 
 def test_the_public_list_is_this() -> None:
@@ -32,8 +33,21 @@ def test_the_public_list_is_this() -> None:
     ]
 
 
-def test_every_public_name_is_there() -> None:
-    assert all(getattr(smalti, name) is not None for name in smalti.__all__)
+def test_the_public_list_of_runs_is_this() -> None:
+    assert runs.__all__ == [
+        "DataReference",
+        "FlexibleDataStore",
+        "RunManifest",
+        "RunType",
+        "StorageMode",
+        "address_of",
+        "capture_flexible_data",
+    ]
+
+
+@pytest.mark.parametrize("package", [smalti, runs])
+def test_every_public_name_is_there(package: ModuleType) -> None:
+    assert all(getattr(package, name) is not None for name in package.__all__)
 
 
 def test_a_name_that_is_not_public_is_an_attribute_error_that_lists_the_others() -> None:
@@ -42,7 +56,7 @@ def test_a_name_that_is_not_public_is_an_attribute_error_that_lists_the_others()
 
 
 def test_importing_smalti_loads_nothing_heavy() -> None:
-    program = "import sys, smalti; print(sorted({m.split('.')[0] for m in sys.modules}))"
+    program = "import sys, smalti, smalti.runs; print(sorted({m.split('.')[0] for m in sys.modules}))"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert not {"numpy", "mlx", "pandas", "h5py", "pydantic", "dagster"} & set(loaded.split("'"))
 

@@ -17,7 +17,7 @@ from smalti.contracts.tables.table import TABLE
 from smalti.contracts.violation import Violation, shown
 from smalti.errors import Refused
 from smalti.formats.sniff import EXPECTED, Form, suffix_of
-from smalti.settings import dotenv_files
+from smalti.settings import dotenv_files, yaml_files
 
 TABLE_FORMS: frozenset[Form] = frozenset({"csv", "tsv", "jsonl", "parquet", "arrow", "arrow stream"})
 _SCAN_NAMES = frozenset({name for spec in SCAN.arrays for name in (spec.key, *spec.aliases)})
@@ -112,11 +112,11 @@ def kinds() -> tuple[Kind, ...]:
     Raises:
         NotFound, Refused: that file cannot be read, or one of its kinds has the name of another.
     """
-    return _kinds(os.environ.get("SMALTI_CONTRACTS"), dotenv_files())
+    return _kinds(os.environ.get("SMALTI_CONTRACTS"), (*dotenv_files(), *yaml_files()))
 
 
 @lru_cache(8)
-def _kinds(_contracts: str | None, _dotenv: tuple[Path, ...]) -> tuple[Kind, ...]:
+def _kinds(_contracts: str | None, _files: tuple[Path, ...]) -> tuple[Kind, ...]:
     """Ask the settings, which takes a millisecond, once for each state of what decides them."""
     yours = declared(Kind)
     names = [kind.name for kind in (*OURS, *yours)]

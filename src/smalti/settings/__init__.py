@@ -1,15 +1,15 @@
-"""The settings of a Smalti root, from the environment and ``.env``, in one place."""
+"""The settings of a Smalti root, from the environment, ``.env`` and ``.smalti.yml``, in one place."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from smalti.settings.places import Places, dotenv_files, find_root, places
+from smalti.settings.places import Places, dotenv_files, find_root, places, yaml_files
 
 if TYPE_CHECKING:
     from smalti.settings.declared import Settings
 
-__all__ = ["Places", "Settings", "dotenv_files", "find_root", "places"]
+__all__ = ["Places", "Settings", "dotenv_files", "find_root", "places", "yaml_files"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
-from pydantic import AliasChoices, Field, SecretStr
-from pydantic_settings import BaseSettings, DotEnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from dotenv import dotenv_values
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
-from smalti.settings.places import Places, dotenv_files, find_root
+from smalti.errors import Refused
+from smalti.settings.names import check_dotenv, check_environment, check_given
+from smalti.settings.places import Places, dotenv_files, find_root, yaml_files
+
+
+def _also_of_mltrack(name: str) -> AliasChoices:
+    return AliasChoices(f"SMALTI_{name}", f"MLTRACK_{name}")
 
 
 class Settings(BaseSettings, Places):
     """Where things lie, and what reaching private data takes; every path follows from ``root``.
 
-    The environment comes before ``.env`` files, and that of the current folder before that of the root. A value that is
-    set to nothing counts as not set. Secrets are shown as asterisks; :mod:`smalti.datasets.credentials` uses them.
+    The environment comes before ``.env`` files, and that of the current folder before that of the root; last comes the
+    nearest ``.smalti.yml`` at or above the current folder, which may hold all but secrets. A value that is set to
+    nothing counts as not set; a name that begins as ours do, ``SMALTI_`` or ``MLTRACK_``, and is no setting is refused.
+    Secrets are shown as asterisks; :mod:`smalti.datasets.credentials` uses them.
 
     Attributes:
         root: the folder of data, store and outputs.
+        s3_bucket, s3_prefix: where runs are recorded when no place is given, instead of ``store``; also
+            ``MLTRACK_S3_BUCKET`` and ``MLTRACK_S3_PREFIX``.
+        default_run_type, default_storage_mode: of runs for which nobody says; see :mod:`smalti.runs`; also
+            ``MLTRACK_DEFAULT_RUN_TYPE`` and ``MLTRACK_DEFAULT_STORAGE_MODE``.
         s3_endpoint: URL of an S3 server that is not AWS.
         remote: the store that ``smalti push`` and ``pull`` mean when none is named: a folder or a URL.
         raw_url: ``s3://bucket/prefix`` where raw files arrive too, if there is one.
@@ -43,7 +64,11 @@ class Settings(BaseSettings, Places):
         populate_by_name=True,
     )
 
+    s3_bucket: str | None = Field(default=None, validation_alias=_also_of_mltrack("S3_BUCKET"))
+    s3_prefix: str = Field(default="mltrack", validation_alias=_also_of_mltrack("S3_PREFIX"))
     s3_endpoint: str | None = None
+    default_run_type: str = Field(default="experiment", validation_alias=_also_of_mltrack("DEFAULT_RUN_TYPE"))
+    default_storage_mode: str = Field(default="by_project", validation_alias=_also_of_mltrack("DEFAULT_STORAGE_MODE"))
     remote: str | None = None
     raw_url: str | None = None
     contracts: Path | None = None
@@ -64,6 +89,21 @@ class Settings(BaseSettings, Places):
     )
     root: Path = Field(default_factory=lambda: find_root(Path.cwd()))
 
+    def __init__(self, **values: Any) -> None:
+        """Read all that is set; ``values`` come before it.
+
+        Raises:
+            Refused: a name is no setting, or a value cannot be its value.
+        """
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise Refused(
+                f"the setting {where} has no possible value: {first['msg']}; mend it where it is set."
+            ) from None
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -73,5 +113,29 @@ class Settings(BaseSettings, Places):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read the ``.env`` files that there are now, not when this module was imported."""
-        return init_settings, env_settings, DotEnvSettingsSource(settings_cls, env_file=dotenv_files())
+        """Read the files that there are now, not when this module was imported; refuse names that mean nothing."""
+        assert isinstance(init_settings, InitSettingsSource)
+        check_given(init_settings.init_kwargs, _ALIASES)
+        check_environment(os.environ)
+        for file in dotenv_files():
+            check_dotenv(dotenv_values(file), file)
+        sources = init_settings, env_settings, DotEnvSettingsSource(settings_cls, env_file=dotenv_files())
+        if shared := yaml_files():
+            from smalti.settings.shared_file import read_shared  # few have one, and YAML takes a while to import
+
+            return *sources, InitSettingsSource(settings_cls, read_shared(shared))
+        return sources
+
+
+def _aliases() -> set[str]:
+    """Return the names that stand for a setting instead of its own with the prefix."""
+    found: set[str] = set()
+    for field in Settings.model_fields.values():
+        alias = field.validation_alias
+        found |= (
+            {str(one) for one in alias.choices} if isinstance(alias, AliasChoices) else {str(alias)} if alias else set()
+        )
+    return found
+
+
+_ALIASES = _aliases()

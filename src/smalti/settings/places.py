@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
-_ROOT = "SMALTI_ROOT"
+from smalti.settings.names import IN_ENVIRONMENT, IN_YAML, PREFIX, ROOT, is_known, is_meant_for_us
+
+_ROOT = PREFIX + ROOT.upper()
+_YAML = ".smalti.yml"
+_DOTENV_NAME = re.compile(rb"(?i)(?:smalti|mltrack)_\w*")
+_YAML_NAME = re.compile(r"(\w+)\s*:(?:\s|$)")
 
 
 class Places:
@@ -63,29 +69,50 @@ class _Found(Places):
 def places() -> Places:
     """Return where things lie, as ``Settings()`` says.
 
-    Where nothing that it reads so much as mentions the root, it is the folder that is found, and pydantic, which takes
-    long to import, is not needed to say so.
+    Where nothing that it reads names the root, or what it would refuse, the root is the folder that is found, and
+    pydantic, which takes long to import, is not needed to say so.
+
+    Raises:
+        Refused: what is set is no setting, or cannot be its value.
     """
-    if _is_mentioned():
+    if _takes_the_class():
         from smalti.settings.declared import Settings
 
         return Settings()
     return _Found(find_root(Path.cwd()))
 
 
-def _is_mentioned() -> bool:
-    if any(name.upper() == _ROOT for name in os.environ):
+def _takes_the_class() -> bool:
+    """Tell whether anything may name the root or be refused; in doubt it may."""
+    if any(name.upper() == _ROOT or (is_meant_for_us(name) and not is_known(name)) for name in os.environ):
         return True
     try:
-        return any(_ROOT.lower().encode() in file.read_bytes().lower() for file in dotenv_files())
-    except OSError:
+        spelled = {name.decode().upper() for file in dotenv_files() for name in _DOTENV_NAME.findall(file.read_bytes())}
+        lines = [line for file in yaml_files() for line in file.read_text("utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError):
         return True  # what cannot be read may say anything
+    return bool(spelled - (IN_ENVIRONMENT - {_ROOT})) or not all(map(_names_no_root, lines))
+
+
+def _names_no_root(line: str) -> bool:
+    """Tell whether a line of ``.smalti.yml`` plainly is about a setting that is not the root, or about nothing."""
+    if not line.strip() or line.startswith("#"):
+        return True
+    named = _YAML_NAME.match(line)
+    return named is not None and named[1] in IN_YAML - {ROOT}
 
 
 def dotenv_files() -> tuple[Path, ...]:
     """Return the ``.env`` files that are read: the root's, and the current folder's, which has the last word."""
-    root = Path(os.environ.get("SMALTI_ROOT") or find_root(Path.cwd()))
+    root = Path(os.environ.get(_ROOT) or find_root(Path.cwd()))
     return tuple(file for file in dict.fromkeys((root / ".env", Path.cwd() / ".env")) if file.is_file())
+
+
+def yaml_files() -> tuple[Path, ...]:
+    """Return the ``.smalti.yml`` that is read, if there is one: the nearest, at or above the current folder."""
+    here = Path.cwd()
+    found = (folder / _YAML for folder in (here, *here.parents))
+    return tuple(file for file in found if file.is_file())[:1]
 
 
 def find_root(start: Path) -> Path:

@@ -161,8 +161,11 @@ class Documents(Protocol):
     def place(self) -> str:
         """Where they are, for messages."""
 
-    def create(self, key: str, content: bytes) -> bool:
+    def create(self, key: str, content: bytes, *, synced: bool = True) -> bool:
         """Create a document, whole and durable; return False when the key is taken.
+
+        Args:
+            synced: off, losing power may leave none, or an empty one; a process that is killed loses nothing.
 
         Raises:
             Unavailable: it could not be written.
@@ -188,5 +191,9 @@ class Documents(Protocol):
     def stamps(self, prefix: str) -> Iterator[tuple[str, str]]:
         """Yield the keys that begin with ``prefix``, in any order, and what is another once it is replaced."""
 
-    def remove(self, key: str) -> None:
-        """Remove a document; nothing happens when it is not there."""
+    def remove(self, key: str, *, synced: bool = True) -> None:
+        """Remove a document; nothing happens when it is not there.
+
+        Args:
+            synced: off, losing power may bring it back.
+        """

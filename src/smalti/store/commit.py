@@ -262,17 +262,21 @@ def _exchanged_in_one_step(one: Path, other: Path) -> bool:
     return not failed
 
 
-def publish_file(path: Path, content: bytes, staging: Path) -> bool:
-    """Create the file ``path`` whole and durable; return False when it exists already."""
+def publish_file(path: Path, content: bytes, staging: Path, *, synced: bool = True) -> bool:
+    """Create the file ``path`` whole and durable; return False when it exists already.
+
+    Not ``synced``, it is whole for whoever reads it, but losing power may leave none, or an empty one.
+    """
     make_folder(path.parent)
-    with staged_folder(staging) as folder:
-        write_file(folder / path.name, [content])
+    with spool(staging) as beside:  # not a folder of its own: removing one waits for the disk
+        write_file(beside, [content], synced=synced)
         try:
-            os.link(folder / path.name, path)
+            os.link(beside, path)
             created = True
         except FileExistsError:
             created = False
-    sync(path.parent)  # whoever made it may have died before doing so
+    if synced:
+        sync(path.parent)  # whoever made it may have died before doing so
     return created
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from smalti.errors import NotFound
-from smalti.store.commit import alone_in, machine_errors, publish_file, staged_folder, sync, write_file
+from smalti.store.commit import alone_in, machine_errors, publish_file, spool, sync, write_file
 
 
 class LocalDocuments:
@@ -22,10 +22,10 @@ class LocalDocuments:
     def place(self) -> str:
         return str(self._root)
 
-    def create(self, key: str, content: bytes) -> bool:
+    def create(self, key: str, content: bytes, *, synced: bool = True) -> bool:
         """Create a document."""
         with machine_errors(f"writing {self._root / key}"):
-            return publish_file(self._root / key, content, self._staging)
+            return publish_file(self._root / key, content, self._staging, synced=synced)
 
     def replace(self, key: str, content: bytes, was: bytes) -> bool:
         """Put other content in the place of ``was``; writers wait for each other, none for a dead one."""
@@ -36,9 +36,9 @@ class LocalDocuments:
                     return False
             except FileNotFoundError:
                 return False
-            with staged_folder(self._staging) as folder:
-                write_file(folder / path.name, [content])
-                (folder / path.name).replace(path)
+            with spool(self._staging) as beside:
+                write_file(beside, [content])
+                beside.replace(path)
             sync(path.parent)
             return True
 
@@ -72,12 +72,12 @@ class LocalDocuments:
             except FileNotFoundError as error:
                 raise NotFound(f"there is no {key} in the store at {self._root}.") from error
 
-    def remove(self, key: str) -> None:
-        """Remove a document, and the folders it leaves empty."""
+    def remove(self, key: str, *, synced: bool = True) -> None:
+        """Remove a document."""
         with machine_errors(f"removing {self._root / key}"):
             path = self._root / key
             path.unlink(missing_ok=True)
-            if path.parent.is_dir():
+            if synced and path.parent.is_dir():
                 sync(path.parent)
 
 

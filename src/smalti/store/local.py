@@ -258,12 +258,12 @@ class LocalObjects:
             return True
 
     def sweep(self, older_than_seconds: float) -> None:
-        """Remove the staging folders of writers that died; one that is alive may take a while, so never young ones."""
+        """Remove what writers that died have staged; one that is alive may take a while, so nothing young."""
         with machine_errors(f"sweeping {self._staging}"):
             for entry in os.scandir(self._staging) if self._staging.is_dir() else ():
                 with suppress(FileNotFoundError):  # its writer has finished meanwhile
                     if time.time() - entry.stat().st_mtime >= max(older_than_seconds, _SLOWEST_WRITE_SECONDS):
-                        shutil.rmtree(entry.path)
+                        shutil.rmtree(entry.path) if entry.is_dir() else Path(entry.path).unlink()
 
     def rebuild_index(self) -> None:
         """Make the index anew from the files; what cannot be read is left out, and ``fsck`` names it."""

@@ -203,7 +203,7 @@ class MemoryDocuments(Documents):
         self.contents: dict[str, bytes] = {}
         self._lock = threading.Lock()
 
-    def create(self, key: str, content: bytes) -> bool:
+    def create(self, key: str, content: bytes, *, synced: bool = True) -> bool:
         """Create a document."""
         with self._lock:
             if key in self.contents:
@@ -232,7 +232,7 @@ class MemoryDocuments(Documents):
             found = sorted(key for key in self.contents if key.startswith(prefix))
         yield from found
 
-    def remove(self, key: str) -> None:
+    def remove(self, key: str, *, synced: bool = True) -> None:
         """Remove a document."""
         with self._lock:
             self.contents.pop(key, None)

@@ -313,7 +313,7 @@ class S3Documents(Documents):
         """What tells this place from all others, also from those on other servers."""
         return self._bucket.identity
 
-    def create(self, key: str, content: bytes) -> bool:
+    def create(self, key: str, content: bytes, *, synced: bool = True) -> bool:
         """Create a document."""
         return self._bucket.create(key, content)
 
@@ -336,6 +336,6 @@ class S3Documents(Documents):
         """Yield keys and ETags."""
         yield from ((found["path"], found["e_tag"] or "") for found in self._bucket.list(prefix))
 
-    def remove(self, key: str) -> None:
+    def remove(self, key: str, *, synced: bool = True) -> None:
         """Remove a document."""
         self._bucket.delete(key)

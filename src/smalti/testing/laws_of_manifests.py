@@ -195,6 +195,30 @@ class ManifestLaws(Place):
         assert store.manifest("run").outputs == {f"y{n}": ref.digest for n, ref in enumerate(refs)}
         assert all(store.runs_of(ref) == [Use("run", "wrote")] for ref in refs)
 
+    def test_a_run_that_was_only_begun_is_found_and_kept_and_goes_on(self, store: Store) -> None:
+        ran_on, read = store.put(b"what it ran on"), store.put(b"what it reads")
+        begun = store.begin_manifest(
+            "begun", inputs={"x": read}, environment={"details": ran_on.digest}, status="running", views=("all",)
+        )
+        assert (store.manifest("begun"), store.runs_of(read)) == (begun, [Use("begun", "read")])
+        for attempt in (store.begin_manifest, partial(store.add_manifest, status="new")):
+            with pytest.raises(Refused, match="the run 'begun' has another manifest already"):
+                attempt("begun")
+        _collect_twice(store)
+        assert (store.get(read), store.get(ran_on)) == (b"what it reads", b"what it ran on")
+        at_once([partial(store.update_manifest, "begun", metrics={f"m{n}": n}) for n in range(4)])
+        kept = store.update_manifest("begun", outputs={"y": read}, status="finished")
+        assert (kept.status, kept.inputs, kept.environment) == ("finished", begun.inputs, begun.environment)
+        assert kept.metrics == {f"m{n}": n for n in range(4)}
+        assert store.views()["all"] == ["begun"]
+        assert (store.rebuild_views().made, store.rebuild_views().removed) == (0, 0)
+        assert [use.role for use in store.runs_of(read)] == ["read", "wrote"]
+        assert store.fsck().clean
+        store.release("begun")
+        _collect_twice(store)
+        with pytest.raises(NotFound):
+            store.get(ran_on)
+
     def test_no_run_is_a_part_of_itself(self, store: Store) -> None:
         with pytest.raises(Refused, match="'one' cannot be its own parent"):
             store.add_manifest("one", parent="one")

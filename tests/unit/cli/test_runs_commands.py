@@ -199,3 +199,16 @@ def test_an_age_has_a_unit(store: Store) -> None:
     result = runs(store, "release", "--older-than", "90")
     assert result.exit_code == 2
     assert "'90' is no age; write hours, days or weeks" in " ".join(result.output.split())
+
+
+def test_views_are_listed_and_made_again(store: Store, ref: Ref) -> None:
+    assert "no run is shown anywhere" in runs(store, "views").stderr
+    for run in ("first", "second"):
+        store.update_manifest(run, views=["by_project/churn"])
+    assert runs(store, "views").stdout == "    2  runs/by_project/churn\n"
+    assert answer(store, "views") == {"by_project/churn": ["first", "second"]}
+    entry = Path(store.place) / "runs" / "by_project" / "churn" / "first" / "manifest.json"
+    entry.unlink()
+    assert runs(store, "views", "--rebuild").stdout == "6 entries, 1 made or mended, 0 removed\n"
+    assert json.loads(entry.read_text())["run"] == "first"
+    assert answer(store, "views", "--rebuild") == {"entries": 6, "made": 0, "removed": 0}

@@ -1,4 +1,4 @@
-"""``smalti runs list``, ``show``, ``find``, ``release``: what runs read, wrote and ran on, and which may go."""
+"""``smalti runs``: what runs read, wrote and ran on, where they are shown, and which may go."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from smalti.cli.answers import warn
-from smalti.cli.options import AsJson, StorePlace, print_json, the_store
+from smalti.cli.options import AsJson, StorePlace, print_json, printable, the_store
 from smalti.cli.stored import run_text as text
 from smalti.errors import NotFound
 from smalti.store import UnreadManifests
@@ -167,6 +167,37 @@ def _said(store: Store, fresh: bool) -> Iterator[None]:
     age = (datetime.now(UTC) - store.runs_known_as_of()).total_seconds()
     if age > _A_WHILE_SECONDS:
         warn(f"what other machines recorded is known as of {age:.0f} s ago; --fresh looks now")
+
+
+@app.command()
+def views(
+    rebuild: Annotated[
+        bool,
+        typer.Option("--rebuild", help="Make missing entries, mend wrong ones, remove links that no run asks for."),
+    ] = False,
+    store: StorePlace = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the folders below runs/ by which people find runs, or make them again from the manifests."""
+    opened = the_store(store)
+    if rebuild:
+        from smalti.cli import progress
+
+        with progress.shown("reading manifests", "run it again, it begins anew.") as show:
+            mended = opened.rebuild_views(show)
+        if as_json:
+            print_json(asdict(mended))
+        else:
+            typer.echo(f"{mended.entries} entries, {mended.made} made or mended, {mended.removed} removed")
+        return
+    found = opened.views()
+    if as_json:
+        print_json(found)
+        return
+    for view, names in found.items():
+        typer.echo(f"{len(names):5}  runs/{printable(view)}")
+    if not found:
+        typer.echo("no run is shown anywhere; store.update_manifest(run, views=[...]) shows one.", err=True)
 
 
 @app.command()

@@ -39,6 +39,10 @@ class BucketManifests(IndexedManifests):
         super().__init__(documents, Cache(cache_folder(identity) / "index.sqlite"))
         self._good_for = look_again_seconds
 
+    def begin(self, run: str, **said: Any) -> Manifest:
+        """Write that a run is at work; see :meth:`Manifests.begin`."""
+        return self._note(super().begin(run, **said))
+
     def bring(self, manifest: Manifest) -> Manifest:
         """Write a manifest as it is in another store; see :meth:`Manifests.bring`."""
         return self._note(super().bring(manifest))

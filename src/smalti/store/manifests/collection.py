@@ -1,13 +1,16 @@
 """The manifests of a store, one document per run, each written whole; a change replaces the document in one step.
 
 A manifest keeps what it names from being collected. Released, it moves from ``manifests/`` to ``released/``: it keeps
-nothing any more and still says everything.
+nothing any more and still says everything. That of a run which was only begun lies in ``running/``: it is there for
+everybody, but not synced, so one that is empty after a loss of power counts as none.
+
+A run that has ``views`` is shown below ``runs/`` whenever its manifest is written; see :mod:`.views`.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,22 +18,19 @@ from typing import Any
 
 from smalti.errors import Damaged, NotFound, Refused
 from smalti.store.backend import Documents
-from smalti.store.manifests.lineage import Direction, Hop, Passage, walk
-from smalti.store.manifests.manifest import KEPT, RELEASED, Manifest, Use, dump, merged, parse, run_of
-from smalti.store.names import check_name
-
-PartsOf = Callable[[str], Iterable[str] | None]
-
-
-class UnreadManifests(UserWarning):
-    """Runs are left out of an answer, because their manifests are damaged or of a newer version."""
+from smalti.store.commit import machine_errors
+from smalti.store.long_work import OnProgress, Progress
+from smalti.store.manifests.manifest import RELEASED, RUNNING, Manifest, dump, merged
+from smalti.store.manifests.reading import ReadManifests, begun_key
+from smalti.store.manifests.views import ListedViews, Mended, Views, check_view, mend, places_of
 
 
-class Manifests:
+class Manifests(ReadManifests):
     """The manifests of one store."""
 
-    def __init__(self, documents: Documents) -> None:
-        self._documents = documents
+    def __init__(self, documents: Documents, views: Views | None = None) -> None:
+        super().__init__(documents)
+        self._views = views or ListedViews(documents)
 
     def add(self, run: str, **said: Any) -> Manifest:
         """Write the manifest of a run and return it; nothing is written when there is one that says the same.
@@ -44,6 +44,19 @@ class Manifests:
             raise _other(there)
         return there
 
+    def begin(self, run: str, **said: Any) -> Manifest:
+        """Write that a run is at work, without waiting for the disk; :meth:`update` makes it durable.
+
+        Raises:
+            Refused: as :meth:`add`, and where the run has any manifest.
+        """
+        manifest = self._sound(merged(Manifest(run, now()), said))
+        found = self._find(run)
+        if found is None and self._documents.create(begun_key(run), dump(manifest), synced=False):
+            self._show(manifest, begun_key(run))
+            return manifest
+        raise _other(found[0] if found else manifest)
+
     def bring(self, manifest: Manifest) -> Manifest:
         """Write a manifest as it is in another store, unless a later revision of it is here; return what is here.
 
@@ -54,6 +67,7 @@ class Manifests:
             found = self._find(manifest.run)
             if found is None:
                 if self._documents.create(manifest.key, dump(manifest)):
+                    self._show(manifest, manifest.key)
                     return manifest
                 continue
             there, key, content = found
@@ -64,7 +78,7 @@ class Manifests:
             if there.revision > manifest.revision:
                 return there
             newer = replace(manifest, released_at="")  # released elsewhere, its values are kept here
-            if self._documents.replace(key, dump(newer), content):
+            if self._put((there, key), newer, content):
                 return newer
 
     def update(self, run: str, **said: Any) -> Manifest:
@@ -82,7 +96,7 @@ class Manifests:
             if changed == there:
                 return there
             changed = replace(changed, revision=there.revision + 1)
-            if self._documents.replace(key, dump(changed), content):
+            if self._put((there, key), changed, content):
                 return changed
 
     def release(self, run: str) -> Manifest:
@@ -92,7 +106,7 @@ class Manifests:
             NotFound: the run has no manifest.
         """
         while True:
-            there, key, content = self._get(run)
+            there, key, content = before = self._get(run)
             if not there.released_at:
                 released = self._released_before(there) or replace(there, released_at=now())
                 if not self._documents.replace(key, dump(released), content):  # from here on nobody changes it
@@ -100,6 +114,7 @@ class Manifests:
                 there, content = released, dump(released)
             if key != there.key:
                 self._move(key, there.key, content)
+                self._show(there, there.key, before[:2])
             return there
 
     def _released_before(self, manifest: Manifest) -> Manifest | None:
@@ -118,125 +133,40 @@ class Manifests:
                     break
         self._documents.remove(key)
 
-    def get(self, run: str) -> Manifest:
-        """Return the manifest of a run.
+    def views(self) -> dict[str, list[str]]:
+        """Return the runs that each folder below ``runs/`` is to show, in order."""
+        found: dict[str, list[str]] = {}
+        for manifest in self.all():
+            for place in places_of(manifest):
+                found.setdefault(place.rpartition("/")[0], []).append(manifest.run)
+        return dict(sorted(found.items()))
 
-        Raises:
-            NotFound: it has none.
-            Damaged: it is not what was written.
-            Refused: a newer version of this library wrote it.
-        """
-        return self._get(run)[0]
-
-    def all(self) -> Iterator[Manifest]:
-        """Yield every manifest, in order of their runs, released ones too."""
-        for run in self.names():
-            with suppress(NotFound):  # somebody removed it by hand
-                yield self.get(run)
-
-    def names(self) -> list[str]:
-        """Return what the runs are called, in order, also those whose manifests cannot be read."""
-        return sorted({run_of(key) for key in self.keys()})
-
-    def keys(self) -> Iterator[str]:
-        """Yield the key of every manifest's document; one that is just being released may come twice."""
-        yield from self._documents.keys(KEPT)
-        yield from self._documents.keys(RELEASED)
-
-    def read(self, key: str) -> Manifest:
-        """Return the manifest in one document.
-
-        Raises:
-            NotFound: there is no such document; it was released meanwhile.
-            Damaged: it is not what was written.
-            Refused: a newer version of this library wrote it.
-        """
-        return parse(self._documents.read(key), key)
-
-    def kept(self) -> Iterator[Manifest]:
-        """Yield the manifests that are not released.
-
-        Raises:
-            Damaged: one is not what was written; what it keeps cannot be known.
-        """
-        for key in self._documents.keys(KEPT):
-            with suppress(NotFound):  # released meanwhile
-                yield self.read(key)
-
-    def uses(self, address: str, parts_of: PartsOf | None = None) -> list[Use]:
-        """Return the runs that read or wrote a value, in order; released ones too.
+    def rebuild_views(self, progress: OnProgress | None = None) -> Mended:
+        """Make the entries below ``runs/`` what the manifests say.
 
         Args:
-            parts_of: of a value, what it consists of, None where it is gone; runs that used something that the value
-                is a part of, or consists of, are then found as well. None: only those that used the value itself.
-
-        Warns:
-            UnreadManifests: manifests that cannot be read are left out.
+            progress: called after each manifest that was read.
         """
-        manifests = self._readable()
-        addresses = self._related(manifests, parts_of)(address)
-        return sorted({use for manifest in manifests for one in addresses for use in manifest.uses(one)})
 
-    def released_uses(self, address: str) -> list[Use]:
-        """Return the released runs that read or wrote a value, in order."""
-        return [use for manifest in self._readable() if manifest.released_at for use in manifest.uses(address)]
+        def find(run: str) -> tuple[Manifest, str] | None:
+            found = self._find(run)
+            return found[:2] if found else None
 
-    def lineage(
-        self, address: str, direction: Direction, depth: int | None = None, parts_of: PartsOf | None = None
-    ) -> list[Hop]:
-        """Return how other values were made from one, or it from others, nearest first; see :mod:`.lineage`.
+        def every() -> Iterator[tuple[Manifest, str]]:
+            runs = self.names()
+            for done, run in enumerate(runs, 1):
+                if found := find(run):
+                    yield found
+                if progress:
+                    progress(Progress(done, len(runs), 0))
 
-        Args:
-            depth: follow so many steps at most; None: all.
-            parts_of: as for :meth:`uses`; a value then leads on to what it is a part of, and to what it consists of.
-        """
-        manifests = self._readable()
-        by_value: dict[str, list[Passage]] = {}
-        for manifest in manifests:
-            for part in manifest.parts:
-                ends = part.inputs, part.outputs
-                near, far = ends if direction == "downstream" else reversed(ends)
-                for value in {*near.values()}:
-                    others = sorted({*far.values()} - {value})
-                    by_value.setdefault(value, []).append(Passage(manifest.run, part.name, others))
-        related_to = self._related(manifests, parts_of)
-        return walk(address, direction, lambda value: by_value.get(value, ()), depth, related_to)
-
-    def children(self, run: str) -> list[str]:
-        """Return the runs that are parts of a run, in order."""
-        return [manifest.run for manifest in self._readable() if manifest.parent == run]
-
-    def newest(self, since: str = "", **wanted: str) -> list[str]:
-        """Return the runs whose manifests were first written since then (UTC, ISO 8601), newest first.
-
-        Args:
-            wanted: what their fields ``project``, ``run_type`` and ``status`` have to be.
-        """
-        found = [
-            (manifest.created_at, manifest.run)
-            for manifest in self._readable()
-            if manifest.created_at >= since and all(getattr(manifest, name) == value for name, value in wanted.items())
-        ]
-        return [run for _, run in sorted(found, reverse=True)]
-
-    def unread(self) -> dict[str, str]:
-        """Return the keys of the documents that cannot be read, and why: damaged, newer, or no manifests at all."""
-        unread: dict[str, str] = {}
-        self._readable(unread)
-        return unread
-
-    def look(self) -> None:
-        """Take note of what others have written; see :class:`.bucket_index.BucketManifests`."""
-
-    def looked_at(self) -> datetime:
-        """Return as of when runs are found, at least."""
-        return datetime.now(UTC)
-
-    def rebuild_index(self) -> None:
-        """There is nothing to make anew: every document is read each time."""
+        with machine_errors(f"rebuilding the views in {self._documents.place}"):
+            return mend(self._views, every(), find)
 
     def _sound(self, manifest: Manifest) -> Manifest:
-        """Return a manifest whose run is no part of itself."""
+        """Return a manifest whose run is no part of itself and is shown below ``runs/``, nowhere else."""
+        for view in manifest.views:
+            check_view(view)
         above, seen = manifest.parent, {manifest.run}
         while above:
             if above in seen:
@@ -249,71 +179,36 @@ class Manifests:
             above = found[0].parent if found else ""
         return manifest
 
-    def _get(self, run: str) -> tuple[Manifest, str, bytes]:
-        found = self._find(run) if "/" not in check_name(run) else None
-        if found is None:
-            raise NotFound(f"the store at {self._documents.place} has no manifest of a run {run!r}.")
-        return found
-
-    def _find(self, run: str) -> tuple[Manifest, str, bytes] | None:
-        """Return the manifest of a run, the key of its document and the document, or None where there is none."""
-        for folder in (KEPT, RELEASED):
-            with suppress(NotFound):
-                content = self._documents.read(key := f"{folder}{run}.json")
-                return parse(content, key), key, content
-        return None
-
-    def _readable(self, unread: dict[str, str] | None = None) -> list[Manifest]:
-        """Return the manifests that can be read, in order of their runs; say of the others why, or warn of them."""
-        found: dict[str, Manifest] = {}
-        without: dict[str, str] = {}
-        for key in self.keys():  # what is being released may come twice, and counts as kept
-            if run_of(key) not in found and f"{KEPT}{run_of(key)}.json" not in without:
-                try:
-                    check_key(key)
-                    with suppress(NotFound):  # somebody removed it by hand, or it comes again
-                        found[run_of(key)] = self.read(key)
-                except (Damaged, Refused) as error:
-                    without[key] = str(error)
-        if unread is None:
-            warn_of(without)
+    def _put(self, there: tuple[Manifest, str], changed: Manifest, was: bytes) -> bool:
+        """Put a manifest in the place of an earlier one, of that key; tell whether it was still there."""
+        key = there[1]
+        if key.startswith(RUNNING):
+            written = self._documents.create(changed.key, dump(changed))
+            self._documents.remove(key, synced=False)  # also where it lost: whoever won may have died before this
         else:
-            unread.update(without)
-        return [found[run] for run in sorted(found)]
+            written = self._documents.replace(key, dump(changed), was)
+        if written:
+            self._show(changed, changed.key, there)
+        return written
 
-    def _related(self, manifests: Iterable[Manifest], parts_of: PartsOf | None) -> Callable[[str], list[str]]:
-        """Return what gives of a value itself, what it is a part of and what it consists of."""
-        if parts_of is None:
-            return lambda value: [value]
-        holds: dict[str, list[str]] = {}
-        queue = list({address for manifest in manifests for address in manifest.used()})
-        while queue:
-            if (value := queue.pop()) not in holds:
-                holds[value] = list(parts_of(value) or ())
-                queue += holds[value]
-        held: dict[str, list[str]] = {}
-        for whole, parts in holds.items():
-            for part in parts:
-                held.setdefault(part, []).append(whole)
-        return lambda value: [value, *sorted((_reached(value, holds) | _reached(value, held)) - {value})]
+    def _show(self, manifest: Manifest, key: str, before: tuple[Manifest, str] | None = None) -> None:
+        """Show a run below ``runs/``; its manifest is safe, so nothing is lost where that fails.
 
-
-def check_key(key: str) -> None:
-    """Pass the key of a manifest's document.
-
-    Raises:
-        Damaged: what lies there is something else.
-    """
-    if key not in {f"{folder}{run_of(key)}.json" for folder in (KEPT, RELEASED)}:
-        raise Damaged(f"{key} lies among the manifests but is none; move it away.")
-
-
-def warn_of(unread: Mapping[str, str]) -> None:
-    """Say that manifests are left out of an answer, and why the first of them is."""
-    if unread:
-        some = "1 manifest is" if len(unread) == 1 else f"{len(unread)} manifests are"
-        message = f"{some} left out of the answer: {next(iter(unread.values()))}"
-        warnings.warn(message, UnreadManifests, stacklevel=2)
+        Args:
+            before: the manifest, and its key, that is shown there already.
+        """
+        if not manifest.views:
+            return
+        try:
+            shown = self._views.entries(*before) if before else {}
+            entries = self._views.entries(manifest, key)
+            self._views.add({path: target for path, target in entries.items() if shown.get(path) != target})
+        except OSError as error:
+            warnings.warn(
+                f"the run {manifest.run} is recorded in {self._documents.place}, but not shown below runs/: {error}; "
+                "smalti runs views --rebuild puts that right.",
+                stacklevel=2,
+            )
 
 
 def outdated(manifests: Iterable[Manifest], older_than: timedelta, keep_last: int = 0) -> list[Manifest]:
@@ -342,12 +237,3 @@ def _other(there: Manifest) -> Refused:
 
 def _iso(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds")
-
-
-def _reached(start: str, leads_to: Mapping[str, Iterable[str]]) -> set[str]:
-    found, queue = {start}, [start]
-    while queue:
-        new = {*leads_to.get(queue.pop(), ())} - found
-        found |= new
-        queue += new
-    return found

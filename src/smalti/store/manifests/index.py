@@ -20,9 +20,11 @@ from smalti.store.cache import Cache
 from smalti.store.commit import machine_errors, unique_name
 from smalti.store.long_work import in_order
 from smalti.store.manifests import tables
-from smalti.store.manifests.collection import Manifests, PartsOf, check_key, warn_of
+from smalti.store.manifests.collection import Manifests
 from smalti.store.manifests.lineage import Direction, Hop, walk
-from smalti.store.manifests.manifest import KEPT, RELEASED, Use, run_of
+from smalti.store.manifests.manifest import KEPT, RELEASED, RUNNING, Use, run_of
+from smalti.store.manifests.reading import PartsOf, begun_key, check_key, warn_of
+from smalti.store.manifests.views import Views
 
 Found = TypeVar("Found")
 Query = Callable[[sqlite3.Connection], Found]
@@ -37,8 +39,8 @@ class IndexedManifests(Manifests):
 
     _threads: int  # that read documents
 
-    def __init__(self, documents: Documents, cache: Cache) -> None:
-        super().__init__(documents)
+    def __init__(self, documents: Documents, cache: Cache, views: Views | None = None) -> None:
+        super().__init__(documents, views)
         self._cache = cache
 
     @abstractmethod
@@ -168,13 +170,16 @@ class IndexedManifests(Manifests):
     def _listed(self, known: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
         """Return key -> stamp of documents that are not ``known``, and take those that are from there.
 
-        Also return what is no document of a run, and why. What is being released is in both folders and counts as kept.
+        Also return what is no document of a run, and why. What moves on may be in two folders: what was kept counts,
+        then what was released.
         """
         new: dict[str, str] = {}
         no_manifests: dict[str, str] = {}
-        for folder in (KEPT, RELEASED):  # a run that is being released comes in one of them at least
+        for folder in (RUNNING, KEPT, RELEASED):  # a run that moves on comes in one of them at least
             for key, stamp in self._documents.stamps(folder):
                 run = run_of(key)
+                if folder != RUNNING:
+                    new.pop(begun_key(run), None)
                 if known.get(run) == stamp:
                     del known[run]
                 elif f"{KEPT}{run}.json" not in new:

@@ -23,7 +23,9 @@ from smalti.store.commit import alone_in, machine_errors, make_folder, unique_na
 from smalti.store.documents import LocalDocuments
 from smalti.store.manifests import tables
 from smalti.store.manifests.index import Found, IndexedManifests, Query
-from smalti.store.manifests.manifest import FORMAT, KEPT, RELEASED, Manifest
+from smalti.store.manifests.linked_views import LinkedViews
+from smalti.store.manifests.manifest import FORMAT, KEPT, RELEASED, RUNNING, Manifest
+from smalti.store.manifests.reading import begun_key
 
 
 class LocalManifests(IndexedManifests):
@@ -33,11 +35,16 @@ class LocalManifests(IndexedManifests):
 
     def __init__(self, root: Path) -> None:
         folder = root if is_writable(root) or not root.is_dir() else cache_folder(str(root))
-        super().__init__(LocalDocuments(root), Cache(folder / "index.sqlite"))
+        super().__init__(LocalDocuments(root), Cache(folder / "index.sqlite"), LinkedViews(root))
         self._documents: LocalDocuments
-        self._folders = (root / KEPT, root / RELEASED)
+        self._folders = (root / KEPT, root / RELEASED, root / RUNNING)
         self._paths = [str(folder) for folder in self._folders]
         self._began = False
+
+    def begin(self, run: str, **said: Any) -> Manifest:
+        """Write that a run is at work; see :meth:`Manifests.begin`."""
+        begin = super().begin
+        return self._change(lambda: begin(run, **said), begun_key)
 
     def bring(self, manifest: Manifest) -> Manifest:
         """Write a manifest as it is in another store; see :meth:`Manifests.bring`."""
@@ -59,8 +66,12 @@ class LocalManifests(IndexedManifests):
         self._began = self._began or any(folder.is_dir() for folder in self._folders)
         return super()._ask(query, otherwise, warned) if self._began else otherwise()
 
-    def _change(self, act: Callable[[], Manifest]) -> Manifest:
-        """Change a manifest while nobody else does, and note it in tables that were complete before."""
+    def _change(self, act: Callable[[], Manifest], key_of: Callable[[str], str] | None = None) -> Manifest:
+        """Change a manifest while nobody else does, and note it in tables that were complete before.
+
+        Args:
+            key_of: gives where its document lies by its run; by default where it belongs.
+        """
         with self._alone():
             before, at_work = self._noted(), f"at work: {unique_name()}"
             noted = self._note(before, at_work)
@@ -72,7 +83,9 @@ class LocalManifests(IndexedManifests):
                 raise
             if noted:
                 with suppress(NotFound, sqlite3.Error, OSError):  # then the next look-up finds it
-                    read = tables.Read(manifest, self._documents.stamp(manifest.key))
+                    read = tables.Read(
+                        manifest, self._documents.stamp(key_of(manifest.run) if key_of else manifest.key)
+                    )
                     self._note(at_work, self._noted(), read)
             return manifest
 

@@ -15,6 +15,7 @@ from smalti.store.names import check_name
 from smalti.store.record import seal, unseal
 
 KEPT, RELEASED = "manifests/", "released/"
+RUNNING = "running/"  # of runs that were only begun; see collection
 FORMAT = 2  # 1 had run, at, inputs, outputs, made_by and released_at
 
 
@@ -59,7 +60,7 @@ class Manifest:
         views: where below ``runs/`` the run is shown, such as ``by_project/churn``.
         tags, parameters, metrics, seeds: by name.
         code: version of the code, such as the commit and the address of what differs from it.
-        environment: interpreter, packages and machine.
+        environment: interpreter, packages and machine. An address in either of the two keeps that value, too.
         links: the same run elsewhere, such as in MLflow or Dagster: what it is called there, or a URL.
         started_at, ended_at: of the run itself, UTC, ISO 8601.
         error: why it failed.
@@ -221,7 +222,8 @@ def parse(content: bytes, key: str) -> Manifest:
         manifest = Manifest(**document)
     except TypeError as error:
         raise Damaged(f"the manifest {key} has other fields than a manifest: {error}.") from error
-    places = {manifest.key, f"{KEPT}{manifest.run}.json"}  # one that is being released is still among those kept
+    # One that was begun, or is being released, has not moved yet.
+    places = {manifest.key, f"{KEPT}{manifest.run}.json", f"{RUNNING}{manifest.run}.json"}
     if key.casefold() not in {place.casefold() for place in places}:  # some file systems ignore case
         raise Damaged(f"the manifest {key} is that of the run {manifest.run!r}, {manifest.key}; restore it.")
     if wrong := sorted(filterfalse(is_address, manifest.used())):

@@ -10,9 +10,11 @@ from typing import Any
 
 from smalti.errors import Damaged, NotFound, Refused
 from smalti.store.backend import Objects
+from smalti.store.long_work import OnProgress
 from smalti.store.manifests.collection import Manifests
 from smalti.store.manifests.lineage import Direction, Hop
 from smalti.store.manifests.manifest import Manifest, Use, described_by
+from smalti.store.manifests.views import Mended
 from smalti.store.taking import keep
 from smalti.store.values import Ref
 
@@ -47,6 +49,24 @@ class RecordsRuns:
             Refused: the run has another manifest already, or something given is not as said above.
         """
         return self._manifests.add(run, **self._kept_by_manifest(inputs, outputs, said))
+
+    def begin_manifest(
+        self,
+        run: str,
+        *,
+        inputs: Mapping[str, Ref | str] | None = None,
+        outputs: Mapping[str, Ref | str] | None = None,
+        **said: Any,
+    ) -> Manifest:
+        """Write down that a run is at work, without waiting for the disk; :meth:`update_manifest` makes it durable.
+
+        A process that is killed leaves it behind, and what it names stays. Losing power before the update may lose it.
+
+        Raises:
+            NotFound, Ambiguous: a reference fits nothing, or several things.
+            Refused: the run has a manifest already, or something given is not as :meth:`add_manifest` says.
+        """
+        return self._manifests.begin(run, **self._kept_by_manifest(inputs, outputs, said))
 
     def update_manifest(
         self,
@@ -181,6 +201,14 @@ class RecordsRuns:
             return list(self._objects.record(address).children.values())
         except NotFound:
             return None
+
+    def views(self) -> dict[str, list[str]]:
+        """Return the runs that are shown below each folder of ``runs/``, such as ``by_project/churn``, in order."""
+        return self._manifests.views()
+
+    def rebuild_views(self, progress: OnProgress | None = None) -> Mended:
+        """Make the entries below ``runs/`` that are missing or lead elsewhere, remove those that no run asks for."""
+        return self._manifests.rebuild_views(progress)
 
     def release(self, run: str) -> Manifest:
         """Let the values that a run read and wrote be collected, unless something else needs them.

@@ -1,0 +1,1 @@
+"""Functions whose calls record themselves as runs."""

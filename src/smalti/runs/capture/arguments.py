@@ -1,0 +1,96 @@
+"""What the arguments of a call are to a run: parameters, data, or something that cannot be kept."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any
+
+from smalti import canonical
+from smalti.canonical import Json
+from smalti.runs.numbers import plain_number
+
+SMALL_NBYTES = 4096  # JSON up to this is a parameter, or one of many small results
+_SECRET = re.compile(r"(?i)(?:^|_)(?:password|passwd|passphrase|secret|token|api_?key|credentials?)$")
+_BOUND = {"self", "cls"}
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """The arguments of one call.
+
+    Attributes:
+        parameters: small JSON by name.
+        data: what is to be stored, by name.
+        noted: what is not, name -> its type and why.
+    """
+
+    parameters: dict[str, Json] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    noted: dict[str, str] = field(default_factory=dict)
+
+
+def sort_arguments(bound: inspect.BoundArguments, wanted: frozenset[str] | None, store_inputs: bool) -> Arguments:
+    """Tell parameters from data.
+
+    Small JSON, numbers of numpy and paths are parameters; all else is data, which the store may refuse later. What is
+    called like a secret (``password``, ``api_key``, ``..._token``) and ``self`` are noted by type alone.
+
+    Args:
+        bound: with defaults applied.
+        wanted: only these arguments are data; None: all.
+        store_inputs: off, data is noted and not stored.
+    """
+    found = Arguments()
+    for name, value in _named(bound):
+        plain = as_parameter(value)
+        if _SECRET.search(name) and value is not None:
+            found.noted[name] = f"{type_name(value)}: called like a secret, so its value is not kept"
+        elif name in _BOUND and name == next(iter(bound.arguments)):
+            found.noted[name] = f"{type_name(value)}: what the method belongs to"
+        elif plain is not None or value is None:
+            found.parameters[name] = plain
+        elif not store_inputs:
+            found.noted[name] = f"{type_name(value)}: store_inputs is off"
+        elif wanted is not None and name not in wanted:
+            found.noted[name] = f"{type_name(value)}: not among input_params"
+        else:
+            found.data[name] = value
+    return found
+
+
+def as_parameter(value: Any) -> Json:
+    """Return a value as small JSON; None where it is none."""
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, float) or (type(value).__module__ == "numpy" and not getattr(value, "shape", None)):
+        value = plain_number(value)
+    if isinstance(value, str | list | tuple | Mapping) and len(value) > SMALL_NBYTES:
+        return None
+    if not isinstance(value, str | int | float | list | tuple | Mapping):
+        return None
+    try:
+        plain = canonical.normalise(value)
+        return plain if len(canonical.spelled(plain)) <= SMALL_NBYTES else None
+    except Exception:  # of JSON, or of a value that is not what its type promises: storing it says why
+        return None
+
+
+def type_name(value: Any) -> str:
+    """Return the full name of a value's type."""
+    return f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+
+
+def _named(bound: inspect.BoundArguments) -> Iterator[tuple[str, Any]]:
+    """Yield every argument by a name of its own: those of ``*args`` are numbered."""
+    kinds = {name: parameter.kind for name, parameter in bound.signature.parameters.items()}
+    for name, value in bound.arguments.items():
+        if kinds[name] is inspect.Parameter.VAR_POSITIONAL:
+            yield from ((f"{name}_{number}", item) for number, item in enumerate(value))
+        elif kinds[name] is inspect.Parameter.VAR_KEYWORD:
+            yield from value.items()
+        else:
+            yield name, value
