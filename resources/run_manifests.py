@@ -1,16 +1,22 @@
 """The manifest of a Dagster run: what each of its steps read and wrote, from the events that the run left behind."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 import dagster as dg
 
 from smalti import Store
 from smalti.digest import is_address
-from smalti.errors import NotFound
+from smalti.errors import NotFound, Refused
+from smalti.runs.run_types import run_type_of
+from smalti.runs.storage_modes import Facts, views_of
+from smalti.settings import Settings
 from smalti.store import Step
+
+Found = TypeVar("Found")
 
 READ = "read/"  # metadata of a materialization: the digest of something it was made from beside its asset's inputs
 DIGEST = "digest"
@@ -18,6 +24,7 @@ ARRIVAL_JOB = (
     "arrival"  # of the runs under which files that arrived are recorded; whoever records them writes the manifest
 )
 _POINTER, _DIMENSION = "dagster/input_event_pointer/", "dagster/partition/"
+_OURS = "smalti/"  # tags of a run: project, run_type, model, and views as modes and patterns between commas
 _HIDDEN = ".dagster/"  # tags that Dagster keeps for itself
 _COST = {"nbytes", "new_bytes", "seconds", "dagster/row_count"}
 _STATUS = {
@@ -40,15 +47,21 @@ def manifest_path(store: Store, run_id: str) -> str:
     return f"{store.place}/manifests/{run_id}.json"
 
 
-def record_run(store: Store, instance: dg.DagsterInstance, record: dg.RunRecord) -> bool:
-    """Write the manifest of a run that is over, unless there is one; tell whether there was none."""
+def record_run(
+    store: Store, instance: dg.DagsterInstance, record: dg.RunRecord, ran_on: Mapping[str, Any] = MappingProxyType({})
+) -> bool:
+    """Write the manifest of a run that is over, unless there is one; tell whether there was none.
+
+    Args:
+        ran_on: the fields ``code`` and ``environment`` of the manifest.
+    """
     run_id = record.dagster_run.run_id
     if record.dagster_run.job_name == ARRIVAL_JOB:
         return False
     try:
         store.manifest(run_id)
     except NotFound:
-        store.add_manifest(run_id, **_said(store, instance, record))
+        store.add_manifest(run_id, **_said(store, instance, record), **ran_on)
         return True
     return False
 
@@ -66,6 +79,7 @@ def _said(store: Store, instance: dg.DagsterInstance, record: dg.RunRecord) -> d
         }
         steps.append(Step(step.name, _but(step.inputs, gone), _but(step.outputs, gone)))
     inputs, outputs = _whole(steps)
+    placed = _placed(run, record.create_timestamp)
     return {
         "inputs": inputs,
         "outputs": outputs,
@@ -74,16 +88,41 @@ def _said(store: Store, instance: dg.DagsterInstance, record: dg.RunRecord) -> d
         "started_at": _iso(record.start_time),
         "ended_at": _iso(record.end_time),
         "error": _error(events),
-        "project": run.tags.get("smalti/project", run.job_name),
+        **placed,
+        "links": {"dagster": f"{Settings().dagster_url.rstrip('/')}/runs/{run.run_id}"},
         "tags": {name: value for name, value in run.tags.items() if not name.startswith(_HIDDEN)},
         "parameters": {"run_config": run.run_config} if run.run_config else {},
         "metrics": dict(_metrics(made)),
         "notes": {
+            **placed["notes"],
             "job": run.job_name,
             "checks": [_check(event.asset_check_evaluation) for event in events if event.asset_check_evaluation],
             "not_stored": sorted(gone),
         },
     }
+
+
+def _placed(run: dg.DagsterRun, began: datetime) -> dict[str, Any]:
+    """Return project, run type and views, from the tags ``smalti/...`` of the run, else from the settings.
+
+    What a tag says that there is not is in the notes: a run is recorded all the same.
+    """
+    settings, said = Settings(), {name.removeprefix(_OURS): value for name, value in run.tags.items()}
+    project, refused = said.get("project", run.job_name), list[str]()
+
+    def read(tag: str, default: str, reading: Callable[[str], Found]) -> Found:
+        try:
+            return reading(said.get(tag, default))
+        except Refused as error:
+            refused.append(f"the tag {_OURS}{tag}: {error}")
+            return reading(default)
+
+    run_type = read("run_type", settings.default_run_type, run_type_of)
+    facts = Facts(project, said.get("model", ""), run_type, began)
+    views = read(
+        "views", settings.default_storage_mode, lambda modes: views_of(map(str.strip, modes.split(",")), facts)
+    )
+    return {"project": project, "run_type": run_type.value, "views": views, "notes": {"refused": refused}}
 
 
 def _events(instance: dg.DagsterInstance, run_id: str) -> Iterator[dg.EventLogEntry]:

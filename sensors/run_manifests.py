@@ -3,12 +3,16 @@
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import dagster as dg
 
 from resources import StoreResource
 from resources.run_manifests import ENDED, record_run
 from smalti.errors import Damaged, Refused
+from smalti.runs.circumstances.gathering import Circumstances
+
+_PROJECT = Path(__file__).parents[1]
 
 _TICK_S = 20.0  # Dagster gives a sensor 60 s
 _PAGE = 500
@@ -24,10 +28,11 @@ _LATE = timedelta(seconds=60)  # a run that ended earlier may be written to Dags
 def run_manifests(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult | dg.SkipReason:
     values, deadline = store.open(), time.monotonic() + _TICK_S
     cursor = datetime.fromisoformat(context.cursor) if context.cursor else None
+    ran_on = Circumstances(values).gathered(_PROJECT)
     last, recorded = cursor, 0
     for record in _ended(context.instance, cursor - _LATE if cursor else None):
         try:
-            recorded += record_run(values, context.instance, record)
+            recorded += record_run(values, context.instance, record, ran_on)
         except (Refused, Damaged) as error:  # it keeps no other run back
             context.log.error(f"the run {record.dagster_run.run_id} cannot be recorded: {error}")
         last = max(last or record.update_timestamp, record.update_timestamp)

@@ -35,9 +35,10 @@ def measure(peers: Path | None, rounds: int) -> list[Line]:
 
 def ours(folder: Path, calls: int) -> float:
     """Return the milliseconds of the median call less those of storing alone, in turns."""
+    from smalti import open_store
     from smalti.runs import FlexibleDataStore, capture_flexible_data
 
-    kept, bare = FlexibleDataStore(folder / "captured"), FlexibleDataStore(folder / "bare")
+    kept, bare = FlexibleDataStore(root=folder / "captured"), open_store(folder / "bare")
 
     @capture_flexible_data(store=kept, project="bench")
     def doubled(data: np.ndarray, rate: float) -> np.ndarray:
@@ -49,8 +50,8 @@ def ours(folder: Path, calls: int) -> float:
         start = time.perf_counter()
         doubled(data, 0.1)
         middle = time.perf_counter()
-        bare.store_data(data, "data")
-        bare.store_data(data * 2, "result")
+        bare.put(data)
+        bare.put(data * 2)
         captured.append(middle - start)
         stored.append(time.perf_counter() - middle)
     return 1e3 * (median(captured[10:]) - median(stored[10:]))

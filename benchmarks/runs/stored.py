@@ -38,7 +38,7 @@ def ours(folder: Path, gigabytes: float) -> int:
     from smalti.runs import FlexibleDataStore
 
     data = np.random.default_rng(0).random((int(gigabytes * 1e9) // 8000, 1000))
-    store = FlexibleDataStore(folder)
+    store = FlexibleDataStore(root=folder)
     for number in range(RUNS):
         manifest = store.create_run(f"run_{number}", project="bench")
         store.add_run_input(manifest, "training_data", data)

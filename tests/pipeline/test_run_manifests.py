@@ -159,3 +159,25 @@ def test_a_value_that_was_collected_before_the_run_was_recorded_is_named_as_not_
     manifest = store.manifest(run_id)
     assert manifest.notes["not_stored"] == [lost]  # type: ignore[index, call-overload]
     assert manifest.outputs == {"doubled/one": store.resolve("doubled/one")}
+
+
+def test_tags_say_what_kind_of_run_it_is_and_where_it_is_shown(instance: dg.DagsterInstance, store: Store) -> None:
+    tags = {"smalti/run_type": "production", "smalti/views": "by_type, {project}/{model}", "smalti/model": "ptychonet"}
+    run_id = run(instance, store, "raw", partition_key="one", tags={**tags, "smalti/project": "optics"})
+    look(instance, store)
+    manifest = store.manifest(run_id)
+    assert (manifest.run_type, manifest.views) == ("production", ("by_type/production", "optics/ptychonet"))
+    shown = Path(store.place) / "runs" / "by_type" / "production" / run_id
+    assert (shown / "manifest.json").resolve() == Path(store.place) / "manifests" / f"{run_id}.json"
+    assert manifest.links["dagster"] == f"http://127.0.0.1:3000/runs/{run_id}"
+    assert "commit" in manifest.code
+    assert "numpy" in str(store.get(str(manifest.environment["details"])))
+
+
+def test_a_tag_that_means_nothing_is_noted_and_the_run_recorded(instance: dg.DagsterInstance, store: Store) -> None:
+    run_id = run(instance, store, "raw", partition_key="one", tags={"smalti/run_type": "prodution"})
+    look(instance, store)
+    manifest = store.manifest(run_id)
+    assert manifest.run_type == "experiment"
+    (refused,) = manifest.notes["refused"]  # type: ignore[index, call-overload]
+    assert refused.startswith("the tag smalti/run_type: 'prodution' is no run type; there are experiment, ")

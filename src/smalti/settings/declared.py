@@ -37,6 +37,7 @@ class Settings(BaseSettings, Places):
         root: the folder of data, store and outputs.
         s3_bucket, s3_prefix: where runs are recorded when no place is given, instead of ``store``; also
             ``MLTRACK_S3_BUCKET`` and ``MLTRACK_S3_PREFIX``.
+        dagster_url: where people open Dagster; the manifests of its runs link there.
         default_run_type, default_storage_mode: of runs for which nobody says; see :mod:`smalti.runs`; also
             ``MLTRACK_DEFAULT_RUN_TYPE`` and ``MLTRACK_DEFAULT_STORAGE_MODE``.
         s3_endpoint: URL of an S3 server that is not AWS.
@@ -68,6 +69,7 @@ class Settings(BaseSettings, Places):
     s3_prefix: str = Field(default="mltrack", validation_alias=_also_of_mltrack("S3_PREFIX"))
     s3_endpoint: str | None = None
     default_run_type: str = Field(default="experiment", validation_alias=_also_of_mltrack("DEFAULT_RUN_TYPE"))
+    dagster_url: str = "http://127.0.0.1:3000"
     default_storage_mode: str = Field(default="by_project", validation_alias=_also_of_mltrack("DEFAULT_STORAGE_MODE"))
     remote: str | None = None
     raw_url: str | None = None

@@ -25,6 +25,7 @@ PLAIN = frozenset(
         "memoize_key_mode",
         "cache_quota",
         "allowed_origins",
+        "dagster_url",
     )
 )  # in the environment with the prefix
 OF_MLTRACK = frozenset(("s3_bucket", "s3_prefix", "default_run_type", "default_storage_mode"))  # with that prefix too

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from smalti.canonical import Json
@@ -35,15 +36,20 @@ class Circumstances:
         said = {**fields, "seeds": {**random_states(), **fields.get("seeds", {})}}
         code = fields.get("code", {})
         try:
-            return write(run, **{**said, **self._gathered(code_folder, code)})
+            return write(run, **{**said, **self._of_this_process(code_folder, code)})
         except NotFound:
             with self._lock:
                 if not self._put:  # it was not ours that is missing
                     raise
                 self._put.clear()  # all runs that kept it were released, and it was collected: store it again
-        return write(run, **{**said, **self._gathered(code_folder, code)})
+        return write(run, **{**said, **self._of_this_process(code_folder, code)})
 
-    def _gathered(self, code_folder: Path, said_of_code: Mapping[str, Json]) -> dict[str, Any]:
+    def _of_this_process(self, code_folder: Path, said_of_code: Mapping[str, Json]) -> dict[str, Any]:
+        found = self.gathered(code_folder, said_of_code)
+        return {**found, "environment": {**found["environment"], **this_process()}}
+
+    def gathered(self, code_folder: Path, said_of_code: Mapping[str, Json] = MappingProxyType({})) -> dict[str, Any]:
+        """Return the fields ``code`` and ``environment`` of a manifest; the values that they name are stored."""
         version = code_version(code_folder)
         code = {**version.said, **said_of_code}
         if version.diff:
@@ -55,7 +61,6 @@ class Circumstances:
                 "details": self._address("environment", ran_on),
                 "python": ran_on["python"],
                 "host_class": host_class(),
-                **this_process(),
             },
         }
 
