@@ -164,11 +164,11 @@ class Bucket:
             if found.content != was:
                 return False
             if not self._honours_if_match:
-                if self._put_over(key, was, _NO_ETAG, found.attributes):  # what is there already
+                if any(self._put_over(key, was, etag, found.attributes) for etag in _spellings(_NO_ETAG)):
                     raise Refused(f"the server of {self.place} ignores If-Match, so {key} cannot be changed safely.")
                 self._honours_if_match = True
             try:
-                if self._put_over(key, content, found.etag, {_WRITER: mark}):
+                if any(self._put_over(key, content, etag, {_WRITER: mark}) for etag in _spellings(found.etag)):
                     return True
             except SmaltiError as error:
                 failure = error
@@ -303,6 +303,11 @@ class Bucket:
         return Unavailable(
             f"{what}: no complete answer came, also when tried again; check the network and the endpoint."
         )
+
+
+def _spellings(etag: str) -> tuple[str, str]:
+    """Return an ETag as HTTP writes it, and as a RADOS gateway compares it."""
+    return etag, etag.strip('"')
 
 
 def check_endpoint(endpoint: str) -> bool:
