@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Any, TypeVar
 
 import dagster as dg
@@ -48,12 +47,12 @@ def manifest_path(store: Store, run_id: str) -> str:
 
 
 def record_run(
-    store: Store, instance: dg.DagsterInstance, record: dg.RunRecord, ran_on: Mapping[str, Any] = MappingProxyType({})
+    store: Store, instance: dg.DagsterInstance, record: dg.RunRecord, ran_on: Callable[[], dict[str, Any]]
 ) -> bool:
     """Write the manifest of a run that is over, unless there is one; tell whether there was none.
 
     Args:
-        ran_on: the fields ``code`` and ``environment`` of the manifest.
+        ran_on: gives the fields ``code`` and ``environment`` of the manifest.
     """
     run_id = record.dagster_run.run_id
     if record.dagster_run.job_name == ARRIVAL_JOB:
@@ -61,7 +60,7 @@ def record_run(
     try:
         store.manifest(run_id)
     except NotFound:
-        store.add_manifest(run_id, **_said(store, instance, record), **ran_on)
+        store.add_manifest(run_id, **_said(store, instance, record), **ran_on())
         return True
     return False
 

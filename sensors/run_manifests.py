@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
@@ -28,7 +29,7 @@ _LATE = timedelta(seconds=60)  # a run that ended earlier may be written to Dags
 def run_manifests(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult | dg.SkipReason:
     values, deadline = store.open(), time.monotonic() + _TICK_S
     cursor = datetime.fromisoformat(context.cursor) if context.cursor else None
-    ran_on = Circumstances(values).gathered(_PROJECT)
+    ran_on = partial(Circumstances(values).gathered, _PROJECT)
     last, recorded = cursor, 0
     for record in _ended(context.instance, cursor - _LATE if cursor else None):
         try:
