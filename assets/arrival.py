@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 )
 
 from assets.raw import CONTRACT_CHECK, PARTITIONS, RAW, violations_table
-from resources.run_manifests import ARRIVAL_JOB, DIGEST, called
+from resources.run_manifests import ARRIVAL_JOB, DIGEST, called, placed
 from smalti.contracts.violation import shown
 from smalti.ingest.kinds import Kind, kinds
 from smalti.ingest.ledger import Arrival
@@ -148,12 +149,13 @@ def record(instance: dg.DagsterInstance, arrivals: Sequence[Arrival]) -> None:
 def manifest_of(arrivals: Sequence[Arrival]) -> dict[str, Any]:
     """Return the fields of the manifest of one such run: which values came from outside, and what came with them."""
     accepted = [(called(RAW[kind_of(one).name].key, one.key), one) for one in arrivals if one.accepted]
+    shown_at = placed(ARRIVAL_JOB, {}, datetime.now(UTC))
     told = ("contract", "nbytes", "source", "licence", "reason")
     return {
         "outputs": {name: one.report["digest"] for name, one in accepted},
         "steps": [Step(name, outputs={name: one.report["digest"]}) for name, one in accepted],
         "status": "finished",
-        "project": ARRIVAL_JOB,
+        **shown_at,
         "notes": {
             "job": ARRIVAL_JOB,
             "files": [

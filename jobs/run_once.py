@@ -187,7 +187,7 @@ def _arrive(scan: Path | None, table: Path | None, raw: Path) -> list[Path]:
 
 def _stored_nbytes(store: Path) -> int:
     """Return the bytes of every file in the store."""
-    return sum(path.stat().st_size for path in store.rglob("*") if path.is_file())
+    return sum(path.stat().st_size for path in store.rglob("*") if path.is_file() and not path.is_symlink())
 
 
 if __name__ == "__main__":

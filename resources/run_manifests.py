@@ -48,21 +48,24 @@ def manifest_path(store: Store, run_id: str) -> str:
 
 def record_run(
     store: Store, instance: dg.DagsterInstance, record: dg.RunRecord, ran_on: Callable[[], dict[str, Any]]
-) -> bool:
-    """Write the manifest of a run that is over, unless there is one; tell whether there was none.
+) -> None:
+    """Write the manifest of a run that is over, unless there is one.
 
     Args:
         ran_on: gives the fields ``code`` and ``environment`` of the manifest.
     """
-    run_id = record.dagster_run.run_id
-    if record.dagster_run.job_name == ARRIVAL_JOB:
-        return False
+    run = record.dagster_run
+    if run.job_name != ARRIVAL_JOB and not has_manifest(store, run.run_id):
+        store.add_manifest(run.run_id, **_said(store, instance, record), **ran_on())
+
+
+def has_manifest(store: Store, run_id: str) -> bool:
+    """Tell whether a run has a manifest."""
     try:
         store.manifest(run_id)
     except NotFound:
-        store.add_manifest(run_id, **_said(store, instance, record), **ran_on())
-        return True
-    return False
+        return False
+    return True
 
 
 def _said(store: Store, instance: dg.DagsterInstance, record: dg.RunRecord) -> dict[str, Any]:
@@ -78,7 +81,7 @@ def _said(store: Store, instance: dg.DagsterInstance, record: dg.RunRecord) -> d
         }
         steps.append(Step(step.name, _but(step.inputs, gone), _but(step.outputs, gone)))
     inputs, outputs = _whole(steps)
-    placed = _placed(run, record.create_timestamp)
+    shown = placed(run.job_name, run.tags, record.create_timestamp)
     return {
         "inputs": inputs,
         "outputs": outputs,
@@ -87,13 +90,13 @@ def _said(store: Store, instance: dg.DagsterInstance, record: dg.RunRecord) -> d
         "started_at": _iso(record.start_time),
         "ended_at": _iso(record.end_time),
         "error": _error(events),
-        **placed,
+        **shown,
         "links": {"dagster": f"{Settings().dagster_url.rstrip('/')}/runs/{run.run_id}"},
         "tags": {name: value for name, value in run.tags.items() if not name.startswith(_HIDDEN)},
         "parameters": {"run_config": run.run_config} if run.run_config else {},
         "metrics": dict(_metrics(made)),
         "notes": {
-            **placed["notes"],
+            **shown["notes"],
             "job": run.job_name,
             "checks": [_check(event.asset_check_evaluation) for event in events if event.asset_check_evaluation],
             "not_stored": sorted(gone),
@@ -101,13 +104,13 @@ def _said(store: Store, instance: dg.DagsterInstance, record: dg.RunRecord) -> d
     }
 
 
-def _placed(run: dg.DagsterRun, began: datetime) -> dict[str, Any]:
-    """Return project, run type and views, from the tags ``smalti/...`` of the run, else from the settings.
+def placed(job: str, tags: Mapping[str, str], began: datetime) -> dict[str, Any]:
+    """Return project, run type and views, from the tags ``smalti/...`` of a run, else from its job and the settings.
 
     What a tag says that there is not is in the notes: a run is recorded all the same.
     """
-    settings, said = Settings(), {name.removeprefix(_OURS): value for name, value in run.tags.items()}
-    project, refused = said.get("project", run.job_name), list[str]()
+    settings, said = Settings(), {name.removeprefix(_OURS): value for name, value in tags.items()}
+    project, refused = said.get("project", job), list[str]()
 
     def read(tag: str, default: str, reading: Callable[[str], Found]) -> Found:
         try:

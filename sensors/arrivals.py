@@ -13,6 +13,7 @@ import dagster as dg
 from assets.arrival import STILL_VALIDATING, kind_of, latest, ledger_path, manifest_of, record, record_gone
 from assets.raw import RAW
 from jobs.ingest import INGESTED, Wanted, ingest, ingest_request, last_of, wanted_in
+from resources.run_manifests import has_manifest
 from smalti import open_store
 from smalti.contracts.violation import shown
 from smalti.ingest.ledger import Arrival, Ledger
@@ -93,7 +94,9 @@ def _record(instance: dg.DagsterInstance, ledger: Ledger, source: Source, store:
         if arrivals:
             record(instance, arrivals)
             (run,) = {arrival.run for arrival in arrivals}
-            open_store(store).add_manifest(str(run), **manifest_of(arrivals))
+            values = open_store(store)
+            if not has_manifest(values, str(run)):
+                values.add_manifest(str(run), **manifest_of(arrivals))
             ledger.reported(arrivals)
     return len(arrivals)
 

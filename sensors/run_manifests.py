@@ -30,10 +30,10 @@ def run_manifests(context: dg.SensorEvaluationContext, store: StoreResource) -> 
     values, deadline = store.open(), time.monotonic() + _TICK_S
     cursor = datetime.fromisoformat(context.cursor) if context.cursor else None
     ran_on = partial(Circumstances(values).gathered, _PROJECT)
-    last, recorded = cursor, 0
+    last = cursor
     for record in _ended(context.instance, cursor - _LATE if cursor else None):
         try:
-            recorded += record_run(values, context.instance, record, ran_on)
+            record_run(values, context.instance, record, ran_on)
         except (Refused, Damaged) as error:  # it keeps no other run back
             context.log.error(f"the run {record.dagster_run.run_id} cannot be recorded: {error}")
         last = max(last or record.update_timestamp, record.update_timestamp)
@@ -41,7 +41,6 @@ def run_manifests(context: dg.SensorEvaluationContext, store: StoreResource) -> 
             break
     if last == cursor or last is None:
         return dg.SkipReason("no run ended since the last look")
-    context.log.info(f"{recorded} runs recorded")
     return dg.SensorResult(cursor=last.isoformat())
 
 
