@@ -32,17 +32,24 @@ class Manifests(ReadManifests):
         super().__init__(documents)
         self._views = views or ListedViews(documents)
 
-    def add(self, run: str, **said: Any) -> Manifest:
+    def add(self, run: str, created_at: str = "", **said: Any) -> Manifest:
         """Write the manifest of a run and return it; nothing is written when there is one that says the same.
+
+        Args:
+            created_at: when the run was recorded, where that was elsewhere and before.
 
         Raises:
             Refused: ``run`` cannot be the name of a run, there is no field of a name, it cannot be kept as JSON, the
-                run would be a part of itself, or the run has another manifest.
+                run would be a part of itself, the run has another manifest, or the time is not one that was.
         """
-        there = self.bring(self._sound(merged(Manifest(run, now()), said)))
-        if there.released_at:
-            raise _other(there)
-        return there
+        manifest = self._sound(merged(Manifest(run, past(created_at) if created_at else now()), said))
+        while not self._created(manifest):
+            if found := self._find(run):
+                there = found[0]
+                if there.released_at or not _says_the_same(there, manifest):
+                    raise _other(there)
+                return there
+        return manifest
 
     def begin(self, run: str, **said: Any) -> Manifest:
         """Write that a run is at work, without waiting for the disk; :meth:`update` makes it durable.
@@ -66,8 +73,7 @@ class Manifests(ReadManifests):
         while True:
             found = self._find(manifest.run)
             if found is None:
-                if self._documents.create(manifest.key, dump(manifest)):
-                    self._show(manifest, manifest.key)
+                if self._created(manifest):
                     return manifest
                 continue
             there, key, content = found
@@ -80,6 +86,13 @@ class Manifests(ReadManifests):
             newer = replace(manifest, released_at="")  # released elsewhere, its values are kept here
             if self._put((there, key), newer, content):
                 return newer
+
+    def _created(self, manifest: Manifest) -> bool:
+        """Write a manifest and show its run, unless the run has one; tell whether it had none."""
+        if self._find(manifest.run) or not self._documents.create(manifest.key, dump(manifest)):
+            return False
+        self._show(manifest, manifest.key)
+        return True
 
     def update(self, run: str, **said: Any) -> Manifest:
         """Say more of a run: what is by name is added, steps and views too, other fields are replaced.
@@ -221,6 +234,26 @@ def outdated(manifests: Iterable[Manifest], older_than: timedelta, keep_last: in
 def now() -> str:
     """Return the time as manifests spell it: UTC, ISO 8601, milliseconds."""
     return _iso(datetime.now(UTC))
+
+
+def past(moment: str) -> str:
+    """Return a time that was, ISO 8601 with its zone, as manifests spell it.
+
+    Raises:
+        Refused: it is no such time, or is still to come.
+    """
+    try:
+        parsed = datetime.fromisoformat(moment)
+        spelled = _iso(parsed.astimezone(UTC)) if parsed.tzinfo else ""
+    except (ValueError, TypeError, OverflowError):
+        spelled = ""
+    if not spelled:
+        raise Refused(
+            f"a run cannot have been recorded at {moment!r}; write ISO 8601 with its zone: 2024-01-15T10:30:00+00:00."
+        )
+    if spelled > now():
+        raise Refused(f"a run cannot have been recorded at {moment}, which is still to come; leave created_at out.")
+    return spelled
 
 
 def _says_the_same(one: Manifest, other: Manifest) -> bool:

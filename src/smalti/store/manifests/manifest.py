@@ -50,7 +50,8 @@ class Manifest:
 
     Attributes:
         run: what the run is called; no two runs of a store are called the same.
-        created_at: when the manifest was first written, UTC, ISO 8601.
+        created_at: when the run was recorded, UTC, ISO 8601: when this was first written; of a run that was brought
+            from another system, when that recorded it.
         inputs, outputs: what each value was called in the run -> its address.
         steps: parts of the run with inputs and outputs of their own; without any, all outputs came of all inputs.
         run_type: experiment, production, evaluation, development or analysis; "" where nobody said.
