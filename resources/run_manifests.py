@@ -61,7 +61,8 @@ def record_run(
     try:
         store.manifest(run_id)
     except NotFound:
-        store.add_manifest(run_id, **_said(store, instance, record), **ran_on)
+        began = min(record.create_timestamp, datetime.now(UTC))  # the clock of a database may be ahead
+        store.add_manifest(run_id, created_at=began.isoformat(), **_said(store, instance, record), **ran_on)
         return True
     return False
 
