@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from smalti.cli.options import AsJson, StorePlace, print_json, printable, readable_size, the_store
+from smalti.cli.options import AsJson, StorePlace, print_json, printable, readable, the_store
 from smalti.cli.progress import shown
 from smalti.cli.work_tree.tracked import the_cache
 
@@ -77,20 +77,20 @@ def _say_plan(plan: Plan) -> None:
         typer.echo(f"cannot be brought  {printable(failure.source)}  {printable(failure.why)}")
     typer.echo(
         f"{plan.kind} at {printable(plan.place)}: {_counted(plan)} would be stored, {plan.files} files, "
-        f"{readable_size(plan.nbytes)}; --no-dry-run stores them"
+        f"{readable(plan.nbytes)}; --no-dry-run stores them"
     )
 
 
 def _say_report(report: MigrationReport) -> None:
     for one in report.brought:
-        size = f"{readable_size(one.nbytes)}, {readable_size(one.new_bytes)} new"
+        size = f"{readable(one.nbytes)}, {readable(one.new_bytes)} new"
         typer.echo(f"brought  {one.name}  {len(one.values)} value{'s' * (len(one.values) != 1)}, {size}")
         _say_remarks(one.remarks)
     _say_left(report.plan)
     for failure in report.failed:
         typer.echo(f"not brought  {printable(failure.source)}  {printable(failure.why)}")
     done = f"{len(report.brought)} of {len(report.brought) + len(report.failed)} brought and compared"
-    typer.echo(f"{done}; the store grew by {readable_size(report.new_bytes)}")
+    typer.echo(f"{done}; the store grew by {readable(report.new_bytes)}")
 
 
 def _say_remarks(remarks: tuple[str, ...]) -> None:
@@ -114,7 +114,7 @@ def _described(part: Part) -> str:
     from smalti.migration.plan import FilePart, FolderPart, TreePart, files_of
 
     files: list[FilePart] = list(files_of(part))
-    size = readable_size(sum(file.nbytes for file in files))
+    size = readable(sum(file.nbytes for file in files))
     if isinstance(part, FilePart):
         return f"{part.form}, {size}"
     if isinstance(part, FolderPart | TreePart):

@@ -286,7 +286,7 @@ class ManifestLaws(Place):
         assert [m.run for m in store.runs(project="churn")] == ["run_2", "run_1", "run_0"]
 
     def test_a_run_of_another_system_is_recorded_when_that_recorded_it(self, store: Store) -> None:
-        there = {"run": "old", "created_at": "2021-03-04T06:00:00+01:00", "notes": 1}
+        there: dict[str, Any] = {"run": "old", "created_at": "2021-03-04T06:00:00+01:00", "notes": 1}
         store.add_manifest("new")
         assert store.add_manifest(**there).created_at == "2021-03-04T05:00:00.000+00:00"
         assert store.add_manifest("old", notes=1) == store.manifest("old"), "it says the same"

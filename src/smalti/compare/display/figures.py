@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from smalti.codecs.array import BFloat16
 from smalti.compare.differences import ArrayDifference
-from smalti.compare.quantities import number
 from smalti.notebook import pictures
+from smalti.outputs.quantities import number
 
 _IMAGE_PX = 300
 _LINE_PX = (920, 160)

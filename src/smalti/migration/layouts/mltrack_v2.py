@@ -109,7 +109,7 @@ def _planned(source: Source, layout: _Layout, run: str, name: str, used: set[str
 def _facts(layout: _Layout, run: str, said: dict[str, Any]) -> tuple[Facts, list[str]]:
     folders = layout.views.get(run, {})
     run_type = text(said.get("run_type")) or folders.get("by_type", "experiment")
-    odd = [] if run_type in list(RunType) else [f"its run type {run_type!r} is none of MLtrack's; it becomes experiment"]
+    odd = [f"its run type {run_type!r} is none of MLtrack's; it becomes experiment"] * (run_type not in list(RunType))
     locations = said.get("storage_locations")
     located = [
         match[1]

@@ -85,9 +85,9 @@ class ReadOnlyBucket:
             NotFound: there is no such key.
             Unavailable: the server does not answer, or not with the key.
         """
-        with self._told(f"s3://{self.name}/{key}"):
-            with closing(self._client.get_object(Bucket=self.name, Key=key)["Body"]) as body:
-                yield body.iter_chunks(_PIECE_NBYTES)
+        told, asked = self._told(f"s3://{self.name}/{key}"), {"Bucket": self.name, "Key": key}
+        with told, closing(self._client.get_object(**asked)["Body"]) as body:
+            yield body.iter_chunks(_PIECE_NBYTES)
 
     @contextmanager
     def _told(self, what: str) -> Iterator[None]:

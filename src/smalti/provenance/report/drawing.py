@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from smalti.outputs.page import text
 from smalti.provenance.graph import Fold, Graph, Node
-from smalti.provenance.report.page import text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,10 +7,10 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Literal
 
 from smalti.errors import SmaltiError
+from smalti.outputs.page import code, folded_away, size, table, text
 from smalti.provenance.facts import Facts, facts_of
 from smalti.provenance.graph import Node, folded, graph_of
 from smalti.provenance.report.drawing import Label, graph_svg
-from smalti.provenance.report.page import code, folded_away, size, table, text
 
 if TYPE_CHECKING:
     from smalti.store import Hop, Manifest, Step, Store

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from smalti.errors import Damaged, NotFound, Refused, Unavailable
+from smalti.outputs.page import block, code, picture, shown_json, size, table, text
 from smalti.provenance.facts import attributes_of, described
 from smalti.provenance.report.drawing import curves_svg, path_svg
-from smalti.provenance.report.page import block, code, picture, shown_json, size, table, text
 from smalti.provenance.report.tables import table_preview
 
 if TYPE_CHECKING:

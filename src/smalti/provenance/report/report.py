@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from smalti.digest import PREFIX
+from smalti.outputs.page import code, fields, page, section, size, table, text
 from smalti.provenance.facts import Facts, facts_of
 from smalti.provenance.report.lineage import LineagePieces
-from smalti.provenance.report.page import code, fields, page, section, size, table, text
 from smalti.provenance.report.previews import Previews
 from smalti.provenance.report.runs import how_to_repeat, run_chips, run_error, run_pieces
 from smalti.provenance.subject import Subject, lineage_of, subject_of

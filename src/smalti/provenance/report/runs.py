@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from smalti.digest import is_address
 from smalti.errors import SmaltiError
-from smalti.provenance.report.page import block, code, fields, folded_away, link, section, shown_json, text
+from smalti.outputs.page import block, code, fields, folded_away, link, section, shown_json, text
 from smalti.provenance.report.previews import curves_of
 
 if TYPE_CHECKING:
