@@ -13,11 +13,19 @@ if TYPE_CHECKING:
 
 
 def the_store(place: str | None) -> Store:
-    """Open the store that was named, else that of the root around the current folder."""
+    """Open the store that was named, else the bucket that is set, else the folder of the root around the current one.
+
+    Where a bucket is set and the folder is a store, too, which of the two is meant is said on stderr.
+    """
     from smalti import open_store
     from smalti.settings import places
 
-    return open_store(place or places().store)
+    if place:
+        return open_store(place)
+    found = places()
+    if found.store_place != str(found.store) and (found.store / "data").is_dir():
+        warn(f"smalti: the store is {found.store_place}, as s3_bucket is set; --store {found.store} means the folder")
+    return open_store(found.store_place)
 
 
 def print_json(document: Any) -> None:

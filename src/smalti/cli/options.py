@@ -27,7 +27,12 @@ __all__ = [
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 StorePlace = Annotated[
-    str | None, typer.Option("--store", metavar="PATH-OR-URL", help="The store; by default the one of this root.")
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="PATH-OR-URL",
+        help="The store; by default the bucket that is set (SMALTI_S3_BUCKET), else the folder store/ of this root.",
+    ),
 ]
 OutputPlace = Annotated[Path | None, typer.Option("--output", "-o", help="Where to; by default here.")]
 Subject = Annotated[

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from smalti.runs.flexible_store import FlexibleDataStore
 
 FINISHED, FAILED, STOPPED, RUNNING = "finished", "failed", "stopped", "running"
+STATUSES = (RUNNING, FINISHED, FAILED, STOPPED)
 BY_NAME = ("tags", "metrics", "parameters", "links")
 _ONE_VALUE = ("project", "run_type", "parent", "status", "error", "started_at", "ended_at", "notes")
 _SHOWN = "runs/"
@@ -161,6 +162,17 @@ class RunManifest:
         if new_views := [view for view in views if view not in self._kept.views]:
             changed["views"] = new_views
         return changed
+
+
+def status_of(given: str) -> str:
+    """Return a status that runs have.
+
+    Raises:
+        Refused: there is no such status.
+    """
+    if given not in STATUSES:
+        raise Refused(f"{given!r} is no status of a run; there are {', '.join(STATUSES)}.")
+    return given
 
 
 def is_lost(run: RunManifest | Manifest) -> bool | None:

@@ -18,6 +18,8 @@ from smalti.cli.answers import warn
 from smalti.cli.options import AsJson, StorePlace, print_json, printable, the_store
 from smalti.cli.stored import run_text as text
 from smalti.errors import NotFound
+from smalti.runs.run_manifest import STATUSES, is_lost, status_of
+from smalti.runs.run_types import RunType, run_type_of
 from smalti.store import UnreadManifests
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="What runs read, wrote and ran on.")
 
 _RECORDED = "runs of Dagster and of smalti.runs record themselves, others are recorded with store.add_manifest."
+_TYPES, _STATUSES = ", ".join(RunType), ", ".join(STATUSES)
 _A_WHILE_SECONDS = 1.0
 _NEAR = 5
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
@@ -46,8 +49,8 @@ Fresh = Annotated[
 @app.command("list")
 def list_runs(
     project: Annotated[str, typer.Option(help="Only those of this project.")] = "",
-    run_type: Annotated[str, typer.Option("--type", help="Only those of this type, such as experiment.")] = "",
-    status: Annotated[str, typer.Option(help="Only those with this status, such as failed.")] = "",
+    run_type: Annotated[str, typer.Option("--type", help=f"Only those of this type: {_TYPES}.")] = "",
+    status: Annotated[str, typer.Option(help=f"Only those with this status: {_STATUSES}.")] = "",
     since: Annotated[
         timedelta | None, typer.Option(metavar="AGE", parser=_age, help="Only those younger than that: 12h, 90d, 4w.")
     ] = None,
@@ -55,11 +58,12 @@ def list_runs(
     store: StorePlace = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the runs, newest first, with how much each read and wrote."""
+    """List the runs, newest first by when they were recorded, with how much each read and wrote."""
+    kind = run_type_of(run_type).value if run_type else ""
     opened = the_store(store)
     with _said(opened, fresh):
         after = datetime.now(UTC) - since if since is not None else None
-        found = opened.runs(project=project, run_type=run_type, status=status, since=after)
+        found = opened.runs(project=project, run_type=kind, status=status and status_of(status), since=after)
         if as_json:
             print_json([asdict(manifest) for manifest in found])
             return
@@ -87,7 +91,7 @@ def show(
     with _said(opened, fresh=False):
         children = opened.children_of(run)
     if as_json:
-        print_json({**asdict(manifest), "children": children})
+        print_json({**asdict(manifest), "children": children, "is_lost": is_lost(manifest)})
         return
     for line in text.everything(manifest, children):
         typer.echo(line)
