@@ -11,11 +11,13 @@ from typing import Any
 
 from smalti.digest import PREFIX
 from smalti.notebook.words import readable, visible
+from smalti.outputs.quantities import number
 
 _MOST_CHARACTERS = 2000
 _MOST_JSON_CHARACTERS = 20_000
 _MOST_CHIPS, _LONGEST_CHIP = 16, 60
-_SHOWN_DIGITS = 12
+_SHOWN_DIGITS = 12  # of a digest
+_DIGITS = 6  # of a number
 MARK = "<!-- a page of smalti -->"  # within the first bytes; by it a page is known that may be written over
 
 STYLE = """
@@ -111,6 +113,8 @@ def shown_json(value: Any) -> str:
     """Return a JSON value: a short one within a line, a few named ones side by side, a longer one as a block."""
     if isinstance(value, str):
         return text(value, lines=True)
+    if isinstance(value, float):
+        return text(number(value, _DIGITS))
     if isinstance(value, dict) and 0 < len(value) <= _MOST_CHIPS and not any(map(_is_long, value.values())):
         return "".join(f'<span class="chip">{text(name, 100)} <b>{text(one)}</b></span>' for name, one in value.items())
     short = json.dumps(value, ensure_ascii=False)

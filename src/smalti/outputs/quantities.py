@@ -68,6 +68,16 @@ def number(value: Any, digits: int = 4) -> str:
     return str(value)
 
 
+def scale(low: float, high: float, logarithmic: bool = False) -> str:
+    """Return what the ends of a palette stand for.
+
+    >>> scale(-1e-12, 2.5), scale(0, 1e6, logarithmic=True)
+    ('0 to 2.5', '0 to 1e+06, four decades')
+    """
+    low = 0.0 if abs(low) < 1e-6 * abs(high) else float(low)
+    return f"{number(low, 3)} to {number(float(high), 3)}{', four decades' if logarithmic else ''}"
+
+
 def moment(iso: str) -> str:
     """Return a time, ISO 8601, to the second in UTC; what is no such time is returned as it is.
 

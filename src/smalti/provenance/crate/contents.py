@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from smalti.errors import NotFound
 from smalti.provenance.facts import Facts, facts_of
-from smalti.provenance.subject import Subject, lineage_of, patches_of
+from smalti.provenance.subject import Subject, lineage_of
+from smalti.provenance.told import DETAILS, DIFF, with_arrival
 
 if TYPE_CHECKING:
     from smalti.store import Manifest, Step, Store
@@ -40,7 +41,8 @@ class Contents:
             for name, address in used.items():
                 found.setdefault(address, name)
         for run in self.runs:
-            found |= dict.fromkeys(patches_of(run), f"changes of {run.run}")
+            what = {run.code.get(DIFF): f"changes of {run.run}", run.environment.get(DETAILS): "environment"}
+            found |= {address: what.get(address, f"description of {run.run}") for address in run.described_by()}
         for address, facts in self.facts.items():
             if facts.filename:
                 found[address] = facts.filename
@@ -69,9 +71,14 @@ def contents_of(store: Store, subject: Subject, depth: int | None) -> Contents:
     own = {address for run in runs if run.run in parts for address in run.used()}
     on_path = dict.fromkeys([*subject.addresses, *sorted(own)])
     on_path |= dict.fromkeys(a for hop in hops for a in (hop.wrote, hop.read) if a)
-    on_path |= dict.fromkeys(patch for run in runs for patch in patches_of(run))
+    on_path |= dict.fromkeys(address for run in runs for address in sorted(run.described_by()))
     every = dict.fromkeys([*on_path, *sorted({a for run in runs for a in run.used()})])
-    return Contents(subject, tuple(runs), tuple(on_path), {address: facts_of(store, address) for address in every})
+    writers: dict[str, list[Manifest]] = {}
+    for run in runs:
+        for address in {*run.outputs.values()}:
+            writers.setdefault(address, []).append(run)
+    facts = {address: with_arrival(facts_of(store, address), writers.get(address, [])) for address in every}
+    return Contents(subject, tuple(runs), tuple(on_path), facts)
 
 
 def _below(store: Store, run: str) -> Iterable[str]:
