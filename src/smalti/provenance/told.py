@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from smalti.digest import is_address
@@ -58,23 +59,29 @@ def of_code(run: Manifest, name: str) -> str:
     return said if isinstance(said, str) else ""
 
 
-def environment_of(store: Store, run: Manifest) -> dict[str, Any]:
-    """Return what is said of the environment of a run, packages by name, with what is stored of it in its place.
+def environments_of(store: Store, runs: Iterable[Manifest]) -> dict[str, dict[str, Any]]:
+    """Return what is said of the environment of each run, with what is stored of it in the place of its address.
 
-    Where that cannot be read any more, its address stays.
+    Where that cannot be read any more, the address stays. What many runs share is read once.
     """
-    said = dict(run.environment)
-    details = said.get(DETAILS)
-    if isinstance(details, str) and is_address(details):
-        try:
-            if store.record(details).nbytes <= _MOST_DETAILS_NBYTES:
-                stored = store.get(details)
-                if isinstance(stored, Mapping):
-                    del said[DETAILS]
-                    said = {**stored, **said}
-        except SmaltiError:
-            return said
-    return said
+    read = cache(lambda address: _details(store, address))
+    found = {}
+    for run in runs:
+        said = dict(run.environment)
+        details = said.get(DETAILS)
+        if isinstance(details, str) and is_address(details) and (stored := read(details)):
+            del said[DETAILS]
+            said = {**stored, **said}
+        found[run.run] = said
+    return found
+
+
+def _details(store: Store, address: str) -> Mapping[str, Any]:
+    try:
+        stored = store.get(address) if store.record(address).nbytes <= _MOST_DETAILS_NBYTES else None
+    except SmaltiError:
+        return {}
+    return stored if isinstance(stored, Mapping) else {}
 
 
 def packages_in(environment: Mapping[str, Any]) -> dict[str, str]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from smalti.errors import NotFound
 from smalti.provenance.facts import Facts, facts_of
 from smalti.provenance.subject import Subject, lineage_of
-from smalti.provenance.told import DETAILS, DIFF, with_arrival
+from smalti.provenance.told import DETAILS, DIFF, environments_of, with_arrival
 
 if TYPE_CHECKING:
     from smalti.store import Manifest, Step, Store
@@ -25,12 +25,14 @@ class Contents:
         runs: the manifests, the nearest first.
         on_path: the values that lead to the subject, and its own: the nearest first.
         facts: of every value that a run used, by address.
+        environments: what each run says of its environment, by run.
     """
 
     subject: Subject
     runs: tuple[Manifest, ...]
     on_path: tuple[str, ...]
     facts: Mapping[str, Facts]
+    environments: Mapping[str, Mapping[str, Any]]
 
     @cached_property
     def called(self) -> dict[str, str]:
@@ -78,7 +80,7 @@ def contents_of(store: Store, subject: Subject, depth: int | None) -> Contents:
         for address in {*run.outputs.values()}:
             writers.setdefault(address, []).append(run)
     facts = {address: with_arrival(facts_of(store, address), writers.get(address, [])) for address in every}
-    return Contents(subject, tuple(runs), tuple(on_path), facts)
+    return Contents(subject, tuple(runs), tuple(on_path), facts, environments_of(store, runs))
 
 
 def _below(store: Store, run: str) -> Iterable[str]:

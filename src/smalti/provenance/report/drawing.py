@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 _WIDTH = 980
 _VALUE_HEIGHT, _STEP_HEIGHT, _GAP = 46, 38, 30
-_BOX_WIDTH, _BETWEEN = 176, 16
-_CHARACTERS = 25  # of a label that fit a box
+_BOX_WIDTH, _BETWEEN = 230, 16
+_CHARACTERS = 31  # of a label that fit a box
 _MOST_POINTS = 800
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from smalti.digest import is_address
 from smalti.outputs.page import block
-from smalti.provenance.told import DIFF, environment_of, of_code, packages_in
+from smalti.provenance.told import DIFF, environments_of, of_code, packages_in
 
 if TYPE_CHECKING:
     from smalti.store import Manifest, Store
@@ -46,7 +46,7 @@ def _of_run(store: Store, run: Manifest, place: str) -> list[str]:
     if run.parameters or run.seeds:
         said = json.dumps({**run.parameters, **({"seeds": dict(run.seeds)} if run.seeds else {})}, ensure_ascii=False)
         lines.append(f"# with the parameters {said}")
-    if packages := packages_in(environment_of(store, run)):
+    if packages := packages_in(environments_of(store, [run])[run.run]):
         lines.append("# with these packages, one a line in requirements.txt:")
         listed = [f"#   {_one_line(f'{name}=={version}')}" for name, version in packages.items()]
         lines += listed[:_MOST_PACKAGES]

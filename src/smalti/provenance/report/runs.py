@@ -18,7 +18,7 @@ from smalti.provenance.told import (
     PACKAGES,
     arrived_in,
     checks_of,
-    environment_of,
+    environments_of,
     of_code,
     packages_in,
 )
@@ -56,7 +56,7 @@ def run_pieces(store: Store, run: Manifest) -> list[str]:
     """Return metrics, parameters, checks, code, environment, times, links and notes of a run."""
     others = {name: value for name, value in run.metrics.items() if isinstance(value, list | dict)}
     undrawn = {name: value for name, value in others.items() if not curves_of({name: value})}
-    environment = environment_of(store, run)
+    environment = environments_of(store, [run])[run.run]
     return [
         section("Metrics", _numbers(run), pictures(curves_of(run.metrics)), _said(undrawn)),
         section("Parameters", _said(run.parameters)),
