@@ -53,6 +53,16 @@ def called(run: Manifest) -> str:
     return f"{run.project or 'run'} {run.run[:8]}" if _UUID.fullmatch(run.run) else run.run
 
 
+def names_in(runs: Iterable[Manifest]) -> dict[str, str]:
+    """Return what each value was called where it was written, else where it was read; foreign text."""
+    parts = [part for run in runs for part in (run.whole, *run.steps)]
+    found: dict[str, str] = {}
+    for used in (*(part.outputs for part in parts), *(part.inputs for part in parts)):
+        for name, address in used.items():
+            found.setdefault(address, name)
+    return found
+
+
 def of_code(run: Manifest, name: str) -> str:
     """Return a text that is said of the code: ``commit``, ``repository``, ``diff``; "" where nothing is."""
     said = run.code.get(name)

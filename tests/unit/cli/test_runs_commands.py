@@ -123,7 +123,7 @@ def test_what_used_a_value_comes_as_a_tree_each_run_once(store: Store, ref: Ref)
     ]
     assert [len(line) - len(line.lstrip()) for line in lines] == [0, 0, 2, 2, 0]
     assert "evaluation  -> report" in lines[1]
-    assert lines[0].endswith(f"-> {store.manifest('first').outputs['model'][:19]}")
+    assert lines[0].endswith(f"-> model {store.manifest('first').outputs['model'][:19]}"), "no name of the store"
     assert len(runs(store, "find", "--data", "data", "--depth", "1").stdout.splitlines()) == 3
     up = runs(store, "find", "--data", "report", "--upstream").stdout.splitlines()
     assert (up[0].split()[0], up[1].split()[0]) == ("score", "second")
@@ -202,9 +202,9 @@ def test_manifests_that_cannot_be_read_are_named_on_stderr_and_hide_nothing(stor
 
 
 def test_a_release_happens_only_when_told_to(store: Store, ref: Ref) -> None:
-    assert runs(store, "release", "first").stdout.endswith("1 runs would be released\n")
+    assert runs(store, "release", "first").stdout.endswith("1 run would be released\n")
     assert not store.manifest("first").released_at
-    assert runs(store, "release", "first", "--no-dry-run").stdout.endswith("1 runs released\n")
+    assert runs(store, "release", "first", "--no-dry-run").stdout.endswith("1 run released\n")
     assert store.manifest("first").released_at
     assert "  released 20" in runs(store, "list").stdout
 

@@ -108,7 +108,7 @@ def tree(
     others: Sequence[str],
     upstream: bool,
     name_of: Callable[[str], str],
-    about: Callable[[str], str],
+    manifests: Mapping[str, Manifest | None],
 ) -> Iterator[str]:
     """Yield the lines of a tree of steps; each comes once, where it is nearest to the value that was asked about.
 
@@ -116,7 +116,7 @@ def tree(
         hops: nearest first.
         others: runs that used that value, but none of whose steps did.
         name_of: of an address, what to call it.
-        about: of a run, what to say of it.
+        manifests: of each run; None where it is gone.
     """
     nodes: dict[tuple[str, str], _Node] = {}
     came_by: dict[str, _Node] = {}  # far end of a hop -> the step that led there first
@@ -138,7 +138,9 @@ def tree(
         step = f" / {printable(node.step)}" if node.step else ""
         ends = ", ".join(map(name_of, node.ends))
         arrow = f"  {'<-' if upstream else '->'} {ends}" if ends else ""
-        yield f"{'  ' * depth}{node.run}{step}  {about(node.run)}{arrow}".rstrip()
+        manifest = manifests[node.run]
+        about = described(manifest) if manifest else "(its manifest is gone)"
+        yield f"{'  ' * depth}{node.run}{step}  {about}{arrow}".rstrip()
         waiting += [(below, depth + 1) for below in reversed(node.below)]
 
 

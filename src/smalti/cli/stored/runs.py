@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,12 +17,13 @@ from smalti.cli.answers import warn
 from smalti.cli.options import AsJson, StorePlace, print_json, printable, the_store
 from smalti.cli.stored import run_text as text
 from smalti.errors import NotFound
+from smalti.outputs.quantities import count
 from smalti.runs.run_manifest import STATUSES, is_lost, status_of
 from smalti.runs.run_types import RunType, run_type_of
 from smalti.store import UnreadManifests
 
 if TYPE_CHECKING:
-    from smalti.store import Store
+    from smalti.store import Manifest, Store
     from smalti.store.manifests.lineage import Direction
 
 app = typer.Typer(no_args_is_help=True, help="What runs read, wrote and ran on.")
@@ -113,6 +113,8 @@ def find(
     as_json: AsJson = False,
 ) -> None:
     """Find the runs that used a value, directly or downstream, or, with --upstream, those that led to it."""
+    from smalti.provenance.told import names_in
+
     opened = the_store(store)
     address = opened.resolve(data)
     direction: Direction = "upstream" if upstream else "downstream"
@@ -130,11 +132,16 @@ def find(
             found = {"data": address, "direction": direction, "hops": [asdict(hop) for hop in hops]}
             print_json({**found, "uses": [use._asdict() for use in uses]})
             return
+        manifests = {run: _manifest(opened, run) for run in dict.fromkeys([*(hop.run for hop in hops), *others])}
         named = {version.address: version.name for version in opened.names()} if hops else {}
-        lines = text.tree(
-            hops, others, upstream, lambda one: named.get(one) or text.short(one), partial(_described, opened)
-        )
-        for line in lines:
+        called = names_in(filter(None, manifests.values()))
+
+        def name_of(address: str) -> str:
+            if address in named:
+                return named[address]
+            return f"{printable(called[address])} {text.short(address)}" if address in called else text.short(address)
+
+        for line in text.tree(hops, others, upstream, name_of, manifests):
             typer.echo(line)
         if not uses:
             warn(f"no recorded run used it; {_RECORDED}")
@@ -143,11 +150,11 @@ def find(
             warn(f"no recorded run {did} it; it was {'read' if upstream else 'written'} by {runs}")
 
 
-def _described(store: Store, run: str) -> str:
+def _manifest(store: Store, run: str) -> Manifest | None:
     try:
-        return text.described(store.manifest(run))
+        return store.manifest(run)
     except NotFound:  # removed meanwhile, or written by another machine and removed since the last look
-        return "(its manifest is gone)"
+        return None
 
 
 def _near(store: Store, run: str) -> str:
@@ -201,7 +208,7 @@ def views(
     for view, names in found.items():
         typer.echo(f"{len(names):5}  runs/{printable(view)}")
     if not found:
-        typer.echo("no run is shown anywhere; store.update_manifest(run, views=[...]) shows one.", err=True)
+        warn("no run is shown anywhere; store.update_manifest(run, views=[...]) shows one")
 
 
 @app.command()
@@ -232,4 +239,4 @@ def release(
         return
     for manifest in manifests:
         typer.echo(text.line(manifest))
-    typer.echo(f"{len(manifests)} runs {'would be ' if dry_run else ''}released")
+    typer.echo(f"{count(len(manifests), 'run')} {'would be ' if dry_run else ''}released")

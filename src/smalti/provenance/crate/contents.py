@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from smalti.errors import NotFound
 from smalti.provenance.facts import Facts, facts_of
 from smalti.provenance.subject import Subject, lineage_of
-from smalti.provenance.told import DETAILS, DIFF, environments_of, with_arrival
+from smalti.provenance.told import DETAILS, DIFF, environments_of, names_in, with_arrival
 
 if TYPE_CHECKING:
-    from smalti.store import Manifest, Step, Store
+    from smalti.store import Manifest, Store
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,7 @@ class Contents:
     @cached_property
     def called(self) -> dict[str, str]:
         """What each value was called where it was written, else where it was read."""
-        parts: list[Step] = [part for run in self.runs for part in (run.whole, *run.steps)]
-        found: dict[str, str] = {}
-        for used in (*(part.outputs for part in parts), *(part.inputs for part in parts)):
-            for name, address in used.items():
-                found.setdefault(address, name)
+        found = names_in(self.runs)
         for run in self.runs:
             what = {run.code.get(DIFF): f"changes of {run.run}", run.environment.get(DETAILS): "environment"}
             found |= {address: what.get(address, f"description of {run.run}") for address in run.described_by()}

@@ -12,10 +12,10 @@ from smalti.outputs.quantities import count, duration, moment
 from smalti.provenance.facts import Facts, facts_of
 from smalti.provenance.graph import Node, folded, graph_of
 from smalti.provenance.report.drawing import Label, graph_svg
-from smalti.provenance.told import called, with_arrival
+from smalti.provenance.told import called, names_in, with_arrival
 
 if TYPE_CHECKING:
-    from smalti.store import Hop, Manifest, Step, Store
+    from smalti.store import Hop, Manifest, Store
 
 _MOST_ROWS = 300
 _MOST_OPEN = 25  # rows up to which a table is unfolded
@@ -159,13 +159,8 @@ class LineagePieces:
 
     @cached_property
     def _calls(self) -> dict[str, str]:
-        found: dict[str, str] = {}
         runs = dict.fromkeys(hop.run for hop in (*self._upstream[:_MOST_DRAWN_HOPS], *self._downstream[:_MOST_ROWS]))
-        parts: list[Step] = [part for run in runs if (m := self._manifest(run)) for part in (m.whole, *m.steps)]
-        for used in (*(part.outputs for part in parts), *(part.inputs for part in parts)):
-            for name, address in used.items():
-                found.setdefault(address, name)
-        return found
+        return names_in(filter(None, map(self._manifest, runs)))
 
 
 def _sized(facts: Facts) -> str:
