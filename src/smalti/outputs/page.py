@@ -154,7 +154,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], wide: bool = Fals
     kinds = [' class="number"' if number >= numbers_from else "" for number in filled]
     cells = ["".join(f"<td{kind}>{cell}</td>" for kind, cell in zip(kinds, row, strict=True)) for row in rows]
     body = "".join(f"<tr>{row}</tr>" for row in cells)
-    if not body:
+    if not filled:
         return ""
     head = "".join(f'<th scope="col"{k}>{text(one, 200)}</th>' for k, one in zip(kinds, heads, strict=True))
     made = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
