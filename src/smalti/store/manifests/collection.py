@@ -43,13 +43,10 @@ class Manifests(ReadManifests):
                 run would be a part of itself, the run has another manifest, or the time is not one that was.
         """
         manifest = self._sound(merged(Manifest(run, past(created_at) if created_at else now()), said))
-        while not self._created(manifest):
-            if found := self._find(run):
-                there = found[0]
-                if there.released_at or not _says_the_same(there, manifest):
-                    raise _other(there)
-                return there
-        return manifest
+        there = self.bring(manifest)
+        if there.released_at or not _says_the_same(there, manifest):  # a later revision of another one, made as early
+            raise _other(there)
+        return there
 
     def begin(self, run: str, **said: Any) -> Manifest:
         """Write that a run is at work, without waiting for the disk; :meth:`update` makes it durable.
@@ -73,7 +70,8 @@ class Manifests(ReadManifests):
         while True:
             found = self._find(manifest.run)
             if found is None:
-                if self._created(manifest):
+                if self._documents.create(manifest.key, dump(manifest)):
+                    self._show(manifest, manifest.key)
                     return manifest
                 continue
             there, key, content = found
@@ -86,13 +84,6 @@ class Manifests(ReadManifests):
             newer = replace(manifest, released_at="")  # released elsewhere, its values are kept here
             if self._put((there, key), newer, content):
                 return newer
-
-    def _created(self, manifest: Manifest) -> bool:
-        """Write a manifest and show its run, unless the run has one; tell whether it had none."""
-        if self._find(manifest.run) or not self._documents.create(manifest.key, dump(manifest)):
-            return False
-        self._show(manifest, manifest.key)
-        return True
 
     def update(self, run: str, **said: Any) -> Manifest:
         """Say more of a run: what is by name is added, steps and views too, other fields are replaced.
