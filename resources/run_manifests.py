@@ -56,7 +56,8 @@ def record_run(
     """
     run = record.dagster_run
     if run.job_name != ARRIVAL_JOB and not has_manifest(store, run.run_id):
-        store.add_manifest(run.run_id, **_said(store, instance, record), **ran_on())
+        began = min(record.create_timestamp, datetime.now(UTC))  # the clock of a database may be ahead
+        store.add_manifest(run.run_id, created_at=began.isoformat(), **_said(store, instance, record), **ran_on())
 
 
 def has_manifest(store: Store, run_id: str) -> bool:

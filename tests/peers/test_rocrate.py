@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 from pathlib import Path
 
@@ -115,6 +116,24 @@ def test_a_value_of_runs_without_steps_is_a_process_run_crate(
     scan = store.manifest("ingest").outputs["scan"]
     assert export_crate(store, scan, tmp_path / "crate").profile == "Process Run Crate"
     assert issues(peers_python, contexts, tmp_path / "crate", profile, "REQUIRED") == []
+
+
+@pytest.mark.parametrize("host", ["", platform.node()])  # "": nobody can tell whether it still runs
+def test_a_run_that_has_not_ended_is_valid(
+    store: Store, peers_python: Path, contexts: Path, tmp_path: Path, host: str
+) -> None:
+    details = store.put({"python": "3.11.9", "packages": {"numpy": "2.1.0"}})
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    environment = {"details": details.digest, "host": host, "pid": ended.pid}
+    used = {"inputs": {"x": store.manifest("ingest").outputs["scan"]}, "outputs": {"y": store.put(b"y")}}
+    store.begin_manifest("begun", **used, status="running", environment=environment)
+    export_crate(store, "begun", tmp_path / "crate")
+    assert issues(peers_python, contexts, tmp_path / "crate", "process-run-crate", "REQUIRED") == []
+    document = json.loads((tmp_path / "crate" / "ro-crate-metadata.json").read_text())
+    (action,) = (entity for entity in document["@graph"] if entity.get("name") == "run begun")
+    assert action["actionStatus"].endswith("FailedActionStatus" if host else "ActiveActionStatus")
+    assert any(e.get("name") == "numpy" and e["softwareVersion"] == "2.1.0" for e in document["@graph"])
 
 
 def test_values_by_reference_are_valid(store: Store, peers_python: Path, contexts: Path, tmp_path: Path) -> None:

@@ -169,6 +169,8 @@ def test_tags_say_what_kind_of_run_it_is_and_where_it_is_shown(instance: dg.Dags
     assert (manifest.run_type, manifest.views) == ("production", ("by_type/production", "optics/ptychonet"))
     shown = Path(store.place) / "runs" / "by_type" / "production" / run_id
     assert (shown / "manifest.json").resolve() == Path(store.place) / "manifests" / f"{run_id}.json"
+    (record,) = instance.get_run_records()
+    assert manifest.created_at[:22] == record.create_timestamp.isoformat()[:22], "not when the sensor came to it"
     assert manifest.links["dagster"] == f"http://127.0.0.1:3000/runs/{run_id}"
     assert "commit" in manifest.code
     assert "numpy" in str(store.get(str(manifest.environment["details"])))

@@ -6,16 +6,26 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from smalti.notebook.words import readable
+
 if TYPE_CHECKING:
     from smalti.store import Record, Store
 
 
 def the_store(place: str | None) -> Store:
-    """Open the store that was named, else that of the root around the current folder."""
+    """Open the store that was named, else the bucket that is set, else the folder of the root around the current one.
+
+    Where a bucket is set and the folder is a store, too, which of the two is meant is said on stderr.
+    """
     from smalti import open_store
     from smalti.settings import places
 
-    return open_store(place or places().store)
+    if place:
+        return open_store(place)
+    found = places()
+    if found.store_place != str(found.store) and (found.store / "data").is_dir():
+        warn(f"smalti: the store is {found.store_place}, as s3_bucket is set; --store {found.store} means the folder")
+    return open_store(found.store_place)
 
 
 def print_json(document: Any) -> None:
@@ -28,19 +38,6 @@ def warn(sentence: str) -> None:
     print(sentence, file=sys.stderr)
 
 
-def readable_size(nbytes: float) -> str:
-    """Return a size with a unit a person reads.
-
-    >>> readable_size(33_816_576), readable_size(12)
-    ('33.8 MB', '12 B')
-    """
-    for unit in ("B", "kB", "MB", "GB"):
-        if nbytes < 1000:
-            return f"{nbytes:.3g} {unit}" if unit != "B" else f"{nbytes:.0f} B"
-        nbytes /= 1000
-    return f"{nbytes:.3g} TB"
-
-
 def printable(text: str) -> str:
     """Return foreign text as it is, quoted and escaped where a terminal might obey it."""
     return text if text.isprintable() else ascii(text)
@@ -48,10 +45,6 @@ def printable(text: str) -> str:
 
 def described(record: Record) -> str:
     """Return what an object is, and its size."""
-    header = record.header
-    what = [str(header.get("type") or record.kind)]
-    if isinstance(shape := header.get("shape"), list):
-        what.append(f"{header['dtype']} {tuple(shape)}")
-    if isinstance(columns := header.get("columns"), list):
-        what.append(f"{header['rows']} x {len(columns)}")
-    return f"{' '.join(what)}, {readable_size(record.nbytes)}"
+    from smalti.provenance.facts import described as what
+
+    return f"{what(record)}, {readable(record.nbytes)}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from smalti.cli.options import AsJson, StorePlace, print_json, printable, readable_size, the_store
+from smalti.cli.options import AsJson, StorePlace, print_json, printable, readable, the_store
 from smalti.errors import Damaged, NotFound, Refused
 
 if TYPE_CHECKING:
@@ -194,5 +194,5 @@ def _print_kept(card: DatasetCard, split: str | None, ref: Ref, as_json: bool) -
         fields = ("digest", "kind", "nbytes", "new_bytes")
         print_json({"name": stored} | {field: getattr(ref, field) for field in fields})
     else:
-        new = f"{readable_size(ref.new_bytes)} new" if ref.new_bytes else "nothing new: it was there already"
-        typer.echo(f"{stored}  {ref.digest}  {readable_size(ref.nbytes)}, {new}")
+        new = f"{readable(ref.new_bytes)} new" if ref.new_bytes else "nothing new: it was there already"
+        typer.echo(f"{stored}  {ref.digest}  {readable(ref.nbytes)}, {new}")

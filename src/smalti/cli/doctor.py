@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from smalti.cli.options import AsJson, StorePlace, print_json, readable_size, the_store
+from smalti.cli.options import AsJson, StorePlace, print_json, readable, the_store
 from smalti.errors import Refused
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def doctor(store: StorePlace = None, as_json: AsJson = False) -> None:
     if not disk.hard_links:
         advice.append(f"the file system at {disk.folder} has no hard links, which naming values needs: move the store.")
     if disk.free_nbytes < 1e9:
-        advice.append(f"only {readable_size(disk.free_nbytes)} are free at {disk.folder}: free some space.")
+        advice.append(f"only {readable(disk.free_nbytes)} are free at {disk.folder}: free some space.")
     if not (held.network and held.processes) and (missing := system_calls.missing()):
         advice.append(f"readers of foreign files have a network and can start processes, since {missing}.")
     document: dict[str, Any] = {
@@ -60,7 +60,7 @@ def doctor(store: StorePlace = None, as_json: AsJson = False) -> None:
         typer.echo(f"hard links    {'yes' if disk.hard_links else 'no'}")
         case = "matters" if disk.case_sensitive else "does not matter"
         typer.echo(f"upper case    {case} in file names")
-        typer.echo(f"free          {readable_size(disk.free_nbytes)}")
+        typer.echo(f"free          {readable(disk.free_nbytes)}")
         for label, sentence in _sandbox(held, confinement.landlock_abi()):
             typer.echo(f"{label:<13} {sentence}")
         for line in advice:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from smalti.cli.options import AsJson, StorePlace, print_json, printable, readable_size, the_store
+from smalti.cli.options import AsJson, StorePlace, print_json, printable, readable, the_store
 from smalti.cli.progress import shown
 from smalti.cli.work_tree.tracked import the_cache
+from smalti.outputs.quantities import count
 
 if TYPE_CHECKING:
     from smalti.migration.migrating import MigrationReport
@@ -37,8 +38,9 @@ def migrate(
     """Bring runs and data of another system into the store, each file read back and compared.
 
     By default only what would be stored is said. Interrupted, the same command goes on; done again, it adds nothing.
-    A datamate tree needs no migration to work with: smalti.Directory opens it as it is. Exit code 1: something could
-    not be brought, and is named.
+    A run is listed as of when its source recorded it, so `smalti runs release --older-than` means that, too. A datamate
+    tree needs no migration to work with: smalti.Directory opens it as it is. Exit code 1: something could not be
+    brought, and is named.
     """
     from smalti.migration import migrate as bring
     from smalti.migration import plan_migration
@@ -76,21 +78,21 @@ def _say_plan(plan: Plan) -> None:
     for failure in plan.failed:
         typer.echo(f"cannot be brought  {printable(failure.source)}  {printable(failure.why)}")
     typer.echo(
-        f"{plan.kind} at {printable(plan.place)}: {_counted(plan)} would be stored, {plan.files} files, "
-        f"{readable_size(plan.nbytes)}; --no-dry-run stores them"
+        f"{plan.kind} at {printable(plan.place)}: {_counted(plan)} would be stored, {count(plan.files, 'file')}, "
+        f"{readable(plan.nbytes)}; --no-dry-run stores them"
     )
 
 
 def _say_report(report: MigrationReport) -> None:
     for one in report.brought:
-        size = f"{readable_size(one.nbytes)}, {readable_size(one.new_bytes)} new"
-        typer.echo(f"brought  {one.name}  {len(one.values)} value{'s' * (len(one.values) != 1)}, {size}")
+        size = f"{readable(one.nbytes)}, {readable(one.new_bytes)} new"
+        typer.echo(f"brought  {one.name}  {count(len(one.values), 'value')}, {size}")
         _say_remarks(one.remarks)
     _say_left(report.plan)
     for failure in report.failed:
         typer.echo(f"not brought  {printable(failure.source)}  {printable(failure.why)}")
     done = f"{len(report.brought)} of {len(report.brought) + len(report.failed)} brought and compared"
-    typer.echo(f"{done}; the store grew by {readable_size(report.new_bytes)}")
+    typer.echo(f"{done}; the store grew by {readable(report.new_bytes)}")
 
 
 def _say_remarks(remarks: tuple[str, ...]) -> None:
@@ -107,19 +109,19 @@ def _say_left(plan: Plan) -> None:
 
 def _counted(plan: Plan) -> str:
     counts = ((len(plan.runs), "run"), (len(plan.values), "named value"))
-    return " and ".join(f"{count} {what}{'s' * (count != 1)}" for count, what in counts if count) or "nothing"
+    return " and ".join(count(many, what) for many, what in counts if many) or "nothing"
 
 
 def _described(part: Part) -> str:
     from smalti.migration.plan import FilePart, FolderPart, TreePart, files_of
 
     files: list[FilePart] = list(files_of(part))
-    size = readable_size(sum(file.nbytes for file in files))
+    size = readable(sum(file.nbytes for file in files))
     if isinstance(part, FilePart):
         return f"{part.form}, {size}"
     if isinstance(part, FolderPart | TreePart):
         what = "folder" if isinstance(part, FolderPart) else "tree"
-        return f"{what} of {len(files)} file{'s' * (len(files) != 1)}, {size}"
+        return f"{what} of {count(len(files), 'file')}, {size}"
     return "table" if part.columns else "document"
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from smalti.cli.answers import readable_size, warn
+from smalti.cli.answers import warn
+from smalti.notebook.words import readable
 
 if TYPE_CHECKING:
     from smalti.store import Progress
@@ -22,8 +23,8 @@ def shown(doing: str, then: str) -> Iterator[Callable[[Progress], None]]:
 
     def show(progress: Progress) -> None:
         nonlocal came
-        total = f" of {readable_size(progress.of_nbytes)}" if progress.of_nbytes else ""
-        far = f"{progress.objects} of {progress.of_objects} objects, {readable_size(progress.nbytes)}{total}"
+        total = f" of {readable(progress.of_nbytes)}" if progress.of_nbytes else ""
+        far = f"{progress.objects} of {progress.of_objects} objects, {readable(progress.nbytes)}{total}"
         came = f"after {far}"
         done, of = (progress.nbytes, progress.of_nbytes) if total else (progress.objects, progress.of_objects)
         update(f"{doing}  {far}", done, of)

@@ -23,13 +23,12 @@ if TYPE_CHECKING:
         ValueChange,
         WeightsDifference,
     )
-    from smalti.compare.display.page import PAGE_MARK, page
+    from smalti.compare.display.page import page
     from smalti.compare.display.words import summary, text
     from smalti.compare.values import compare
 
 _DIFFERENCES = "smalti.compare.differences"
 _HOME = {
-    "PAGE_MARK": "smalti.compare.display.page",
     "ArrayDifference": _DIFFERENCES,
     "BytesDifference": _DIFFERENCES,
     "CellChange": _DIFFERENCES,
@@ -51,7 +50,6 @@ _HOME = {
 }
 
 __all__ = [
-    "PAGE_MARK",
     "ArrayDifference",
     "BytesDifference",
     "CellChange",

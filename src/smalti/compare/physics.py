@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from smalti.codecs.scan import ScanMetadata, object_pixels_m
-from smalti.compare.quantities import change_text, quantity
+from smalti.outputs.quantities import change_text, quantity
 from smalti.store.record import Record
 
 POSITIONS = {

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from smalti.digest import PREFIX
 from smalti.errors import NotFound, Refused
-from smalti.migration.naming import segment
 from smalti.migration.plan import Facts
+from smalti.runs import storage_modes
+from smalti.runs.run_types import run_type_of
 from smalti.store import Manifest, Ref, Store
+from smalti.store.manifests import now, past
 
 _ORIGIN = "migrated_from"
 
@@ -34,19 +38,30 @@ def recorded(store: Store, run: str, facts: Facts) -> Manifest | None:
 def record(store: Store, run: str, inputs: Mapping[str, Ref], outputs: Mapping[str, Ref], facts: Facts) -> Manifest:
     """Write the manifest of a run, or say more in the one that an earlier migration wrote; an equal one stays.
 
-    A value that has changed in the source since then is added under its name and digits of its address.
+    It was recorded when its source says, so that it stands among other runs where it belongs; where the source does not
+    say, or names a time that is still to come, it is recorded now. A value that has changed in the source since an
+    earlier migration is added under its name and digits of its address.
 
     Raises:
         Refused: the store has another run of that name.
     """
     there = recorded(store, run, facts)
     if there is None:
-        return store.add_manifest(run, inputs=inputs, outputs=outputs, **manifest_fields(facts))
-    said = manifest_fields(facts)
+        created_at = _recorded_at(facts)
+        said = _fields(facts, created_at)
+        return store.add_manifest(run, created_at=created_at, inputs=inputs, outputs=outputs, **said)
+    said = _fields(facts, there.created_at)
     if isinstance(there.notes, Mapping):
         said["notes"] = {**there.notes, **said["notes"]}
     changed = {"inputs": _beside(there.inputs, inputs), "outputs": _beside(there.outputs, outputs)}
     return store.update_manifest(run, **changed, **said)
+
+
+def _recorded_at(facts: Facts) -> str:
+    """Return when a run was recorded by its source, else now."""
+    with suppress(Refused):
+        return past(facts.created_at or facts.started_at)
+    return now()
 
 
 def _beside(there: Mapping[str, str], refs: Mapping[str, Ref]) -> dict[str, Ref]:
@@ -58,11 +73,14 @@ def _beside(there: Mapping[str, str], refs: Mapping[str, Ref]) -> dict[str, Ref]
     return {free(name, ref): ref for name, ref in refs.items()}
 
 
-def manifest_fields(facts: Facts) -> dict[str, Any]:
-    """Return the fields of a manifest; when it was made is written down by the store and stays in the notes here."""
-    notes: dict[str, Any] = dict(facts.notes)
-    if facts.created_at:
-        notes["created_at"] = facts.created_at
+def _fields(facts: Facts, created_at: str) -> dict[str, Any]:
+    """Return the fields of the manifest of a run that was recorded at a time."""
+    shown_by = storage_modes.Facts(
+        project=facts.project,
+        model=facts.model,
+        run_type=run_type_of(facts.run_type),
+        date=datetime.fromisoformat(created_at),
+    )
     return {
         "run_type": facts.run_type,
         "project": facts.project,
@@ -73,21 +91,8 @@ def manifest_fields(facts: Facts) -> dict[str, Any]:
         "metrics": dict(facts.metrics),
         "code": dict(facts.code),
         "links": dict(facts.links),
-        "started_at": facts.started_at or facts.created_at,
+        "started_at": facts.started_at,
         "ended_at": facts.ended_at,
-        "views": _views(facts),
-        "notes": notes,
+        "views": storage_modes.views_of(facts.views, shown_by),
+        "notes": dict(facts.notes),
     }
-
-
-def _views(facts: Facts) -> tuple[str, ...]:
-    """Return where below ``runs/`` a run is shown."""
-    at = facts.started_at or facts.created_at
-    places = {
-        "by_project": f"by_project/{segment(facts.project or 'default')}",
-        "by_date": f"by_date/{at[:10]}" if at else "",
-        "by_type": f"by_type/{facts.run_type}",
-        "by_model": f"by_model/{segment(facts.model or 'unknown')}",
-        "flat": "all",
-    }
-    return tuple(places[mode] for mode in facts.views if places[mode])

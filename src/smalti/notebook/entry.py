@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 
-_MOST_CHARACTERS = 400
+from smalti.notebook.words import visible
+
 _MOST_OPEN = 24  # entries, up to which the whole is unfolded
 _DEEPEST = 32
-_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 # No colour of its own but the picture's: text takes that of the page, so that light and dark themes both work.
 _STYLE = (
@@ -55,29 +55,6 @@ def html(entry: Entry) -> str:
     """
     unfolded = _count(entry, _MOST_OPEN + 1) <= _MOST_OPEN
     return f'<div class="smalti-entry">{_STYLE}{"".join(_pieces(entry, 0, unfolded))}</div>'
-
-
-def readable(nbytes: float) -> str:
-    """Return a size in the unit that suits it.
-
-    >>> readable(999), readable(1_200_000)
-    ('999 B', '1.2 MB')
-    """
-    for unit in _UNITS[:-1]:
-        if round(nbytes, 1) < 1000:
-            return f"{nbytes:.0f} {unit}" if unit == "B" else f"{nbytes:.1f} {unit}"
-        nbytes /= 1000
-    return f"{nbytes:.1f} {_UNITS[-1]}"
-
-
-def visible(text: str, most: int = _MOST_CHARACTERS) -> str:
-    r"""Return a text of which nothing is hidden or changes direction, cut to ``most`` characters.
-
-    >>> visible("a\nb"), visible("\u202eabc"), visible("abcdef", most=3)
-    ('a\\nb', '\\u202eabc', 'abc…')
-    """
-    cut = text if len(text) <= most else f"{text[:most]}…"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
 
 
 def _count(entry: Entry, enough: int) -> int:

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from smalti.notebook.entry import Entry, html, readable
+from smalti.notebook.entry import Entry, html
 from smalti.notebook.pictures import thumbnail
+from smalti.notebook.words import readable
 
 _MOST_CHILDREN = 50
 _MOST_ENTRIES = 400

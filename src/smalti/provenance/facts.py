@@ -68,7 +68,7 @@ def described(record: Record) -> str:
     what = [_text(header.get("type")) or record.kind]
     if isinstance(shape := header.get("shape"), list):
         dtype = header.get("dtype")
-        what.append(f"{dtype if isinstance(dtype, str) else 'structure'} ({', '.join(map(str, shape))})")
+        what.append(f"{dtype if isinstance(dtype, str) else 'structure'} {tuple(shape)}")
     if isinstance(columns := header.get("columns"), list):
         what.append(f"{header.get('rows')} rows x {len(columns)} columns")
     if isinstance(tensors := header.get("tensors"), dict):

@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from smalti.digest import is_address
 from smalti.errors import Ambiguous, NotFound, Refused
 
 if TYPE_CHECKING:
@@ -87,8 +86,3 @@ def lineage_of(
             followed.update(a for hop in hops if (a := hop.read if direction == "upstream" else hop.wrote))
         followed.add(address)
     return list(found.values())
-
-
-def patches_of(run: Manifest) -> list[str]:
-    """Return the values that a run's code consists of beside its commit: the addresses among what is said of it."""
-    return [said for said in run.code.values() if isinstance(said, str) and is_address(said)]

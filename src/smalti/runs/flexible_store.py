@@ -66,10 +66,9 @@ class FlexibleDataStore(StoredData):
         settings = Settings()
         self.default_run_type = _said("default_run_type", run_type_of, default_run_type, settings)
         self.default_storage_mode = _said("default_storage_mode", _checked_mode, default_storage_mode, settings)
-        bucket = s3_bucket or (settings.s3_bucket if root is None else None)
-        prefix = (settings.s3_prefix if s3_prefix is None else s3_prefix).strip("/")
-        place = f"s3://{bucket}/{prefix}".rstrip("/") if bucket else root if root is not None else settings.store
-        super().__init__(open_store(place))
+        given = {"s3_bucket": s3_bucket, "s3_prefix": s3_prefix}
+        said = settings.model_copy(update={name: text for name, text in given.items() if text is not None})
+        super().__init__(open_store(said.store_place if root is None else root))
         self._circumstances = Circumstances(self.store)
 
     def __repr__(self) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field, fields
-from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +13,14 @@ from smalti.errors import Refused
 from smalti.runs.circumstances.process import is_gone
 from smalti.runs.data_reference import DataReference, References
 from smalti.store import Manifest
+from smalti.store.manifests.manifest import seconds_between
 from smalti.store.manifests.views import places_of
 
 if TYPE_CHECKING:
     from smalti.runs.flexible_store import FlexibleDataStore
 
 FINISHED, FAILED, STOPPED, RUNNING = "finished", "failed", "stopped", "running"
+STATUSES = (RUNNING, FINISHED, FAILED, STOPPED)
 BY_NAME = ("tags", "metrics", "parameters", "links")
 _ONE_VALUE = ("project", "run_type", "parent", "status", "error", "started_at", "ended_at", "notes")
 _SHOWN = "runs/"
@@ -82,14 +83,12 @@ class RunManifest:
     @property
     def duration_s(self) -> float | None:
         """Seconds from start to end; None while it is not ended."""
-        if not (self.started_at and self.ended_at):
-            return None
-        return (datetime.fromisoformat(self.ended_at) - datetime.fromisoformat(self.started_at)).total_seconds()
+        return seconds_between(self.started_at, self.ended_at)
 
     @property
     def is_lost(self) -> bool | None:
         """Whether it says it is running, but its process is gone; None where only its own machine can tell."""
-        return is_gone(self.environment) if self.status == RUNNING else False
+        return is_lost(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as JSON has it."""
@@ -163,6 +162,22 @@ class RunManifest:
         if new_views := [view for view in views if view not in self._kept.views]:
             changed["views"] = new_views
         return changed
+
+
+def status_of(given: str) -> str:
+    """Return a status that runs have.
+
+    Raises:
+        Refused: there is no such status.
+    """
+    if given not in STATUSES:
+        raise Refused(f"{given!r} is no status of a run; there are {', '.join(STATUSES)}.")
+    return given
+
+
+def is_lost(run: RunManifest | Manifest) -> bool | None:
+    """Tell whether a run says it is running, but its process is gone; None where only its own machine can tell."""
+    return is_gone(run.environment) if run.status == RUNNING else False
 
 
 _PUBLIC = tuple(one.name for one in fields(RunManifest) if not one.name.startswith("_"))

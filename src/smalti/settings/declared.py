@@ -35,8 +35,8 @@ class Settings(BaseSettings, Places):
 
     Attributes:
         root: the folder of data, store and outputs.
-        s3_bucket, s3_prefix: where runs are recorded when no place is given, instead of ``store``; also
-            ``MLTRACK_S3_BUCKET`` and ``MLTRACK_S3_PREFIX``.
+        s3_bucket, s3_prefix: the store of :class:`smalti.runs.FlexibleDataStore` and of the command line when no
+            place is given, instead of ``store``; also ``MLTRACK_S3_BUCKET`` and ``MLTRACK_S3_PREFIX``.
         dagster_url: where people open Dagster; the manifests of its runs link there.
         default_run_type, default_storage_mode: of runs for which nobody says; see :mod:`smalti.runs`; also
             ``MLTRACK_DEFAULT_RUN_TYPE`` and ``MLTRACK_DEFAULT_STORAGE_MODE``.
@@ -90,6 +90,11 @@ class Settings(BaseSettings, Places):
         default_factory=lambda: Path.home() / ".kaggle", validation_alias="KAGGLE_CONFIG_DIR"
     )
     root: Path = Field(default_factory=lambda: find_root(Path.cwd()))
+
+    @property
+    def store_place(self) -> str:
+        """The store that is meant where none is named: the bucket where one is set, else the folder of the root."""
+        return f"s3://{self.s3_bucket}/{self.s3_prefix.strip('/')}".rstrip("/") if self.s3_bucket else str(self.store)
 
     def __init__(self, **values: Any) -> None:
         """Read all that is set; ``values`` come before it.

@@ -9,11 +9,11 @@ from typing import NoReturn
 from smalti.errors import Refused
 
 PREFIX, ALSO = "SMALTI_", "MLTRACK_"
-ROOT = "root"
+ROOT, BUCKET = "root", "s3_bucket"
 PLAIN = frozenset(
     (
         ROOT,
-        "s3_bucket",
+        BUCKET,
         "s3_prefix",
         "s3_endpoint",
         "default_run_type",

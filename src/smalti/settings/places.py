@@ -7,9 +7,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from smalti.settings.names import IN_ENVIRONMENT, IN_YAML, PREFIX, ROOT, is_known, is_meant_for_us
+from smalti.settings.names import ALSO, BUCKET, IN_ENVIRONMENT, IN_YAML, PREFIX, ROOT, is_known, is_meant_for_us
 
 _ROOT = PREFIX + ROOT.upper()
+_SAY_WHERE = frozenset((_ROOT, *(f"{prefix}{BUCKET.upper()}" for prefix in (PREFIX, ALSO))))
 _YAML = ".smalti.yml"
 _DOTENV_NAME = re.compile(rb"(?i)(?:smalti|mltrack)_\w*")
 _YAML_NAME = re.compile(r"(\w+)\s*:(?:\s|$)")
@@ -51,6 +52,11 @@ class Places:
         return self.root / "store"
 
     @property
+    def store_place(self) -> str:
+        """The store that is meant where none is named."""
+        return str(self.store)
+
+    @property
     def outputs(self) -> Path:
         """Where the pictures, figures and logs of each scan are written."""
         return self.root / "outputs"
@@ -69,8 +75,8 @@ class _Found(Places):
 def places() -> Places:
     """Return where things lie, as ``Settings()`` says.
 
-    Where nothing that it reads names the root, or what it would refuse, the root is the folder that is found, and
-    pydantic, which takes long to import, is not needed to say so.
+    Where nothing that it reads names the root or a bucket, or what it would refuse, the root is the folder that is
+    found, and pydantic, which takes long to import, is not needed to say so.
 
     Raises:
         Refused: what is set is no setting, or cannot be its value.
@@ -83,23 +89,23 @@ def places() -> Places:
 
 
 def _takes_the_class() -> bool:
-    """Tell whether anything may name the root or be refused; in doubt it may."""
-    if any(name.upper() == _ROOT or (is_meant_for_us(name) and not is_known(name)) for name in os.environ):
+    """Tell whether anything may name the root or a bucket, or be refused; in doubt it may."""
+    if any(name.upper() in _SAY_WHERE or (is_meant_for_us(name) and not is_known(name)) for name in os.environ):
         return True
     try:
         spelled = {name.decode().upper() for file in dotenv_files() for name in _DOTENV_NAME.findall(file.read_bytes())}
         lines = [line for file in yaml_files() for line in file.read_text("utf-8").splitlines()]
     except (OSError, UnicodeDecodeError):
         return True  # what cannot be read may say anything
-    return bool(spelled - (IN_ENVIRONMENT - {_ROOT})) or not all(map(_names_no_root, lines))
+    return bool(spelled - (IN_ENVIRONMENT - _SAY_WHERE)) or not all(map(_names_no_place, lines))
 
 
-def _names_no_root(line: str) -> bool:
-    """Tell whether a line of ``.smalti.yml`` plainly is about a setting that is not the root, or about nothing."""
+def _names_no_place(line: str) -> bool:
+    """Tell whether a line of ``.smalti.yml`` plainly is about neither the root nor a bucket, or about nothing."""
     if not line.strip() or line.startswith("#"):
         return True
     named = _YAML_NAME.match(line)
-    return named is not None and named[1] in IN_YAML - {ROOT}
+    return named is not None and named[1] in IN_YAML - {ROOT, BUCKET}
 
 
 def dotenv_files() -> tuple[Path, ...]:

@@ -285,6 +285,21 @@ class ManifestLaws(Place):
         store.update_manifest("run_0", project="churn")
         assert [m.run for m in store.runs(project="churn")] == ["run_2", "run_1", "run_0"]
 
+    def test_a_run_of_another_system_is_recorded_when_that_recorded_it(self, store: Store) -> None:
+        there: dict[str, Any] = {"run": "old", "created_at": "2021-03-04T06:00:00+01:00", "notes": 1}
+        store.add_manifest("new")
+        assert store.add_manifest(**there).created_at == "2021-03-04T05:00:00.000+00:00"
+        assert store.add_manifest("old", notes=1) == store.manifest("old"), "it says the same"
+        store.update_manifest("old", tags={"a": "b"})
+        with pytest.raises(Refused, match="another manifest already"):
+            store.add_manifest(**there)  # an earlier revision of one run is no other run that is written anew
+        assert [m.run for m in store.runs()] == ["new", "old"]
+        for moment in ("2021-03-04T05:00:00", "yesterday", "9999-01-01T00:00:00+00:00"):
+            with pytest.raises(Refused, match="recorded at"):
+                store.add_manifest("none", created_at=moment)
+        with pytest.raises(Refused, match="no field 'created_at' to change"):
+            store.update_manifest("old", created_at="2020-01-01T00:00:00+00:00")
+
     def test_a_release_and_changes_at_once_lose_nothing_that_was_accepted(self, store: Store) -> None:
         for turn in range(3):
             run = f"run_{turn}"

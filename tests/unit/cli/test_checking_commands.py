@@ -97,7 +97,7 @@ def test_diff_is_0_when_equal_1_when_different_and_2_when_it_cannot_tell(run: Ru
     assert run("diff", "scan/one", "scan/one") == "equal\n"
     said = run("diff", "scan/one", "scan/two", exit_code=1)
     assert "energy_eV: 8.8 keV -> 9 keV (+2.27 %)" in said
-    assert "removed  copy  array float64 (100, 2048), 1.6 MB" in said
+    assert "removed  copy  array float64 (100, 2048), 1.64 MB" in said
     assert "added    deep/y  bytes, 1 B" in said
     assert "rows: 1 changed, 1 inserted (now 101): 3:4, 50:51 inserted" in said
     assert said.splitlines()[-1] == "1 child is the same"

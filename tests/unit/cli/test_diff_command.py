@@ -68,10 +68,10 @@ def test_a_page_replaces_a_page_and_nothing_else(run: Run, tmp_path: Path) -> No
     mine = tmp_path / "mine.html"
     mine.write_text("<p>my own</p>")
     said = run("tree/1", "tree/2", "--html", "mine.html", code=2)
-    assert "mine.html exists and is no page of smalti diff" in said
+    assert "mine.html exists and is no page of Smalti" in said
     assert mine.read_text() == "<p>my own</p>"
     assert "is a folder" in run("tree/1", "tree/2", "--html", "store", code=2)
-    assert "writing" in run("tree/1", "tree/2", "--html", "nowhere/page.html", code=2)
+    assert "is no folder" in run("tree/1", "tree/2", "--html", "nowhere/page.html", code=2)
 
 
 def test_a_link_to_a_page_stays_a_link(run: Run, tmp_path: Path) -> None:

@@ -34,11 +34,14 @@ def run(*arguments: str) -> str:
     return result.stdout
 
 
-def test_a_report_is_one_file_and_is_never_written_over(store: Store, tmp_path: Path) -> None:
+def test_a_report_is_one_file_that_replaces_a_report_and_nothing_else(store: Store, tmp_path: Path) -> None:
     assert run("report", "solved/b").strip() == "solved-b.html"
     assert (tmp_path / "solved-b.html").read_text().startswith("<!DOCTYPE html>")
-    with pytest.raises(Refused, match="exists already"):
-        run("report", "solved/b")
+    (tmp_path / "mine.html").write_text("<p>my own</p>")
+    with pytest.raises(Refused, match="is no page of Smalti"):
+        run("report", "solved/b", "-o", "mine.html")
+    assert json.loads(run("report", "solve", "--json", "-o", "solved-b.html"))["written"] == "solved-b.html"
+    assert "<h1>solve" in (tmp_path / "solved-b.html").read_text()
     run("report", "solve", "-o", "run.html")
     assert "solve" in (tmp_path / "run.html").read_text()
     with pytest.raises(NotFound, match="is no folder"):
@@ -49,8 +52,8 @@ def test_a_report_is_one_file_and_is_never_written_over(store: Store, tmp_path: 
 
 
 def test_a_crate_goes_out_and_comes_back(store: Store, tmp_path: Path) -> None:
-    assert "Process Run Crate, 1 runs, 2 values included" in run("crate", "export", "solve", "--to", "out.zip")
-    assert "2 objects (2 B) and 1 runs are sound" in run("crate", "validate", "out.zip")
+    assert "Process Run Crate, 1 run, 2 values included" in run("crate", "export", "solve", "-o", "out.zip")
+    assert "2 objects (2 B) and 1 run sound" in run("crate", "validate", "out.zip")
     other = open_store(tmp_path / "other")
     done = json.loads(CliRunner().invoke(app, ["crate", "import", "out.zip", "--store", "other", "--json"]).stdout)
     assert done["runs"] == ["solve"]
@@ -58,7 +61,7 @@ def test_a_crate_goes_out_and_comes_back(store: Store, tmp_path: Path) -> None:
 
 
 def test_values_that_are_elsewhere_are_listed(store: Store, tmp_path: Path) -> None:
-    run("crate", "export", "solved/b", "--to", "out", "--data", "reference")
+    run("crate", "export", "solved/b", "-o", "out", "--data", "reference")
     result = CliRunner().invoke(app, ["crate", "import", "out", "--store", "other"])
     assert result.exit_code == 0, result.output
     assert result.stdout.count(f"in {tmp_path / 'store'}") == 2
@@ -66,7 +69,7 @@ def test_values_that_are_elsewhere_are_listed(store: Store, tmp_path: Path) -> N
 
 
 def test_another_way_of_giving_data_is_a_usage_error(store: Store) -> None:
-    result = CliRunner().invoke(app, ["crate", "export", "solve", "--to", "x", "--data", "some", "--store", "store"])
+    result = CliRunner().invoke(app, ["crate", "export", "solve", "-o", "x", "--data", "some", "--store", "store"])
     assert result.exit_code == 2
     assert "neither include nor reference" in result.output
 
@@ -75,4 +78,4 @@ def test_another_way_of_giving_data_is_a_usage_error(store: Store) -> None:
 def test_a_folder_that_may_not_be_written_is_one_sentence(store: Store, tmp_path: Path) -> None:
     (tmp_path / "locked").mkdir(mode=0o500)
     with pytest.raises(OSError, match="Permission denied"):
-        run("crate", "export", "solve", "--to", "locked/x")
+        run("crate", "export", "solve", "-o", "locked/x")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import platform
+import subprocess
 import time
 from pathlib import Path
 
@@ -12,7 +14,8 @@ from typer.testing import CliRunner, Result
 
 from smalti import Ref, Store, open_store
 from smalti.cli import app
-from smalti.errors import Ambiguous, NotFound
+from smalti.errors import Ambiguous, NotFound, Refused
+from smalti.runs.circumstances.process import this_process
 from smalti.store import Step
 from smalti.store.record import seal
 
@@ -47,7 +50,7 @@ def test_runs_are_listed_newest_first(store: Store, ref: Ref) -> None:
     time.sleep(0.002)
     store.add_manifest("third", run_type="analysis", status="failed", project="churn")
     assert runs(store, "list").stdout.startswith("third  20")
-    assert "Z  analysis  failed  churn  0 read" in runs(store, "list").stdout
+    assert " UTC  analysis  failed  churn  0 read" in runs(store, "list").stdout
     assert answer(store, "list")[0]["run"] == "third"
     for chosen in (["--project", "churn"], ["--type", "analysis"], ["--status", "failed"]):
         assert [manifest["run"] for manifest in answer(store, "list", *chosen)] == ["third"]
@@ -79,6 +82,31 @@ def test_a_run_is_shown_with_all_that_is_known(store: Store, ref: Ref) -> None:
     assert "part of   first" in runs(store, "show", "part").stdout
 
 
+def test_a_run_whose_process_is_gone_is_said_to_be_lost(store: Store) -> None:
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    store.begin_manifest("lost", status="running", environment={"host": platform.node(), "pid": ended.pid})
+    store.begin_manifest("here", status="running", environment=this_process())
+    assert "status    running, but its process is gone" in runs(store, "show", "lost").stdout
+    assert "running, but its process is gone" in runs(store, "list", "--status", "running").stdout
+    assert (answer(store, "show", "lost")["is_lost"], answer(store, "show", "here")["is_lost"]) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("option", "valid"),
+    [
+        (["--type", "prodution"], "experiment, production, evaluation, development, analysis"),
+        (["--status", "done"], "running, finished, failed, stopped"),
+    ],
+)
+def test_a_type_or_status_that_there_is_not_is_refused_with_those_that_there_are(
+    store: Store, ref: Ref, option: list[str], valid: str
+) -> None:
+    done = runs(store, "list", *option)
+    assert (done.exit_code, type(done.exception)) == (1, Refused)
+    assert valid in str(done.exception)
+
+
 def test_what_used_a_value_comes_as_a_tree_each_run_once(store: Store, ref: Ref) -> None:
     model = store.manifest("second").outputs["model"]
     report = store.put(b"report", name="report")
@@ -95,7 +123,7 @@ def test_what_used_a_value_comes_as_a_tree_each_run_once(store: Store, ref: Ref)
     ]
     assert [len(line) - len(line.lstrip()) for line in lines] == [0, 0, 2, 2, 0]
     assert "evaluation  -> report" in lines[1]
-    assert lines[0].endswith(f"-> {store.manifest('first').outputs['model'][:19]}")
+    assert lines[0].endswith(f"-> model {store.manifest('first').outputs['model'][:19]}"), "no name of the store"
     assert len(runs(store, "find", "--data", "data", "--depth", "1").stdout.splitlines()) == 3
     up = runs(store, "find", "--data", "report", "--upstream").stdout.splitlines()
     assert (up[0].split()[0], up[1].split()[0]) == ("score", "second")
@@ -174,9 +202,9 @@ def test_manifests_that_cannot_be_read_are_named_on_stderr_and_hide_nothing(stor
 
 
 def test_a_release_happens_only_when_told_to(store: Store, ref: Ref) -> None:
-    assert runs(store, "release", "first").stdout.endswith("1 runs would be released\n")
+    assert runs(store, "release", "first").stdout.endswith("1 run would be released\n")
     assert not store.manifest("first").released_at
-    assert runs(store, "release", "first", "--no-dry-run").stdout.endswith("1 runs released\n")
+    assert runs(store, "release", "first", "--no-dry-run").stdout.endswith("1 run released\n")
     assert store.manifest("first").released_at
     assert "  released 20" in runs(store, "list").stdout
 

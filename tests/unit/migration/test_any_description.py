@@ -12,11 +12,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from smalti import open_store
 from smalti.migration.layouts import datamate, mlflow_files, mltrack_v1, mltrack_v2
 from smalti.migration.plan import Plan
-from smalti.migration.recording import manifest_fields
+from smalti.migration.recording import record
 from smalti.migration.sources.source import SourceFile
-from smalti.store.manifests.manifest import Manifest, merged
 from smalti.tracking.work_file import Look
 
 _RUN = "a" * 32
@@ -93,7 +93,7 @@ def check(plan: Plan, runs: int) -> None:
     """Make sure that every run is planned, failed or left, and that what is planned can be written down."""
     assert len(plan.runs) + len(plan.failed) + len(plan.left) >= runs
     for run in plan.runs:
-        merged(Manifest(run.run, "2025-01-01"), manifest_fields(run.facts))
+        record(open_store("memory:"), run.run, {}, {}, run.facts)
     for failure in plan.failed:
         assert failure.why
 
@@ -133,4 +133,4 @@ def test_of_datamate(meta: Any) -> None:
     assert {value.name for value in plan.values} == {"memory/exp", "memory/exp/s"}
     for value in plan.values:
         if value.facts:
-            merged(Manifest("r", "2025-01-01"), manifest_fields(value.facts))
+            record(open_store("memory:"), "r", {}, {}, value.facts)

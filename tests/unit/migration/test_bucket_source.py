@@ -22,6 +22,7 @@ from smalti import Store
 from smalti.errors import NotFound, Refused, Unavailable
 from smalti.migration import plan_migration
 from smalti.migration.sources.bucket import bucket_source
+from smalti.migration.sources.read_only_bucket import ReadOnlyBucket
 
 _BUCKET = "old-mltrack"
 
@@ -55,6 +56,9 @@ def server() -> Iterator[str]:
 def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "SMALTITESTACCESSKEY0")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("AWS_REGION", "us-east-1")
@@ -110,14 +114,13 @@ def test_a_prefix_of_a_bucket_is_a_source(bring, store: Store, server: str, clie
     assert [one.name for one in report.brought] == ["run_a"]
 
 
-def test_keys_of_any_text_are_listed_over_many_pages_and_bad_ones_are_left(
-    server: str, client: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("smalti.migration.sources.s3_requests._PAGE_KEYS", 4)
+def test_keys_of_any_text_are_listed_over_many_pages_and_bad_ones_are_left(server: str, client: Any) -> None:
     odd = ["a b%20é+.txt", "x//y", "../up", "folder/", "a\\b", "dup/k", "dup//k"]
     keys = [*odd, *(f"many/{n:04}" for n in range(10))]
     for key in keys:
         client.put_object(Bucket=_BUCKET, Key=key, Body=key.encode())
+    listed = ReadOnlyBucket(f"s3://{_BUCKET}", server, page_keys=4).listed()
+    assert [found.key for found in listed] == sorted(keys, key=str.encode)
     source = bucket_source(f"s3://{_BUCKET}", server)
     assert len(source.files) == 10 + 3
     assert source.read("a b%20é+.txt") == "a b%20é+.txt".encode()
@@ -137,9 +140,32 @@ def test_what_is_wrong_with_a_bucket_is_one_sentence(server: str, client: Any, m
         bucket_source("s3://UPPER", server)
     with pytest.raises(Refused, match="not encrypted"):
         bucket_source(f"s3://{_BUCKET}", "http://192.0.2.1")
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    with pytest.raises(Refused, match="nobody"):
+        bucket_source(f"s3://{_BUCKET}", server)
+    monkeypatch.delenv("AWS_PROFILE")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(Refused, match=r"set AWS_ACCESS_KEY_ID|Partial"):
+        bucket_source(f"s3://{_BUCKET}", server)
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     with pytest.raises(Refused, match="set AWS_ACCESS_KEY_ID"):
         bucket_source(f"s3://{_BUCKET}", server)
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    with pytest.raises(NotFound, match=r"boto3 is not installed.*pip install 'smalti\[mltrack\]'"):
+        bucket_source(f"s3://{_BUCKET}", server)
+
+
+def test_credentials_of_a_profile_are_used(
+    bring, server: str, client: Any, v1_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload(client, v1_run)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
+        monkeypatch.delenv(name)
+    said = "[profile lab]\nregion = us-east-1\naws_access_key_id = OFTHEPROFILE\naws_secret_access_key = secret\n"
+    (tmp_path / "config").write_text(f"{said}endpoint_url = {server}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "lab")
+    assert [one.name for one in bring(f"s3://{_BUCKET}").brought] == ["run_a"], "the server is that of the profile"
 
 
 _LISTING = (
@@ -153,15 +179,17 @@ _BOMB = f'<!DOCTYPE l [<!ENTITY e0 "xxxxxxxxxx">{_ENTITIES}]><l>&e8;</l>'
 @pytest.mark.parametrize(
     ("listing", "body", "why"),
     [
-        ("<html>", b"", "is none of S3's"),
-        (_BOMB, b"", "is none of S3's"),
+        ("<html>", b"", "could not be read"),
+        (_BOMB, b"", "could not be read"),
         (_LISTING.format(key="experiments/1/runs/r/manifest.json", size="x"), b"", "is none of S3's"),
         (_LISTING.format(key="experiments/1/runs/r/manifest.json", size="99"), b"{}", "came as 2 bytes"),
     ],
 )
 def test_a_server_that_lies_is_not_believed(
-    credentials: None, listing: str, body: bytes, why: str, tmp_path: Path
+    credentials: None, listing: str, body: bytes, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
             pass

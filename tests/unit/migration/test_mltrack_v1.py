@@ -35,7 +35,7 @@ def test_where_a_run_came_from_and_all_that_was_said_of_it_is_kept(bring, store:
     bring(v1_run)
     notes = store.manifest("run_a").notes
     assert notes["migrated_from"]["key"] == "mltrack/experiments/7/runs/run_a"
-    assert notes["created_at"] == "2025-03-01T12:00:05.250000+00:00"
+    assert store.manifest("run_a").created_at == "2025-03-01T12:00:05.250+00:00", "recorded when MLtrack did"
     assert notes["manifest"]["inputs"]["df"]["name"] == "input_df"
     assert notes["side_files"]["input_df"]["type"] == "DataFrame"
 
@@ -60,7 +60,7 @@ def test_a_run_without_manifest_is_rebuilt_from_its_files(bring, store: Store, v
     assert any("no manifest" in remark for remark in report.brought[0].remarks)
     manifest = store.manifest("r")
     assert set(manifest.inputs) == {"training_data"}
-    assert manifest.started_at == "2025-03-01T12:00:00+00:00"
+    assert manifest.created_at == "2025-03-01T12:00:00.000+00:00"
 
 
 def test_the_newest_of_several_values_of_one_name_has_it_and_none_is_lost(bring, store: Store, v1) -> None:

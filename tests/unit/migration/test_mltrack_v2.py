@@ -51,7 +51,24 @@ def test_a_run_becomes_a_manifest_by_the_hashes_of_its_data(bring, store: Store,
     assert (manifest.run_type, manifest.project, manifest.tags) == ("production", "churn", {"team": "a"})
     assert manifest.metrics == {"auc": 0.5}
     assert manifest.views == ("by_project/churn", "by_type/production")
-    assert manifest.started_at == "2025-03-01T12:00:00+00:00"
+    assert (manifest.created_at, manifest.started_at) == ("2025-03-01T12:00:00.000+00:00", "")
+
+
+def test_a_run_stands_where_it_was_recorded_in_time(bring, store: Store, v2: Path) -> None:
+    manifest = v2 / "mltrack/manifests/run_1.json"
+    said = json.loads(manifest.read_text())
+    said["storage_locations"] = ["mltrack/runs/by_date/2025-03-02/run_1", "mltrack/runs/by_project/churn/run_1"]
+    said["project"] = "churn / 2025"
+    manifest.write_text(json.dumps(said))
+    manifest.with_name("late.json").write_text(json.dumps({**said, "run_id": "late", "created_at": "2999-01-01"}))
+    bring(v2)
+    store.add_manifest("new")
+    assert [one.run for one in store.runs()] == ["new", "late", "run_1"], "a time to come is none"
+    assert store.manifest("run_1").views[0] == "by_date/2025-03-01", "by when it was recorded, as every run"
+    assert "by_project/churn %2F 2025" in store.manifest("run_1").views, "as runs that are recorded here are shown"
+    before = store.manifest("late")
+    bring(v2)
+    assert store.manifest("late") == before
 
 
 def test_data_that_is_not_there_is_said_and_data_without_a_run_gets_a_name(bring, store: Store, v2: Path) -> None:

@@ -72,8 +72,18 @@ def test_files_are_ordinary(beamline: Store, tmp_path: Path) -> None:
 def test_what_differed_from_the_commit_comes_along(beamline: Store, other: Store, tmp_path: Path) -> None:
     export_crate(beamline, "solve", tmp_path / "crate")
     patch = str(beamline.manifest("solve").code["diff"])
-    assert patch in import_crate(other, tmp_path / "crate").pinned, "no manifest keeps it"
+    assert not import_crate(other, tmp_path / "crate").pinned, "the manifest keeps it"
     assert other.get(patch) == beamline.get(patch)
+
+
+def test_what_is_stored_of_an_environment_comes_along(store: Store, other: Store, tmp_path: Path) -> None:
+    details = store.put({"python": "3.11.9", "packages": {"numpy": "2.1.0"}})
+    said = {"environment": {"details": details.digest, "host_class": "a laptop"}}
+    store.add_manifest("make", outputs={"x": store.put(np.arange(9), "x")}, **said)
+    export_crate(store, "x", tmp_path / "crate")
+    assert not import_crate(other, tmp_path / "crate").released
+    assert other.get(details) == store.get(details)
+    assert not other.fsck(full=True).problems
 
 
 def test_a_file_of_several_values_lies_there_once(store: Store, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from smalti import Store, open_store
 from smalti.errors import Ambiguous, NotFound
 from smalti.provenance import report_page
-from smalti.store import Ref
+from smalti.store import Ref, Step
 
 SUBJECTS = ["solved/fly", "product/fly", "raw/fly", "solve", "export", "ingest"]
 
@@ -173,3 +173,52 @@ def test_an_odd_value_has_a_page(store: Store, tmp_path: Path) -> None:
     store.put([1.5, 2.5, 3.5], "numbers")
     for name in ("odd", "numbers"):
         assert not Elements(report_page(store, name)).open
+
+
+def test_a_run_of_the_platform_is_told_as_a_person_reads_it(store: Store) -> None:
+    details = store.put({"python": "3.11.9", "packages": {"numpy": "2.1.0"}})
+    arrival, made = "58242d32-0aea-40e0-b20e-c0646398c11b", "53cf63b9-80db-4769-a72e-b952e54329a3"
+    raw, scan = store.put(b"0 1 2", "raw_file/fly"), store.put(np.arange(9.0), "scan/fly")
+    files = [
+        {"file": "fly.dat", "from": "data/raw", "key": "fly", "accepted": True, "contract": "scan/3"}
+        | {"licence": "CC-BY-4.0", "source": "beamline 2-ID"},
+        {"file": "bad.dat", "from": "data/raw", "key": "bad", "accepted": False, "reason": "it has no positions"},
+    ]
+    step = Step("raw_file/fly", outputs={"raw_file/fly": raw.digest})
+    store.add_manifest(arrival, outputs=step.outputs, steps=[step], project="arrival", notes={"files": files})
+    checks = [
+        {"check": "is_sound", "asset": "scan/fly", "passed": True, "severity": "ERROR", "description": ""},
+        {"check": "is_new", "asset": "scan/fly", "passed": False, "severity": "WARN", "description": "seen before"},
+    ]
+    store.add_manifest(
+        made,
+        inputs={"raw_file/fly": raw},
+        outputs={"scan/fly": scan},
+        project="ingest",
+        started_at="2026-11-01T10:00:00.123+00:00",
+        ended_at="2026-11-01T10:01:51.123+00:00",
+        environment={"details": details.digest, "host_class": "a laptop"},
+        metrics={"rows": 1 / 3},
+        links={"dagster": f"https://dagster.example.org/runs/{made}"},
+        notes={"checks": checks, "not_stored": []},
+    )
+    words = re.sub(r"\s+", " ", Elements(report_page(store, "scan/fly")).text)
+    for said in (
+        "Made by the run ingest 53cf63b9",
+        "fly.dat",
+        "CC-BY-4.0",
+        "beamline 2-ID",
+        "numpy==2.1.0",
+        "3.11.9",
+        "2026-11-01 10:00:00 UTC",
+        "1 min 51 s",
+        "0.333333",
+        "seen before",
+        f"https://dagster.example.org/runs/{made}",
+    ):
+        assert said in words, said
+    assert details.digest not in words, "what it says stands there instead"
+    assert "not_stored" not in words, "what says nothing is left out"
+    of_arrival = Elements(report_page(store, arrival)).text
+    assert "it has no positions" in of_arrival
+    assert "CC-BY-4.0" in Elements(report_page(store, "raw_file/fly")).text

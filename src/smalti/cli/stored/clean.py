@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from smalti.cli.options import AsJson, StorePlace, print_json, readable_size, the_store
+from smalti.cli.options import AsJson, StorePlace, print_json, readable, the_store
 
 if TYPE_CHECKING:
     from smalti.store import Store
@@ -56,10 +56,10 @@ def clean(
         print_json({"dry_run": dry_run, **counts, "nbytes": freed, **results})
         return
     for removed in files:
-        typer.echo(f"{removed.count} {removed.what}, {readable_size(removed.nbytes)}")
-    typer.echo(f"{forgotten.results} remembered results, {readable_size(forgotten.nbytes)} that nothing else needs")
+        typer.echo(f"{removed.count} {removed.what}, {readable(removed.nbytes)}")
+    typer.echo(f"{forgotten.results} remembered results, {readable(forgotten.nbytes)} that nothing else needs")
     would, will = ("would be", "could then collect") if dry_run else ("are", "collects")
-    typer.echo(f"{readable_size(freed)} {would} freed; `smalti gc` {will} {readable_size(forgotten.nbytes)} more")
+    typer.echo(f"{readable(freed)} {would} freed; `smalti gc` {will} {readable(forgotten.nbytes)} more")
 
 
 def simulated_scans(store: Store) -> set[str]:

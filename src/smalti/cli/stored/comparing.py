@@ -14,7 +14,8 @@ from smalti.cli import progress
 from smalti.cli.answers import warn
 from smalti.cli.options import AsJson, Reference, StorePlace, described, print_json, printable, the_store
 from smalti.errors import Ambiguous, NotFound, Refused, SmaltiError
-from smalti.store.commit import machine_errors, unique_name
+from smalti.outputs.file import check_place, write_output
+from smalti.outputs.page import is_page
 
 if TYPE_CHECKING:
     from smalti.store import Record, Store
@@ -57,11 +58,11 @@ def diff(
         opened = the_store(store)
         before, after = _compared(opened, what)
         if html:
-            _check_page(html)
+            check_place(html, is_page)
         with progress.shown("comparing", "nothing was written") as show:
             found = compare.compare(opened, before, after, key=key or (), progress=show)
         if html:
-            _write_page(html, compare.page(found, opened))
+            write_output(html, compare.page(found, opened).encode(), is_page)
     except SmaltiError as error:
         typer.echo(f"smalti: {error}", err=True)
         raise typer.Exit(2) from None  # 1 says that they differ
@@ -76,28 +77,6 @@ def diff(
         warn("smalti: pointer files were compared; what changed since the last put: smalti status")
     if not found.equal:
         raise typer.Exit(1)
-
-
-def _check_page(path: Path) -> None:
-    """Raise Refused where a page may not be written, before anything is compared."""
-    if path.is_dir():
-        raise Refused(f"{path} is a folder; name a file for the page.")
-    if not path.exists():
-        return
-    with machine_errors(f"reading {path}"), path.open("rb") as file:
-        if compare.PAGE_MARK.encode() not in file.read(200):
-            raise Refused(f"{path} exists and is no page of smalti diff; name another file, or remove it.")
-
-
-def _write_page(path: Path, page: str) -> None:
-    target = path.resolve()
-    beside = target.with_name(f".{target.name}.{unique_name()}")
-    with machine_errors(f"writing {path}"):
-        try:
-            beside.write_text(page, encoding="utf-8")
-            beside.replace(target)
-        finally:
-            beside.unlink(missing_ok=True)
 
 
 def _plain(value: Any) -> Any:

@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from smalti.cli.options import AsJson, StorePlace, print_json, printable, readable_size, the_store
+from smalti.cli.options import (
+    AsJson,
+    StorePlace,
+    Subject,
+    plain_stem,
+    print_json,
+    printable,
+    readable,
+    the_store,
+)
 from smalti.cli.progress import shown
+from smalti.outputs.quantities import count
 
 if TYPE_CHECKING:
     from smalti.provenance.crate.importing import Imported
@@ -22,10 +32,11 @@ CratePath = Annotated[Path, typer.Argument(metavar="FOLDER|ZIP", help="The crate
 
 @app.command()
 def export(
-    what: Annotated[
-        str, typer.Argument(metavar="REF|RUN", help="A name, a digest or its first digits, or a run (run:NAME).")
-    ],
-    to: Annotated[Path, typer.Option("--to", metavar="FOLDER|FILE.zip", help="Where to; nothing may be there.")],
+    what: Subject,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FOLDER|FILE.zip", help="Where to; by default a new folder here."),
+    ] = None,
     data: Annotated[
         str, typer.Option(help="include: the values as files; reference: only where they are.")
     ] = "include",
@@ -38,22 +49,23 @@ def export(
 
     if data not in ("include", "reference"):
         raise typer.BadParameter(f"{data!r} is neither include nor reference", param_hint="--data")
+    target = output or Path(f"{plain_stem(what)}-crate")
     how: Literal["include", "reference"] = "include" if data == "include" else "reference"
     with shown("writing", "nothing was left behind.") as progress:
-        done = export_crate(the_store(store), what, to, data=how, depth=depth, progress=progress)
+        done = export_crate(the_store(store), what, target, data=how, depth=depth, progress=progress)
     if as_json:
         print_json({**asdict(done), "path": str(done.path)})
         return
     typer.echo(
-        f"{done.path}: {done.profile}, {done.runs} runs, {done.included} values included "
-        f"({readable_size(done.nbytes)}), {done.referenced} named only"
+        f"{done.path}: {done.profile}, {count(done.runs, 'run')}, {count(done.included, 'value')} included "
+        f"({readable(done.nbytes)}), {done.referenced} named only"
     )
 
 
 @app.command("import")
 def import_(
     crate: CratePath,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, write nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run/--no-dry-run", help="Check everything, write nothing.")] = False,
     store: StorePlace = None,
     as_json: AsJson = False,
 ) -> None:
@@ -73,14 +85,14 @@ def validate(crate: CratePath, as_json: AsJson = False) -> None:
 
     with shown("checking", "the same command begins anew.") as progress:
         done = import_crate(open_store("memory:"), crate, dry_run=True, progress=progress)
-    _say(done, as_json, "are sound")
+    _say(done, as_json, "sound")
 
 
 def _say(done: Imported, as_json: bool, did: str) -> None:
     if as_json:
         print_json(asdict(done))
         return
-    typer.echo(f"{done.values} objects ({readable_size(done.nbytes)}) and {len(done.runs)} runs {did}")
+    typer.echo(f"{count(done.values, 'object')} ({readable(done.nbytes)}) and {count(len(done.runs), 'run')} {did}")
     if done.released:
         typer.echo(f"{len(done.released)} of the runs keep nothing here: not all of their values are here")
     for address in done.pinned[:_MOST_SHOWN]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from smalti.cli.options import AsJson, StorePlace, print_json, readable_size, the_store
+from smalti.cli.options import AsJson, StorePlace, print_json, readable, the_store
 from smalti.cli.progress import shown
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def say(report: FsckReport, as_json: bool) -> None:
             needed = f" Needed by: {', '.join(problem.names)}." if problem.names else ""
             repaired = " It was repaired." if problem.repaired else ""
             typer.echo(f"{problem.place}: {problem.what}{needed}{repaired}")
-        typer.echo(f"{report.objects} objects, {readable_size(report.nbytes)}: {_summary(report)}")
+        typer.echo(f"{report.objects} objects, {readable(report.nbytes)}: {_summary(report)}")
     if not report.clean:
         raise typer.Exit(1)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from smalti.cli.options import AsJson, Reference, StorePlace, print_json, readable_size, the_store
+from smalti.cli.options import AsJson, Reference, StorePlace, print_json, readable, the_store
 from smalti.errors import NotFound
 
 
@@ -57,10 +57,10 @@ def gc(
         for address, why in report.roots.items():
             typer.echo(f"{'kept':9}  {address}  {why} leads to it")
     for item in report.unneeded:
-        typer.echo(f"{item.state:9}  {item.address}  {readable_size(item.nbytes)}, no name, pin or run leads to it")
+        typer.echo(f"{item.state:9}  {item.address}  {readable(item.nbytes)}, no name, pin or run leads to it")
     sums = {state: report.nbytes(state) for state in ("young", "condemned", "removed")}
     would = "would be " if dry_run else ""
     typer.echo(
-        f"{report.needed} of {report.objects} objects are needed; {readable_size(sums['young'])} are too young, "
-        f"{readable_size(sums['condemned'])} are condemned, {readable_size(sums['removed'])} {would}removed"
+        f"{report.needed} of {report.objects} objects are needed; {readable(sums['young'])} are too young, "
+        f"{readable(sums['condemned'])} are condemned, {readable(sums['removed'])} {would}removed"
     )

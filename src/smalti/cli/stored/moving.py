@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from smalti.cli.options import AsJson, StorePlace, print_json, readable_size, the_store
+from smalti.cli.options import AsJson, StorePlace, print_json, readable, the_store
 from smalti.cli.progress import shown
 from smalti.cli.stored.fsck import say
 from smalti.cli.work_tree.tracked import checked_out, default_remote, tracked_paths
@@ -144,6 +144,6 @@ def _say(report: TransferReport, done: str, target: Store) -> None:
     count, one = len(report.names), len(report.names) == 1
     names = f", {count} name{'s' * (not one)} stand{'s' * one} for the same there" if count else ""
     typer.echo(
-        f"{report.sent} of {report.needed} objects {done}, {readable_size(report.nbytes_read)} read; "
-        f"{target.place} grew by {readable_size(report.nbytes)}{names}"
+        f"{report.sent} of {report.needed} objects {done}, {readable(report.nbytes_read)} read; "
+        f"{target.place} grew by {readable(report.nbytes)}{names}"
     )

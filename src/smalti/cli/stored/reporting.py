@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from smalti.cli.options import StorePlace, the_store
-from smalti.errors import NotFound, Refused
+from smalti.cli.options import AsJson, OutputPlace, StorePlace, Subject, plain_stem, print_json, the_store
+from smalti.cli.progress import shown
 
 
-def report(
-    what: Annotated[
-        str, typer.Argument(metavar="REF|RUN", help="A name, a digest or its first digits, or a run (run:NAME).")
-    ],
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to; by default here.")] = None,
-    store: StorePlace = None,
-) -> None:
-    """Write one self-contained HTML page: pictures, metrics, code, and what it was made from down to raw files."""
+def report(what: Subject, output: OutputPlace = None, store: StorePlace = None, as_json: AsJson = False) -> None:
+    """Write one self-contained HTML page: pictures, metrics, code, and what it was made from down to raw files.
+
+    A file that is there is replaced only if it is such a page.
+    """
+    from smalti.outputs.file import check_place, write_output
+    from smalti.outputs.page import is_page
     from smalti.provenance import report_page
-    from smalti.store.commit import create_file, machine_errors
 
-    target = output or Path(f"{re.sub(r'[^A-Za-z0-9._-]+', '-', what).strip('-.')[:80]}.html")
-    if not target.parent.is_dir():
-        raise NotFound(f"{target} cannot be written because {target.parent} is no folder; create it first.")
-    if target.exists():
-        raise Refused(f"{target} exists already; name another place with --output.")
-    page = report_page(the_store(store), what)
-    with machine_errors(f"writing {target}"):
-        if not create_file(target, [page.encode()]):
-            raise Refused(f"{target} came to exist meanwhile; name another place with --output.")
-    typer.echo(str(target))
+    target = output or Path(f"{plain_stem(what)}.html")
+    check_place(target, is_page)
+    with shown("writing the page", "nothing was written."):
+        page = report_page(the_store(store), what)
+    write_output(target, page.encode(), is_page)
+    if as_json:
+        print_json({"of": what, "written": str(target)})
+    else:
+        typer.echo(str(target))

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from smalti.cli.answers import printable
 from smalti.digest import PREFIX
+from smalti.outputs.quantities import duration, moment
+from smalti.runs.run_manifest import is_lost
 
 if TYPE_CHECKING:
     from smalti.store import Hop, Manifest, Step
@@ -20,35 +22,39 @@ _SHOWN_DIGITS = 12
 def line(manifest: Manifest) -> str:
     """Return a run in one line: when it was recorded, what is said of it, and how much it used."""
     used = f"{len(manifest.inputs)} read, {len(manifest.outputs)} written"
-    released = f"released {manifest.released_at}" if manifest.released_at else ""
+    released = f"released {moment(manifest.released_at)}" if manifest.released_at else ""
     return "  ".join(filter(None, [manifest.run, described(manifest), used, released]))
 
 
 def described(manifest: Manifest) -> str:
     """Return when a run was recorded, and its type, status and project as far as they are known."""
     said = [
-        f"{manifest.created_at[:19].replace('T', ' ')}Z",
+        moment(manifest.created_at),
         manifest.run_type,
-        manifest.status,
+        status(manifest),
         printable(manifest.project),
     ]
     return "  ".join(filter(None, said))
 
 
+def status(manifest: Manifest) -> str:
+    """Return how a run stands: what it says, and whether that is so."""
+    return f"{manifest.status}, but its process is gone" if is_lost(manifest) else manifest.status
+
+
 def everything(manifest: Manifest, children: Sequence[str]) -> Iterator[str]:
     """Yield the lines that say all that is known of a run."""
-    times = (
-        f"{manifest.created_at}, written {manifest.revision} times" if manifest.revision > 1 else manifest.created_at
-    )
+    times = moment(manifest.created_at) + (f", written {manifest.revision} times" if manifest.revision > 1 else "")
+    took = "" if manifest.duration_s is None else f", took {duration(manifest.duration_s)}"
     said = {
         "type": manifest.run_type,
-        "status": manifest.status,
+        "status": status(manifest),
         "error": manifest.error,
         "project": manifest.project,
         "recorded": times,
-        "started": manifest.started_at,
-        "ended": manifest.ended_at,
-        "released": manifest.released_at,
+        "started": moment(manifest.started_at),
+        "ended": moment(manifest.ended_at) + took,
+        "released": moment(manifest.released_at),
         "part of": manifest.parent,
         "children": ", ".join(children),
         "views": ", ".join(manifest.views),
@@ -79,8 +85,8 @@ def _used(inputs: Mapping[str, str], outputs: Mapping[str, str], indent: str) ->
 
 
 def _took(step: Step) -> str:
-    at = f", started {step.started_at}" if step.started_at else ""
-    return at + (f", took {step.seconds:.4g} s" if step.seconds is not None else "")
+    at = f", started {moment(step.started_at)}" if step.started_at else ""
+    return at + (f", took {duration(step.seconds)}" if step.seconds is not None else "")
 
 
 def _value(value: Any) -> str:
@@ -102,7 +108,7 @@ def tree(
     others: Sequence[str],
     upstream: bool,
     name_of: Callable[[str], str],
-    about: Callable[[str], str],
+    manifests: Mapping[str, Manifest | None],
 ) -> Iterator[str]:
     """Yield the lines of a tree of steps; each comes once, where it is nearest to the value that was asked about.
 
@@ -110,7 +116,7 @@ def tree(
         hops: nearest first.
         others: runs that used that value, but none of whose steps did.
         name_of: of an address, what to call it.
-        about: of a run, what to say of it.
+        manifests: of each run; None where it is gone.
     """
     nodes: dict[tuple[str, str], _Node] = {}
     came_by: dict[str, _Node] = {}  # far end of a hop -> the step that led there first
@@ -132,7 +138,9 @@ def tree(
         step = f" / {printable(node.step)}" if node.step else ""
         ends = ", ".join(map(name_of, node.ends))
         arrow = f"  {'<-' if upstream else '->'} {ends}" if ends else ""
-        yield f"{'  ' * depth}{node.run}{step}  {about(node.run)}{arrow}".rstrip()
+        manifest = manifests[node.run]
+        about = described(manifest) if manifest else "(its manifest is gone)"
+        yield f"{'  ' * depth}{node.run}{step}  {about}{arrow}".rstrip()
         waiting += [(below, depth + 1) for below in reversed(node.below)]
 
 

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,15 +17,19 @@ from smalti.cli.answers import warn
 from smalti.cli.options import AsJson, StorePlace, print_json, printable, the_store
 from smalti.cli.stored import run_text as text
 from smalti.errors import NotFound
+from smalti.outputs.quantities import count
+from smalti.runs.run_manifest import STATUSES, is_lost, status_of
+from smalti.runs.run_types import RunType, run_type_of
 from smalti.store import UnreadManifests
 
 if TYPE_CHECKING:
-    from smalti.store import Store
+    from smalti.store import Manifest, Store
     from smalti.store.manifests.lineage import Direction
 
 app = typer.Typer(no_args_is_help=True, help="What runs read, wrote and ran on.")
 
 _RECORDED = "runs of Dagster and of smalti.runs record themselves, others are recorded with store.add_manifest."
+_TYPES, _STATUSES = ", ".join(RunType), ", ".join(STATUSES)
 _A_WHILE_SECONDS = 1.0
 _NEAR = 5
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
@@ -46,8 +49,8 @@ Fresh = Annotated[
 @app.command("list")
 def list_runs(
     project: Annotated[str, typer.Option(help="Only those of this project.")] = "",
-    run_type: Annotated[str, typer.Option("--type", help="Only those of this type, such as experiment.")] = "",
-    status: Annotated[str, typer.Option(help="Only those with this status, such as failed.")] = "",
+    run_type: Annotated[str, typer.Option("--type", help=f"Only those of this type: {_TYPES}.")] = "",
+    status: Annotated[str, typer.Option(help=f"Only those with this status: {_STATUSES}.")] = "",
     since: Annotated[
         timedelta | None, typer.Option(metavar="AGE", parser=_age, help="Only those younger than that: 12h, 90d, 4w.")
     ] = None,
@@ -55,11 +58,12 @@ def list_runs(
     store: StorePlace = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the runs, newest first, with how much each read and wrote."""
+    """List the runs, newest first by when they were recorded, with how much each read and wrote."""
+    kind = run_type_of(run_type).value if run_type else ""
     opened = the_store(store)
     with _said(opened, fresh):
         after = datetime.now(UTC) - since if since is not None else None
-        found = opened.runs(project=project, run_type=run_type, status=status, since=after)
+        found = opened.runs(project=project, run_type=kind, status=status and status_of(status), since=after)
         if as_json:
             print_json([asdict(manifest) for manifest in found])
             return
@@ -87,7 +91,7 @@ def show(
     with _said(opened, fresh=False):
         children = opened.children_of(run)
     if as_json:
-        print_json({**asdict(manifest), "children": children})
+        print_json({**asdict(manifest), "children": children, "is_lost": is_lost(manifest)})
         return
     for line in text.everything(manifest, children):
         typer.echo(line)
@@ -109,6 +113,8 @@ def find(
     as_json: AsJson = False,
 ) -> None:
     """Find the runs that used a value, directly or downstream, or, with --upstream, those that led to it."""
+    from smalti.provenance.told import names_in
+
     opened = the_store(store)
     address = opened.resolve(data)
     direction: Direction = "upstream" if upstream else "downstream"
@@ -126,11 +132,16 @@ def find(
             found = {"data": address, "direction": direction, "hops": [asdict(hop) for hop in hops]}
             print_json({**found, "uses": [use._asdict() for use in uses]})
             return
+        manifests = {run: _manifest(opened, run) for run in dict.fromkeys([*(hop.run for hop in hops), *others])}
         named = {version.address: version.name for version in opened.names()} if hops else {}
-        lines = text.tree(
-            hops, others, upstream, lambda one: named.get(one) or text.short(one), partial(_described, opened)
-        )
-        for line in lines:
+        called = names_in(filter(None, manifests.values()))
+
+        def name_of(address: str) -> str:
+            if address in named:
+                return named[address]
+            return f"{printable(called[address])} {text.short(address)}" if address in called else text.short(address)
+
+        for line in text.tree(hops, others, upstream, name_of, manifests):
             typer.echo(line)
         if not uses:
             warn(f"no recorded run used it; {_RECORDED}")
@@ -139,11 +150,11 @@ def find(
             warn(f"no recorded run {did} it; it was {'read' if upstream else 'written'} by {runs}")
 
 
-def _described(store: Store, run: str) -> str:
+def _manifest(store: Store, run: str) -> Manifest | None:
     try:
-        return text.described(store.manifest(run))
+        return store.manifest(run)
     except NotFound:  # removed meanwhile, or written by another machine and removed since the last look
-        return "(its manifest is gone)"
+        return None
 
 
 def _near(store: Store, run: str) -> str:
@@ -197,7 +208,7 @@ def views(
     for view, names in found.items():
         typer.echo(f"{len(names):5}  runs/{printable(view)}")
     if not found:
-        typer.echo("no run is shown anywhere; store.update_manifest(run, views=[...]) shows one.", err=True)
+        warn("no run is shown anywhere; store.update_manifest(run, views=[...]) shows one")
 
 
 @app.command()
@@ -228,4 +239,4 @@ def release(
         return
     for manifest in manifests:
         typer.echo(text.line(manifest))
-    typer.echo(f"{len(manifests)} runs {'would be ' if dry_run else ''}released")
+    typer.echo(f"{count(len(manifests), 'run')} {'would be ' if dry_run else ''}released")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from smalti.cli.options import AsJson, StorePlace, print_json, readable_size, the_store
+from smalti.cli.options import AsJson, StorePlace, print_json, readable, the_store
 from smalti.cli.progress import shown
 
 
@@ -24,11 +24,11 @@ def stats(
         print_json({**asdict(found), "largest": [asdict(name) for name in found.largest[:largest]]})
         return
     typer.echo(f"{found.objects} objects, {found.names} names with {found.versions} versions in {opened.place}")
-    saved = f"; keeping every piece once saves {readable_size(found.nbytes_saved)}" if found.nbytes_saved > 0 else ""
-    apart, kept = readable_size(found.nbytes), readable_size(found.nbytes_kept)
+    saved = f"; keeping every piece once saves {readable(found.nbytes_saved)}" if found.nbytes_saved > 0 else ""
+    apart, kept = readable(found.nbytes), readable(found.nbytes_kept)
     typer.echo(f"{apart} of values, each counted by itself, are kept in {kept}{saved}")
     for kind in found.kinds:
-        content = f"{readable_size(kind.nbytes)} of content in {readable_size(kind.nbytes_kept)}"
+        content = f"{readable(kind.nbytes)} of content in {readable(kind.nbytes_kept)}"
         typer.echo(f"  {kind.kind:8} {kind.objects:6}  {content}")
     for name in found.largest[:largest]:
-        typer.echo(f"  {readable_size(name.nbytes):>8}  {name.name}")
+        typer.echo(f"  {readable(name.nbytes):>8}  {name.name}")

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from smalti.cli.options import AsJson, Reference, StorePlace, described, print_json, printable, readable_size, the_store
+from smalti.cli.options import (
+    AsJson,
+    OutputPlace,
+    Reference,
+    StorePlace,
+    described,
+    print_json,
+    printable,
+    readable,
+    the_store,
+)
 from smalti.cli.work_tree.tracked import is_to_be_tracked, the_cache, track
 from smalti.errors import NotFound, Refused
 
@@ -51,8 +61,8 @@ def put(
         fields = ("digest", "kind", "nbytes", "new_bytes")
         print_json({"name": name} | {field: getattr(ref, field) for field in fields})
     else:
-        new = f"{readable_size(ref.new_bytes)} new" if ref.new_bytes else "nothing new: it was there already"
-        typer.echo(f"{ref.digest}  {ref.kind}, {readable_size(ref.nbytes)}, {new}")
+        new = f"{readable(ref.new_bytes)} new" if ref.new_bytes else "nothing new: it was there already"
+        typer.echo(f"{ref.digest}  {ref.kind}, {readable(ref.nbytes)}, {new}")
     if name is None:
         typer.echo(
             f"smalti: gc removes what no name or pin leads to; keep it: smalti pin {ref.digest[:_DIGITS_SHOWN]}",
@@ -62,7 +72,7 @@ def put(
 
 def get(
     ref: Reference,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to; by default here.")] = None,
+    output: OutputPlace = None,
     form: Annotated[str | None, typer.Option("--as", help=f"Another form: {', '.join(FORMS)}.")] = None,
     store: StorePlace = None,
     as_json: AsJson = False,
@@ -74,11 +84,10 @@ def get(
         raise typer.BadParameter(f"{form!r} is none of {', '.join(FORMS)}", param_hint="--as")
     suffix = FORMS[form] if form else Path(record.filename).suffix
     target = output or Path(ref.rsplit("/", 1)[-1].replace(":", "-") + suffix)
-    if target.exists():
-        raise Refused(f"{target} exists already; name another place with --output.")
-    if not target.parent.is_dir():
-        raise NotFound(f"{target} cannot be written because {target.parent} is no folder; create it first.")
     from smalti.codecs.folder import FolderCodec
+    from smalti.outputs.file import check_place
+
+    check_place(target)
 
     if form:
         from smalti.codecs.export import export_value
@@ -119,7 +128,7 @@ def ls(store: StorePlace = None, as_json: AsJson = False) -> None:
     width = max((len(str(row["name"])) for row in rows), default=0)
     for row in rows:
         what = row["type"] or row["kind"]
-        size = readable_size(int(str(row["nbytes"])))
+        size = readable(int(str(row["nbytes"])))
         typer.echo(f"{row['name']:{width}}  {what:14} {size:>8}  {str(row['digest'])[:19]}  {row['at']}")
     if not rows:
         typer.echo(f"no names in the store at {opened.place}; put something: smalti put FILE --name NAME", err=True)

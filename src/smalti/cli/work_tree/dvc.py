@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from smalti.cli.options import AsJson, StorePlace, print_json, printable, readable_size, the_store
+from smalti.cli.options import AsJson, StorePlace, print_json, printable, readable, the_store
 from smalti.cli.progress import shown
 from smalti.cli.work_tree.tracked import the_cache
 
@@ -33,7 +33,7 @@ def import_dvc(
         print_json({"imported": imported, "skipped": [asdict(one) for one in report.skipped], "run": report.run})
     else:
         for done in report.imported:
-            files = f"{done.files} file{'s' * (done.files != 1)}, {readable_size(done.nbytes)}"
+            files = f"{done.files} file{'s' * (done.files != 1)}, {readable(done.nbytes)}"
             typer.echo(f"imported  {printable(done.path)}  {files}  ->  {printable(str(done.pointer))}")
         for left in report.skipped:
             typer.echo(f"skipped   {printable(left.path)}  {printable(left.why)}")

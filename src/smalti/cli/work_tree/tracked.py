@@ -11,9 +11,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smalti.cli.answers import print_json, printable, readable_size, the_store, warn
+from smalti.cli.answers import print_json, printable, the_store, warn
 from smalti.cli.progress import shown
 from smalti.errors import NotFound, Refused, SmaltiError
+from smalti.notebook.words import readable
 
 if TYPE_CHECKING:
     from smalti.store import Store
@@ -103,9 +104,9 @@ def track(path: Path, store: Store, as_json: bool) -> None:
         counts = {"files": done.put.files, "files_read": done.put.files_read}
         print_json(document | counts | {"pointer": str(done.pointer), "to_commit": to_commit})
     else:
-        new = f"{readable_size(ref.new_bytes)} new" if ref.new_bytes else "nothing new"
+        new = f"{readable(ref.new_bytes)} new" if ref.new_bytes else "nothing new"
         files = f"{done.put.files} file{'s' * (done.put.files != 1)}"
-        print(f"{ref.digest}  {files}, {readable_size(ref.nbytes)}, {new}  ->  {printable(str(done.pointer))}")
+        print(f"{ref.digest}  {files}, {readable(ref.nbytes)}, {new}  ->  {printable(str(done.pointer))}")
         if to_commit:
             warn(f"to commit: git add {' '.join(map(printable, to_commit))}")
     if done.ignored:

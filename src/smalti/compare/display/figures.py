@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from smalti.codecs.array import BFloat16
 from smalti.compare.differences import ArrayDifference
-from smalti.compare.quantities import number
 from smalti.notebook import pictures
+from smalti.outputs.quantities import number, scale
 
 _IMAGE_PX = 300
 _LINE_PX = (920, 160)
@@ -111,10 +111,8 @@ def _side_by_side(before: NDArray[np.float64], after: NDArray[np.float64], where
 def _image(
     values: NDArray[Any], limits: pictures.Limits, palette: pictures.Palette, what: str, logarithmic: bool
 ) -> Figure:
-    low = 0.0 if abs(limits[0]) < 1e-6 * abs(limits[1]) else limits[0]
-    scale = f"{number(low, 3)} to {number(limits[1], 3)}{', four decades' if logarithmic else ''}"
     png = pictures.image(values, limits, palette, _IMAGE_PX, logarithmic)
-    return Figure(png, f"{what}; {scale}")
+    return Figure(png, f"{what}; {scale(*limits, logarithmic)}")
 
 
 def _signed(values: NDArray[Any], what: str) -> Figure:
@@ -158,5 +156,5 @@ def _range(*series: NDArray[np.float64]) -> str:
     finite = np.concatenate([one[np.isfinite(one)] for one in series])
     if not finite.size:
         return "nothing finite"
-    scale = ", logarithmic" if pictures.spans_decades(finite) else ""
-    return f"{number(float(finite.min()), 3)} to {number(float(finite.max()), 3)}{scale}"
+    how = ", logarithmic" if pictures.spans_decades(finite) else ""
+    return f"{number(float(finite.min()), 3)} to {number(float(finite.max()), 3)}{how}"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Iterator, Sequence
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from smalti.compare.differences import (
@@ -21,47 +19,17 @@ from smalti.compare.differences import (
 from smalti.compare.display.figures import Figure, figures
 from smalti.compare.display.sentences import json_text, sentences
 from smalti.compare.display.words import same_text
-from smalti.compare.quantities import number, relative_text
 from smalti.errors import SmaltiError
-from smalti.notebook import visible
+from smalti.outputs import page as html
+from smalti.outputs.page import text
+from smalti.outputs.quantities import number, relative_text
 
 if TYPE_CHECKING:
     from smalti.store import Store
 
-PAGE_MARK = "<!-- written by smalti diff -->"  # by it a page is known that may be replaced
 _MOST_PICTURED = 40
 _MOST_ROWS = 300
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-_STYLE = """
-:root{color-scheme:light dark;--line:rgba(128,128,128,.3);--soft:rgba(128,128,128,.09);--add:rgba(46,160,67,.18);
---del:rgba(248,81,73,.18)}
-body{font:15px/1.5 system-ui,sans-serif;max-width:1020px;margin:2rem auto;padding:0 1.2rem}
-h1{font-size:1.35rem;margin-bottom:.3rem}
-h2{font-size:1.02rem;margin:2rem 0 .4rem;padding-top:.8rem;border-top:1px solid var(--line);overflow-wrap:anywhere}
-h3{font-size:.95rem;margin:1.1rem 0 .3rem;overflow-wrap:anywhere}
-.what{font-weight:400;opacity:.7;margin-left:.5rem}
-.tag{font-size:.75rem;font-weight:600;padding:.1rem .45rem;border-radius:.6rem;margin-right:.5rem;
-background:var(--soft)}
-.added{background:var(--add)}.removed{background:var(--del)}
-code,pre,td.code{font-family:ui-monospace,monospace;font-size:.85em}
-.digest{opacity:.7;overflow-wrap:anywhere}
-ul{margin:.3rem 0;padding-left:1.2rem}
-.figures{display:flex;flex-wrap:wrap;gap:14px;margin:.7rem 0}
-figure{margin:0;max-width:100%}
-figure img{display:block;max-width:100%;border-radius:3px}
-figcaption{font-size:.8rem;opacity:.75;max-width:300px}
-.wide figcaption{max-width:none}
-table{border-collapse:collapse;margin:.6rem 0;font-size:.87rem;display:block;overflow-x:auto;max-width:100%}
-th,td{text-align:left;padding:.2rem .7rem .2rem 0;border-bottom:1px solid var(--line);vertical-align:top;
-overflow-wrap:anywhere;min-width:3rem}
-th{font-weight:600;white-space:nowrap}
-td.number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-pre{background:var(--soft);padding:.5rem 0;overflow-x:auto;border-radius:4px}
-pre span{display:block;padding:0 .7rem}
-nav{font-size:.9rem;columns:2;margin:1rem 0}
-nav a{display:block;overflow-wrap:anywhere;text-decoration:none}
-nav a:hover{text-decoration:underline}
-"""
+_MOST_NAME = 400  # characters of a name or a cell
 
 
 def page(comparison: Comparison, store: Store) -> str:
@@ -70,37 +38,36 @@ def page(comparison: Comparison, store: Store) -> str:
     Args:
         store: where both values are; of arrays the frames that are shown are read.
     """
-    return "".join(_page(comparison, store))
+    return html.page("What changed", _body(comparison, store))
 
 
-def _page(comparison: Comparison, store: Store) -> Iterator[str]:
-    yield f'<!doctype html>\n{PAGE_MARK}\n<html lang="en"><head><meta charset="utf-8"><title>What changed</title>'
-    yield f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-    yield f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>'
-    yield f"<h1>What changed<span class=what>{_text(comparison.what)}</span></h1>"
-    yield f"<div class=digest>before <code>{_text(comparison.before)}</code><br>"
-    yield f"after <code>{_text(comparison.after)}</code></div>"
+def _body(comparison: Comparison, store: Store) -> Iterator[str]:
+    yield f'<h1>What changed</h1><p class="lead">{text(comparison.what)}</p>'
+    yield html.fields({"before": html.code(comparison.before), "after": html.code(comparison.after)})
     if comparison.equal:
         yield "<p>The two values are equal.</p>"
     if len(comparison.differences) > 3:
         yield "<nav>"
         for place, difference in enumerate(comparison.differences[:_MOST_ROWS]):
-            yield f'<a href="#d{place}">{_tag(difference)}{_text(difference.path or "the value", 90)}</a>'
+            yield f'<a href="#d{place}">{_tag(difference)}{text(difference.path or "the value", 90)}</a>'
         yield "</nav>"
     for place, difference in enumerate(comparison.differences):
-        yield f"<h2 id=d{place}>{_tag(difference)}{_text(difference.path or 'the value')}"
-        yield f"<span class=what>{_text(difference.what)}</span></h2>"
+        name = text(difference.path or "the value", _MOST_NAME)
+        yield f'<h2 id="d{place}">{_tag(difference)}{name}{_what(difference)}</h2>'
         yield from _difference(difference, store, pictured=place < _MOST_PICTURED)
     if comparison.same:
-        yield f"<p>{_text(same_text(comparison.same))}.</p>"
-    yield "</body></html>\n"
+        yield f"<p>{text(same_text(comparison.same))}.</p>"
+
+
+def _what(difference: Difference) -> str:
+    return f' <span class="soft">{text(difference.what, _MOST_NAME)}</span>'
 
 
 def _difference(difference: Difference, store: Store, pictured: bool) -> Iterator[str]:
     content = difference.content
     told = sentences(difference, most=0 if _has_table(content) else 8)
     if told:
-        yield "<ul>" + "".join(f"<li>{_text(line.strip(), 1000)}</li>" for line in told) + "</ul>"
+        yield "<ul>" + "".join(f"<li>{text(line.strip(), 1000)}</li>" for line in told) + "</ul>"
     if isinstance(content, ArrayDifference) and pictured and difference.before and difference.after:
         yield from _figures(_stored_figures(content, difference.before, difference.after, store))
     elif isinstance(content, TableDifference):
@@ -140,7 +107,7 @@ def _inside(content: FileDifference, difference: Difference, store: Store, pictu
             sides = [None, None]
     for one in content.inside:
         if one.path:
-            yield f"<h3>{_tag(one)}{_text(one.path)}<span class=what>{_text(one.what)}</span></h3>"
+            yield f"<h3>{_tag(one)}{text(one.path, _MOST_NAME)}{_what(one)}</h3>"
         yield from _difference(one, store, pictured=False)
         if isinstance(one.content, ArrayDifference) and all(isinstance(side, Mapping) for side in sides):
             yield from _figures(figures(one.content, *(side[one.path] for side in sides)))
@@ -148,12 +115,7 @@ def _inside(content: FileDifference, difference: Difference, store: Store, pictu
 
 def _figures(rows: Iterable[Sequence[Figure]]) -> Iterator[str]:
     for row in rows:
-        yield f'<div class="figures{" wide" if len(row) == 1 else ""}">'
-        for figure in row:
-            source = base64.b64encode(figure.png).decode()
-            yield f'<figure><img alt="{_text(figure.caption)}" src="data:image/png;base64,{source}">'
-            yield f"<figcaption>{_text(figure.caption)}</figcaption></figure>"
-        yield "</div>"
+        yield html.pictures(html.picture(figure.png, figure.caption) for figure in row)
 
 
 def _cells(content: TableDifference) -> Iterator[str]:
@@ -214,31 +176,19 @@ def _number(value: float | None, digits: int = 4) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], more: int, numbers_from: int = 99) -> Iterator[str]:
-    yield "<table><tr>" + "".join(f"<th>{_text(name)}</th>" for name in head) + "</tr>"
-    for row in rows:
-        cells = (
-            f"<td{' class=number' if place >= numbers_from else ''}>{_text(cell)}</td>"
-            for place, cell in enumerate(row)
-        )
-        yield f"<tr>{''.join(cells)}</tr>"
-    yield "</table>"
-    if more:
-        yield f"<p>and {more:,} more</p>"
+    cells = [[text(cell, _MOST_NAME) for cell in row] for row in rows]
+    yield html.table(head, cells, numbers_from=numbers_from)
+    yield html.more(more)
 
 
 def _lines(content: BytesDifference) -> Iterator[str]:
-    kinds = {"+": " class=added", "-": " class=removed", "@": ' style="opacity:.6"'}
-    yield "<pre>"
-    for line in content.lines:
-        yield f"<span{kinds.get(line[:1], '')}>{_text(line) or ' '}</span>"
-    yield "</pre>"
-    if content.more:
-        yield f"<p>and {content.more:,} more lines</p>"
+    kinds = {"+": ' class="added"', "-": ' class="removed"', "@": ' class="soft"'}
+    written = "".join(
+        f"<span{kinds.get(line[:1], '')}>{text(line, _MOST_NAME) or ' '}</span>" for line in content.lines
+    )
+    yield f'<pre class="lines">{written}</pre>'
+    yield html.more(content.more, "lines")
 
 
 def _tag(difference: Difference) -> str:
     return f'<span class="tag {difference.happened}">{difference.happened}</span>'
-
-
-def _text(text: str, most: int = 400) -> str:
-    return escape(visible(text, most))

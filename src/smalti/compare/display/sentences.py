@@ -22,8 +22,8 @@ from smalti.compare.differences import (
     WeightsDifference,
 )
 from smalti.compare.documents import unit_of
-from smalti.compare.quantities import change_text, count, number, quantity
 from smalti.notebook import readable, visible
+from smalti.outputs.quantities import change_text, count, number, quantity
 from smalti.store.diff import RowChange
 
 _MOST_CHARACTERS = 120

@@ -6,8 +6,8 @@ import re
 
 from smalti.compare.differences import Comparison, Difference
 from smalti.compare.display.sentences import sentences
-from smalti.compare.quantities import count
 from smalti.notebook import visible
+from smalti.outputs.quantities import count
 
 _MOST_LINES = 20  # of the Markdown
 _MARKUP = re.compile(r"([\\`*_\[\]<|~&]|^[#>+-]|^\d+(?=[.)]))")

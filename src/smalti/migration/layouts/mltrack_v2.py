@@ -14,12 +14,12 @@ from smalti.migration.plan import Facts, FailedRun, FilePart, NamedValue, Part, 
 from smalti.migration.sources.source import Source
 from smalti.migration.values.documents import json_document
 from smalti.migration.values.forms import form_of
+from smalti.runs.run_types import RunType
 
 KIND = "mltrack-v2"
 _DATA = re.compile(r"((?:.*/)?data/([0-9a-f]{2})/(\2[0-9a-f]{62}))/data\.(?:parquet|npy|json)")
 _MANIFEST = re.compile(r"(?:.*/)?manifests/([^/]+)\.json")
 _RUN = re.compile(r"(?:.*/)?runs/(by_project|by_date|by_type|by_model|all)/(.+)")
-_RUN_TYPES = ("experiment", "production", "evaluation", "development", "analysis")
 _VIEWS = {"by_project": "by_project", "by_date": "by_date", "by_type": "by_type", "by_model": "by_model", "all": "flat"}
 
 
@@ -109,7 +109,7 @@ def _planned(source: Source, layout: _Layout, run: str, name: str, used: set[str
 def _facts(layout: _Layout, run: str, said: dict[str, Any]) -> tuple[Facts, list[str]]:
     folders = layout.views.get(run, {})
     run_type = text(said.get("run_type")) or folders.get("by_type", "experiment")
-    odd = [] if run_type in _RUN_TYPES else [f"its run type {run_type!r} is none of MLtrack's; it becomes experiment"]
+    odd = [f"its run type {run_type!r} is none of MLtrack's; it becomes experiment"] * (run_type not in list(RunType))
     locations = said.get("storage_locations")
     located = [
         match[1]

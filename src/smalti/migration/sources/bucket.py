@@ -8,11 +8,10 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from smalti.errors import NotFound, Unavailable
-from smalti.migration.sources.s3_requests import Key, ReadOnlyBucket
+from smalti.migration.sources.read_only_bucket import Key, ReadOnlyBucket
 from smalti.migration.sources.source import Left, SourceFile, check_small, unsafe_path
 from smalti.store.commit import machine_errors
 from smalti.tracking.work_file import Look
@@ -71,7 +70,7 @@ def bucket_source(url: str, endpoint: str | None = None) -> BucketSource:
 
     Raises:
         NotFound: there is nothing.
-        Refused, Unavailable: as :class:`smalti.migration.sources.s3_requests.ReadOnlyBucket` does.
+        Refused, Unavailable: as :class:`smalti.migration.sources.read_only_bucket.ReadOnlyBucket` does.
     """
     bucket = ReadOnlyBucket(url, endpoint)
     files: dict[str, SourceFile] = {}
@@ -96,9 +95,6 @@ def bucket_source(url: str, endpoint: str | None = None) -> BucketSource:
 
 def _look(found: Key) -> Look:
     """Return what changes when a key is written to: a key has no inode, its ETag stands in for that."""
-    try:
-        at_ns = int(datetime.fromisoformat(found.at).timestamp() * 1e9)
-    except ValueError:
-        at_ns = 0
+    at_ns = int(found.at.timestamp() * 1e9) if found.at else 0
     etag = int.from_bytes(hashlib.sha256(found.etag.encode()).digest()[:8], "big")
     return Look(found.nbytes, at_ns, 0, etag)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from smalti.errors import NotFound
 from smalti.provenance.facts import Facts, facts_of
-from smalti.provenance.subject import Subject, lineage_of, patches_of
+from smalti.provenance.subject import Subject, lineage_of
+from smalti.provenance.told import DETAILS, DIFF, environments_of, names_in, with_arrival
 
 if TYPE_CHECKING:
-    from smalti.store import Manifest, Step, Store
+    from smalti.store import Manifest, Store
 
 
 @dataclass(frozen=True)
@@ -24,23 +25,22 @@ class Contents:
         runs: the manifests, the nearest first.
         on_path: the values that lead to the subject, and its own: the nearest first.
         facts: of every value that a run used, by address.
+        environments: what each run says of its environment, by run.
     """
 
     subject: Subject
     runs: tuple[Manifest, ...]
     on_path: tuple[str, ...]
     facts: Mapping[str, Facts]
+    environments: Mapping[str, Mapping[str, Any]]
 
     @cached_property
     def called(self) -> dict[str, str]:
         """What each value was called where it was written, else where it was read."""
-        parts: list[Step] = [part for run in self.runs for part in (run.whole, *run.steps)]
-        found: dict[str, str] = {}
-        for used in (*(part.outputs for part in parts), *(part.inputs for part in parts)):
-            for name, address in used.items():
-                found.setdefault(address, name)
+        found = names_in(self.runs)
         for run in self.runs:
-            found |= dict.fromkeys(patches_of(run), f"changes of {run.run}")
+            what = {run.code.get(DIFF): f"changes of {run.run}", run.environment.get(DETAILS): "environment"}
+            found |= {address: what.get(address, f"description of {run.run}") for address in run.described_by()}
         for address, facts in self.facts.items():
             if facts.filename:
                 found[address] = facts.filename
@@ -69,9 +69,14 @@ def contents_of(store: Store, subject: Subject, depth: int | None) -> Contents:
     own = {address for run in runs if run.run in parts for address in run.used()}
     on_path = dict.fromkeys([*subject.addresses, *sorted(own)])
     on_path |= dict.fromkeys(a for hop in hops for a in (hop.wrote, hop.read) if a)
-    on_path |= dict.fromkeys(patch for run in runs for patch in patches_of(run))
+    on_path |= dict.fromkeys(address for run in runs for address in sorted(run.described_by()))
     every = dict.fromkeys([*on_path, *sorted({a for run in runs for a in run.used()})])
-    return Contents(subject, tuple(runs), tuple(on_path), {address: facts_of(store, address) for address in every})
+    writers: dict[str, list[Manifest]] = {}
+    for run in runs:
+        for address in {*run.outputs.values()}:
+            writers.setdefault(address, []).append(run)
+    facts = {address: with_arrival(facts_of(store, address), writers.get(address, [])) for address in every}
+    return Contents(subject, tuple(runs), tuple(on_path), facts, environments_of(store, runs))
 
 
 def _below(store: Store, run: str) -> Iterable[str]:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from smalti.errors import NotFound, Refused, SmaltiError
 from smalti.provenance.crate.about import About, Elsewhere, Kept, read_about
 from smalti.provenance.crate.source import CrateFiles, opened_crate
-from smalti.provenance.subject import patches_of
 
 if TYPE_CHECKING:
     from smalti.store import Encoded, Manifest, Ref, Store
@@ -71,10 +70,10 @@ def import_crate(store: Store, path: Path, *, dry_run: bool = False, progress: O
         nbytes = _check_files(files, about.values, advanced)
         here = _Here(store, about.values)
         runs = tuple(manifest.run for manifest in about.manifests)
-        released = tuple(m.run for m in about.manifests if m.released_at or not all(map(here.has, m.used())))
-        kept = {a for m in about.manifests if m.run not in released for a in m.used()}
+        released = tuple(m.run for m in about.manifests if m.released_at or not all(map(here.has, m.addresses())))
+        kept = {a for m in about.manifests if m.run not in released for a in m.addresses()}
         tops = dict.fromkeys(
-            [about.subject, *(a for m in about.manifests for a in [*sorted(m.used()), *patches_of(m)])]
+            [about.subject, *(a for m in about.manifests for a in sorted(m.used() | m.described_by()))]
         )
         pinned = tuple(a for a in tops if a in about.values and a not in kept)
         missing = tuple(one for one in about.elsewhere if not here.has(one.address))

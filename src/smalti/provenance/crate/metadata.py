@@ -28,9 +28,10 @@ from smalti.provenance.crate.terms import (
     encoding_format,
     ended,
     own_version,
-    repository_of,
 )
 from smalti.provenance.crate.workflow import workflow_path
+from smalti.provenance.told import DIFF, PACKAGES, of_code, packages_in
+from smalti.runs.run_manifest import is_lost
 
 if TYPE_CHECKING:
     from rocrate.model.entity import Entity
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from smalti.provenance.crate.contents import Contents
     from smalti.store import Manifest, Step
 
+_LOST = "its process was gone when this crate was written"
 _PEOPLE = ("agent", "author", "user", "operator")  # where a run may say who ran it
 
 
@@ -196,7 +198,8 @@ class _Description:
         action = self._action(f"#run/{quote(run.run)}", run, run.whole, instrument)
         action["object"] = [*action["object"], *self._said(run, "parameters"), *self._said(run, "seeds")]
         action["result"] = [*action["result"], *self._said(run, "metrics")]
-        if environment := self._said(run, "environment"):
+        said = {name: one for name, one in self._contents.environments[run.run].items() if name != PACKAGES}
+        if environment := self._properties(run, "environment", said):
             action["environment"] = environment
         if run.parent:
             action["isPartOf"] = {"@id": f"#run/{quote(run.parent)}"} if run.parent in self._runs else run.parent
@@ -219,10 +222,12 @@ class _Description:
             said["startTime"] = part.started_at or run.started_at
         if until := ended(part) or ("" if part.name else run.ended_at):
             said["endTime"] = until
-        if status := STATUS.get(run.status):
+        lost = bool(is_lost(run))
+        if status := STATUS.get("failed" if lost else run.status):
             said["actionStatus"] = status
-            if run.error and status == STATUS["failed"] and not part.name:
-                said["error"] = run.error
+            error = _LOST if lost else run.error
+            if error and status == STATUS["failed"] and not part.name:
+                said["error"] = error
         if agent := self._agent(run):
             said["agent"] = agent
         return self._thing(identifier, "CreateAction", **said)
@@ -233,7 +238,7 @@ class _Description:
     def _code(self, run: Manifest, step: str = "") -> Entity:
         """Return the code that a run, or a step of it, was carried out by."""
         code = {name: value for name, value in run.code.items() if isinstance(value, str) and value}
-        version, repository = code.get("commit") or code.get("version") or "unknown", repository_of(run)
+        version, repository = code.get("commit") or code.get("version") or "unknown", of_code(run, "repository")
         base = f"#code/{quote(version, safe='')}"
         if repository.startswith(("https://", "http://")):
             base = f"{quote(repository, safe=':/@')}#{quote(version, safe='')}"
@@ -243,11 +248,17 @@ class _Description:
         said: dict[str, Any] = {"name": step or code.get("name") or "the code of the run", "softwareVersion": version}
         if repository:
             said["url"] = repository
-        if dirty := sorted(name for name in code if name in ("diff", "patch", "dirty_diff")):
-            said["description"] = f"with changes to that version: {code[dirty[0]]}"[:2000]
+        if DIFF in code:
+            said["description"] = f"with changes to that version: {code[DIFF]}"[:2000]
         if found := self._crate.get(identifier):
             return found
+        if not step and (packages := packages_in(self._contents.environments[run.run])):
+            said["softwareRequirements"] = [self._package(*one) for one in packages.items()]
         return self._thing(identifier, "SoftwareApplication", **said)
+
+    def _package(self, name: str, version: str) -> Entity:
+        identifier = f"#package/{quote(name, safe='')}/{quote(version, safe='')}"
+        return self._thing(identifier, "SoftwareApplication", name=name, softwareVersion=version)
 
     def _workflow(self, run: Manifest) -> Entity:
         """Return the steps of a run as a workflow, with a tool for each step."""
@@ -272,8 +283,10 @@ class _Description:
             "hasPart": tools,
             "step": steps,
         }
-        if repository := repository_of(run):
+        if repository := of_code(run, "repository"):
             said["url"] = repository
+        if packages := packages_in(self._contents.environments[run.run]):
+            said["softwareRequirements"] = [self._package(*one) for one in packages.items()]
         workflow = self._crate.add(ComputationalWorkflow(self._crate, dest_path=path, properties=said))
         for role, used in (("input", run.inputs), ("output", run.outputs)):
             placed = {name: address for name, address in used.items() if address in self._layout.placed}
@@ -328,8 +341,10 @@ class _Description:
         return actions
 
     def _said(self, run: Manifest, field: str) -> list[Entity]:
-        """Return parameters, metrics, seeds or the environment of a run, each as a ``PropertyValue``."""
-        said: Mapping[str, Any] = getattr(run, field)
+        """Return parameters, metrics or seeds of a run, each as a ``PropertyValue``."""
+        return self._properties(run, field, getattr(run, field))
+
+    def _properties(self, run: Manifest, field: str, said: Mapping[str, Any]) -> list[Entity]:
         return [
             self._thing(
                 f"#{field}/{quote(run.run)}/{quote(name, safe='')}",

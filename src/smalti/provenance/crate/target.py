@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from smalti.errors import NotFound, Refused
+from smalti.errors import Refused
+from smalti.outputs.file import check_place
 from smalti.store.commit import create_file, machine_errors, publish_folder, sync, unique_name
 
 if TYPE_CHECKING:
@@ -44,10 +45,7 @@ def new_target(path: Path) -> Iterator[Target]:
         NotFound: there is no folder to write in.
         Unavailable: the machine did not let it be written; nothing was left behind.
     """
-    if os.path.lexists(path):
-        raise Refused(f"{path} exists already; name another place with --to.")
-    if not path.parent.is_dir():
-        raise NotFound(f"{path} cannot be written because {path.parent} is no folder; create it first.")
+    check_place(path)
     staged = path.with_name(f".{unique_name()}.part")
     with machine_errors(f"writing {path}"):
         try:
@@ -64,7 +62,7 @@ def new_target(path: Path) -> Iterator[Target]:
         finally:
             shutil.rmtree(staged, ignore_errors=True)
     if not done:
-        raise Refused(f"{path} came to exist meanwhile; name another place with --to.")
+        raise Refused(f"{path} came to exist meanwhile; name another place with --output.")
 
 
 def _link(file: Path, path: Path) -> bool:

@@ -6,7 +6,7 @@ import mimetypes
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from smalti.store import Manifest, Step
+    from smalti.store import Step
 
 RO_CRATE = "1.1"  # what the profiles of version 0.5 extend
 PROCESS = ("https://w3id.org/ro/wfrun/process/0.5", "Process Run Crate", "0.5")
@@ -26,6 +26,7 @@ STATUS = {
     "finished": "http://schema.org/CompletedActionStatus",
     "failed": "http://schema.org/FailedActionStatus",
     "stopped": "http://schema.org/FailedActionStatus",
+    "running": "http://schema.org/ActiveActionStatus",
 }
 _FORMATS = {
     ".arrow": "application/vnd.apache.arrow.file",
@@ -49,12 +50,6 @@ def compact(document: dict[str, Any]) -> dict[str, Any]:
 def encoding_format(path: str) -> str:
     suffix = path[path.rfind(".") :].lower() if "." in path.rsplit("/", 1)[-1] else ""
     return _FORMATS.get(suffix) or mimetypes.guess_type(f"file{suffix}")[0] or "application/octet-stream"
-
-
-def repository_of(run: Manifest) -> str:
-    """Return where the code of a run is kept; "" where it does not say."""
-    found = (run.code.get(name) for name in ("repository", "remote", "url", "origin"))
-    return next((one for one in found if isinstance(one, str) and one), "")
 
 
 def ended(step: Step) -> str:

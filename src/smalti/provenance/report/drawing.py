@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from smalti.outputs.page import text
 from smalti.provenance.graph import Fold, Graph, Node
-from smalti.provenance.report.page import text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _WIDTH = 980
 _VALUE_HEIGHT, _STEP_HEIGHT, _GAP = 46, 38, 30
-_BOX_WIDTH, _BETWEEN = 176, 16
-_CHARACTERS = 25  # of a label that fit a box
+_BOX_WIDTH, _BETWEEN = 230, 16
+_CHARACTERS = 31  # of a label that fit a box
 _MOST_POINTS = 800
 
 

@@ -7,13 +7,15 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Literal
 
 from smalti.errors import SmaltiError
+from smalti.outputs.page import code, folded_away, more, short, size, table, text
+from smalti.outputs.quantities import count, duration, moment
 from smalti.provenance.facts import Facts, facts_of
 from smalti.provenance.graph import Node, folded, graph_of
 from smalti.provenance.report.drawing import Label, graph_svg
-from smalti.provenance.report.page import code, folded_away, size, table, text
+from smalti.provenance.told import called, names_in, with_arrival
 
 if TYPE_CHECKING:
-    from smalti.store import Hop, Manifest, Step, Store
+    from smalti.store import Hop, Manifest, Store
 
 _MOST_ROWS = 300
 _MOST_OPEN = 25  # rows up to which a table is unfolded
@@ -34,9 +36,8 @@ class LineagePieces:
     ) -> None:
         self._subjects, self._run = set(subjects), run
         self._upstream, self._downstream = upstream, downstream
-        self._facts = cache(lambda address: facts_of(store, address))
+        self._facts = cache(lambda address: with_arrival(facts_of(store, address), self._arrivals.get(address, [])))
         self._manifest = cache(lambda name: _manifest_of(store, name))
-        self._makers = {hop.wrote: (hop.run, hop.step) for hop in upstream if hop.wrote}
 
     def drawn(self, which: Literal["upstream", "both"]) -> str:
         """Return the graph; folded where it would not fit a page."""
@@ -51,7 +52,10 @@ class LineagePieces:
 
     def sources(self) -> str:
         """Return the values that no run wrote, with their files and licences: where it all began."""
-        roots = dict.fromkeys(hop.read for hop in self._upstream if hop.read and hop.read not in self._makers)
+        read_some = {(hop.run, hop.step) for hop in self._upstream if hop.read}
+        made = {hop.wrote for hop in self._upstream if hop.wrote and (hop.run, hop.step) in read_some}
+        came = (address for hop in self._upstream for address in (hop.read, hop.wrote) if address)
+        roots = dict.fromkeys(address for address in came if address not in made | self._subjects)
         rows = []
         for address in sorted(list(roots)[:_MOST_SOURCES], key=self._name):
             facts = self._facts(address)
@@ -65,26 +69,25 @@ class LineagePieces:
                     + code(address[7:]),
                 )
             )
-        heads = ("file", "what", "licence", "source", "SHA-256 of the file, and digest")
-        made = table(heads, rows)
-        more = len(roots) - len(rows)
-        left = f'<p class="soft">and {more} more</p>' if more > 0 else ""
+        if not rows:
+            return ""
+        listed = table(("file", "what", "licence", "source", "SHA-256 of the file, and digest"), rows)
         if len(rows) > _MOST_OPEN:
-            made = folded_away("their files and licences", made)
-        return f"<h3>what it began with: {len(roots)} values that no run wrote</h3>{made}{left}" if rows else ""
+            listed = folded_away("their files and licences", listed)
+        head = f"what it began with: {count(len(roots), 'value')} that no run made from others"
+        return f"<h3>{head}</h3>{listed}{more(len(roots) - len(rows))}"
 
     def listed(self, direction: Literal["upstream", "downstream"]) -> str:
         """Return the lineage as a table, nearest first."""
         hops = self._upstream if direction == "upstream" else self._downstream
         rows = [
-            (str(hop.depth), self._value(hop.read), text(_step_name(hop), 200), self._value(hop.wrote))
+            (str(hop.depth), self._value(hop.read), self._step(hop), self._value(hop.wrote))
             for hop in hops[:_MOST_ROWS]
         ]
         made = table(("steps away", "read", "run and step", "wrote"), rows)
         if not made:
             return ""
-        if len(hops) > len(rows):
-            made += f'<p class="soft">and {len(hops) - len(rows)} more, further away</p>'
+        made += more(len(hops) - len(rows), "further away")
         summary = f"the {'lineage' if direction == 'upstream' else 'uses'} as a table, {len(hops)} rows"
         return made if len(hops) <= _MOST_OPEN else folded_away(summary, made)
 
@@ -95,34 +98,47 @@ class LineagePieces:
                 f"<b>{text(step.name, 200)}</b>",
                 self._named(step.inputs.items()),
                 self._named(step.outputs.items()),
-                text(step.started_at),
-                "" if step.seconds is None else f"{step.seconds:.3g} s",
+                text(moment(step.started_at)),
+                "" if step.seconds is None else duration(step.seconds),
             )
             for step in run.steps[:_MOST_ROWS]
         ]
         return table(("step", "read", "wrote", "started", "took"), rows)
 
     def _named(self, used: Iterable[tuple[str, str]]) -> str:
-        return "<br>".join(f"{text(name, 100)} {code(address[:15] + '…')}" for name, address in list(used)[:20])
+        return "<br>".join(f"{text(name, 100)} {short(address)}" for name, address in list(used)[:20])
 
     def _value(self, address: str | None) -> str:
         if address is None:
             return ""
         facts = self._facts(address)
         what = '<span class="bad">not here any more</span>' if facts.gone else text(facts.what, 100)
-        return f'{text(self._called(address), 120)} <span class="soft">{what}</span> {code(address[:15] + "…")}'
+        return f'{text(self._called(address), 120)} <span class="soft">{what}</span> {short(address)}'
+
+    def _step(self, hop: Hop) -> str:
+        manifest = self._manifest(hop.run)
+        run = text(called(manifest) if manifest else hop.run, 200)
+        return f'{text(hop.step, 200)} <span class="soft">{run}</span>' if hop.step else run
 
     def _label(self, node: Node) -> Label:
         if node.step is not None:
-            manifest = self._manifest(node.run)
-            tone = "subject" if self._run and node.run == self._run.run else ""
-            kind = manifest.run_type if manifest else ""
-            failed = "failed" if manifest and manifest.status == "failed" else ""
-            return Label(node.step or node.run, node.run if node.step else failed or kind or "run", tone)
+            return self._step_label(node)
         facts = self._facts(node.value)
         tone = "subject" if node.value in self._subjects else "gone" if facts.gone else ""
         what = "not here any more" if facts.gone else _sized(facts)
         return Label(self._name(node.value), what, tone)
+
+    def _step_label(self, node: Node) -> Label:
+        """Return what a step is called; of one that is called as what it wrote, its run."""
+        manifest = self._manifest(node.run)
+        tone = "subject" if self._run and node.run == self._run.run else ""
+        if manifest is None:
+            return Label(node.step or node.run, node.run if node.step else "run", tone)
+        run, failed = called(manifest), "failed" if manifest.status == "failed" else ""
+        wrote = {name for step in manifest.steps if step.name == node.step for name in step.outputs}
+        if not node.step or node.step in wrote:
+            return Label(run, failed or manifest.run_type or "run", tone)
+        return Label(node.step, ", ".join(filter(None, (run, failed))), tone)
 
     def _name(self, address: str) -> str:
         """Return the name of the file that a value was, else what it was called."""
@@ -133,14 +149,18 @@ class LineagePieces:
         return self._calls.get(address, address[7:19])
 
     @cached_property
-    def _calls(self) -> dict[str, str]:
-        found: dict[str, str] = {}
-        runs = dict.fromkeys(hop.run for hop in (*self._upstream[:_MOST_DRAWN_HOPS], *self._downstream[:_MOST_ROWS]))
-        parts: list[Step] = [part for run in runs if (m := self._manifest(run)) for part in (m.whole, *m.steps)]
-        for used in (*(part.outputs for part in parts), *(part.inputs for part in parts)):
-            for name, address in used.items():
-                found.setdefault(address, name)
+    def _arrivals(self) -> dict[str, list[Manifest]]:
+        """Return of each value that a step made from nothing that is known the runs in which it came."""
+        found: dict[str, list[Manifest]] = {}
+        for hop in self._upstream[:_MOST_DRAWN_HOPS]:
+            if hop.wrote and hop.read is None and (manifest := self._manifest(hop.run)):
+                found.setdefault(hop.wrote, []).append(manifest)
         return found
+
+    @cached_property
+    def _calls(self) -> dict[str, str]:
+        runs = dict.fromkeys(hop.run for hop in (*self._upstream[:_MOST_DRAWN_HOPS], *self._downstream[:_MOST_ROWS]))
+        return names_in(filter(None, map(self._manifest, runs)))
 
 
 def _sized(facts: Facts) -> str:
@@ -152,10 +172,6 @@ def _what(facts: Facts) -> str:
         return '<span class="bad">not here any more</span>'
     passed = f', <span class="good">passed</span> {text(facts.contract)}' if facts.contract else ""
     return f"{text(_sized(facts))}{passed}"
-
-
-def _step_name(hop: Hop) -> str:
-    return f"{hop.run}: {hop.step}" if hop.step else hop.run
 
 
 def _manifest_of(store: Store, run: str) -> Manifest | None:

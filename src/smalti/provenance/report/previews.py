@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from smalti.errors import Damaged, NotFound, Refused, Unavailable
+from smalti.notebook import pictures
+from smalti.notebook.pictures import sampled
+from smalti.outputs.page import block, more, picture, short, shown_json, size, table, text
+from smalti.outputs.page import pictures as arranged
+from smalti.outputs.quantities import scale
 from smalti.provenance.facts import attributes_of, described
 from smalti.provenance.report.drawing import curves_svg, path_svg
-from smalti.provenance.report.page import block, code, picture, shown_json, size, table, text
 from smalti.provenance.report.tables import table_preview
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from smalti.store import Record, Store
 
 _MOST_PICTURES = 16
@@ -22,7 +30,8 @@ _MOST_LISTED = 40
 _DEEPEST = 3
 _LONGEST_LIST = 24
 _PATHS = (("xcoords", "ycoords"), ("probe_position_x_m", "probe_position_y_m"))
-_STACKS = {"object", "probe", "probeGuess"}  # layers and modes, of which the first says most
+_PICTURE_PX = 300
+_MOST_PHASE = 1.5 * math.pi  # beyond which a phase turns around, and its colours with it
 _TEXTS = {"json", "bytes"}
 
 
@@ -44,7 +53,7 @@ class Previews:
     def _of(self, record: Record, name: str, depth: int) -> Iterator[str]:
         kind = record.kind
         if kind == "array":
-            yield self._arranged(self._array(record, name))
+            yield arranged(self._array(record, name))
         elif kind == "table":
             yield from table_preview(self._store.open(record.address))
         elif kind == "weights":
@@ -76,81 +85,71 @@ class Previews:
                 nested += [f"<h3>{text(name, 200)}</h3>", *pieces] if any(pieces) else []
         for name, address in list(children.items())[:_MOST_LISTED]:
             child = self._store.record(address)
-            listed.append(
-                (f"<b>{text(name, 200)}</b>", text(described(child)), size(child.nbytes), code(address[:19] + "…"))
-            )
-        yield self._arranged(figures)
+            listed.append((f"<b>{text(name, 200)}</b>", text(described(child)), size(child.nbytes), short(address)))
+        yield arranged(figures)
         yield from _of_attributes(attrs)
         yield from nested
         yield table(("part", "what", "size", "digest"), listed)
-        if len(children) > _MOST_LISTED:
-            yield f'<p class="soft">and {len(children) - _MOST_LISTED} more parts</p>'
+        yield more(len(children) - _MOST_LISTED, "parts")
 
     def _array(self, record: Record, name: str) -> list[str]:
-        header = record.header
-        dtype, shape = header.get("dtype"), header.get("shape")
-        if (
-            not isinstance(dtype, str)
-            or dtype[1:2] not in "biufc"
-            or dtype == "bfloat16"
-            or not isinstance(shape, list)
-        ):
-            return []
         if not self._has_room():
             return []
         array = self._store.open(record.address)
-        if array.ndim == 0:
-            return [f"<p>{text(name)} {text(array[()])}</p>"]
-        if array.ndim == 1:
-            return self._curve(array, name) if len(array) > 1 else []
-        return self._image(array, name)
+        shape = (array.bits if hasattr(array, "bits") else array).shape
+        if not shape:
+            return [f"<p>{text(name)} {text(array[()])}</p>"] if record.header.get("dtype") != "bfloat16" else []
+        sample = sampled(array)
+        if sample is None:
+            return [f'<p class="soft">{text(name)} is not drawn here.</p>'] if 0 not in shape and len(shape) > 1 else []
+        if sample.ndim == 1:
+            return self._curve(sample, shape[0], name)
+        of = f", one of {shape[0]:,}" if len(shape) > sample.ndim and shape[0] > 1 else ""
+        return self._image(sample, f"{name or 'values'}{of}")
 
-    def _curve(self, array: Any, name: str) -> list[str]:
+    def _curve(self, sample: NDArray[Any], length: int, name: str) -> list[str]:
         import numpy as np
 
-        from smalti.provenance.report.pictures import values_of
-
-        values = values_of(array)
+        values = pictures.amplitude(sample)
+        if len(values) < 2:
+            return []
+        with np.errstate(all="ignore"):
+            even = values[0] + np.arange(len(values)) * np.diff(values[:2])
+        if np.array_equal(values, even):
+            return []  # numbers at even distances, such as those of epochs, show nothing
         called = name or "value by number"
-        if len(values) < len(array):
-            called += f" ({len(values)} of {len(array)} values)"
-        curves = {called: np.abs(values) if values.dtype.kind == "c" else values}
-        drawn = curves_svg({key: one.astype(float).tolist() for key, one in curves.items()})
+        if len(values) < length:
+            called += f" ({len(values):,} of {length:,} values)"
+        drawn = curves_svg({called: values.tolist()})
         return [drawn] if drawn else []
 
-    def _image(self, array: Any, name: str) -> list[str]:
+    def _image(self, sample: NDArray[Any], label: str) -> list[str]:
         import numpy as np
 
-        from smalti.provenance.report.pictures import frame_of, image_png, rgb_png
+        if sample.ndim == 3:
+            return self._pictured(label, sample)
+        if sample.dtype.kind != "c":
+            return self._scaled(label, sample)
+        phase = np.angle(sample)
+        low, high = pictures.limits_of(phase)
+        amplitude = self._scaled(f"{label}, amplitude", np.abs(sample))
+        if high - low > _MOST_PHASE:
+            return [*amplitude, *self._pictured(f"{label}, phase: -pi to pi", phase, (-math.pi, math.pi), "cyclic")]
+        return [*amplitude, *self._scaled(f"{label}, phase in rad", phase)]
 
-        if array.dtype == np.uint8 and array.ndim == 3 and array.shape[-1] in (3, 4) and array.nbytes < 2**26:
-            return self._pictured(rgb_png(np.asarray(array)[..., :3]), name or "image")
-        frame = frame_of(array, 0 if name in _STACKS else None)
-        if frame is None:
-            return (
-                [f'<p class="soft">{text(name)}: one row of it is too large to be drawn here.</p>']
-                if array.size
-                else []
-            )
-        of = f", one of {array.shape[0]}" if array.ndim > 2 and array.shape[0] > 1 else ""
-        label = name or "values"
-        if frame.dtype.kind != "c":
-            png, scale = image_png(frame)
-            return self._pictured(png, f"{label}{of}: {scale}")
-        amplitude, scale = image_png(np.abs(frame), "gray")
-        phase, angles = image_png(np.angle(frame), "twilight")
-        return [
-            *self._pictured(amplitude, f"{label}{of}, amplitude: {scale}"),
-            *self._pictured(phase, f"{label}{of}, phase: {angles} rad"),
-        ]
+    def _scaled(self, label: str, plane: NDArray[np.float64]) -> list[str]:
+        logarithmic = pictures.is_peaked(plane)
+        limits = pictures.limits_of(plane, logarithmic)
+        return self._pictured(f"{label}: {scale(*limits, logarithmic)}", plane, limits, logarithmic=logarithmic)
 
     def _path(self, x: str, y: str) -> list[str]:
-        from smalti.provenance.report.pictures import values_of
-
         xs, ys = self._store.open(x), self._store.open(y)
         if len(getattr(xs, "shape", ())) != 1 or getattr(xs, "shape", None) != getattr(ys, "shape", None):
             return []
-        drawn = path_svg(values_of(xs, 800), values_of(ys, 800), f"scan path, {len(xs)} positions")
+        places = sampled(xs), sampled(ys)
+        if places[0] is None or places[1] is None:
+            return []
+        drawn = path_svg(places[0].real, places[1].real, f"scan path, {len(xs):,} positions")
         return [drawn] if drawn else []
 
     def _text(self, record: Record) -> str:
@@ -171,23 +170,26 @@ class Previews:
         rows = []
         for name, address in list(record.children.items())[:_MOST_LISTED]:
             child = self._store.record(address)
-            rows.append((text(name, 200), size(child.nbytes), code(address[:19] + "…")))
-        more = len(record.children) - len(rows)
-        left = f'<p class="soft">and {more} more entries</p>' if more > 0 else ""
-        return table(("name", "size", "digest"), rows) + left
+            rows.append((text(name, 200), size(child.nbytes), short(address)))
+        return table(("name", "size", "digest"), rows) + more(len(record.children) - len(rows), "entries")
 
     def _has_room(self) -> bool:
         return self._pictures < _MOST_PICTURES and self._nbytes < _MOST_PICTURES_NBYTES
 
-    def _pictured(self, png: bytes, caption: str) -> list[str]:
+    def _pictured(
+        self,
+        caption: str,
+        plane: NDArray[Any],
+        limits: pictures.Limits | None = None,
+        palette: pictures.Palette = "sequential",
+        logarithmic: bool = False,
+    ) -> list[str]:
         if not self._has_room():
             return []
+        png = pictures.image(plane, limits, palette, _PICTURE_PX, logarithmic)
         self._pictures += 1
         self._nbytes += len(png)
         return [picture(png, caption)]
-
-    def _arranged(self, figures: list[str]) -> str:
-        return f'<div class="pictures">{"".join(figures)}</div>' if figures else ""
 
 
 def curves_of(said: Mapping[str, Any]) -> list[str]:
@@ -222,8 +224,7 @@ def _of_attributes(attrs: Mapping[str, Any]) -> Iterator[str]:
         f"{name}.{key}": one for name, value in attrs.items() if isinstance(value, dict) for key, one in value.items()
     }
     drawn = curves_of({**attrs, **inner})
-    if drawn:
-        yield f'<div class="pictures">{"".join(drawn)}</div>'
+    yield arranged(drawn)
     rows = [(text(name, 200), shown_json(_without_long_lists(value))) for name, value in attrs.items()]
     yield table(("attribute", "value"), rows)
 
@@ -234,8 +235,8 @@ def _without_long_lists(value: Any) -> Any:
         return {key: _without_long_lists(one) for key, one in value.items()}
     if isinstance(value, list):
         shown = value if len(value) <= _LONGEST_LIST else value[: _LONGEST_LIST // 2]
-        more = [f"… {len(value) - len(shown)} more"] if len(shown) < len(value) else []
-        return [*map(_without_long_lists, shown), *more]
+        left = [f"… {len(value) - len(shown)} more"] if len(shown) < len(value) else []
+        return [*map(_without_long_lists, shown), *left]
     return value
 
 
@@ -248,6 +249,4 @@ def _weights(record: Record) -> str:
     for name, said in list(tensors.items())[:_MOST_LISTED]:
         tensor = said if isinstance(said, dict) else {}
         rows.append((text(name, 200), text(tensor.get("dtype", "")), text(tensor.get("shape", ""))))
-    more = len(tensors) - len(rows)
-    left = f'<p class="soft">and {more} more tensors</p>' if more > 0 else ""
-    return table(("tensor", "dtype", "shape"), rows) + left
+    return table(("tensor", "dtype", "shape"), rows) + more(len(tensors) - len(rows), "tensors")

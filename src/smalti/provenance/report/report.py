@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from smalti.digest import PREFIX
+from smalti.outputs.page import code, fields, more, page, section, size, table, text
+from smalti.outputs.quantities import count, moment
 from smalti.provenance.facts import Facts, facts_of
 from smalti.provenance.report.lineage import LineagePieces
-from smalti.provenance.report.page import code, fields, page, section, size, table, text
 from smalti.provenance.report.previews import Previews
-from smalti.provenance.report.runs import how_to_repeat, run_chips, run_error, run_pieces
+from smalti.provenance.report.repeating import how_to_repeat
+from smalti.provenance.report.runs import run_chips, run_error, run_pieces
 from smalti.provenance.subject import Subject, lineage_of, subject_of
+from smalti.provenance.told import called, with_arrival
 
 if TYPE_CHECKING:
     from smalti.store import Manifest, Store
@@ -40,12 +43,12 @@ def report_page(store: Store, ref_or_run: str) -> str:
 
 def _value_page(store: Store, subject: Subject) -> str:
     address = subject.address
-    facts = facts_of(store, address)
+    uses = store.runs_of(address)
+    makers = [store.manifest(use.run) for use in uses if use.role == "wrote"]
+    facts = with_arrival(facts_of(store, address), makers)
     named = [version.name for version in store.names() if version.address == address]
     by_digits = subject.reference.removeprefix(PREFIX) in address
     title = subject.reference if not by_digits else (named or [facts.filename or facts.what or address[:19]])[0]
-    uses = store.runs_of(address)
-    makers = [store.manifest(use.run) for use in uses if use.role == "wrote"]
     upstream, downstream = (lineage_of(store, [address], direction) for direction in ("upstream", "downstream"))
     lineage = LineagePieces(store, [address], upstream, downstream)
     body = [
@@ -56,7 +59,7 @@ def _value_page(store: Store, subject: Subject) -> str:
         section("What it looks like", *(Previews(store).of(address) if not facts.gone else ())),
     ]
     for maker in makers[:3]:
-        body.append(f"<h2>Made by the run {text(maker.run)}</h2><p>{run_chips(maker)}</p>{run_error(maker)}")
+        body.append(f"<h2>Made by the run {text(called(maker))}</h2><p>{run_chips(maker)}</p>{run_error(maker)}")
         body += run_pieces(store, maker)
     if not makers:
         body.append(section("How it was made", '<p class="soft">No run of this store says that it wrote it.</p>'))
@@ -77,10 +80,10 @@ def _run_page(store: Store, subject: Subject, run: Manifest) -> str:
     lineage = LineagePieces(store, [], upstream, lineage_of(store, addresses, "downstream"), run)
     children = store.children_of(run.run)
     body = [
-        f"<h1>{text(run.run)}</h1>",
-        f'<p class="lead">run{f" of {text(run.project)}" if run.project else ""}</p><p>{run_chips(run)}</p>',
+        f"<h1>{text(called(run))}</h1>",
+        f'<p class="lead">run {code(run.run)}</p><p>{run_chips(run)}</p>',
         run_error(run),
-        f'<p class="soft">Released at {text(run.released_at)}: its values may have been collected.</p>'
+        f'<p class="soft">Released at {text(moment(run.released_at))}: its values may have been collected.</p>'
         if run.released_at
         else "",
         section("What it read", _used(store, run.inputs)),
@@ -91,7 +94,7 @@ def _run_page(store: Store, subject: Subject, run: Manifest) -> str:
             "Its place among the runs",
             fields(
                 {
-                    "part of": text(run.parent),
+                    "part of": code(run.parent) if run.parent else "",
                     "has the parts": ", ".join(code(child) for child in children[:_MOST_NAMES])
                     + (f" and {len(children) - _MOST_NAMES} more" if len(children) > _MOST_NAMES else ""),
                     "shown as": "<br>".join(code(view) for view in run.views),
@@ -108,7 +111,7 @@ def _run_page(store: Store, subject: Subject, run: Manifest) -> str:
         section("How to get the results, and how to run it again", how_to_repeat(store, None, run)),
         _footer(store),
     ]
-    return page(f"{run.run} - report of a run", filter(None, body))
+    return page(f"{called(run)} - report of a run", filter(None, body))
 
 
 def _gone(facts: Facts) -> str:
@@ -119,7 +122,7 @@ def _gone(facts: Facts) -> str:
 
 def _what_it_is(store: Store, facts: Facts, named: list[str]) -> str:
     versions = [
-        (text(version.name), f"version {version.version} of {len(found)}", text(version.at))
+        (text(version.name), f"version {version.version} of {len(found)}", text(moment(version.at)))
         for name in named[:_MOST_NAMES]
         for found in [store.versions(name)]
         for version in found
@@ -129,7 +132,7 @@ def _what_it_is(store: Store, facts: Facts, named: list[str]) -> str:
         {
             "digest": code(facts.address),
             "kind": text(facts.what),
-            "size": size(facts.nbytes) + (f' <span class="soft">({facts.nbytes} bytes)</span>' if facts.nbytes else ""),
+            "size": f'{size(facts.nbytes)} <span class="soft">({facts.nbytes:,} bytes)</span>' if facts.nbytes else "",
             "file": text(facts.filename),
             "SHA-256 of the file": code(facts.file_sha256) if facts.file_sha256 else "",
             "licence": text(facts.licence),
@@ -146,19 +149,16 @@ def _used(store: Store, values: Mapping[str, str]) -> str:
         facts = facts_of(store, address)
         what = '<span class="bad">not here any more</span>' if facts.gone else text(facts.what)
         rows.append((f"<b>{text(name, 200)}</b>", what, size(facts.nbytes), text(facts.filename), code(address)))
-    more = len(values) - len(rows)
-    return table(("name", "what", "size", "file", "digest"), rows) + (
-        f'<p class="soft">and {more} more</p>' if more > 0 else ""
-    )
+    return table(("name", "what", "size", "file", "digest"), rows) + more(len(values) - len(rows))
 
 
 def _uses(store: Store, address: str) -> str:
     readers = [use.run for use in store.runs_of(address) if use.role == "read"]
     if not readers:
         return '<p class="soft">No run of this store read it.</p>'
-    shown = ", ".join(code(run) for run in readers[:_MOST_USES])
-    more = f" and {len(readers) - _MOST_USES} more" if len(readers) > _MOST_USES else ""
-    return f"<p>Read by {len(readers)} run{'s' * (len(readers) > 1)}: {shown}{more}</p>"
+    shown = ", ".join(text(called(store.manifest(run))) for run in readers[:_MOST_USES])
+    left = f" and {len(readers) - _MOST_USES} more" if len(readers) > _MOST_USES else ""
+    return f"<p>Read by {count(len(readers), 'run')}: {shown}{left}</p>"
 
 
 def _footer(store: Store) -> str:

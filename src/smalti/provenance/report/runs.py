@@ -1,148 +1,172 @@
-"""What a run says of itself, as pieces of a page, and the commands that get its results or run it again."""
+"""What a run says of itself, as pieces of a page."""
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from smalti.digest import is_address
 from smalti.errors import SmaltiError
-from smalti.provenance.report.page import block, code, fields, folded_away, link, section, shown_json, text
+from smalti.outputs.page import block, code, fields, folded_away, link, pictures, section, shown_json, table, text
+from smalti.outputs.quantities import count, duration, moment, number
 from smalti.provenance.report.previews import curves_of
+from smalti.provenance.told import (
+    CHECKS,
+    DETAILS,
+    DIFF,
+    FILES,
+    PACKAGES,
+    arrived_in,
+    checks_of,
+    environments_of,
+    of_code,
+    packages_in,
+)
+from smalti.runs.run_manifest import is_lost
 
 if TYPE_CHECKING:
     from smalti.store import Manifest, Store
 
 _MOST_PATCH_NBYTES = 200_000
-_COMMIT = ("commit", "git_commit", "revision", "sha")
-_PATCH = ("diff", "patch", "dirty_diff", "difference")
-_CHECKS = ("contract", "contracts", "checks", "violations")
-_REPOSITORY = ("repository", "remote", "url", "origin")
+_DIGITS = 6
+_PASSED, _FAILED = '<span class="good">passed</span>', '<span class="bad">failed</span>'
 
 
 def run_chips(run: Manifest) -> str:
-    """Return status, type, times and tags in one line."""
+    """Return status, type and project in one line."""
     chips = []
     if run.status:
-        tone = {"finished": "good", "failed": "bad"}.get(run.status, "")
-        chips.append(f'<span class="chip {tone}">{text(run.status)}</span>')
-    said = (run.run_type, run.project, *(f"{key}: {value}" for key, value in run.tags.items()))
-    chips += [f'<span class="chip">{text(one, 200)}</span>' for one in said if one]
+        lost = is_lost(run)
+        tone = "bad" if lost else {"finished": "good", "failed": "bad"}.get(run.status, "")
+        said = f"{run.status}, but its process is gone" if lost else run.status
+        chips.append(f'<span class="chip {tone}">{text(said)}</span>')
+    took = "" if run.duration_s is None else f"took {duration(run.duration_s)}"
+    chips += [f'<span class="chip">{text(one, 200)}</span>' for one in (run.run_type, run.project, took) if one]
     return "".join(chips)
 
 
 def run_error(run: Manifest) -> str:
     """Return why a run failed, in a box."""
-    return f'<div class="box"><span class="bad">failed</span> {text(run.error)}</div>' if run.error else ""
+    if not run.error:
+        return ""
+    return f'<div class="box">{_FAILED} {text(run.error, lines=True)}</div>'
 
 
 def run_pieces(store: Store, run: Manifest) -> list[str]:
-    """Return metrics, parameters, seeds, code, environment, times, links and notes of a run."""
-    numbers = {name: value for name, value in run.metrics.items() if not isinstance(value, list | dict)}
+    """Return metrics, parameters, checks, code, environment, times, links and notes of a run."""
     others = {name: value for name, value in run.metrics.items() if isinstance(value, list | dict)}
-    curves = "".join(curves_of(run.metrics))
     undrawn = {name: value for name, value in others.items() if not curves_of({name: value})}
+    environment = environments_of(store, [run])[run.run]
     return [
-        section("Metrics", _said(numbers), f'<div class="pictures">{curves}</div>' if curves else "", _said(undrawn)),
+        section("Metrics", _numbers(run), pictures(curves_of(run.metrics)), _said(undrawn)),
         section("Parameters", _said(run.parameters)),
-        section("Contract and checks", _checks(run.notes)),
+        section("Contracts and checks", _checks(run), _files(run)),
         section(
             "Code, machine and times",
-            fields({"started": text(run.started_at), "ended": text(run.ended_at), "recorded": text(run.created_at)}),
-            _headed("code", _said(run.code)),
-            _patch(store, run.code),
-            _headed("seeds", _said(run.seeds)),
-            _headed("environment", _said(run.environment)),
+            fields({"run": code(run.run), **_times(run)}),
             _headed("the same run elsewhere", fields({name: link(url) for name, url in run.links.items()})),
+            _headed("code", _said({name: said for name, said in run.code.items() if name != DIFF})),
+            _patch(store, run),
+            _headed("seeds", _said(run.seeds)),
+            _headed("environment", _said({n: said for n, said in environment.items() if n not in (PACKAGES, DETAILS)})),
+            _packages(environment),
+            _headed("tags", _said(run.tags)),
         ),
         section("Notes of the run", _notes(run.notes)),
     ]
 
 
-def how_to_repeat(store: Store, address: str | None, run: Manifest | None) -> str:
-    """Return the commands that get a value or the outputs of a run by digest, and what it takes to run it again."""
-    wanted = [address] if address else list((run.outputs if run else {}).values())[:10]
-    place = shlex.quote(store.place)
-    lines = ["# what it is, by digest: from the store itself, or into a store of one's own"]
-    for one in wanted:
-        lines.append(f"smalti get {one} --store {place}")
-    if wanted:
-        lines.append(f"smalti pull {place} {' '.join(wanted)}")
-    if run is None:
-        return block("\n".join(lines))
-    commit, repository = _first(run.code, _COMMIT), _first(run.code, _REPOSITORY)
-    patch = _first(run.code, _PATCH)
-    lines.append(f"\n# the run {_one_line(run.run)}")
-    if repository:
-        lines.append(f"git clone {shlex.quote(_one_line(repository))} code && cd code")
-    if commit:
-        lines.append(f"git checkout {shlex.quote(_one_line(commit))}")
-    if is_address(patch):
-        lines += [f"smalti get {patch} --store {place} -o changes.patch", "git apply changes.patch"]
-    for name, one in list(run.inputs.items())[:20]:
-        lines.append(f"smalti get {one} --store {place}  # input {_one_line(name)}")
-    if run.parameters or run.seeds:
-        said = json.dumps({**run.parameters, **({"seeds": dict(run.seeds)} if run.seeds else {})}, ensure_ascii=False)
-        lines.append(f"# with the parameters {said}")
-    if packages := run.environment.get("packages"):
-        lines.append("# with these packages, one a line in requirements.txt:")
-        lines += [f"#   {_one_line(one)}" for one in _packages(packages)[:200]]
-    if not commit:
-        lines.append("# the run does not say which version of the code it was made with")
-    return block("\n".join(lines), 40_000)
+def _numbers(run: Manifest) -> str:
+    """Return the metrics that are numbers or texts, below what they are of where their names say so."""
+    names = sorted((step.name for step in run.steps), key=len, reverse=True)
+    rows = []
+    for name, value in run.metrics.items():
+        if not isinstance(value, list | dict):
+            of = next((step for step in names if name.startswith(f"{step}/")), "")
+            said = number(value, _DIGITS) if isinstance(value, int | float) else str(value)
+            rows.append((text(of, 200), text(name.removeprefix(f"{of}/") if of else name, 200), text(said)))
+    before = ""
+    for place, (of, name, said) in enumerate(rows):
+        rows[place] = ("" if of == before else of, f"<b>{name}</b>", said)
+        before = of
+    return table(("of", "metric", "value"), rows)
 
 
-def _packages(said: Any) -> list[str]:
-    if isinstance(said, Mapping):
-        return [f"{name}=={version}" for name, version in said.items()]
-    return [str(one) for one in said] if isinstance(said, list) else [str(said)]
+def _times(run: Manifest) -> dict[str, str]:
+    took = "" if run.duration_s is None else f' <span class="soft">after {duration(run.duration_s)}</span>'
+    return {
+        "started": text(moment(run.started_at)),
+        "ended": text(moment(run.ended_at)) + took,
+        "recorded": text(moment(run.created_at)),
+        "part of": text(run.parent),
+    }
 
 
-def _first(said: Mapping[str, Any], names: tuple[str, ...]) -> str:
-    return next((value for name in names if isinstance(value := said.get(name), str) and value), "")
+def _checks(run: Manifest) -> str:
+    checks = checks_of(run)
+    if not checks and isinstance(run.notes, Mapping) and run.notes.get(CHECKS):
+        return fields({"checks": shown_json(run.notes[CHECKS])})
+    rows = [
+        (
+            f"<b>{text(one.name, 200)}</b>",
+            text(one.of, 200),
+            _PASSED if one.passed else f"{_FAILED} {text(one.severity)}",
+            text(one.says, lines=True),
+        )
+        for one in checks
+    ]
+    return table(("check", "of", "result", "it says"), rows)
 
 
-def _one_line(given: str) -> str:
-    return " ".join(given.split())
+def _files(run: Manifest) -> str:
+    rows = [
+        (
+            f"<b>{text(one.file, 200)}</b>",
+            text(one.place, 200),
+            f'<span class="good">accepted</span> {text(one.contract)}'
+            if one.accepted
+            else f'<span class="bad">rejected</span> {text(one.reason)}',
+            text(one.licence, 200) or '<span class="soft">not stated</span>',
+            text(one.source, 300),
+        )
+        for one in arrived_in(run)
+    ]
+    return _headed("files that arrived", table(("file", "from", "contract", "licence", "source"), rows))
+
+
+def _packages(environment: Mapping[str, Any]) -> str:
+    packages = packages_in(environment)
+    listed = "\n".join(f"{name}=={version}" for name, version in packages.items())
+    return folded_away(f"{count(len(packages), 'package')}", block(listed)) if packages else ""
 
 
 def _said(said: Mapping[str, Any]) -> str:
-    return fields({name: shown_json(value) for name, value in said.items()})
+    return fields({name: shown_json(value) for name, value in said.items() if value not in ("", None, [], {})})
 
 
 def _headed(head: str, content: str) -> str:
     return f"<h3>{text(head)}</h3>{content}" if content else ""
 
 
-def _checks(notes: Any) -> str:
-    """Return what the notes of a run say of contracts and checks."""
-    if not isinstance(notes, Mapping):
-        return ""
-    return _said({name: value for name, value in notes.items() if name in _CHECKS})
-
-
 def _notes(notes: Any) -> str:
     """Return what else the run noted."""
     if isinstance(notes, Mapping):
-        return _said({name: value for name, value in notes.items() if name not in _CHECKS})
+        return _said({name: value for name, value in notes.items() if name not in (CHECKS, FILES)})
     return shown_json(notes) if notes is not None else ""
 
 
-def _patch(store: Store, said: Mapping[str, Any]) -> str:
+def _patch(store: Store, run: Manifest) -> str:
     """Return what differed from the commit; its text where the store has it."""
-    patch = _first(said, _PATCH)
+    patch, head = of_code(run, DIFF), "what differed from the commit"
     if not patch:
         return ""
     if not is_address(patch):
-        return folded_away("what differed from the commit", block(patch, _MOST_PATCH_NBYTES))
+        return folded_away(head, block(patch, _MOST_PATCH_NBYTES))
     try:
-        record = store.record(patch)
-        if record.nbytes > _MOST_PATCH_NBYTES:
+        if store.record(patch).nbytes > _MOST_PATCH_NBYTES:
             return f"<p>What differed from the commit is {code(patch)}.</p>"
         value = store.get(patch)
     except SmaltiError as error:
         return f'<p class="bad">What differed from the commit is not here any more: {text(error)}</p>'
     written = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-    return folded_away("what differed from the commit", block(written, _MOST_PATCH_NBYTES))
+    return folded_away(head, block(written, _MOST_PATCH_NBYTES))

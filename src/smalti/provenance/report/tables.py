@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from smalti.provenance.report.page import table, text
+from smalti.outputs.page import table, text
 
 if TYPE_CHECKING:
     from smalti.codecs.table import LazyTable

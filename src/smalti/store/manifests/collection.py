@@ -32,15 +32,19 @@ class Manifests(ReadManifests):
         super().__init__(documents)
         self._views = views or ListedViews(documents)
 
-    def add(self, run: str, **said: Any) -> Manifest:
+    def add(self, run: str, created_at: str = "", **said: Any) -> Manifest:
         """Write the manifest of a run and return it; nothing is written when there is one that says the same.
+
+        Args:
+            created_at: when the run was recorded, where that was elsewhere and before.
 
         Raises:
             Refused: ``run`` cannot be the name of a run, there is no field of a name, it cannot be kept as JSON, the
-                run would be a part of itself, or the run has another manifest.
+                run would be a part of itself, the run has another manifest, or the time is not one that was.
         """
-        there = self.bring(self._sound(merged(Manifest(run, now()), said)))
-        if there.released_at:
+        manifest = self._sound(merged(Manifest(run, past(created_at) if created_at else now()), said))
+        there = self.bring(manifest)
+        if there.released_at or not _says_the_same(there, manifest):  # a later revision of another one, made as early
             raise _other(there)
         return there
 
@@ -221,6 +225,26 @@ def outdated(manifests: Iterable[Manifest], older_than: timedelta, keep_last: in
 def now() -> str:
     """Return the time as manifests spell it: UTC, ISO 8601, milliseconds."""
     return _iso(datetime.now(UTC))
+
+
+def past(moment: str) -> str:
+    """Return a time that was, ISO 8601 with its zone, as manifests spell it.
+
+    Raises:
+        Refused: it is no such time, or is still to come.
+    """
+    try:
+        parsed = datetime.fromisoformat(moment)
+        spelled = _iso(parsed.astimezone(UTC)) if parsed.tzinfo else ""
+    except (ValueError, TypeError, OverflowError):
+        spelled = ""
+    if not spelled:
+        raise Refused(
+            f"a run cannot have been recorded at {moment!r}; write ISO 8601 with its zone: 2024-01-15T10:30:00+00:00."
+        )
+    if spelled > now():
+        raise Refused(f"a run cannot have been recorded at {moment}, which is still to come; leave created_at out.")
+    return spelled
 
 
 def _says_the_same(one: Manifest, other: Manifest) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from itertools import filterfalse
 from typing import Any, Literal, NamedTuple
 
@@ -50,7 +51,8 @@ class Manifest:
 
     Attributes:
         run: what the run is called; no two runs of a store are called the same.
-        created_at: when the manifest was first written, UTC, ISO 8601.
+        created_at: when the run was recorded, UTC, ISO 8601: when this was first written; of a run that was brought
+            from another system, when that recorded it.
         inputs, outputs: what each value was called in the run -> its address.
         steps: parts of the run with inputs and outputs of their own; without any, all outputs came of all inputs.
         run_type: experiment, production, evaluation, development or analysis; "" where nobody said.
@@ -108,6 +110,11 @@ class Manifest:
         """The steps; where there are none, the whole run as one."""
         return self.steps or (self.whole,)
 
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds from start to end; None where either is not known."""
+        return seconds_between(self.started_at, self.ended_at)
+
     def used(self) -> set[str]:
         """Return the addresses of all that was read and written."""
         return {a for part in (self.whole, *self.steps) for used in (part.inputs, part.outputs) for a in used.values()}
@@ -137,6 +144,14 @@ CHANGEABLE = frozenset(_FIELDS) - {"run", "created_at", "revision", "released_at
 def described_by(code: Mapping[str, Json], environment: Mapping[str, Json]) -> set[str]:
     """Return the addresses of values that describe what a run ran on."""
     return {told for told in (*code.values(), *environment.values()) if isinstance(told, str) and is_address(told)}
+
+
+def seconds_between(began: str, ended: str) -> float | None:
+    """Return the seconds between two times, ISO 8601; None where either is not known."""
+    try:
+        return (datetime.fromisoformat(ended) - datetime.fromisoformat(began)).total_seconds()
+    except (ValueError, TypeError):  # none at all, or one says its zone and the other does not
+        return None
 
 
 def checked(manifest: Manifest) -> Manifest:

@@ -118,7 +118,7 @@ class ReadManifests:
         return [manifest.run for manifest in self._readable() if manifest.parent == run]
 
     def newest(self, since: str = "", **wanted: str) -> list[str]:
-        """Return the runs whose manifests were first written since then (UTC, ISO 8601), newest first.
+        """Return the runs that were recorded since then (UTC, ISO 8601), newest first.
 
         Args:
             wanted: what their fields ``project``, ``run_type`` and ``status`` have to be.

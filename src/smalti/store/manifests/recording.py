@@ -42,7 +42,8 @@ class RecordsRuns:
         Args:
             run: what the run is called: one part of a name, and no other run's.
             inputs, outputs: what each value was called in the run -> a reference to it.
-            said: any of the other fields of a :class:`Manifest`, such as ``parameters={"lr": 1e-3}``.
+            said: any of the other fields of a :class:`Manifest`, such as ``parameters={"lr": 1e-3}``; of a run that
+                another system recorded also ``created_at``, ISO 8601 with its zone.
 
         Raises:
             NotFound, Ambiguous: a reference fits nothing, or several things.
@@ -133,7 +134,7 @@ class RecordsRuns:
         """Yield the manifests of runs, newest first: of all, or of those of which all that is given is true.
 
         Args:
-            since: when their manifests were first written, at the earliest.
+            since: when they were recorded, at the earliest.
 
         Warns:
             UnreadManifests: see :meth:`runs_of`.

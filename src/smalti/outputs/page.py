@@ -9,10 +9,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from smalti.digest import PREFIX
+from smalti.notebook.words import readable, visible
+from smalti.outputs.quantities import number
+
 _MOST_CHARACTERS = 2000
 _MOST_JSON_CHARACTERS = 20_000
 _MOST_CHIPS, _LONGEST_CHIP = 16, 60
-_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+_SHOWN_DIGITS = 12  # of a digest
+_DIGITS = 6  # of a number
+MARK = "<!-- a page of smalti -->"  # within the first bytes; by it a page is known that may be written over
 
 STYLE = """
 :root{color-scheme:light dark;--ink:#1b1f24;--soft:#5b6570;--line:#d8dde3;--ground:#fff;--panel:#f5f7f9;
@@ -56,6 +62,12 @@ svg .soft{fill:var(--soft);font-size:10.5px}
 .axis{stroke:var(--line);fill:none}.curve{stroke:var(--value-line);fill:none;stroke-width:1.6}
 .path{stroke:var(--line);fill:none;stroke-width:.6}
 .dot{fill:var(--value-line)}
+.number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+.tag{font-size:12px;font-weight:600;padding:1px 7px;border-radius:10px;margin-right:8px;background:var(--panel)}
+.added{background:rgba(46,160,67,.18)}.removed{background:rgba(248,81,73,.18)}
+.lines span{display:block;margin:0 -12px;padding:0 12px}
+nav{font-size:14px;columns:2;margin:14px 0}nav a{display:block;overflow-wrap:anywhere;text-decoration:none}
+a{color:var(--subject)}
 details>summary{cursor:pointer;color:var(--soft)}
 footer{margin-top:44px;color:var(--soft);font-size:12.5px;border-top:1px solid var(--line);padding-top:8px}
 @media (max-width:640px){body{padding:16px 14px}th,td{overflow-wrap:anywhere}tbody th{width:7em}}
@@ -72,7 +84,7 @@ def page(title: str, body: Iterable[str]) -> str:
     """Return the whole page; its policy lets a browser fetch nothing and run nothing."""
     style = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
     return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<!DOCTYPE html>\n{MARK}\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY.format(style))}">'
         '<meta name="referrer" content="no-referrer">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -82,20 +94,9 @@ def page(title: str, body: Iterable[str]) -> str:
     )
 
 
-def visible(given: object, most: int = _MOST_CHARACTERS) -> str:
-    r"""Return a text of which nothing is hidden or changes direction, cut to ``most`` characters; lines stay lines.
-
-    >>> visible("a\tb"), visible("\u202eabc"), visible("abcdef", most=3)
-    ('a\tb', '\\u202eabc', 'abc…')
-    """
-    said = given if isinstance(given, str) else str(given)
-    cut = said if len(said) <= most else f"{said[:most]}…"
-    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in cut)
-
-
-def text(given: object, most: int = _MOST_CHARACTERS) -> str:
-    """Return foreign text as HTML."""
-    return escape(visible(given, most))
+def text(given: object, most: int = _MOST_CHARACTERS, lines: bool = False) -> str:
+    """Return foreign text as HTML; its lines stay lines only where ``lines`` says so."""
+    return escape(visible(given if isinstance(given, str) else str(given), most, lines))
 
 
 def code(given: object, most: int = _MOST_CHARACTERS) -> str:
@@ -105,13 +106,15 @@ def code(given: object, most: int = _MOST_CHARACTERS) -> str:
 
 def block(given: str, most: int = _MOST_JSON_CHARACTERS) -> str:
     """Return lines of text as they are."""
-    return f"<pre>{text(given, most)}</pre>"
+    return f"<pre>{text(given, most, lines=True)}</pre>"
 
 
 def shown_json(value: Any) -> str:
     """Return a JSON value: a short one within a line, a few named ones side by side, a longer one as a block."""
     if isinstance(value, str):
-        return text(value)
+        return text(value, lines=True)
+    if isinstance(value, float):
+        return text(number(value, _DIGITS))
     if isinstance(value, dict) and 0 < len(value) <= _MOST_CHIPS and not any(map(_is_long, value.values())):
         return "".join(f'<span class="chip">{text(name, 100)} <b>{text(one)}</b></span>' for name, one in value.items())
     short = json.dumps(value, ensure_ascii=False)
@@ -138,15 +141,22 @@ def fields(rows: Mapping[str, str]) -> str:
     return f"<table><tbody>{body}</tbody></table>" if body else ""
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]], wide: bool = False) -> str:
-    """Return a table with a heading for each column; cells are HTML. Columns without any are left out."""
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], wide: bool = False, numbers_from: int = 99) -> str:
+    """Return a table with a heading for each column; cells are HTML. Columns without any are left out.
+
+    Args:
+        wide: lines are not broken, the table can be moved sideways.
+        numbers_from: the column from which on there are numbers, set to the right.
+    """
     rows = list(rows)
     filled = [number for number in range(len(heads)) if any(row[number] for row in rows)]
     heads, rows = [heads[number] for number in filled], [[row[number] for number in filled] for row in rows]
-    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    if not body:
+    kinds = [' class="number"' if number >= numbers_from else "" for number in filled]
+    cells = ["".join(f"<td{kind}>{cell}</td>" for kind, cell in zip(kinds, row, strict=True)) for row in rows]
+    body = "".join(f"<tr>{row}</tr>" for row in cells)
+    if not filled:
         return ""
-    head = "".join(f'<th scope="col">{text(one, 200)}</th>' for one in heads)
+    head = "".join(f'<th scope="col"{k}>{text(one, 200)}</th>' for k, one in zip(kinds, heads, strict=True))
     made = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     return f'<div class="wide">{made}</div>' if wide else made
 
@@ -156,13 +166,24 @@ def folded_away(summary: str, content: str) -> str:
     return f"<details><summary>{text(summary)}</summary>{content}</details>" if content else ""
 
 
-def picture(png: bytes, caption: str, alt: str = "") -> str:
+def picture(png: bytes, caption: str) -> str:
     """Return an image with what it shows."""
     data = base64.b64encode(png).decode()
     return (
-        f'<figure><img src="data:image/png;base64,{data}" alt="{text(alt or caption, 300)}">'
+        f'<figure><img src="data:image/png;base64,{data}" alt="{text(caption, 300)}">'
         f"<figcaption>{text(caption, 300)}</figcaption></figure>"
     )
+
+
+def pictures(figures: Iterable[str]) -> str:
+    """Return figures side by side; nothing where there are none."""
+    inner = "".join(figures)
+    return f'<div class="pictures">{inner}</div>' if inner else ""
+
+
+def more(count: int, what: str = "") -> str:
+    """Return that there are more than are shown; nothing where there are none."""
+    return f'<p class="soft">and {count:,} more{f" {text(what)}" if what else ""}</p>' if count > 0 else ""
 
 
 def link(url: str) -> str:
@@ -173,15 +194,15 @@ def link(url: str) -> str:
 
 
 def size(nbytes: float | None) -> str:
-    """Return a size in the unit that suits it; nothing where there is none, as of a tree that holds no arrays.
+    """Return a size; nothing where there is none, as of a tree that holds no arrays."""
+    return readable(nbytes) if nbytes else ""
 
-    >>> size(999), size(1_200_000), size(None), size(0)
-    ('999 B', '1.2 MB', '', '')
-    """
-    if not nbytes:
-        return ""
-    for unit in _UNITS[:-1]:
-        if round(nbytes, 1) < 1000:
-            return f"{nbytes:.0f} {unit}" if unit == "B" else f"{nbytes:.1f} {unit}"
-        nbytes /= 1000
-    return f"{nbytes:.1f} {_UNITS[-1]}"
+
+def short(address: str) -> str:
+    """Return a digest in as many digits as a person compares, with all of it where one points at it."""
+    return f'<code title="{text(address)}">{text(address[: len(PREFIX) + _SHOWN_DIGITS])}…</code>'
+
+
+def is_page(head: bytes) -> bool:
+    """Tell whether a file that begins so is a page of ours, which may be written over."""
+    return MARK.encode() in head

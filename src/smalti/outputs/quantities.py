@@ -1,8 +1,9 @@
-"""Numbers with units as a person reads them, and two of them side by side in one unit."""
+"""Numbers with units, times and durations as a person reads them, and two numbers side by side in one unit."""
 
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from typing import Any
 
 _PREFIXES: dict[str, tuple[tuple[float, str], ...]] = {
@@ -65,6 +66,44 @@ def number(value: Any, digits: int = 4) -> str:
     if isinstance(value, float):
         return _number(value, digits)
     return str(value)
+
+
+def scale(low: float, high: float, logarithmic: bool = False) -> str:
+    """Return what the ends of a palette stand for.
+
+    >>> scale(-1e-12, 2.5), scale(0, 1e6, logarithmic=True)
+    ('0 to 2.5', '0 to 1e+06, four decades')
+    """
+    low = 0.0 if abs(low) < 1e-6 * abs(high) else float(low)
+    return f"{number(low, 3)} to {number(float(high), 3)}{', four decades' if logarithmic else ''}"
+
+
+def moment(iso: str) -> str:
+    """Return a time, ISO 8601, to the second in UTC; what is no such time is returned as it is.
+
+    >>> moment("2024-01-15T11:30:00.123+01:00"), moment("soon"), moment("")
+    ('2024-01-15 10:30:00 UTC', 'soon', '')
+    """
+    try:
+        at = datetime.fromisoformat(iso)
+        return f"{at.astimezone(UTC) if at.tzinfo else at:%Y-%m-%d %H:%M:%S}{' UTC' if at.tzinfo else ''}"
+    except (ValueError, OverflowError):
+        return iso
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in the units that suit it.
+
+    >>> duration(0.0123), duration(7.26), duration(110.8), duration(5000), duration(200_000)
+    ('12.3 ms', '7.26 s', '1 min 51 s', '1 h 23 min', '2 d 8 h')
+    """
+    if abs(seconds) < 59.95 or not math.isfinite(seconds):
+        return quantity(seconds, "s")
+    for unit, in_s, smaller, smaller_s in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
+        if (whole := round(seconds / smaller_s)) * smaller_s >= in_s:
+            of = in_s // smaller_s
+            return f"{whole // of} {unit} {whole % of} {smaller}"
+    return quantity(seconds, "s")
 
 
 def count(many: int, one: str, more: str = "") -> str:
