@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -11,10 +10,10 @@ from typing import Any
 
 from smalti import canonical
 from smalti.canonical import Json
+from smalti.runs.confidential import NOT_KEPT, is_secret, without_secrets
 from smalti.runs.numbers import plain_number
 
 SMALL_NBYTES = 4096  # JSON up to this is a parameter, or one of many small results
-_SECRET = re.compile(r"(?i)(?:^|_)(?:password|passwd|passphrase|secret|token|api_?key|credentials?)$")
 _BOUND = {"self", "cls"}
 
 
@@ -37,7 +36,8 @@ def sort_arguments(bound: inspect.BoundArguments, wanted: frozenset[str] | None,
     """Tell parameters from data.
 
     Small JSON, numbers of numpy and paths are parameters; all else is data, which the store may refuse later. What is
-    called like a secret (``password``, ``api_key``, ``..._token``) and ``self`` are noted by type alone.
+    called like a secret (``password``, ``api_key``, ``..._token``) and ``self`` are noted by type alone. In a parameter
+    text that is so called is hidden, and so are users and keys in URLs; data is kept as it is.
 
     Args:
         bound: with defaults applied.
@@ -47,12 +47,13 @@ def sort_arguments(bound: inspect.BoundArguments, wanted: frozenset[str] | None,
     found = Arguments()
     for name, value in _named(bound):
         plain = as_parameter(value)
-        if _SECRET.search(name) and value is not None:
-            found.noted[name] = f"{type_name(value)}: called like a secret, so its value is not kept"
+        if is_secret(name) and value is not None:
+            found.noted[name] = f"{type_name(value)}: {NOT_KEPT}"
         elif name in _BOUND and name == next(iter(bound.arguments)):
             found.noted[name] = f"{type_name(value)}: what the method belongs to"
         elif plain is not None or value is None:
-            found.parameters[name] = plain
+            found.parameters[name], hidden = without_secrets(plain, name)
+            found.noted.update(dict.fromkeys(hidden, NOT_KEPT))
         elif not store_inputs:
             found.noted[name] = f"{type_name(value)}: store_inputs is off"
         elif wanted is not None and name not in wanted:

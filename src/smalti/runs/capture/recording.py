@@ -20,6 +20,7 @@ from smalti.errors import Refused, SmaltiError
 from smalti.runs.capture.arguments import as_parameter, sort_arguments, type_name
 from smalti.runs.capture.results import MOST_ITEMS, items_of, named_outputs
 from smalti.runs.circumstances.code_version import folder_of_the_program
+from smalti.runs.confidential import without_keys
 from smalti.runs.data_reference import DataReference
 from smalti.runs.flexible_store import FlexibleDataStore
 from smalti.runs.mlflow_link import tag_with_data
@@ -254,7 +255,7 @@ class Recording:
         status, text = outcome_of(error)
         if isinstance(error, GeneratorExit):
             text = f"nobody took more than the {self.yielded} values that it yielded"
-        lines = "".join(traceback.format_exception(error))[-_LONGEST_TRACEBACK:]
+        lines = without_keys("".join(traceback.format_exception(error)))[-_LONGEST_TRACEBACK:]
         self._end(status, text, None, lines if isinstance(error, Exception) else "")
 
     def _end(self, status: str, error: str, result: Any, lines: str = "") -> None:
