@@ -118,6 +118,7 @@ class FlexibleDataStore(StoredData):
         parent: RunManifest | str | None,
         said: Mapping[str, Any],
         code_folder: Path,
+        source: bytes = b"",
         durable: bool = True,
     ) -> RunManifest:
         """Record a run; see :meth:`create_run`.
@@ -125,6 +126,7 @@ class FlexibleDataStore(StoredData):
         Args:
             said: other fields of its manifest, inputs among them.
             code_folder: where the code lies whose version is recorded.
+            source: of the function that is the run, b"" where it is none.
             durable: off, losing power before the run says more may lose it.
         """
         kind = self.default_run_type if run_type is None else run_type_of(run_type)
@@ -150,7 +152,7 @@ class FlexibleDataStore(StoredData):
             "links": {**said.get("links", {}), **(mlflow.links if mlflow else {})},
         }
         write = self.store.add_manifest if durable else self.store.begin_manifest
-        kept = self._circumstances.written(write, run_id, fields, code_folder)
+        kept = self._circumstances.written(write, run_id, fields, code_folder, source)
         manifest = self._handle(kept)
         if mlflow:
             tag_with_run(mlflow.links, run_id, self.store.place)

@@ -89,6 +89,7 @@ class Recorder:
         self._options = options
         self._name = f"{function.__module__}.{getattr(function, '__qualname__', type(function).__qualname__)}"
         self._code_folder = _folder_of(function)
+        self._source = _source_of(function)
         self._opened: FlexibleDataStore | None = None
         self._lock = threading.Lock()
         self._check_names()
@@ -131,6 +132,7 @@ class Recorder:
             None,
             said,
             self._code_folder,
+            source=self._source,
             durable=False,
         )
         return Recording(store, manifest, options, keeper.noted)
@@ -295,6 +297,14 @@ class Recording:
             RuntimeWarning,
             stacklevel=2,
         )
+
+
+def _source_of(function: Callable[..., Any]) -> bytes:
+    """Return the source of a function, which no commit holds where it is from a notebook; b"" where there is none."""
+    try:
+        return inspect.getsource(inspect.unwrap(function)).encode()
+    except (OSError, TypeError, UnicodeEncodeError, SyntaxError):
+        return b""
 
 
 def _folder_of(function: Callable[..., Any]) -> Path:
