@@ -254,3 +254,11 @@ def test_a_collection_says_what_becomes_of_the_links(store: Store) -> None:
     assert "smalti runs views --rebuild takes them away" in collect().stderr
     runs(store, "views", "--rebuild")
     assert not [link for link in (Path(store.place) / "runs").rglob("*") if link.is_symlink() and not link.exists()]
+
+
+@pytest.mark.parametrize("age", ["36501d", "99999999999w", "-1d", "7", "1.5d"])
+def test_an_age_that_is_none_is_refused_in_a_sentence(store: Store, age: str) -> None:
+    for command in (["list", "--since", age], ["release", "--older-than", age]):
+        refused = runs(store, *command)
+        assert refused.exit_code == 2
+        assert "age" in refused.stderr

@@ -45,7 +45,7 @@ def _say(done: str, what: str, as_json: bool) -> None:
 
 def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run/--no-dry-run", help="Only say what would happen.")] = True,
-    grace_hours: Annotated[float, typer.Option(help="How long nothing is touched.")] = 24.0,
+    grace_hours: Annotated[float, typer.Option(min=0, help="How long nothing is touched.")] = 24.0,
     store: StorePlace = None,
     as_json: AsJson = False,
 ) -> None:
