@@ -65,5 +65,8 @@ def without_secrets(value: Json, name: str) -> tuple[Json, list[str]]:
 
 
 def error_text(error: BaseException) -> str:
-    """Return type and text of an exception; its URLs have no keys."""
-    return without_keys(f"{type(error).__name__}: {error}".removesuffix(": "))
+    """Return type and text of an exception, the type alone where its text raises another; its URLs have no keys."""
+    try:
+        return without_keys(f"{type(error).__name__}: {error}".removesuffix(": "))
+    except Exception:
+        return type(error).__name__

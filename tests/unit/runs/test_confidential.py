@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,48 @@ def test_the_error_of_a_run_has_no_keys(store: FlexibleDataStore) -> None:
     with pytest.raises(ValueError, match=OPENS), store.create_run("r"):
         raise ValueError(f"https://me:{OPENS}@host/ is down")
     assert store.get_run("r").error == "ValueError: https://***@host/ is down"
+
+
+def test_an_exception_whose_text_raises_another_is_raised_unchanged(store: FlexibleDataStore) -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+    @capture_flexible_data(store=store)
+    def fail() -> None:
+        raise Mute
+
+    with pytest.raises(Mute):
+        fail()
+    (run,) = store.list_runs()
+    assert (run.status, run.error) == ("failed", "Mute")
+
+
+def test_a_configuration_is_parameters_by_field(store: FlexibleDataStore) -> None:
+    @dataclass
+    class Optimizer:
+        lr: float
+        api_key: str
+
+    @dataclass
+    class Config:
+        optimizer: Optimizer
+        layers: tuple[int, ...] = (1, 2)
+
+    @dataclass
+    class Model:
+        weights: Any
+
+    @capture_flexible_data(store=store)
+    def train(config: Config, options: Namespace, model: Model) -> None:
+        pass
+
+    train(Config(Optimizer(0.1, OPENS)), Namespace(epochs=3), Model(object()))
+    (run,) = store.list_runs()
+    config = {"optimizer": {"lr": 0.1, "api_key": "***"}, "layers": [1, 2]}
+    assert run.parameters == {"config": config, "options": {"epochs": 3}}
+    assert isinstance(run.notes, dict)
+    assert set(run.notes["not_stored"]) == {"config.optimizer.api_key", "model"}  # type: ignore[arg-type]
 
 
 def test_data_is_kept_as_it_is_whatever_its_texts_say(store: FlexibleDataStore) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
+from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -31,6 +33,11 @@ class Arguments:
     data: dict[str, Any] = field(default_factory=dict)
     noted: dict[str, str] = field(default_factory=dict)
 
+    def add_parameter(self, name: str, value: Json) -> None:
+        """Add a parameter; what it holds that is called like a secret is hidden, and noted."""
+        self.parameters[name], hidden = without_secrets(value, name)
+        self.noted.update(dict.fromkeys(hidden, NOT_KEPT))
+
 
 def sort_arguments(bound: inspect.BoundArguments, wanted: frozenset[str] | None, store_inputs: bool) -> Arguments:
     """Tell parameters from data.
@@ -52,8 +59,7 @@ def sort_arguments(bound: inspect.BoundArguments, wanted: frozenset[str] | None,
         elif name in _BOUND and name == next(iter(bound.arguments)):
             found.noted[name] = f"{type_name(value)}: what the method belongs to"
         elif plain is not None or value is None:
-            found.parameters[name], hidden = without_secrets(plain, name)
-            found.noted.update(dict.fromkeys(hidden, NOT_KEPT))
+            found.add_parameter(name, plain)
         elif not store_inputs:
             found.noted[name] = f"{type_name(value)}: store_inputs is off"
         elif wanted is not None and name not in wanted:
@@ -77,6 +83,21 @@ def as_parameter(value: Any) -> Json:
         plain = canonical.normalise(value)
         return plain if len(canonical.spelled(plain)) <= SMALL_NBYTES else None
     except Exception:  # of JSON, or of a value that is not what its type promises: storing it says why
+        return None
+
+
+def fields_of(value: Any) -> Json:
+    """Return the fields of a dataclass or an ``argparse.Namespace`` as small JSON; None where it is no such thing."""
+
+    def plain(one: Any) -> Any:
+        if dataclasses.is_dataclass(one) and not isinstance(one, type):
+            return {field.name: plain(getattr(one, field.name)) for field in dataclasses.fields(one)}
+        return {name: plain(inner) for name, inner in vars(one).items()} if isinstance(one, Namespace) else one
+
+    try:
+        found = plain(value)
+        return None if found is value else as_parameter(found)
+    except Exception:  # of a field that is not there, or one that holds itself
         return None
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from smalti.canonical import Json
 from smalti.errors import Refused, SmaltiError
-from smalti.runs.capture.arguments import as_parameter, sort_arguments, type_name
+from smalti.runs.capture.arguments import as_parameter, fields_of, sort_arguments, type_name
 from smalti.runs.capture.results import MOST_ITEMS, items_of, named_outputs
 from smalti.runs.circumstances.code_version import folder_of_the_program
 from smalti.runs.confidential import without_keys
@@ -114,6 +114,10 @@ class Recorder:
         keeper = Keeper(store, dict(arguments.noted))
         for name, value in arguments.data.items():
             keeper.keep(name, value)
+            if name in keeper.noted and (fields := fields_of(value)) is not None:  # a configuration
+                del keeper.noted[name]
+                arguments.add_parameter(name, fields)
+                keeper.noted.update(arguments.noted)
         now = datetime.now(UTC)
         short = re.sub(r"[^A-Za-z0-9-]+", "_", self._name.rpartition(".")[2]).strip("_-")[:_LONGEST_NAME] or "call"
         said = {
