@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from smalti.runs import FlexibleDataStore, capture_flexible_data
@@ -118,11 +118,14 @@ def test_text_without_keys_stays(text: str) -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "token", "password"]), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "token", "password"]), inner, max_size=3)
+    ),
     max_leaves=10,
 )
 
 
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(JSON)
 def test_only_text_that_is_called_like_a_secret_is_hidden(value: Any) -> None:
     cleared, hidden = without_secrets(value, "x")
