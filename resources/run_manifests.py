@@ -10,6 +10,7 @@ import dagster as dg
 from smalti import Store
 from smalti.digest import is_address
 from smalti.errors import NotFound, Refused
+from smalti.runs.confidential import without_keys, without_secrets
 from smalti.runs.run_types import run_type_of
 from smalti.runs.storage_modes import Facts, views_of
 from smalti.settings import Settings
@@ -83,6 +84,7 @@ def _said(store: Store, instance: dg.DagsterInstance, record: dg.RunRecord) -> d
         steps.append(Step(step.name, _but(step.inputs, gone), _but(step.outputs, gone)))
     inputs, outputs = _whole(steps)
     shown = placed(run.job_name, run.tags, record.create_timestamp)
+    config, hidden = without_secrets(dict(run.run_config), "run_config")
     return {
         "inputs": inputs,
         "outputs": outputs,
@@ -94,13 +96,13 @@ def _said(store: Store, instance: dg.DagsterInstance, record: dg.RunRecord) -> d
         **shown,
         "links": {"dagster": f"{Settings().dagster_url.rstrip('/')}/runs/{run.run_id}"},
         "tags": {name: value for name, value in run.tags.items() if not name.startswith(_HIDDEN)},
-        "parameters": {"run_config": run.run_config} if run.run_config else {},
+        "parameters": {"run_config": config} if config else {},
         "metrics": dict(_metrics(made)),
         "notes": {
             **shown["notes"],
             "job": run.job_name,
             "checks": [_check(event.asset_check_evaluation) for event in events if event.asset_check_evaluation],
-            "not_stored": sorted(gone),
+            "not_stored": [*sorted(gone), *hidden],
         },
     }
 
@@ -238,8 +240,8 @@ def _error(events: Iterable[dg.EventLogEntry]) -> str:
             error = event.dagster_event.step_failure_data.error
             while error and error.cause:
                 error = error.cause
-            return f"{event.step_key}: {error.message.strip() if error else 'no reason was given'}"
-    return next((event.user_message for event in events if event.error_info), "")
+            return f"{event.step_key}: {without_keys(error.message.strip()) if error else 'no reason was given'}"
+    return without_keys(next((event.user_message for event in events if event.error_info), ""))
 
 
 def _iso(seconds: float | None) -> str:

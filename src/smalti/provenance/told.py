@@ -15,7 +15,7 @@ from smalti.provenance.facts import Facts
 if TYPE_CHECKING:
     from smalti.store import Manifest, Store
 
-DIFF, DETAILS, PACKAGES = "diff", "details", "packages"
+DIFF, SOURCE, DETAILS, PACKAGES = "diff", "source", "details", "packages"
 CHECKS, FILES = "checks", "files"  # among the notes
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MOST_DETAILS_NBYTES = 4_000_000

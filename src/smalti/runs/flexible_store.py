@@ -17,7 +17,7 @@ from smalti.runs.mlflow_link import active_mlflow_run, tag_with_data, tag_with_r
 from smalti.runs.numbers import plain_number
 from smalti.runs.run_manifest import ACTIVE, BY_NAME, FINISHED, RUNNING, RunManifest
 from smalti.runs.run_types import RunType, run_type_of
-from smalti.runs.storage_modes import Facts, StorageMode, pattern_of, views_of
+from smalti.runs.storage_modes import NO_PROJECT, Facts, StorageMode, pattern_of, views_of
 from smalti.runs.stored_data import StoredData
 from smalti.runs.usage import usage
 from smalti.settings import Settings
@@ -118,6 +118,7 @@ class FlexibleDataStore(StoredData):
         parent: RunManifest | str | None,
         said: Mapping[str, Any],
         code_folder: Path,
+        source: bytes = b"",
         durable: bool = True,
     ) -> RunManifest:
         """Record a run; see :meth:`create_run`.
@@ -125,13 +126,17 @@ class FlexibleDataStore(StoredData):
         Args:
             said: other fields of its manifest, inputs among them.
             code_folder: where the code lies whose version is recorded.
+            source: of the function that is the run, b"" where it is none.
             durable: off, losing power before the run says more may lose it.
         """
         kind = self.default_run_type if run_type is None else run_type_of(run_type)
         tags = {**said.get("tags", {}), **({_MODEL: self._model_name(model)} if model is not None else {})}
-        project = project or "default"
+        project = project or NO_PROJECT
+        for name, text in (("project", project), (_MODEL, tags.get(_MODEL, ""))):
+            if not isinstance(text, str):
+                raise Refused(f"the {name} of the run {run_id!r} is {text!r}, which is no text; give a name.")
         moment = datetime.now(UTC)
-        facts = Facts(project, str(tags.get(_MODEL, "")), kind, moment)
+        facts = Facts(project, tags.get(_MODEL, ""), kind, moment)
         views = views_of(self.default_storage_mode if storage_modes is None else storage_modes, facts)
         above = self._parent(parent)
         mlflow = active_mlflow_run()
@@ -147,7 +152,7 @@ class FlexibleDataStore(StoredData):
             "links": {**said.get("links", {}), **(mlflow.links if mlflow else {})},
         }
         write = self.store.add_manifest if durable else self.store.begin_manifest
-        kept = self._circumstances.written(write, run_id, fields, code_folder)
+        kept = self._circumstances.written(write, run_id, fields, code_folder, source)
         manifest = self._handle(kept)
         if mlflow:
             tag_with_run(mlflow.links, run_id, self.store.place)
@@ -203,6 +208,7 @@ class FlexibleDataStore(StoredData):
         Raises:
             Refused: there is no such mode.
         """
+        self._check_is_ours(manifest)
         facts = Facts(
             manifest.project,
             manifest.tags.get(_MODEL, ""),
@@ -276,7 +282,9 @@ class FlexibleDataStore(StoredData):
         return usage(self.store)
 
     def _model_name(self, model: DataReference | Ref | str) -> str:
-        return model if isinstance(model, str) else str(self.as_ref(model)).removeprefix(digest.PREFIX)
+        if isinstance(model, DataReference | Ref):
+            return str(self.as_ref(model)).removeprefix(digest.PREFIX)
+        return model  # what is no text is refused with the tags
 
     def _parent(self, parent: RunManifest | str | None) -> str:
         if parent is None:
@@ -301,7 +309,14 @@ class FlexibleDataStore(StoredData):
         handle.load(manifest, self)
         return handle
 
+    def _check_is_ours(self, manifest: RunManifest) -> None:
+        if not isinstance(manifest, RunManifest):
+            raise Refused(f"{manifest!r} is no manifest of a run; create_run and get_run give one.")
+        if manifest._store is not self:
+            raise Refused(f"the manifest of {manifest.run_id!r} is not of {self!r}; get_run gives the one that is.")
+
     def _add(self, manifest: RunManifest, role: str, name: str, data: Any) -> DataReference:
+        self._check_is_ours(manifest)
         ref = self.as_ref(data) if isinstance(data, DataReference | Ref | str) else self.store.put(data)
         self._update(manifest, **{role: {name: ref}})
         reference: DataReference = getattr(manifest, role)[name]
@@ -310,8 +325,7 @@ class FlexibleDataStore(StoredData):
 
     def _update(self, manifest: RunManifest, **said: Any) -> None:
         """Keep what is said of a run, and what was changed in its manifest by hand."""
-        if manifest._store is not self:
-            raise Refused(f"the manifest of {manifest.run_id!r} is not of {self!r}; get_run gives the one that is.")
+        self._check_is_ours(manifest)
         changes = manifest.unsaved()
         for name, value in said.items():
             changes[name] = {**changes.get(name, {}), **value} if name in BY_NAME else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import Any
 
 from smalti.canonical import Json
@@ -16,7 +17,8 @@ def plain_number(value: Any) -> Json:
     (0.5, 'nan', 3)
     """
     if not isinstance(value, bool | int | float | str) and callable(item := getattr(value, "item", None)):
-        value = item()
+        with suppress(ValueError, RuntimeError):  # more than one number: whoever keeps it says what it takes
+            value = item()
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     plain: Json = value

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from smalti.canonical import Json
 from smalti.errors import Refused
 from smalti.runs.circumstances.process import is_gone
+from smalti.runs.confidential import error_text
 from smalti.runs.data_reference import DataReference, References
 from smalti.store import Manifest
 from smalti.store.manifests.manifest import seconds_between
@@ -190,5 +191,4 @@ def outcome_of(error: BaseException | None) -> tuple[str, str]:
     """
     if error is None:
         return FINISHED, ""
-    text = f"{type(error).__name__}: {error}".removesuffix(": ")
-    return (FAILED if isinstance(error, Exception) else STOPPED), text
+    return (FAILED if isinstance(error, Exception) else STOPPED), error_text(error)

@@ -98,7 +98,10 @@ def view_of(pattern: str, facts: Facts) -> str:
         elif field is not None:
             parts[-1] += getattr(facts, field) or {"project": NO_PROJECT, "model": NO_MODEL}[field]
     if not all(part.strip(".") for part in parts):
-        raise Refused(f"the pattern {pattern!r} has an empty part, or one of dots only; write names between the '/'.")
+        raise Refused(
+            f"the pattern {pattern!r} gives {'/'.join(parts)!r}, which has an empty part, or one of dots only; write "
+            "names between the '/', and give project and model others."
+        )
     return check_view("/".join(map(safe_folder, parts)))
 
 

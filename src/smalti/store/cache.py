@@ -14,6 +14,7 @@ from pathlib import Path
 from smalti.store.commit import alone, make_folder
 
 _LOCKED_FOR_SECONDS = 60
+_OF_ANOTHER_PROCESS: list[sqlite3.Connection] = []  # of the process that forked this one: neither used nor closed here
 _FORMAT = 4  # of every table in the file; one of another format is thrown away
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS object (
@@ -90,6 +91,9 @@ class Cache:
     def _open(self) -> sqlite3.Connection:
         """Return this thread's connection to the file that is there now; anybody may have deleted an earlier one."""
         db: sqlite3.Connection | None = getattr(self._local, "db", None)
+        if db is not None and self._local.process != os.getpid():
+            _OF_ANOTHER_PROCESS.append(db)
+            db = self._local.db = None
         if db is None or self._local.file != self._file():
             self._close()
             with suppress(OSError):  # see _connect
@@ -105,15 +109,18 @@ class Cache:
         """
         if not is_writable(self._path.parent):
             db = sqlite3.connect(":memory:", isolation_level=None)
-            self._local.db, self._local.file = db, self._file()
+            self._keep(db, self._file())
             return db
         while True:
             before = self._file()
             db = sqlite3.connect(self._path, timeout=_LOCKED_FOR_SECONDS, isolation_level=None)
-            self._local.db, self._local.file = db, before
+            self._keep(db, before)
             if before is not None and before == self._file():
                 return db
             db.close()
+
+    def _keep(self, db: sqlite3.Connection, file: tuple[int, int] | None) -> None:
+        self._local.db, self._local.file, self._local.process = db, file, os.getpid()
 
     def _file(self) -> tuple[int, int] | None:
         try:

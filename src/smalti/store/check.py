@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -15,7 +15,8 @@ from smalti.errors import Damaged, NotFound, Refused, Unavailable
 from smalti.store.backend import Documents, Objects
 from smalti.store.gc import Pins
 from smalti.store.long_work import OnProgress, Progress, in_order
-from smalti.store.manifests import Manifests
+from smalti.store.manifests import Manifests, now
+from smalti.store.manifests.manifest import RELEASED, dump, run_of
 from smalti.store.names import Names
 from smalti.store.record import Record, seal, unseal
 from smalti.store.transfer import needed_by, restore
@@ -26,6 +27,7 @@ _NOTED_EVERY_SECONDS = 20.0
 
 Reference = TypeVar("Reference")
 Wanted = dict[str, set[str]]  # address -> what it is needed by
+Sound = Callable[[Documents, str], bytes]  # of another store's documents and a key: what belongs under it
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ def fsck(
     *,
     full: bool,
     repair_from: Objects | None = None,
+    documents_from: Documents | None = None,
     progress: OnProgress | None = None,
 ) -> FsckReport:
     """Check every name, pin, manifest, record and list of files, and content.
@@ -74,10 +77,10 @@ def fsck(
 
     Args:
         full: read every byte; interrupted, the next full check within a week goes on where this one stopped.
-        repair_from: where to fetch sound copies of what is damaged or missing.
+        repair_from, documents_from: where to fetch sound copies of what is damaged or missing.
     """
     problems: list[Problem] = []
-    wanted = _references(documents, problems)
+    wanted = _references(documents, documents_from, problems)
     addresses = list(objects.addresses())
     notes = _Notes(objects, documents) if full else None
     read = notes.read if notes else partial(objects.verify, whole=False)
@@ -218,33 +221,69 @@ class _Notes:
             self._documents.remove(key)
 
 
-def _references(documents: Documents, problems: list[Problem]) -> Wanted:
-    """Return what needs each address: names, pins, runs. What cannot be read is added to ``problems``."""
+def _references(documents: Documents, source: Documents | None, problems: list[Problem]) -> Wanted:
+    """Return what needs each address: names, pins, runs. What cannot be read is added to ``problems``.
+
+    Args:
+        source: what is damaged is replaced by what lies there; None: it is left as it is.
+    """
     names, pins, manifests = Names(documents), Pins(documents), Manifests(documents)
     wanted: Wanted = defaultdict(set)
     seen: dict[str, list[int]] = defaultdict(list)
 
-    def readable(keys: Iterable[str], read: Callable[[str], Reference]) -> Iterator[Reference]:
+    def readable(keys: Iterable[str], read: Callable[[str], Reference], sound: Sound) -> Iterator[Reference]:
         for key in keys:
             try:
                 yield read(key)
             except NotFound:  # taken away meanwhile
                 continue
-            except (Damaged, Refused) as error:  # a newer version's; what it keeps cannot be known either
+            except Refused as error:  # a newer version's; what it keeps cannot be known either
                 problems.append(Problem(key, str(error)))
+            except Damaged as error:
+                why = _restore_document(documents, source, key, sound) if source else ""
+                problems.append(Problem(key, f"{error}{why or ''}", repaired=why is None))
+                if why is None:
+                    yield read(key)
 
-    for version in readable(names.keys(), names.read):
+    for version in readable(names.keys(), names.read, _sound_name):
         wanted[version.address].add(version.name)
         seen[version.name].append(version.version)
-    for address in readable(pins.keys(), pins.read):
+    for address in readable(pins.keys(), pins.read, _sound_pin):
         wanted[address].add("a pin")
-    for manifest in readable(manifests.keys(), manifests.read):
+    for manifest in readable(manifests.keys(), manifests.read, _sound_manifest):
         for address in manifest.addresses():
             wanted[address].add(f"the run {manifest.run}")
     for name, versions in seen.items():
         if gaps := sorted(set(range(min(versions), max(versions))) - set(versions)):
             problems.append(Problem(f"names/{name}", f"version {gaps[0]} of the name {name!r} is missing; restore it."))
     return wanted
+
+
+def _restore_document(documents: Documents, source: Documents, key: str, sound: Sound) -> str | None:
+    """Put what another store has in the place of a damaged document; return why that failed, None where it did not."""
+    try:
+        if documents.replace(key, sound(source, key), documents.read(key)):
+            return None
+        return " It could not be repaired: it was changed meanwhile."
+    except (NotFound, Damaged, Refused, Unavailable) as error:
+        return f" It could not be repaired: {error}"
+
+
+def _sound_name(source: Documents, key: str) -> bytes:
+    Names(source).read(key)
+    return source.read(key)
+
+
+def _sound_pin(source: Documents, key: str) -> bytes:
+    Pins(source).read(key)
+    return source.read(key)
+
+
+def _sound_manifest(source: Documents, key: str) -> bytes:
+    """Return what the other store says of a run; whether it is released, the key here says."""
+    manifest = Manifests(source).get(run_of(key))
+    released_at = (manifest.released_at or now()) if key.startswith(RELEASED) else ""
+    return dump(replace(manifest, released_at=released_at))
 
 
 def _needs(objects: Objects, addresses: Iterable[str]) -> dict[str, set[str]]:

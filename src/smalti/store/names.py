@@ -33,7 +33,7 @@ def check_name(name: str) -> str:
     Raises:
         Refused: it is not segments of letters, digits, dot, dash and underscore joined by ``/``.
     """
-    if not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise Refused(
             f"{name!r} cannot be a name: use letters, digits, '.', '_' and '-', in parts of at most 128 "
             "characters that begin with a letter or digit, joined by '/'."

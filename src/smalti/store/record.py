@@ -264,6 +264,9 @@ def unseal(data: bytes, what: str) -> dict[str, Any]:
     """
     body = data[:-_CHECK_NBYTES] + b"}"
     if _with_check(body) != data:
-        raise Damaged(f"{what} is not what was written: its self-check does not match; restore it from another store.")
+        raise Damaged(
+            f"{what} is not what was written: its self-check does not match; restore it from another store: "
+            "smalti fsck --repair-from STORE."
+        )
     document: dict[str, Any] = json.loads(body)
     return document

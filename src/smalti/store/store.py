@@ -314,7 +314,15 @@ class Store(RecordsRuns):
         from smalti.store.check import fsck
 
         source = repair_from._objects if repair_from else None
-        return fsck(self._objects, self._documents, full=full, repair_from=source, progress=progress)
+        documents = repair_from._documents if repair_from else None
+        return fsck(
+            self._objects,
+            self._documents,
+            full=full,
+            repair_from=source,
+            documents_from=documents,
+            progress=progress,
+        )
 
     def verify(
         self, target: Store, refs: Iterable[Ref | str] | None = None, progress: OnProgress | None = None

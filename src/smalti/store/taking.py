@@ -115,7 +115,7 @@ def keep(objects: Objects, address: str) -> None:
         NotFound: it is not there any more.
     """
     if not objects.touch(address):
-        raise NotFound(f"{address} was removed from {objects.place} just now; put the value again.")
+        raise NotFound(f"{address} is not in {objects.place}, or was removed just now; put the value again.")
 
 
 def _tree_header(tree: Tree, addresses: Mapping[str, str]) -> dict[str, Json]:

@@ -65,6 +65,7 @@ def test_values_that_are_elsewhere_are_listed(store: Store, tmp_path: Path) -> N
     result = CliRunner().invoke(app, ["crate", "import", "out", "--store", "other"])
     assert result.exit_code == 0, result.output
     assert result.stdout.count(f"in {tmp_path / 'store'}") == 2
+    assert f"  about    {store.resolve('solved/b')}\n" in result.stdout, "an imported store has no names"
     assert "keep nothing here" in result.stdout
 
 

@@ -240,3 +240,25 @@ def test_views_are_listed_and_made_again(store: Store, ref: Ref) -> None:
     assert runs(store, "views", "--rebuild").stdout == "6 entries, 1 made or mended, 0 removed\n"
     assert json.loads(entry.read_text())["run"] == "first"
     assert answer(store, "views", "--rebuild") == {"entries": 6, "made": 0, "removed": 0}
+
+
+def test_a_collection_says_what_becomes_of_the_links(store: Store) -> None:
+    store.add_manifest("run", outputs={"x": store.put(np.arange(1000.0))}, views=["all"])
+    store.release("run")
+
+    def collect() -> Result:
+        return CliRunner().invoke(app, ["gc", "--no-dry-run", "--grace-hours", "0", "--store", store.place])
+
+    assert collect().stderr == "", "condemned, and there as yet"
+    time.sleep(0.01)
+    assert "smalti runs views --rebuild takes them away" in collect().stderr
+    runs(store, "views", "--rebuild")
+    assert not [link for link in (Path(store.place) / "runs").rglob("*") if link.is_symlink() and not link.exists()]
+
+
+@pytest.mark.parametrize("age", ["36501d", "99999999999w", "-1d", "7", "1.5d"])
+def test_an_age_that_is_none_is_refused_in_a_sentence(store: Store, age: str) -> None:
+    for command in (["list", "--since", age], ["release", "--older-than", age]):
+        refused = runs(store, *command)
+        assert refused.exit_code == 2
+        assert "age" in refused.stderr

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextvars
 import inspect
+import linecache
 import os
 import threading
+import time
 from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -33,6 +35,39 @@ def noted(run: RunManifest) -> dict[str, str]:
     found = run.notes["not_stored"]
     assert isinstance(found, dict)
     return {name: str(why) for name, why in found.items()}
+
+
+def test_the_source_of_a_function_is_kept_though_no_file_holds_it(
+    store: FlexibleDataStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(2):  # a cell of a notebook, changed and run again
+        cell = f"def score(x):\n    return x + {number}\n"
+        monkeypatch.setitem(linecache.cache, f"<cell {number}>", (len(cell), None, cell.splitlines(True), ""))
+        space: dict[str, Any] = {"__name__": "__main__"}
+        exec(compile(cell, f"<cell {number}>", "exec"), space)
+        score = capture_flexible_data(store=store)(space["score"])
+        assert score(score(3)) == 3 + 2 * number
+    first, _, second, _ = sorted(store.list_runs(), key=lambda run: run.started_at)
+    assert store.retrieve_data(str(first.code["source"])) == b"def score(x):\n    return x + 0\n"
+    assert store.retrieve_data(str(second.code["source"])) == b"def score(x):\n    return x + 1\n"
+    assert not store.store.fsck().problems
+
+
+def test_the_source_is_stored_again_after_all_runs_that_kept_it_were_released(store: FlexibleDataStore) -> None:
+    double = capture_flexible_data(store=store)(_double)
+    double(1)
+    store.store.release(only(store).run_id)
+    for _ in range(2):
+        store.store.gc(dry_run=False, grace_seconds=0)
+        time.sleep(0.01)
+    double(2)
+    newest = next(store.store.runs())
+    assert b"def _double" in store.retrieve_data(str(newest.code["source"]))
+    assert not store.store.fsck().problems
+
+
+def _double(x: int) -> int:
+    return 2 * x
 
 
 def test_a_call_is_a_run_with_parameters_inputs_and_result(store: FlexibleDataStore) -> None:

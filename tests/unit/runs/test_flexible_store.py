@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -309,3 +310,30 @@ def test_without_a_place_the_runs_are_where_the_settings_say(
     with pytest.raises(Refused, match="no credentials for s3://a-bucket/mltrack"):
         FlexibleDataStore()
     assert FlexibleDataStore(root=tmp_path / "store").store.place == str(tmp_path / "store")
+
+
+@pytest.mark.parametrize(
+    ("attempt", "message"),
+    [
+        (lambda store: store.create_run(5), "5 cannot be a name"),
+        (lambda store: store.create_run(None), "None cannot be a name"),
+        (lambda store: store.store_data([1], 5), "5 cannot be a name"),
+        (
+            lambda store: store.create_run("r", project=5),
+            "the project of the run 'r' is 5, which is no text",
+        ),
+        (lambda store: store.create_run("r", model=5), "the model of the run 'r' is 5, which is no text; give a name"),
+        (lambda store: store.create_run("r", project=".."), r"gives 'by_project/\.\.', which has"),
+        (lambda store: store.add_run_input("r", "x", [1]), "'r' is no manifest of a run; create_run and get_run give"),
+        (lambda store: store.add_storage_location("r", "flat"), "'r' is no manifest of a run"),
+        (
+            lambda store: store.log_metrics(store.create_run("r"), a=np.arange(2)),
+            "is a ndarray, which JSON",
+        ),
+    ],
+)
+def test_what_is_of_another_type_is_refused_in_a_sentence(
+    store: FlexibleDataStore, attempt: Callable[[FlexibleDataStore], object], message: str
+) -> None:
+    with pytest.raises(Refused, match=message):
+        attempt(store)

@@ -247,3 +247,41 @@ def test_what_cannot_be_repaired_says_why(store: Store, remote: Store) -> None:
     assert not report.clean
     assert f"It could not be repaired: {refs[0].digest} is not in the store at {remote.place}" in found["lacks",]
     assert "It could not be repaired: data.npy of" in found["damaged",]
+
+
+@pytest.mark.parametrize("released", [False, True])
+def test_damaged_documents_are_repaired_from_another_store(store: Store, remote: Store, released: bool) -> None:
+    ref = store.put(RANDOM.integers(9, size=3000), name="numbers")
+    store.pin(store.put(b"pinned"))
+    store.add_manifest("run", inputs={"numbers": ref}, metrics={"loss": 0.5}, views=["all"])
+    store.push(remote)
+    if released:  # there it is not
+        store.release("run")
+    before = store.manifest("run")
+    root = Path(store.place)
+    damaged = [*root.glob("manifests/*"), *root.glob("released/*"), *root.rglob("@000001.json"), *root.glob("pins/*")]
+    assert len(damaged) == 3
+    for path in damaged:
+        path.chmod(0o600)
+        path.write_bytes(b"{}")
+    assert not store.fsck().clean, "without another store it is only named"
+    report = store.fsck(repair_from=remote)
+    assert [problem.repaired for problem in report.problems] == [True] * 3
+    assert report.clean
+    assert store.fsck().problems == ()
+    after = store.manifest("run")
+    assert (after.metrics, bool(after.released_at)) == (before.metrics, released), "it stays released, or kept"
+    assert [use.run for use in store.runs_of("numbers")] == ["run"]
+    store.gc(dry_run=False)
+    store.push(remote)
+
+
+def test_a_damaged_document_that_another_store_lacks_stays_and_says_so(store: Store, remote: Store) -> None:
+    store.add_manifest("run", metrics={"loss": 0.5})
+    (document,) = (Path(store.place) / "manifests").iterdir()
+    document.chmod(0o600)
+    document.write_bytes(b"{}")
+    (problem,) = store.fsck(repair_from=remote).problems
+    assert not problem.repaired
+    assert "It could not be repaired: the store at" in problem.what
+    assert document.read_bytes() == b"{}", "what there is may help a person"

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from smalti.errors import Refused, Unavailable
 from smalti.store import Use
+from smalti.store.cache import Cache
 from smalti.store.documents import LocalDocuments
 from smalti.store.manifests import Manifests, Step
 from smalti.store.manifests.local_index import LocalManifests
@@ -308,3 +309,23 @@ def test_those_who_ask_while_others_write_never_miss_what_was_acknowledged(tmp_p
         process.release()
     assert [process.finish().ended for process in processes] == [0] * writers
     assert len(LocalManifests(tmp_path).uses(VALUES[0])) == 1 + 40 * writers
+
+
+def test_a_forked_process_opens_the_tables_anew(tmp_path: Path) -> None:
+    """SQLite forbids what was opened before a fork after it: its locks belong to the parent."""
+    cache = Cache(tmp_path / "index.sqlite")
+    with cache.transaction() as before:
+        before.execute("INSERT INTO manifests VALUES ('of the parent')")
+
+    def act(say: Say) -> None:
+        with cache.transaction() as db:
+            (said,) = db.execute("SELECT as_of FROM manifests").fetchone()
+            say(f"{said}, {'the same' if db is before else 'another'} connection")
+            db.execute("DELETE FROM manifests")
+
+    child = ForkedProcess(act)
+    child.release()
+    assert child.finish().said == ["of the parent, another connection"]
+    with cache.transaction() as db:
+        assert db is before
+        assert db.execute("SELECT count(*) FROM manifests").fetchone() == (0,)

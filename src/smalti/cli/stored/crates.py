@@ -93,6 +93,8 @@ def _say(done: Imported, as_json: bool, did: str) -> None:
         print_json(asdict(done))
         return
     typer.echo(f"{count(done.values, 'object')} ({readable(done.nbytes)}) and {count(len(done.runs), 'run')} {did}")
+    if done.subject:
+        typer.echo(f"  about    {done.subject}")
     if done.released:
         typer.echo(f"{len(done.released)} of the runs keep nothing here: not all of their values are here")
     for address in done.pinned[:_MOST_SHOWN]:

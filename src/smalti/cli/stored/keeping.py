@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from smalti.cli.answers import warn
 from smalti.cli.options import AsJson, Reference, StorePlace, print_json, readable, the_store
 from smalti.errors import NotFound
 
@@ -44,12 +45,13 @@ def _say(done: str, what: str, as_json: bool) -> None:
 
 def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run/--no-dry-run", help="Only say what would happen.")] = True,
-    grace_hours: Annotated[float, typer.Option(help="How long nothing is touched.")] = 24.0,
+    grace_hours: Annotated[float, typer.Option(min=0, help="How long nothing is touched.")] = 24.0,
     store: StorePlace = None,
     as_json: AsJson = False,
 ) -> None:
     """Collect what no name, pin or run needs: condemn it, and remove it in a later run after the grace period."""
-    report = the_store(store).gc(dry_run=dry_run, grace_seconds=grace_hours * 3600)
+    opened = the_store(store)
+    report = opened.gc(dry_run=dry_run, grace_seconds=grace_hours * 3600)
     if as_json:
         print_json({"dry_run": dry_run, **asdict(report)})
         return
@@ -64,3 +66,6 @@ def gc(
         f"{report.needed} of {report.objects} objects are needed; {readable(sums['young'])} are too young, "
         f"{readable(sums['condemned'])} are condemned, {readable(sums['removed'])} {would}removed"
     )
+    removed = [] if dry_run else [item.address for item in report.unneeded if item.state == "removed"]
+    if any(map(opened.runs_of, removed)):
+        warn("links below runs/ to what was removed lead nowhere now; smalti runs views --rebuild takes them away")

@@ -32,13 +32,20 @@ _RECORDED = "runs of Dagster and of smalti.runs record themselves, others are re
 _TYPES, _STATUSES = ", ".join(RunType), ", ".join(STATUSES)
 _A_WHILE_SECONDS = 1.0
 _NEAR = 5
+_LONGEST_AGE = timedelta(days=36500)
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
 def _age(text: str) -> timedelta:
     if not (match := re.fullmatch(rf"(\d+)([{''.join(_UNITS)}])", text)):
         raise typer.BadParameter(f"{text!r} is no age; write hours, days or weeks as in 12h, 90d or 4w")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    try:
+        age = timedelta(**{_UNITS[match[2]]: int(match[1])})
+    except OverflowError:
+        age = timedelta.max
+    if age > _LONGEST_AGE:
+        raise typer.BadParameter(f"{text!r} is longer than {_LONGEST_AGE.days}d, the longest age")
+    return age
 
 
 Fresh = Annotated[

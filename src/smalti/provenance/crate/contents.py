@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from smalti.errors import NotFound
 from smalti.provenance.facts import Facts, facts_of
 from smalti.provenance.subject import Subject, lineage_of
-from smalti.provenance.told import DETAILS, DIFF, environments_of, names_in, with_arrival
+from smalti.provenance.told import DETAILS, DIFF, SOURCE, environments_of, names_in, with_arrival
 
 if TYPE_CHECKING:
     from smalti.store import Manifest, Store
@@ -39,7 +39,11 @@ class Contents:
         """What each value was called where it was written, else where it was read."""
         found = names_in(self.runs)
         for run in self.runs:
-            what = {run.code.get(DIFF): f"changes of {run.run}", run.environment.get(DETAILS): "environment"}
+            what = {
+                run.code.get(DIFF): f"changes of {run.run}",
+                run.code.get(SOURCE): f"source of {run.run}",
+                run.environment.get(DETAILS): "environment",
+            }
             found |= {address: what.get(address, f"description of {run.run}") for address in run.described_by()}
         for address, facts in self.facts.items():
             if facts.filename:

@@ -26,6 +26,7 @@ class Imported:
     """What was brought back.
 
     Attributes:
+        subject: the address of the value that the crate is about; "" where it is about a run.
         values: how many objects the crate holds, each with the digest that it states.
         nbytes: their content.
         runs: whose manifests are here now.
@@ -34,6 +35,7 @@ class Imported:
         missing: values that the runs used, that are neither in the crate nor in the store.
     """
 
+    subject: str
     values: int
     nbytes: int
     runs: tuple[str, ...]
@@ -85,7 +87,7 @@ def import_crate(store: Store, path: Path, *, dry_run: bool = False, progress: O
                 lets_go = manifest.run in released and not manifest.released_at
                 store.bring_manifest(replace(manifest, released_at=manifest.created_at) if lets_go else manifest)
                 advanced(1, 0)
-        return Imported(len(about.values), nbytes, runs, released, pinned, missing)
+        return Imported(about.subject, len(about.values), nbytes, runs, released, pinned, missing)
 
 
 def _counted(about: About, dry_run: bool, progress: OnProgress | None) -> Advanced:

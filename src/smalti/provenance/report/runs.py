@@ -16,6 +16,7 @@ from smalti.provenance.told import (
     DIFF,
     FILES,
     PACKAGES,
+    SOURCE,
     arrived_in,
     checks_of,
     environments_of,
@@ -27,7 +28,7 @@ from smalti.runs.run_manifest import is_lost
 if TYPE_CHECKING:
     from smalti.store import Manifest, Store
 
-_MOST_PATCH_NBYTES = 200_000
+_MOST_TEXT_NBYTES = 200_000
 _DIGITS = 6
 _PASSED, _FAILED = '<span class="good">passed</span>', '<span class="bad">failed</span>'
 
@@ -65,8 +66,9 @@ def run_pieces(store: Store, run: Manifest) -> list[str]:
             "Code, machine and times",
             fields({"run": code(run.run), **_times(run)}),
             _headed("the same run elsewhere", fields({name: link(url) for name, url in run.links.items()})),
-            _headed("code", _said({name: said for name, said in run.code.items() if name != DIFF})),
-            _patch(store, run),
+            _headed("code", _said({name: said for name, said in run.code.items() if name not in (DIFF, SOURCE)})),
+            _text_of(store, run, SOURCE, "the source of the function"),
+            _text_of(store, run, DIFF, "what differed from the commit"),
             _headed("seeds", _said(run.seeds)),
             _headed("environment", _said({n: said for n, said in environment.items() if n not in (PACKAGES, DETAILS)})),
             _packages(environment),
@@ -155,18 +157,18 @@ def _notes(notes: Any) -> str:
     return shown_json(notes) if notes is not None else ""
 
 
-def _patch(store: Store, run: Manifest) -> str:
-    """Return what differed from the commit; its text where the store has it."""
-    patch, head = of_code(run, DIFF), "what differed from the commit"
-    if not patch:
+def _text_of(store: Store, run: Manifest, said: str, head: str) -> str:
+    """Return a text that tells of the code, such as what differed from the commit, where the store has it."""
+    told = of_code(run, said)
+    if not told:
         return ""
-    if not is_address(patch):
-        return folded_away(head, block(patch, _MOST_PATCH_NBYTES))
+    if not is_address(told):
+        return folded_away(head, block(told, _MOST_TEXT_NBYTES))
     try:
-        if store.record(patch).nbytes > _MOST_PATCH_NBYTES:
-            return f"<p>What differed from the commit is {code(patch)}.</p>"
-        value = store.get(patch)
+        if store.record(told).nbytes > _MOST_TEXT_NBYTES:
+            return f"<p>{text(head)}: {code(told)}.</p>"
+        value = store.get(told)
     except SmaltiError as error:
-        return f'<p class="bad">What differed from the commit is not here any more: {text(error)}</p>'
+        return f'<p class="bad">{text(head)} is not here any more: {text(error)}</p>'
     written = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-    return folded_away(head, block(written, _MOST_PATCH_NBYTES))
+    return folded_away(head, block(written, _MOST_TEXT_NBYTES))

@@ -17,9 +17,10 @@ from typing import Any
 
 from smalti.canonical import Json
 from smalti.errors import Refused, SmaltiError
-from smalti.runs.capture.arguments import as_parameter, sort_arguments, type_name
+from smalti.runs.capture.arguments import as_parameter, fields_of, sort_arguments, type_name
 from smalti.runs.capture.results import MOST_ITEMS, items_of, named_outputs
 from smalti.runs.circumstances.code_version import folder_of_the_program
+from smalti.runs.confidential import without_keys
 from smalti.runs.data_reference import DataReference
 from smalti.runs.flexible_store import FlexibleDataStore
 from smalti.runs.mlflow_link import tag_with_data
@@ -88,6 +89,7 @@ class Recorder:
         self._options = options
         self._name = f"{function.__module__}.{getattr(function, '__qualname__', type(function).__qualname__)}"
         self._code_folder = _folder_of(function)
+        self._source = _source_of(function)
         self._opened: FlexibleDataStore | None = None
         self._lock = threading.Lock()
         self._check_names()
@@ -112,6 +114,10 @@ class Recorder:
         keeper = Keeper(store, dict(arguments.noted))
         for name, value in arguments.data.items():
             keeper.keep(name, value)
+            if name in keeper.noted and (fields := fields_of(value)) is not None:  # a configuration
+                del keeper.noted[name]
+                arguments.add_parameter(name, fields)
+                keeper.noted.update(arguments.noted)
         now = datetime.now(UTC)
         short = re.sub(r"[^A-Za-z0-9-]+", "_", self._name.rpartition(".")[2]).strip("_-")[:_LONGEST_NAME] or "call"
         said = {
@@ -130,6 +136,7 @@ class Recorder:
             None,
             said,
             self._code_folder,
+            source=self._source,
             durable=False,
         )
         return Recording(store, manifest, options, keeper.noted)
@@ -254,7 +261,7 @@ class Recording:
         status, text = outcome_of(error)
         if isinstance(error, GeneratorExit):
             text = f"nobody took more than the {self.yielded} values that it yielded"
-        lines = "".join(traceback.format_exception(error))[-_LONGEST_TRACEBACK:]
+        lines = without_keys("".join(traceback.format_exception(error)))[-_LONGEST_TRACEBACK:]
         self._end(status, text, None, lines if isinstance(error, Exception) else "")
 
     def _end(self, status: str, error: str, result: Any, lines: str = "") -> None:
@@ -294,6 +301,14 @@ class Recording:
             RuntimeWarning,
             stacklevel=2,
         )
+
+
+def _source_of(function: Callable[..., Any]) -> bytes:
+    """Return the source of a function, which no commit holds where it is from a notebook; b"" where there is none."""
+    try:
+        return inspect.getsource(inspect.unwrap(function)).encode()
+    except (OSError, TypeError, UnicodeEncodeError, SyntaxError):
+        return b""
 
 
 def _folder_of(function: Callable[..., Any]) -> Path:

@@ -26,23 +26,34 @@ class Circumstances:
         self._lock = threading.Lock()
 
     def written(
-        self, write: Callable[..., Manifest], run: str, fields: Mapping[str, Any], code_folder: Path
+        self,
+        write: Callable[..., Manifest],
+        run: str,
+        fields: Mapping[str, Any],
+        code_folder: Path,
+        source: bytes = b"",
     ) -> Manifest:
         """Write a manifest with what it ran on added.
 
         Args:
             write: ``store.add_manifest`` or another with its arguments.
+            source: of the function that is the run; stored, too, unless it is empty.
         """
         said = {**fields, "seeds": {**random_states(), **fields.get("seeds", {})}}
         code = fields.get("code", {})
+
+        def all_of_it() -> dict[str, Any]:
+            told = {**code, "source": self._address(f"source {source!r}", source)} if source else code
+            return {**said, **self._of_this_process(code_folder, told)}
+
         try:
-            return write(run, **{**said, **self._of_this_process(code_folder, code)})
+            return write(run, **all_of_it())
         except NotFound:
             with self._lock:
                 if not self._put:  # it was not ours that is missing
                     raise
                 self._put.clear()  # all runs that kept it were released, and it was collected: store it again
-        return write(run, **{**said, **self._of_this_process(code_folder, code)})
+        return write(run, **all_of_it())
 
     def _of_this_process(self, code_folder: Path, said_of_code: Mapping[str, Json]) -> dict[str, Any]:
         found = self.gathered(code_folder, said_of_code)
