@@ -13,6 +13,7 @@ from smalti.runs.addresses import address_of
 from smalti.runs.circumstances.code_version import folder_of_the_program
 from smalti.runs.circumstances.gathering import Circumstances
 from smalti.runs.data_reference import DataReference
+from smalti.runs.ending import ends_with_the_process, has_ended
 from smalti.runs.mlflow_link import active_mlflow_run, tag_with_data, tag_with_run
 from smalti.runs.numbers import plain_number
 from smalti.runs.run_manifest import ACTIVE, BY_NAME, FINISHED, RUNNING, RunManifest
@@ -89,6 +90,9 @@ class FlexibleDataStore(StoredData):
     ) -> RunManifest:
         """Record that a run begins, and show it below ``runs/``; both are there when this returns.
 
+        It ends with its ``with`` block, by :meth:`finish_run`, or else with this process: ``failed`` where an exception
+        ended that, ``finished`` otherwise.
+
         Args:
             run_id: what it is called; no two runs of a store are called the same.
             run_type: by default that of the store.
@@ -106,7 +110,9 @@ class FlexibleDataStore(StoredData):
         """
         self._check_is_new(run_id)
         said = {"tags": dict(tags or {}), "parameters": dict(parameters or {}), "seeds": dict(seeds or {})}
-        return self.begin(run_id, run_type, project, storage_modes, model, parent, said, folder_of_the_program())
+        manifest = self.begin(run_id, run_type, project, storage_modes, model, parent, said, folder_of_the_program())
+        ends_with_the_process(run_id, self)
+        return manifest
 
     def begin(
         self,
@@ -200,6 +206,7 @@ class FlexibleDataStore(StoredData):
             raise Refused(f"a run cannot end as {status!r}; it ends as {', '.join(known)}.")
         ended = datetime.now(UTC).isoformat(timespec="microseconds")
         self._update(manifest, status=status, error=error, ended_at=ended, **said)
+        has_ended(manifest, self)
         return manifest
 
     def add_storage_location(self, manifest: RunManifest, mode: StorageMode | str) -> str:
