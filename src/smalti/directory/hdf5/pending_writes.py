@@ -1,7 +1,8 @@
 """What HDF5 writes to a file, held back until all of it is known, then applied so that a kill leaves a readable file.
 
 h5py works on a ``PendingWrites`` as on a file. Bytes behind the end that the superblock states belong to nobody yet:
-they are written as they come, short ones that follow each other together. Bytes before it are what readers see: they are kept in memory. ``apply`` then writes
+they are written as they come, short ones that follow each other together. Bytes before it are what readers see: they
+are kept in memory. ``apply`` then writes
 
 1. behind the new end, all that is to be changed before it, and a checksum over that (the journal);
 2. the changes in place: first the superblock, last the object header that says how many rows there are;
