@@ -42,6 +42,7 @@ from smalti.codecs.scan import Scan
 from smalti.errors import Damaged, NotFound, Refused
 from smalti.settings import Settings
 from smalti.store.names import check_name
+from smalti.store.segments import in_one
 from smalti.store.values import Ref, Tree
 
 if TYPE_CHECKING:
@@ -187,7 +188,10 @@ def _content(value: Any, by_name: bool) -> Json:
     if isinstance(encoded, Tree):
         children = {name: _content(child, by_name) for name, child in encoded.children.items()}
         return {"tree": encoded.type, "attributes": canonical.normalise(encoded.attrs), "children": children}
-    return {"header": encoded.header, "content": [blake3(buffer.data).hexdigest() for buffer in encoded.buffers]}
+    return {
+        "header": encoded.header,
+        "content": [blake3(in_one(buffer.data)).hexdigest() for buffer in encoded.buffers],
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from smalti.codecs.lazy_array import LazyArray
 from smalti.errors import Refused
 from smalti.store.leaves import MAX_NBYTES
 from smalti.store.reader import Reader
+from smalti.store.segments import Segments
 from smalti.store.values import Buffer, Encoded
 
 BFLOAT16 = "bfloat16"
@@ -96,9 +97,7 @@ class ArrayCodec:
 
     def encode(self, value: Any) -> Encoded:
         array, dtype = plain_array(value)
-        header: dict[str, Json] = {"kind": "array", "dtype": dtype, "shape": list(array.shape)}
-        framing = npy_header(*described(header))
-        return Encoded(header, "data.npy", (framing, Buffer(bytes_of(array), _row_nbytes(array))))
+        return encode_bytes(dtype, array.shape, bytes_of(array))
 
     def decode(self, header: Mapping[str, Json], buffers: list[memoryview]) -> NDArray[Any] | BFloat16:
         return array_of(header["dtype"], header["shape"], buffers[0])
@@ -106,6 +105,13 @@ class ArrayCodec:
     def lazy(self, header: Mapping[str, Json], reader: Reader) -> LazyArray | BFloat16:
         lazy = LazyArray(*described(header), reader)
         return BFloat16(lazy) if header["dtype"] == BFLOAT16 else lazy
+
+
+def encode_bytes(dtype: Json, shape: tuple[int, ...], data: memoryview | Segments) -> Encoded:
+    """Return the array of that dtype, as ``plain_array`` spells it, and shape whose bytes these are."""
+    header: dict[str, Json] = {"kind": "array", "dtype": dtype, "shape": list(shape)}
+    framing = npy_header(*described(header))
+    return Encoded(header, "data.npy", (framing, Buffer(data, _row_nbytes(shape, dtype_in_file(dtype).itemsize))))
 
 
 def described(header: Mapping[str, Any]) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -128,12 +134,12 @@ def _from_mlx(value: Any) -> NDArray[Any] | BFloat16:
     return BFloat16(np.asarray(value.view(core.uint16))) if value.dtype == core.bfloat16 else np.asarray(value)
 
 
-def _row_nbytes(array: NDArray[Any]) -> int:
+def _row_nbytes(shape: tuple[int, ...], itemsize: int) -> int:
     """Return the size of the largest block of trailing axes that fits one leaf: what counts as a row."""
-    row = max(1, array.dtype.itemsize)
+    row = max(1, itemsize)
     if row > MAX_NBYTES:
         return 1
-    for length in reversed(array.shape[1:]):
+    for length in reversed(shape[1:]):
         if row * length > MAX_NBYTES or not length:
             break
         row *= length

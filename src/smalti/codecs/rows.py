@@ -11,6 +11,7 @@ from smalti.canonical import Json
 from smalti.codecs.array import ArrayCodec, array_of, described, npy_header
 from smalti.errors import Refused
 from smalti.store.leaves import LeafStream
+from smalti.store.segments import in_one
 from smalti.store.values import Buffer, Encoded
 
 _MOST_ROWS = 2**62  # the longest number that the file's header may have to hold
@@ -35,8 +36,9 @@ def encode_rows(codec: ArrayCodec, blocks: Iterable[Any], file: Path) -> Encoded
                 first, stream = encoded, LeafStream(encoded.buffers[0].row_nbytes)
                 room = len(npy_header(*described(_header(first, _MOST_ROWS))))
                 out.seek(room)
-            out.write(encoded.buffers[0].data)
-            stream.add(encoded.buffers[0].data)
+            rows = in_one(encoded.buffers[0].data)
+            out.write(rows)
+            stream.add(rows)
             count += _shape(encoded)[0]
         if first is None:
             raise Refused("an array of no blocks has neither shape nor dtype; give one block at least, without rows.")

@@ -25,6 +25,7 @@ from smalti import canonical
 from smalti.codecs import CODECS, BFloat16
 from smalti.codecs.array import BFLOAT16
 from smalti.errors import Refused
+from smalti.store.segments import in_one
 from smalti.store.values import Encoded, Tree
 
 _DESCRIPTION, _CONTENT = "description.json", "content"
@@ -66,7 +67,7 @@ def write(value: Any, folder: Path) -> None:
 
         def put(value: Encoded) -> dict[str, Any]:
             for buffer in value.buffers:
-                content.write(buffer.data)
+                content.write(in_one(buffer.data))
                 content.write(bytes(-content.tell() % _ALIGNMENT))
             return {"header": value.header, "nbytes": [buffer.data.nbytes for buffer in value.buffers]}
 

@@ -108,6 +108,26 @@ class FileContent:
                 os.close(descriptor)
         return True
 
+    def copy_cached(self, start: int, out: memoryview) -> bool:
+        """Copy content that the machine has in memory; False where it would have to be read, or that cannot be told."""
+        place = self.place(start, start + len(out)) if hasattr(os, "RWF_NOWAIT") else None
+        if place is None:
+            return False
+        _, offset, nbytes = place
+        try:
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW)
+        except OSError:
+            return False
+        try:
+            done = 0
+            while done < nbytes and (more := os.preadv(descriptor, [out[done:]], offset + done, os.RWF_NOWAIT)):
+                done += more
+            return done == nbytes
+        except OSError:  # it would have to wait, or the file system cannot tell
+            return False
+        finally:
+            os.close(descriptor)
+
     def _let_go(self, nbytes: int) -> None:
         """Keep slice after slice of a large file from filling this process's memory; views on them stay as they are."""
         self._resident_nbytes += nbytes
@@ -185,6 +205,20 @@ class StitchedContent:
     def fill(self, start: int, out: memoryview) -> bool:
         """Return False: the pieces lie in several files."""
         return False
+
+    def copy_cached(self, start: int, out: memoryview) -> bool:
+        """Copy content that the machine has in memory; False where it would have to be read, or that cannot be told."""
+        done = 0
+        for number in range(bisect_right(self._ends, start), len(self._pieces)):
+            content, offset = self._pieces[number]
+            at, part = start + done, out[done : self._ends[number] - start]
+            base = self._ends[number - 1] if number else 0
+            if not isinstance(content, FileContent) or not content.copy_cached(offset + at - base, part):
+                return False
+            done += len(part)
+            if done == len(out):
+                break
+        return done == len(out)
 
     def framing(self) -> bytes:
         """Return the file format's own bytes, kept before the new leaves."""

@@ -26,23 +26,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.digest import LEAF_ID_NBYTES, leaf_id
+from smalti.store.segments import Segments, in_one
 from smalti.store.threads import in_parallel
 from smalti.store.values import MIN_LEAF_NBYTES as MIN_NBYTES
 
 if TYPE_CHECKING:
     from smalti.store.values import Sizes
 
+Data = memoryview | Segments
+
 MAX_NBYTES = 256 * 1024
 _EXPECTED_GAP_NBYTES = 48 * 1024
 _WINDOW_NBYTES = 32
 _GOLDEN = np.uint32(0x9E3779B1)
 _BLOCK_ROWS = 32 * 1024  # keeps the sums of one block in the second-level cache
+_BLOCK_NBYTES = 4 * 1024 * 1024  # and few rows that lie in several places are gathered at a time
 _PARALLEL_NBYTES = 4 * 1024 * 1024  # below this a thread costs more than it hashes
 _JOB_NBYTES = 4 * 1024 * 1024
 
 
-def leaf_sizes(data: memoryview, row_nbytes: int) -> Sizes:
-    """Return the sizes in bytes, uint32 (L,), of the leaves of ``data``: contiguous bytes, whole rows.
+def leaf_sizes(data: Data, row_nbytes: int) -> Sizes:
+    """Return the sizes in bytes, uint32 (L,), of the leaves of ``data``: whole rows.
 
     Raises:
         ValueError: the rows are longer than a leaf may be, or the data is not whole rows.
@@ -65,17 +69,18 @@ def leaf_sizes(data: memoryview, row_nbytes: int) -> Sizes:
     return np.array(sizes, np.uint32)
 
 
-def _candidate_ends(data: memoryview, row_nbytes: int) -> list[int]:
+def _candidate_ends(data: Data, row_nbytes: int) -> list[int]:
     """Return the byte offsets, ascending, at which the content allows a leaf to end."""
     word = next(w for w in (4, 2, 1) if row_nbytes % w == 0)
-    words = np.frombuffer(data, f"<u{word}").reshape(-1, row_nbytes // word)
-    weights = _weights(words.shape[1])
+    weights = _weights(row_nbytes // word)
     window = 1 << max(0, (_WINDOW_NBYTES // row_nbytes).bit_length() - 1)
     lowest = np.uint32(2**32 - (2**32 * row_nbytes) // _EXPECTED_GAP_NBYTES)
     ends: list[int] = []
-    for start in range(0, len(words), _BLOCK_ROWS):
+    step = min(_BLOCK_ROWS, max(1, _BLOCK_NBYTES // row_nbytes))
+    for start in range(0, data.nbytes // row_nbytes, step):
         first = max(0, start - window + 1)
-        block = words[first : start + _BLOCK_ROWS]
+        rows_of_block = in_one(data[first * row_nbytes : (start + step) * row_nbytes])
+        block = np.frombuffer(rows_of_block, f"<u{word}").reshape(-1, row_nbytes // word)
         sums = np.einsum("ij,j->i", block.astype(np.uint32, copy=False), weights)
         shift = 1
         while shift < window:  # doubles the window each time: h over 2s rows = h over s + (h, s rows ago) << s
@@ -97,18 +102,18 @@ def _weights(count: int) -> NDArray[np.uint32]:
     return x | np.uint32(1)
 
 
-def leaf_ids(data: memoryview, sizes: Sizes) -> bytes:
+def leaf_ids(data: Data, sizes: Sizes) -> bytes:
     """Return the 32-byte BLAKE3 ids of the leaves of ``data``, end to end; large data uses every core."""
     return b"".join(ids for ids, _ in ids_of_all([(data, sizes)]))
 
 
-def ids_of_all(buffers: Sequence[tuple[memoryview, Sizes]]) -> Iterator[tuple[bytes, int]]:
+def ids_of_all(buffers: Sequence[tuple[Data, Sizes]]) -> Iterator[tuple[bytes, int]]:
     """Yield the ids of the leaves of several buffers in order, some at a time, and how many bytes they cover."""
     jobs = [job for data, sizes in buffers for job in _jobs(data, sizes)]
     return in_parallel(_hash, jobs) if sum(data.nbytes for data, _ in buffers) >= _PARALLEL_NBYTES else map(_hash, jobs)
 
 
-def _jobs(data: memoryview, sizes: Sizes) -> Iterator[tuple[memoryview, list[int]]]:
+def _jobs(data: Data, sizes: Sizes) -> Iterator[tuple[Data, list[int]]]:
     """Cut a buffer where its leaves end into pieces worth a thread's while; yield each with its leaves' ends."""
     ends = np.cumsum(sizes, dtype=np.int64)
     at = leaf = 0
@@ -119,8 +124,8 @@ def _jobs(data: memoryview, sizes: Sizes) -> Iterator[tuple[memoryview, list[int
         at, leaf = stop, last
 
 
-def _hash(job: tuple[memoryview, list[int]]) -> tuple[bytes, int]:
-    data, ends = job
+def _hash(job: tuple[Data, list[int]]) -> tuple[bytes, int]:
+    data, ends = in_one(job[0]), job[1]
     return b"".join(leaf_id(data[a:b]) for a, b in zip([0, *ends], ends, strict=False)), len(data)
 
 

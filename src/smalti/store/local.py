@@ -12,6 +12,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from io import FileIO
 from itertools import count
 from pathlib import Path
@@ -32,12 +33,12 @@ from smalti.store.commit import (
     staged_folder,
     sync,
 )
-from smalti.store.content import FileContent
+from smalti.store.content import FileContent, StitchedContent
 from smalti.store.index import Index
 from smalti.store.local_intake import LocalIntake, local_intake
 from smalti.store.recipe import DELTA, RECIPE, Recipe
 from smalti.store.record import Record
-from smalti.store.values import Encoded
+from smalti.store.values import Buffer, Encoded
 
 _SAMPLED_LEAVES = 32  # read again where a file still looks as it did when it was written
 _SLOWEST_WRITE_SECONDS = 3600.0
@@ -274,15 +275,37 @@ class LocalObjects:
             except Damaged:
                 continue
 
+    def with_leaves_beside(self, encoded: Encoded, alike: Sequence[str]) -> Encoded:
+        """Return an object with its leaves, where most of its bytes may be those of a sound one that is here.
+
+        Its files look as they did when they were verified, and a sample was read again, as of every object that
+        near-duplicates take leaves from; here all that is taken over is compared byte by byte as well.
+        """
+        from smalti.store.same_leaves import has_such_rows, leaves_beside
+
+        buffers = encoded.buffers
+        if not alike or len(buffers) != 1 or buffers[0].leaves or not self.touch(alike[0]):
+            return encoded
+        before = self._sound(alike[0])
+        if before is None or not has_such_rows(encoded.header, before):
+            return encoded
+        content = self.content(before)
+        if not isinstance(content, FileContent | StitchedContent):
+            return encoded
+        leaves = leaves_beside(buffers[0].data, buffers[0].row_nbytes, before, content.copy_cached)
+        known = replace(buffers[0], leaves=leaves)
+        return replace(encoded, pieces=tuple(known if isinstance(p, Buffer) else p for p in encoded.pieces))
+
     def plan(self, record: Record, encoded: Encoded, alike: Sequence[str]) -> Recipe | None:
         """Return a recipe from sound objects only: damage must not spread to what is written now."""
         if record.nbytes < recipes.LEAST_SAVED_NBYTES:
             return None
         from smalti.store.leaf_table import own_leaves, plan
 
-        found = [address for address in self.alike(record, alike) if self.touch(address) and self._is_sound(address)]
+        sources = (self._sound(address) for address in self.alike(record, alike) if self.touch(address))
+        found = {source.address: source for source in sources if source}
         framing_nbytes = recipes.framing_nbytes(encoded)
-        return plan(record, framing_nbytes, found, lambda a: own_leaves(self.record(a), self.recipe(a)))
+        return plan(record, framing_nbytes, [*found], lambda a: own_leaves(found[a], self.recipe(a)))
 
     def alike(self, record: Record, hints: Sequence[str]) -> list[str]:
         """Return the objects here that share most leaves with another, best first, then those that are hinted at."""
@@ -291,11 +314,14 @@ class LocalObjects:
 
     def _is_sound(self, address: str, whole: bool = False) -> bool:
         """Tell whether an object, and what it takes leaves from, can be relied on."""
+        return self._sound(address, whole) is not None
+
+    def _sound(self, address: str, whole: bool = False) -> Record | None:
+        """Return the record of an object that, with what it takes leaves from, can be relied on; else None."""
         try:
-            self.verify(address, whole)
+            return self.verify(address, whole)
         except (Damaged, NotFound):
-            return False
-        return True
+            return None
 
     def stamp(self, address: str, names: Iterable[str] | None = None) -> str:
         """Return what changes when any file of an object is written to, replaced or renamed.

@@ -69,6 +69,7 @@ class LocalIntake:
             record = record_of(encoded)
             self.write(record, encoded, alike)
             return record
+        encoded = self._objects.with_leaves_beside(encoded, alike)
         with machine_errors(f"storing an object in {self._objects.root}"):
             folder = self._fresh_folder()
             ahead = WriteAhead(Path(folder, encoded.filename), encoded.file)
@@ -87,7 +88,8 @@ class LocalIntake:
             if not self._is_there(record):
                 self._stage(record, encoded, alike, self._fresh_folder())
         # What may be a source of the next near-duplicate has to be known by then.
-        if len(self._staged) >= _MOST_STAGED or record.nbytes >= recipes.LEAST_SAVED_NBYTES:
+        is_source = record.filename and record.nbytes >= recipes.LEAST_SAVED_NBYTES
+        if len(self._staged) >= _MOST_STAGED or is_source:
             self.flush()
 
     def flush(self) -> None:

@@ -17,7 +17,7 @@ from smalti.store.backend import Content, Documents, Objects
 from smalti.store.intake import DirectIntake, direct_intake, temporary_spool
 from smalti.store.reader import Reader
 from smalti.store.record import Record
-from smalti.store.values import Buffer, Encoded
+from smalti.store.values import Encoded
 
 PLACE = "memory:"
 
@@ -101,8 +101,7 @@ class MemoryObjects(Objects):
             return 0
         files = records.dump(record)
         if encoded:
-            pieces = (piece.data if isinstance(piece, Buffer) else piece for piece in encoded.pieces)
-            files[encoded.filename] = b"".join(pieces)
+            files[encoded.filename] = b"".join(encoded.file)
         with self._lock:
             if self._is_sound(record.address):
                 return 0  # another thread was first, with the same bytes

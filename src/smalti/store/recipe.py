@@ -11,6 +11,7 @@ from itertools import accumulate
 
 from smalti.errors import Damaged
 from smalti.store.record import LEAVES, Record, dump, dump_leaves, seal, unseal
+from smalti.store.segments import pieces_of
 from smalti.store.values import Encoded
 
 RECIPE = "recipe.json"
@@ -118,7 +119,7 @@ def delta(record: Record, encoded: Encoded, recipe: Recipe) -> list[bytes | memo
         for data in (buffer.data for buffer in encoded.buffers):
             low, high = max(start - base, 0), min(stop - base, data.nbytes)
             if low < high:
-                parts.append(data[low:high])
+                parts += pieces_of(data[low:high])
             base += data.nbytes
     return parts
 

@@ -13,6 +13,7 @@ from blake3 import blake3
 from smalti import canonical, digest
 from smalti.canonical import Json
 from smalti.errors import Damaged
+from smalti.store.segments import in_one
 from smalti.store.values import MIN_LEAF_NBYTES, Buffer, Encoded
 
 if TYPE_CHECKING:  # numpy takes long to import: a folder of small files is stored without
@@ -108,7 +109,7 @@ def _leaves(buffers: Sequence[Buffer], first_ids: Callable[[bytes], None] | None
         ids_known, sizes_known = buffers[0].leaves
         return ids_known, pack_sizes(sizes_known)
     if all(0 < b.data.nbytes <= MIN_LEAF_NBYTES and b.row_nbytes < MIN_LEAF_NBYTES for b in buffers):
-        of_one = [(digest.leaf_id(b.data), _SIZE.pack(b.data.nbytes)) for b in buffers]
+        of_one = [(digest.leaf_id(in_one(b.data)), _SIZE.pack(b.data.nbytes)) for b in buffers]
         return b"".join(leaf for leaf, _ in of_one), b"".join(size for _, size in of_one)
     from smalti.store.leaves import ids_of_all, leaf_sizes
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from smalti.store.manifests.recording import RecordsRuns
 from smalti.store.names import Names, NameVersion
 from smalti.store.record import Record
 from smalti.store.taking import Codecs, Taken, take
-from smalti.store.values import Buffer, Ref, Tree
+from smalti.store.values import Ref, Tree
 
 if TYPE_CHECKING:  # what not every use of a store needs is imported by the methods that do; numpy among it takes long
     from smalti.store.check import FsckReport
@@ -84,15 +85,19 @@ class Store(RecordsRuns):
                 self._names.give(name, ref.digest)
         return ref
 
-    def put_all(self, values: Iterable[Any]) -> list[Ref]:
+    def put_all(self, values: Iterable[Any], like: Sequence[str | None] = ()) -> list[Ref]:
         """Store many values; small ones share the wait for the disk, and all are durable when this returns.
+
+        Args:
+            like: of each value the address of an earlier version, or None: see :meth:`put`.
 
         Raises:
             Refused: no codec can store one of them exactly; those before it may have been stored.
             Unavailable: the machine did not let one be written.
         """
         with self._objects.intake() as intake:
-            taken = [self._take(value, intake) for value in values]
+            earlier = chain(like, repeat(None))
+            taken = [self._take(value, intake, before) for value, before in zip(values, earlier, strict=False)]
         return [one.ref(intake.added) for one in taken]
 
     def put_rows(self, blocks: Iterable[Any], name: str | None = None) -> Ref:
@@ -207,7 +212,7 @@ class Store(RecordsRuns):
         record = self.record(ref)
         if not record.filename:
             raise Refused(f"{record.address} is a tree and has no file of its own; write its children.")
-        pieces = [p.data if isinstance(p, Buffer) else p for p in encoded_of(self._objects, record).pieces]
+        pieces = encoded_of(self._objects, record).file
         with machine_errors(f"writing {path}"):
             if not create_file(path, pieces):
                 raise Refused(f"{path} exists already; name another place.")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smalti.canonical import Json
+from smalti.store.segments import Segments, pieces_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,10 +24,11 @@ class Buffer:
     """Bytes that count: C order, little endian, cut into leaves along rows of ``row_nbytes``.
 
     Attributes:
+        data: lies in several places where gathering it would take as much memory again.
         leaves: ids and sizes of the leaves, where whoever made the bytes has hashed them already.
     """
 
-    data: memoryview
+    data: memoryview | Segments
     row_nbytes: int = 1
     leaves: tuple[bytes, Sizes] | None = None
 
@@ -61,7 +63,10 @@ class Encoded:
     @property
     def file(self) -> list[bytes | memoryview]:
         """The content of the file, in order."""
-        return [piece.data if isinstance(piece, Buffer) else piece for piece in self.pieces]
+        pieces: list[bytes | memoryview] = []
+        for piece in self.pieces:
+            pieces += pieces_of(piece.data) if isinstance(piece, Buffer) else [piece]
+        return pieces
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ import pyarrow as pa
 from smalti.codecs.arrow.batches import batch_lengths
 from smalti.codecs.arrow.buffers import assemble, buffer_count, flatten
 from smalti.errors import Unavailable
+from smalti.store.segments import in_one
 from smalti.store.values import Buffer
 
 Pieces = tuple[bytes | Buffer, ...]
@@ -79,7 +80,7 @@ def pieces_of(table: pa.Table, schema: pa.Schema) -> tuple[Layout, Pieces]:
         parts = (_joined(column.slice(start, count)) for column in columns)
         content.append([buffer for part in parts for buffer in flatten(part)])
     buffers = [buffer for part in content for buffer in part]
-    written = _write(layout, columns_of(layout, [buffer.data for buffer in buffers]))
+    written = _write(layout, columns_of(layout, [in_one(buffer.data) for buffer in buffers]))
     return layout, tuple(_matched(written, deque(buffers)))
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     import h5py
 
 _CHUNK_ELEMENTS = 4096
+_LARGE_NBYTES, _LARGE_CHUNK_ELEMENTS = 4 * 1024 * 1024, 32 * 1024
 _BLOCK_NBYTES = 16 * 1024 * 1024  # copied at a time
 _WAIT_SECONDS = 10.0  # for another program that has the file open for writing
 
@@ -182,10 +183,16 @@ def _make_growing(path: Path, array: NDArray[Any]) -> None:
 
 
 def _create_growing(hdf5: h5py.File, shape: tuple[int, ...], dtype: np.dtype[Any]) -> h5py.Dataset:
-    rows = math.ceil(_CHUNK_ELEMENTS / max(1, math.prod(shape[1:])))
-    chunks = (rows, *(max(1, length) for length in shape[1:]))
+    chunks = (_chunk_rows(shape, dtype), *(max(1, length) for length in shape[1:]))
     most = (None, *(length or None for length in shape[1:]))  # a chunk of no length is none, so that axis could grow
     return hdf5.create_dataset(DATASET, shape, dtype, maxshape=most, chunks=chunks)
+
+
+def _chunk_rows(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
+    """Return the length of a chunk: what is large already is read, and listed by a commit, in larger ones."""
+    row_elements = max(1, math.prod(shape[1:]))
+    is_large = shape[0] * row_elements * dtype.itemsize >= _LARGE_NBYTES
+    return math.ceil((_LARGE_CHUNK_ELEMENTS if is_large else _CHUNK_ELEMENTS) / row_elements)
 
 
 def _fill(data: h5py.Dataset, array: NDArray[Any]) -> None:
@@ -200,7 +207,7 @@ def _fill(data: h5py.Dataset, array: NDArray[Any]) -> None:
 
 def _block_rows(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
     rows = max(1, _BLOCK_NBYTES // max(1, math.prod(shape[1:]) * dtype.itemsize))
-    chunk = math.ceil(_CHUNK_ELEMENTS / max(1, math.prod(shape[1:])))
+    chunk = _chunk_rows(shape, dtype)
     return -(-rows // chunk) * chunk
 
 

@@ -1,7 +1,8 @@
 """What HDF5 writes to a file, held back until all of it is known, then applied so that a kill leaves a readable file.
 
 h5py works on a ``PendingWrites`` as on a file. Bytes behind the end that the superblock states belong to nobody yet:
-they are written at once. Bytes before it are what readers see: they are kept in memory. ``apply`` then writes
+they are written as they come, short ones that follow each other together. Bytes before it are what readers see: they
+are kept in memory. ``apply`` then writes
 
 1. behind the new end, all that is to be changed before it, and a checksum over that (the journal);
 2. the changes in place: first the superblock, last the object header that says how many rows there are;
@@ -33,6 +34,9 @@ _TRAILER = struct.Struct("<Q32s16s")  # size of the changes, their BLAKE3, what 
 _CHANGE = struct.Struct("<QQ")  # where, how many bytes; the bytes follow
 _MAGIC = b"smalti changes 1"
 _PAGE_NBYTES = 4096
+_MOST_GATHERED = 512  # of the 1024 pieces that one call may write
+_LONG_NBYTES = 128 * 1024  # not worth a copy
+_GATHERED_NBYTES = 1024 * 1024  # written at once: the larger, the quicker the pages of the file are read again
 _WORD = 0xFFFFFFFF
 
 Change = tuple[int, bytes]  # where in the file, what
@@ -105,6 +109,8 @@ class PendingWrites(io.RawIOBase):
         self._size_before = self._end = os.fstat(descriptor).st_size
         self._at = 0
         self._error: OSError | None = None
+        self._gathered: list[bytes | memoryview] = []
+        self._gathered_at = self._gathered_nbytes = 0
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._end}[whence]
@@ -116,6 +122,7 @@ class PendingWrites(io.RawIOBase):
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         target = memoryview(buffer).cast("B")
         done = 0
+        self._write_gathered()
         try:
             while done < len(target) and (more := os.preadv(self._descriptor, [target[done:]], self._at + done)):
                 done += more
@@ -134,14 +141,31 @@ class PendingWrites(io.RawIOBase):
         held = max(0, min(len(data), self._visible_nbytes - self._at))
         if held:
             self._held.append((self._at, bytes(data[:held])))
-        if self._error is None and held < len(data):
-            try:
-                _write(self._descriptor, data[held:], self._at + held)
-            except OSError as error:
-                self._error = error
+        if held < len(data):
+            self._gather(data[held:], self._at + held)
         self._at += len(data)
         self._end = max(self._end, self._at)
         return len(data)
+
+    def _gather(self, content: memoryview, at: int) -> None:
+        """Write bytes behind the end together with those that follow: HDF5 writes block by block."""
+        if at != self._gathered_at + self._gathered_nbytes:
+            self._write_gathered()
+        if not self._gathered:
+            self._gathered_at = at
+        is_long = len(content) >= _LONG_NBYTES
+        self._gathered.append(content if is_long else bytes(content))  # it is h5py's, and valid only now
+        self._gathered_nbytes += len(content)
+        if is_long or self._gathered_nbytes >= _GATHERED_NBYTES or len(self._gathered) == _MOST_GATHERED:
+            self._write_gathered()
+
+    def _write_gathered(self) -> None:
+        gathered, self._gathered, self._gathered_nbytes = self._gathered, [], 0
+        if gathered and self._error is None:
+            try:
+                _write_all(self._descriptor, gathered, self._gathered_at)
+            except OSError as error:
+                self._error = error
 
     def truncate(self, size: int | None = None) -> int:
         self._end = self._at if size is None else size
@@ -161,6 +185,7 @@ class PendingWrites(io.RawIOBase):
                 had been begun, what was to be.
         """
         changes = self._in_order(last)
+        self._write_gathered()
         try:
             if self._error:
                 raise self._error
@@ -174,6 +199,7 @@ class PendingWrites(io.RawIOBase):
 
     def discard(self) -> None:
         """Forget the changes and cut off what was written behind the end."""
+        self._gathered, self._gathered_nbytes = [], 0
         if os.fstat(self._descriptor).st_size > self._size_before:
             os.ftruncate(self._descriptor, self._size_before)
 
@@ -282,6 +308,14 @@ def _changes(content: bytes) -> list[Change]:
 def _write_changes(descriptor: int, changes: Sequence[Change]) -> None:
     for start, content in changes:
         _write(descriptor, memoryview(content), start)
+
+
+def _write_all(descriptor: int, pieces: Sequence[bytes | memoryview], at: int) -> None:
+    done = os.pwritev(descriptor, pieces, at)
+    for piece in pieces:
+        if done < len(piece):
+            _write(descriptor, memoryview(piece)[done:], at + done)
+        at, done = at + len(piece), max(0, done - len(piece))
 
 
 def _write(descriptor: int, content: memoryview, at: int) -> None:

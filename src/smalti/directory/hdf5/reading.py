@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import h5py
 
 DATASET = "data"
-PAGE_NBYTES = 4096  # a block of that size and more begins on a page, so that a commit can map chunks side by side
 _TRIES = 100
 _WAIT_SECONDS = 0.002
 
@@ -57,8 +56,7 @@ def opened(file: PendingWrites, mode: str) -> Iterator[h5py.File]:
     """Give what h5py sees in a file of ours."""
     import h5py
 
-    pages = {"alignment_threshold": PAGE_NBYTES, "alignment_interval": PAGE_NBYTES} if mode != "r" else {}
-    with h5py.File(file, mode, libver="latest", **pages) as hdf5:
+    with h5py.File(file, mode, libver="latest") as hdf5:
         yield hdf5
 
 
@@ -89,7 +87,6 @@ def opened_dataset(file: PendingWrites, writing: bool = False) -> Iterator[h5py.
     access = h5p.create(h5p.FILE_ACCESS)
     access.set_fclose_degree(h5f.CLOSE_STRONG)
     access.set_libver_bounds(h5f.LIBVER_LATEST, h5f.LIBVER_LATEST)
-    access.set_alignment(PAGE_NBYTES, PAGE_NBYTES)
     access.set_fileobj_driver(h5fd.fileobj_driver, file)
     with closing(h5f.open(b"array", h5f.ACC_RDWR if writing else h5f.ACC_RDONLY, access)) as hdf5:
         yield h5py.Dataset(h5d.open(hdf5, DATASET.encode()))

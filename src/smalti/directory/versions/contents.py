@@ -23,6 +23,7 @@ from smalti.tracking.work_file import Look, WorkFile
 
 HISTORY_FILE = "_versions.json"  # of a directory: which history is its own; no part of any version
 _BATCH_FILES, _BATCH_NBYTES = 256, 256 * 1024 * 1024  # so much is read anew when a commit was interrupted
+_LARGE_NBYTES = 4 * 1024 * 1024
 _MOST_FOLDERS = 1_000_000
 
 
@@ -109,9 +110,10 @@ def _store(
     of_nbytes = sum(listing.files[name].look.nbytes for name in to_read)
     new_bytes = done = done_nbytes = 0
     just_put: list[Ref] = []
+    earlier = _Earlier(store, like, listing).address
     for batch in _batches(to_read, listing):
         read_at_ns, reading = time.time_ns(), _Reading(folder, batch)
-        put = store.put_all(reading)
+        put = store.put_all(reading, [earlier(name) for name in batch])
         refs.update(zip(batch, put, strict=True))
         just_put += put
         new_bytes += sum({ref.digest: ref.new_bytes for ref in put}.values())
@@ -122,6 +124,29 @@ def _store(
     tree = store.put(_tree(listing, refs), like=like, just_put=just_put)
     ref = Ref(tree.digest, tree.kind, tree.nbytes, new_bytes + tree.new_bytes)
     return Stored(ref, tuple(sorted(n for n, file in listing.files.items() if file.executable)), len(to_read))
+
+
+class _Earlier:
+    """Where an earlier version has the large files: most of their bytes may be the same."""
+
+    def __init__(self, store: Store, like: str | None, listing: Listing) -> None:
+        self._store = store
+        self._listing = listing
+        self._children: dict[str, Mapping[str, str]] = {"": store.record(like).children if like else {}}
+
+    def address(self, path: str) -> str | None:
+        """Return the address of a large file; None where there is none."""
+        if self._listing.files[path].look.nbytes < _LARGE_NBYTES:
+            return None
+        folder, _, name = path.rpartition("/")
+        return self._of(folder).get(name)
+
+    def _of(self, folder: str) -> Mapping[str, str]:
+        if folder not in self._children:
+            above, _, name = folder.rpartition("/")
+            address = self._of(above).get(name)
+            self._children[folder] = self._store.record(address).children if address else {}
+        return self._children[folder]
 
 
 class _Reading:

@@ -8,23 +8,21 @@ an HDF5 file whose dataset is compressed, or of a dtype that a store would spell
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smalti.canonical import Json, normalise
 from smalti.codecs import CODECS
-from smalti.codecs.dtype import bytes_of, canonical_dtype
+from smalti.codecs.array import encode_bytes
+from smalti.codecs.dtype import bytes_of, canonical_dtype, describe_dtype
 from smalti.directory.hdf5.reading import read_dataset
 from smalti.errors import Damaged, Refused, Unavailable
 from smalti.store import Encoded, Record, Store, Tree
 from smalti.store.record import record_of, tree_record
-from smalti.store.stitch import map_side_by_side
-from smalti.store.threads import in_parallel
+from smalti.store.segments import Segments
 
 if TYPE_CHECKING:
     import h5py
@@ -36,7 +34,6 @@ ARRAY_SUFFIX = ".h5"
 EXTENTS = "extents"
 _MOST_EXTENTS = 100_000
 _BLOCK_NBYTES = 32 * 1024 * 1024
-_JOB_NBYTES = 4 * 1024 * 1024
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
@@ -58,12 +55,13 @@ def value_of(path: Path, content: memoryview) -> Value:
     dtype, shape, extents = found
     if any(start + nbytes > len(content) for start, _, nbytes in extents):
         return content
-    data = _gathered(path, content, extents)
-    if dtype.kind == "b" and data.max(initial=0) > 1:  # numpy takes it for true, but a store would make it a 1
-        return content
+    in_order = sorted(extents, key=lambda extent: extent[1])
+    data = Segments([content[start : start + nbytes] for start, _, nbytes in in_order])
+    if dtype.kind == "b" and max(np.frombuffer(piece, np.uint8).max() for piece in data.pieces) > 1:
+        return content  # numpy takes it for true, but a store would make it a 1
     rest = b"".join(content[start:stop] for start, stop in _gaps(extents, len(content)))
     spelled = [list(extent) for extent in extents]
-    return Tree({"data": np.ndarray(shape, dtype, data), "rest": rest}, {EXTENTS: spelled})
+    return Tree({"data": encode_bytes(describe_dtype(dtype), shape, data), "rest": rest}, {EXTENTS: spelled})
 
 
 def records_of(value: Value) -> tuple[Record, dict[str, Record]]:
@@ -125,7 +123,7 @@ def _array_bytes(lazy: Any, begin: int, nbytes: int) -> Iterator[memoryview]:
 
 
 def _record(value: Any) -> Record:
-    encoded = CODECS.encode(value)
+    encoded = value if isinstance(value, Encoded) else CODECS.encode(value)
     assert isinstance(encoded, Encoded)
     return record_of(encoded)
 
@@ -173,35 +171,6 @@ def _has_booleans(dtype: np.dtype[Any]) -> bool:
     if dtype.subdtype is not None:
         return _has_booleans(dtype.subdtype[0])
     return dtype.kind == "b" or any(_has_booleans(dtype[name]) for name in dtype.names or ())
-
-
-def _gathered(path: Path, content: memoryview, extents: list[Extent]) -> NDArray[np.uint8]:
-    """Return the bytes of an array: a view of the file where they lie there in one piece, or in whole pages."""
-    if len(extents) == 1:
-        start, _, nbytes = extents[0]
-        return np.frombuffer(content, np.uint8, nbytes, start)
-    ordered = sorted(extents, key=lambda extent: extent[1])
-    if mapped := map_side_by_side([(path, start, nbytes) for start, _, nbytes in ordered]):
-        return np.frombuffer(mapped, np.uint8)
-    gathered = np.empty(sum(nbytes for _, _, nbytes in extents), np.uint8)
-    jobs = [
-        (start + skipped, begin + skipped, min(_JOB_NBYTES, nbytes - skipped))
-        for start, begin, nbytes in extents
-        for skipped in range(0, nbytes, _JOB_NBYTES)
-    ]
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # reading is quicker than copying what is mapped
-    try:
-
-        def read(job: Extent) -> int:
-            start, begin, nbytes = job
-            return os.preadv(descriptor, [gathered[begin : begin + nbytes].data], start)
-
-        done = sum(in_parallel(read, jobs))
-    finally:
-        os.close(descriptor)
-    if done != len(gathered):
-        raise Refused(f"{path} was written to while it was read; wait until it is finished and do it again.")
-    return gathered
 
 
 def _gaps(extents: list[Extent], nbytes: int) -> Iterator[tuple[int, int]]:
