@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from smalti.compare.display.page import page
     from smalti.compare.display.words import summary, text
+    from smalti.compare.runs import RUN, compare_runs
     from smalti.compare.values import compare
 
 _DIFFERENCES = "smalti.compare.differences"
@@ -39,17 +40,20 @@ _HOME = {
     "DocumentDifference": _DIFFERENCES,
     "ElementsDifference": _DIFFERENCES,
     "FileDifference": _DIFFERENCES,
+    "RUN": "smalti.compare.runs",
     "TableDifference": _DIFFERENCES,
     "TensorDifference": _DIFFERENCES,
     "ValueChange": _DIFFERENCES,
     "WeightsDifference": _DIFFERENCES,
     "compare": "smalti.compare.values",
+    "compare_runs": "smalti.compare.runs",
     "page": "smalti.compare.display.page",
     "summary": "smalti.compare.display.words",
     "text": "smalti.compare.display.words",
 }
 
 __all__ = [
+    "RUN",
     "ArrayDifference",
     "BytesDifference",
     "CellChange",
@@ -65,6 +69,7 @@ __all__ = [
     "ValueChange",
     "WeightsDifference",
     "compare",
+    "compare_runs",
     "page",
     "summary",
     "text",

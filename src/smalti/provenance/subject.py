@@ -7,12 +7,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from smalti.compare.runs import RUN
 from smalti.errors import Ambiguous, NotFound, Refused
 
 if TYPE_CHECKING:
     from smalti.store import Hop, Manifest, Store
-
-_RUN = "run:"  # no name of a value has a colon
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +46,8 @@ def subject_of(store: Store, reference: str) -> Subject:
         NotFound: it means neither.
         Ambiguous: it means several values, or a value and a run.
     """
-    if reference.startswith(_RUN):
-        return Subject(reference, run=store.manifest(reference.removeprefix(_RUN)))
+    if reference.startswith(RUN):
+        return Subject(reference, run=store.manifest(reference.removeprefix(RUN)))
     run = None
     with suppress(NotFound, Refused):  # not one part, so no run's name
         run = store.manifest(reference)
@@ -64,7 +63,7 @@ def subject_of(store: Store, reference: str) -> Subject:
             ) from error
         return Subject(reference, run=run)
     if run is not None:
-        raise Ambiguous(f"{reference!r} is a run and the value {address}; give {_RUN}{reference}, or the digest.")
+        raise Ambiguous(f"{reference!r} is a run and the value {address}; give {RUN}{reference}, or the digest.")
     if not any(True for _ in store.runs_of(address)):
         store.record(address)  # raises where there is neither a value nor a run that tells of one
     return Subject(reference, address)

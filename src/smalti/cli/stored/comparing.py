@@ -27,9 +27,9 @@ def diff(
     what: Annotated[
         list[str],
         typer.Argument(
-            metavar="A B | [REV [REV]] PATH",
-            help="Two values, each a name, sha256:<hex>, a unique prefix, or a tracked path; or git revisions (by "
-            "default HEAD, and the pointer file as it is now) and the tracked path to compare.",
+            metavar="A B | run:A run:B | [REV [REV]] PATH",
+            help="Two values, each a name, sha256:<hex>, a unique prefix, or a tracked path; two runs; or git "
+            "revisions (by default HEAD, and the pointer file as it is now) and the tracked path to compare.",
         ),
     ],
     store: StorePlace = None,
@@ -50,26 +50,29 @@ def diff(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare two values, down to elements, cells and lines; only what differs is read.
+    """Compare two values or two runs, down to elements, cells and lines; only what differs is read.
 
     Exit code 0: they are equal; 1: they differ; 2: cannot tell.
     """
     try:
         opened = the_store(store)
-        before, after = _compared(opened, what)
+        runs = [text.removeprefix(compare.RUN) for text in what if text.startswith(compare.RUN)]
+        if (runs and len(runs) != len(what)) or len(runs) > 2:
+            raise Refused("a run is compared with another run: smalti diff run:A run:B.")
+        before, after = runs if runs else _compared(opened, what)
         if html:
             check_place(html, is_page)
         with progress.shown("comparing", "nothing was written") as show:
-            found = compare.compare(opened, before, after, key=key or (), progress=show)
+            act = compare.compare_runs if runs else compare.compare
+            found = act(opened, before, after, key=key or (), progress=show)
         if html:
             write_output(html, compare.page(found, opened).encode(), is_page)
     except SmaltiError as error:
         typer.echo(f"smalti: {error}", err=True)
         raise typer.Exit(2) from None  # 1 says that they differ
     if as_json:
-        records = opened.diff(before, after)
-        document = {**asdict(records), "equal": records.equal, "differences": asdict(found)["differences"]}
-        print_json(_plain(document))
+        document = asdict(found) if runs else {**asdict(opened.diff(before, after)), **asdict(found)}
+        print_json(_plain({**document, "equal": found.equal}))
     else:
         for line in compare.text(found):
             typer.echo(line)
