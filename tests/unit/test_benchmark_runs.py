@@ -44,7 +44,7 @@ def test_a_change_is_one_row_in_a_hundred_of_each_array(tmp_path: Path, monkeypa
     tree = Directory("tree")
     for number in range(commit.ARRAYS):
         tree[f"array_{number}"] = np.zeros((200, commit.COLUMNS))
-    commit.change(tmp_path / "tree", np.random.default_rng(0))
+    commit.change(tmp_path / "tree", np.random.default_rng(0), commit.ARRAYS)
     for number in range(commit.ARRAYS):
         with h5py.File(tmp_path / "tree" / f"array_{number}.h5") as file:
             assert file["data"][:].any(axis=1).sum() == 2
