@@ -8,6 +8,7 @@ import sys
 import warnings
 from typing import TYPE_CHECKING
 
+from smalti.errors import NotFound
 from smalti.runs.confidential import error_text
 from smalti.runs.run_manifest import FAILED, FINISHED, RUNNING, RunManifest
 
@@ -41,6 +42,8 @@ def _end_all() -> None:
             manifest = store.get_run(run_id)
             if manifest.status == RUNNING:
                 store.finish_run(manifest, status, text)
+        except NotFound:  # somebody removed it, or the store
+            continue
         except Exception as problem:  # nothing that can be done now is worth another error
             warnings.warn(
                 f"the end of the run {run_id!r} could not be recorded: {problem}", RuntimeWarning, stacklevel=1

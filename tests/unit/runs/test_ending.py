@@ -57,10 +57,17 @@ def test_a_killed_process_leaves_its_run_running(tmp_path: Path) -> None:
     assert (code, manifest.status) == (-signal.SIGKILL, "running")
 
 
-def test_a_store_that_is_gone_at_the_end_is_a_warning(tmp_path: Path) -> None:
-    then = f"import shutil; shutil.move({str(tmp_path / 'store')!r}, {str(tmp_path / 'moved')!r})"
-    command = [sys.executable, "-c", BEGIN + then, tmp_path / "store"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0
-    assert "the end of the run 'dev_001' could not be recorded" in done.stderr
-    assert (tmp_path / "moved").is_dir()
+def test_a_store_that_is_gone_at_the_end_is_no_error_and_one_that_is_damaged_a_warning(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    for then, told in (
+        (
+            "(path / 'manifests' / 'dev_001.json').chmod(0o644); (path / 'manifests' / 'dev_001.json').write_text('{}')",
+            True,
+        ),
+        ("import shutil; shutil.rmtree(path)", False),
+    ):
+        program = f"{BEGIN}from pathlib import Path; path = Path(sys.argv[1])\n{then}"
+        done = subprocess.run([sys.executable, "-c", program, store], capture_output=True, text=True, check=False)
+        assert done.returncode == 0
+        assert ("the end of the run 'dev_001' could not be recorded" in done.stderr) == told
+        store = tmp_path / "other"
