@@ -61,7 +61,7 @@ def test_a_store_that_is_gone_at_the_end_is_no_error_and_one_that_is_damaged_a_w
     store = tmp_path / "store"
     for then, told in (
         (
-            "(path / 'manifests' / 'dev_001.json').chmod(0o644); (path / 'manifests' / 'dev_001.json').write_text('{}')",
+            "manifest = path / 'manifests' / 'dev_001.json'; manifest.chmod(0o644); manifest.write_text('{}')",
             True,
         ),
         ("import shutil; shutil.rmtree(path)", False),
