@@ -81,7 +81,7 @@ def opened_dataset(file: PendingWrites, writing: bool = False) -> Iterator[h5py.
     """Give the dataset ``data`` in a file of ours, without what ``h5py.File`` does besides, which takes longer.
 
     Raises:
-        KeyError: there is none.
+        KeyError: there is none, or its values are those of other files.
     """
     import h5py
     from h5py import h5d, h5f, h5fd, h5p
@@ -92,7 +92,23 @@ def opened_dataset(file: PendingWrites, writing: bool = False) -> Iterator[h5py.
     access.set_alignment(PAGE_NBYTES, PAGE_NBYTES)
     access.set_fileobj_driver(h5fd.fileobj_driver, file)
     with closing(h5f.open(b"array", h5f.ACC_RDWR if writing else h5f.ACC_RDONLY, access)) as hdf5:
-        yield h5py.Dataset(h5d.open(hdf5, DATASET.encode()))
+        dataset = h5d.open(hdf5, DATASET.encode())
+        if _lies_elsewhere(hdf5, dataset):
+            raise KeyError(
+                f"its values are in other files, which are not opened; copy them: h5repack -l {DATASET}:CONTI"
+            )
+        yield h5py.Dataset(dataset)
+
+
+def _lies_elsewhere(hdf5: h5py.h5f.FileID, dataset: h5py.h5d.DatasetID) -> bool:
+    """Tell whether a dataset is a view of other files: whoever sends a file would choose which others are read."""
+    from h5py import h5d, h5l
+
+    if hdf5.links.get_info(DATASET.encode()).type == h5l.TYPE_EXTERNAL:
+        return True
+    properties = dataset.get_create_plist()
+    layout = properties.get_layout()
+    return bool(layout == h5d.VIRTUAL or (layout == h5d.CONTIGUOUS and properties.get_external_count()))
 
 
 def _read(descriptor: int, changes: list[Change], act: Callable[[h5py.Dataset], T]) -> T:
