@@ -110,6 +110,8 @@ class Directory(metaclass=_MadeByNew):
 
     @config.setter
     def config(self, value: Mapping[str, Any]) -> None:
+        if not isinstance(value, Mapping):
+            raise WrongType(f"a configuration is a mapping, not of type {type(value).__name__}; give a dict.")
         passed = namespacify(value)
         changes = diff(passed, self.config, "passed", "stored")
         warn(f"the configuration of {self.path} is replaced. Diff is: {changes}", ConfigWarning)
@@ -203,6 +205,13 @@ class Directory(metaclass=_MadeByNew):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
         raise EntryMissing(f"{self.path} is a directory, and there is no array {self.path}.h5.")
 
+    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        name = self.path.name
+        raise WrongType(
+            f"there is no array {self.path.parent}.h5 whose method {name!r} could be called, and a directory has no "
+            "method of that name."
+        )
+
     def extend(self, key: str, value: object) -> None:
         """Append to an entry, which is created when it does not exist.
 
@@ -218,6 +227,7 @@ class Directory(metaclass=_MadeByNew):
                 raise WrongType(
                     f"{key!r} is {io.WITH_ARTICLE[found[0]]}, which cannot be extended by a mapping; delete it first."
                 )
+            io.check_way(self.path, key, path.name)
             child = open_at(Directory, path)
             for name, item in value.items():
                 child.extend(name, item)

@@ -128,10 +128,10 @@ def _lines(folder: Path, prefix: str, level: int, limit_to_directories: bool, co
 
 
 def _entry(folder: Path, key: str, levels: int) -> Entry:
-    found = io.form_at(io.path_of(folder, key))
-    if found is None or found[0] == "folder":
-        return entry_of(folder / key, key, levels)
     try:
+        found = io.form_at(io.path_of(folder, key))
+        if found is None or found[0] == "folder":
+            return entry_of(folder / key, key, levels)
         return _shown(key, *found)
     except (SmaltiError, OSError, ValueError, KeyError) as error:  # one that cannot be read hides no other
         return Entry(key, f"cannot be read: {error}")
