@@ -26,6 +26,8 @@ DONE, RUNNING, STOPPED, MANUALLY_WRITTEN = "done", "running", "stopped", "manual
 _RETRIES, _PAUSE_S = 5, 0.1  # a program that does not write it in one step may be in the middle
 _KEPT = 4096  # files that were read and are remembered
 _MOST_VALUES = 1_000_000  # a short file of references to references can stand for any number
+_MOST_LEVELS = 500  # one within another, far fewer than exhaust the C stack of the parser
+_INDENTATION = re.compile(rb"^[ \t\0?:-]+", re.MULTILINE)  # of blocks; each level takes one character or more
 _OWN = {"config", "status", "modified"}
 
 _FLOAT = re.compile(
@@ -44,6 +46,12 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
     """Reads the types of YAML 1.2's core schema."""
 
     yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Put what ``<<`` names in its place."""
+        super().flatten_mapping(node)
+        if len(node.value) > _MOST_VALUES:  # merges of merges can grow without end
+            raise yaml.YAMLError(f"a mapping of more than {_MOST_VALUES} items")
 
 
 class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
@@ -132,11 +140,14 @@ def named(value: Any) -> Any:
 def _remembered(path: Path, retries: int) -> Namespace:
     """Return what ``read_meta`` returns, not a copy: a file is read again only when it has changed."""
     file = path / META
+    failed: tuple[tuple[int, ...] | None, MetadataError] | None = None
     for left in range(retries, -1, -1):
+        look = _look(file)
         try:
-            look = _look(file)
             if look is None:
                 break
+            if failed and failed[0] == look:
+                raise failed[1]
             remembered = _seen.get(file)
             if remembered is None or remembered[0] != look:
                 remembered = look, _read(file, path)
@@ -146,9 +157,10 @@ def _remembered(path: Path, retries: int) -> Namespace:
             return remembered[1]
         except FileNotFoundError:
             break
-        except MetadataError:
+        except MetadataError as error:
             if not left:
                 raise
+            failed = look, error
             time.sleep(_PAUSE_S)
     return Namespace(config=None, status=DONE)
 
@@ -170,7 +182,7 @@ def _read(file: Path, folder: Path) -> Namespace:
     except OSError as error:
         raise Unavailable(f"{file} cannot be read: {error.strerror}; mend that and try again.") from error
     try:
-        loaded = yaml.load(content, _Loader)
+        loaded = _loaded(content)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         said = " ".join(str(error).split())
         raise MetadataParseError(f"{file} is not YAML: {said}; mend it, or delete it.") from error
@@ -180,6 +192,22 @@ def _read(file: Path, folder: Path) -> Namespace:
         return _validated(namespacify(loaded), file, folder)
     except WrongType as error:
         raise MetadataValidationError(f"{file} cannot be used: {error}") from error
+
+
+def _loaded(content: bytes) -> Any:
+    """Return what YAML says.
+
+    Raises:
+        YAMLError: it is none, or nested so deep that reading it would end the process.
+    """
+    brackets = content.count(b"[") + content.count(b"{")
+    if brackets + max(map(len, _INDENTATION.findall(content)), default=0) > _MOST_LEVELS:
+        level = 0
+        for event in yaml.parse(content, _Loader):
+            level += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if level > _MOST_LEVELS:
+                raise yaml.YAMLError(f"it is nested more than {_MOST_LEVELS} deep")
+    return yaml.load(content, _Loader)
 
 
 def _count(value: Any) -> int:
@@ -214,7 +242,7 @@ def _validated(meta: Any, file: Path, folder: Path) -> Namespace:
 def _others(path: Path) -> dict[str, Any]:
     """Return the fields of a file that are not ours; none where it cannot be read."""
     try:
-        loaded = yaml.load(path.read_bytes(), _Loader)
+        loaded = _loaded(path.read_bytes())
     except (OSError, yaml.YAMLError, ValueError, RecursionError):
         return {}
     if not isinstance(loaded, dict):
