@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import itertools
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from smalti import notebook
 from smalti.directory import frames, io, views
 from smalti.directory.building.arguments import resolved
-from smalti.directory.building.build import construct, instance, open_at
+from smalti.directory.building.build import construct, delete_folder, instance, open_at
 from smalti.directory.building.declared import auto_doc
 from smalti.directory.context import context
 from smalti.directory.diff import DirectoryDiff
@@ -284,8 +283,7 @@ class Directory(metaclass=_MadeByNew):
         """Delete the folder and all in it, when ``y_n`` or the answer to the question is ``y``."""
         reply = input(f"delete {self.path} recursively, y/n?") if y_n is None else y_n
         if reply.strip().lower() == "y" and self.path.exists():
-            with machine_errors(f"deleting {self.path}"):
-                shutil.rmtree(self.path)
+            delete_folder(self.path)
 
     def check_size(
         self, warning_at: int = 20 * _GIB, print_size: bool = False, *, raise_on_warning: bool = False

@@ -9,6 +9,7 @@ A key has one form: what is written last replaces the others. Names that begin w
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from smalti.directory import tables
-from smalti.directory.building.build import open_at
+from smalti.directory.building.build import delete_folder, open_at
 from smalti.directory.building.lease import LEASE
 from smalti.directory.errors import EntryMissing, PlaceTaken, WrongType
 from smalti.directory.folder_lock import writing_alone
@@ -24,7 +25,7 @@ from smalti.directory.hdf5.arrays import ArrayFile, as_array, extend_array, writ
 from smalti.directory.metadata import META, named, read_meta, write_meta
 from smalti.directory.namespaces import diff, namespacify
 from smalti.directory.tables import is_table
-from smalti.errors import Refused
+from smalti.errors import Refused, Unavailable
 from smalti.store.commit import machine_errors, unique_name
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ def names_in(folder: Path) -> list[str]:
         names = os.listdir(folder)  # noqa: PTH208, this runs for every look at a directory
     except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError as error:
+        raise Unavailable(f"{folder} cannot be read: {error.strerror}; mend that and try again.") from error
     public = (name for name in names if name[0] not in "_.")
     return sorted({name[: -len(suffix)] if (suffix := _suffix(name)) else name for name in public})
 
@@ -188,7 +191,7 @@ def delete(folder: Path, key: str) -> None:
         if path.is_symlink():
             path.unlink()
         elif path.is_dir():
-            shutil.rmtree(path)
+            delete_folder(path)
 
 
 def remove_others(path: Path, kept: Path | None) -> None:
@@ -285,7 +288,19 @@ def move_folder(source: Path, target: Path) -> None:
         raise EntryMissing(f"{source} does not exist yet, so there is nothing to move.")
     with machine_errors(f"moving {source}"):
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(source, target)
+        try:
+            source.rename(target)
+            return
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+        staged = target.with_name(f".smalti-{unique_name()}.part")
+        try:  # to another file system
+            shutil.copytree(source, staged, symlinks=True)
+            staged.rename(target)
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
+    delete_folder(source)
 
 
 def check_way(folder: Path, key: str, entered: str = "") -> None:

@@ -171,6 +171,8 @@ def _look(file: Path) -> tuple[int, ...] | None:
         status = os.stat(file)  # noqa: PTH116, this runs for every write
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise Unavailable(f"{file} cannot be read: {error.strerror}; mend that and try again.") from error
     return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 

@@ -14,6 +14,7 @@ from smalti.directory.hdf5.arrays import ArrayFile
 from smalti.directory.metadata import META
 from smalti.errors import Refused, SmaltiError
 from smalti.notebook import Entry, thumbnail
+from smalti.store.commit import machine_errors
 
 _SPACE, _BRANCH, _TEE, _LAST = "    ", "│   ", "├── ", "└── "
 _LEVELS, _ENTRIES = 3, 25  # of the notebook's tree
@@ -66,9 +67,10 @@ def text(folder: Path, verbosity: int) -> str:
 def size_nbytes(folder: Path) -> int:
     """Return the size of all files in a folder and below, without what links lead to."""
     total = 0
-    for file in io.walk_files(folder):
-        with suppress(FileNotFoundError):  # removed in the meantime
-            total += file.stat(follow_symlinks=False).st_size
+    with machine_errors(f"measuring {folder}"):
+        for file in io.walk_files(folder):
+            with suppress(FileNotFoundError):  # removed in the meantime
+                total += file.stat(follow_symlinks=False).st_size
     return total
 
 

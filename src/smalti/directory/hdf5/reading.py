@@ -33,7 +33,7 @@ def read_dataset(path: Path, act: Callable[[h5py.Dataset], T]) -> T:
     Raises:
         FileNotFoundError: there is no file.
         Damaged: it is no HDF5 file that can be read, or has no such dataset.
-        Unavailable: it was written to whenever it was read.
+        Unavailable: it may not be read, or was written to whenever it was read.
     """
     changes: list[Change] = []
     failed_on: tuple[int, ...] = ()
@@ -119,7 +119,12 @@ def _read(descriptor: int, changes: list[Change], act: Callable[[h5py.Dataset], 
 
 @contextmanager
 def _descriptor(path: Path) -> Iterator[int]:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise Unavailable(f"{path} cannot be read: {error.strerror}; mend that and try again.") from error
     try:
         yield descriptor
     finally:
