@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import yaml
 
+from smalti.directory.bounded_yaml import MOST_VALUES, BoundedLoader, load
 from smalti.directory.context import get_scope
 from smalti.directory.errors import MetadataError, MetadataParseError, MetadataValidationError, WrongType
 from smalti.directory.namespaces import Namespace, namespacify
@@ -25,9 +26,6 @@ META = "_meta.yaml"
 DONE, RUNNING, STOPPED, MANUALLY_WRITTEN = "done", "running", "stopped", "manually written"
 _RETRIES, _PAUSE_S = 5, 0.1  # a program that does not write it in one step may be in the middle
 _KEPT = 4096  # files that were read and are remembered
-_MOST_VALUES = 1_000_000  # a short file of references to references can stand for any number
-_MOST_LEVELS = 500  # one within another, far fewer than exhaust the C stack of the parser
-_INDENTATION = re.compile(rb"^[ \t\0?:-]+", re.MULTILINE)  # of blocks; each level takes one character or more
 _OWN = {"config", "status", "modified"}
 
 _FLOAT = re.compile(
@@ -42,16 +40,10 @@ _CORE = [  # https://yaml.org/spec/1.2.2/#1032-tag-resolution
 ]
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+class _Loader(BoundedLoader):
     """Reads the types of YAML 1.2's core schema."""
 
     yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
-
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Put what ``<<`` names in its place."""
-        super().flatten_mapping(node)
-        if len(node.value) > _MOST_VALUES:  # merges of merges can grow without end
-            raise yaml.YAMLError(f"a mapping of more than {_MOST_VALUES} items")
 
 
 class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
@@ -184,38 +176,22 @@ def _read(file: Path, folder: Path) -> Namespace:
     except OSError as error:
         raise Unavailable(f"{file} cannot be read: {error.strerror}; mend that and try again.") from error
     try:
-        loaded = _loaded(content)
+        loaded = load(content, _Loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         said = " ".join(str(error).split())
         raise MetadataParseError(f"{file} is not YAML: {said}; mend it, or delete it.") from error
-    if _count(loaded) > _MOST_VALUES:
-        raise MetadataValidationError(f"{file} holds more than {_MOST_VALUES} values, which no configuration does.")
+    if _count(loaded) > MOST_VALUES:
+        raise MetadataValidationError(f"{file} holds more than {MOST_VALUES} values, which no configuration does.")
     try:
         return _validated(namespacify(loaded), file, folder)
     except WrongType as error:
         raise MetadataValidationError(f"{file} cannot be used: {error}") from error
 
 
-def _loaded(content: bytes) -> Any:
-    """Return what YAML says.
-
-    Raises:
-        YAMLError: it is none, or nested so deep that reading it would end the process.
-    """
-    brackets = content.count(b"[") + content.count(b"{")
-    if brackets + max(map(len, _INDENTATION.findall(content)), default=0) > _MOST_LEVELS:
-        level = 0
-        for event in yaml.parse(content, _Loader):
-            level += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if level > _MOST_LEVELS:
-                raise yaml.YAMLError(f"it is nested more than {_MOST_LEVELS} deep")
-    return yaml.load(content, _Loader)
-
-
 def _count(value: Any) -> int:
     """Return how many values there are, references to one counted each; no further than to the most allowed."""
     left, found = [value], 0
-    while left and found <= _MOST_VALUES:
+    while left and found <= MOST_VALUES:
         item = left.pop()
         found += 1
         if isinstance(item, dict | list):
@@ -244,7 +220,7 @@ def _validated(meta: Any, file: Path, folder: Path) -> Namespace:
 def _others(path: Path) -> dict[str, Any]:
     """Return the fields of a file that are not ours; none where it cannot be read."""
     try:
-        loaded = _loaded(path.read_bytes())
+        loaded = load(path.read_bytes(), _Loader)
     except (OSError, yaml.YAMLError, ValueError, RecursionError):
         return {}
     if not isinstance(loaded, dict):

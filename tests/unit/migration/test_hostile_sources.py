@@ -72,7 +72,8 @@ def test_yaml_that_grows_without_bound_is_refused() -> None:
     bomb += "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9))
     with pytest.raises(Refused, match="holds more than 100000 items"):
         yaml_document(bomb.encode(), "meta.yaml")
-    for text in ("a: &a [*a]\n", "[" * 5000, "&a {b: *a}"):
+    merges = "a0: &a0 {k: 1}\n" + "".join(f"a{n}: &a{n} {{<<: [{f'*a{n - 1}, ' * 9}]}}\n" for n in range(1, 12))
+    for text in ("a: &a [*a]\n", "[" * 5000, "&a {b: *a}", "[" * 500_000, "- " * 500_000, merges):
         with pytest.raises(Refused, match=r"meta.yaml"):
             yaml_document(text.encode(), "meta.yaml")
 
