@@ -86,8 +86,8 @@ def _chosen(found: list[str], kind: str | None, source: Source) -> str:
             "name the folder that holds them, or of a datamate tree without any _meta.yaml say --from datamate."
         )
     if kind is not None and kind not in found and not (kind == datamate.KIND and source.files):
-        there = f"files of {' and '.join(found)}" if found else "nothing that is known"
-        raise NotFound(f"{source.place} holds no files of {kind}, but {there}; name another folder.")
+        there = f"but files of {' and '.join(found)}" if found else "nor of any other system that is known"
+        raise NotFound(f"{source.place} holds no files of {kind}, {there}; name another folder.")
     return kind or found[0]
 
 

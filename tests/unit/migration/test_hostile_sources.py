@@ -164,7 +164,7 @@ def test_two_systems_in_one_folder_are_named_and_one_has_to_be_chosen(
     bring, store: Store, v1_run: Path, write_tree
 ) -> None:
     write_tree(v1_run / "exp")
-    with pytest.raises(Ambiguous, match="mltrack-v1 and datamate write; say with --from"):
+    with pytest.raises(Ambiguous, match="files of mltrack-v1 and datamate; say with --from"):
         plan_migration(str(v1_run))
     bring(v1_run, kind="datamate")
     assert {named.name for named in store.names()} >= {"source/exp"}
@@ -174,7 +174,7 @@ def test_a_folder_of_no_known_system_is_refused_with_what_is_known(tmp_path: Pat
     (tmp_path / "a.txt").write_text("x")
     with pytest.raises(NotFound, match="nothing that is known"):
         plan_migration(str(tmp_path))
-    with pytest.raises(NotFound, match="nothing that mlflow writes"):
+    with pytest.raises(NotFound, match="no files of mlflow, nor of any other"):
         plan_migration(str(tmp_path), "mlflow")
     with pytest.raises(NotFound, match="there is no folder"):
         plan_migration(str(tmp_path / "none"))
