@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from smalti.directory.hdf5.interrupts import Uninterrupted
 from smalti.directory.hdf5.pending_writes import Change, PendingWrites, journal, unmarked
 from smalti.errors import Damaged, Unavailable
 
@@ -58,7 +59,7 @@ def opened(file: PendingWrites, mode: str) -> Iterator[h5py.File]:
     import h5py
 
     pages = {"alignment_threshold": PAGE_NBYTES, "alignment_interval": PAGE_NBYTES} if mode != "r" else {}
-    with h5py.File(file, mode, libver="latest", **pages) as hdf5:
+    with Uninterrupted(), h5py.File(file, mode, libver="latest", **pages) as hdf5:
         yield hdf5
 
 
@@ -91,7 +92,8 @@ def opened_dataset(file: PendingWrites, writing: bool = False) -> Iterator[h5py.
     access.set_libver_bounds(h5f.LIBVER_LATEST, h5f.LIBVER_LATEST)
     access.set_alignment(PAGE_NBYTES, PAGE_NBYTES)
     access.set_fileobj_driver(h5fd.fileobj_driver, file)
-    with closing(h5f.open(b"array", h5f.ACC_RDWR if writing else h5f.ACC_RDONLY, access)) as hdf5:
+    mode = h5f.ACC_RDWR if writing else h5f.ACC_RDONLY
+    with Uninterrupted(), closing(h5f.open(b"array", mode, access)) as hdf5:
         dataset = h5d.open(hdf5, DATASET.encode())
         if _lies_elsewhere(hdf5, dataset):
             raise KeyError(
