@@ -16,7 +16,7 @@ from smalti.directory.hdf5.interrupts import Uninterrupted
 _EXTENDING = """
 import os, signal, sys, threading, time
 from pathlib import Path
-from smalti.directory.hdf5.arrays import ArrayFile, extend_array
+from smalti.directory.hdf5.arrays import ArrayFile, extend_array, write_array
 path, ended = Path(sys.argv[1]), threading.Event()
 extend_array(path, [0])
 
@@ -33,8 +33,10 @@ while not ended.is_set():
     row += 1
     try:
         extend_array(path, [row])
+        os.write(1, f"{row}\\n".encode())
+        if row % 2:
+            write_array(path.with_name("y.h5"), [row] * 1000)
         ArrayFile(path)[-1]
-        print(row)
     except KeyboardInterrupt:
         pass
 interrupts.join()
@@ -52,11 +54,16 @@ def test_a_process_survives_interrupts_and_loses_no_row(tmp_path: Path) -> None:
 
 def test_an_interrupt_is_raised_when_the_work_is_done() -> None:
     before, done = signal.getsignal(signal.SIGINT), []
-    with pytest.raises(KeyboardInterrupt), Uninterrupted():
+
+    def work() -> None:
         with Uninterrupted():
-            signal.raise_signal(signal.SIGINT)
-            done.append("within")
-        done.append("outside")
+            with Uninterrupted():
+                signal.raise_signal(signal.SIGINT)
+                done.append("within")
+            done.append("outside")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
     assert done == ["within", "outside"]
     assert signal.getsignal(signal.SIGINT) is before
 
