@@ -221,13 +221,8 @@ class Directory(metaclass=_MadeByNew):
             WrongType: the entry has another form, or another shape or type than what is appended.
         """
         if isinstance(value, Mapping | Directory):
-            path = Path(io.path_of(self.path, key))
-            if (found := io.form_at(str(path))) and found[0] != "folder":
-                raise WrongType(
-                    f"{key!r} is {io.WITH_ARTICLE[found[0]]}, which cannot be extended by a mapping; delete it first."
-                )
-            io.check_way(self.path, key, path.name)
-            child = open_at(Directory, path)
+            io.check_folder(self.path, key)
+            child = open_at(Directory, Path(io.path_of(self.path, key)))
             for name, item in value.items():
                 child.extend(name, item)
         else:

@@ -328,6 +328,19 @@ def check_way(folder: Path, key: str, entered: str = "") -> None:
         _check_link(folder, path / entered)
 
 
+def check_folder(folder: Path, key: str) -> None:
+    """Check that entries can be added to a folder under a key; there need be none yet.
+
+    Raises:
+        WrongType: something else is under the key.
+        PlaceTaken, Refused: see :func:`check_way`.
+    """
+    path = path_of(folder, key)
+    if (found := form_at(path)) and found[0] != "folder":
+        raise WrongType(f"{key!r} is {WITH_ARTICLE[found[0]]}, which cannot be extended by a mapping; delete it first.")
+    check_way(folder, key, Path(path).name)
+
+
 def _check_link(folder: Path, path: Path) -> None:
     if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
         raise Refused(f"{path} is a link that leads out of {folder}; open the directory that it leads to.")
