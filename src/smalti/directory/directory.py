@@ -205,11 +205,8 @@ class Directory(metaclass=_MadeByNew):
         raise EntryMissing(f"{self.path} is a directory, and there is no array {self.path}.h5.")
 
     def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        name = self.path.name
-        raise WrongType(
-            f"there is no array {self.path.parent}.h5 whose method {name!r} could be called, and a directory has no "
-            "method of that name."
-        )
+        array, method = f"{self.path.parent}.h5", self.path.name
+        raise WrongType(f"there is no array {array} whose method {method!r} could be called, nor has a directory one.")
 
     def extend(self, key: str, value: object) -> None:
         """Append to an entry, which is created when it does not exist.
