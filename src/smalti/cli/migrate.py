@@ -92,7 +92,8 @@ def _say_report(report: MigrationReport) -> None:
     for failure in report.failed:
         typer.echo(f"not brought  {printable(failure.source)}  {printable(failure.why)}")
     done = f"{len(report.brought)} of {len(report.brought) + len(report.failed)} brought and compared"
-    typer.echo(f"{done}; the store grew by {readable(report.new_bytes)}")
+    left = f", {len(report.plan.left)} left as listed above" if report.plan.left else ""
+    typer.echo(f"{done}{left}; the store grew by {readable(report.new_bytes)}")
 
 
 def _say_remarks(remarks: tuple[str, ...]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import itertools
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from smalti import notebook
 from smalti.directory import frames, io, views
 from smalti.directory.building.arguments import resolved
-from smalti.directory.building.build import construct, instance, open_at
+from smalti.directory.building.build import construct, delete_folder, instance, open_at
 from smalti.directory.building.declared import auto_doc
 from smalti.directory.context import context
 from smalti.directory.diff import DirectoryDiff
@@ -110,6 +109,8 @@ class Directory(metaclass=_MadeByNew):
 
     @config.setter
     def config(self, value: Mapping[str, Any]) -> None:
+        if not isinstance(value, Mapping):
+            raise WrongType(f"a configuration is a mapping, not of type {type(value).__name__}; give a dict.")
         passed = namespacify(value)
         changes = diff(passed, self.config, "passed", "stored")
         warn(f"the configuration of {self.path} is replaced. Diff is: {changes}", ConfigWarning)
@@ -203,6 +204,10 @@ class Directory(metaclass=_MadeByNew):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
         raise EntryMissing(f"{self.path} is a directory, and there is no array {self.path}.h5.")
 
+    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        array, method = f"{self.path.parent}.h5", self.path.name
+        raise WrongType(f"there is no array {array} whose method {method!r} could be called, nor has a directory one.")
+
     def extend(self, key: str, value: object) -> None:
         """Append to an entry, which is created when it does not exist.
 
@@ -213,12 +218,8 @@ class Directory(metaclass=_MadeByNew):
             WrongType: the entry has another form, or another shape or type than what is appended.
         """
         if isinstance(value, Mapping | Directory):
-            path = Path(io.path_of(self.path, key))
-            if (found := io.form_at(str(path))) and found[0] != "folder":
-                raise WrongType(
-                    f"{key!r} is {io.WITH_ARTICLE[found[0]]}, which cannot be extended by a mapping; delete it first."
-                )
-            child = open_at(Directory, path)
+            io.check_folder(self.path, key)
+            child = open_at(Directory, Path(io.path_of(self.path, key)))
             for name, item in value.items():
                 child.extend(name, item)
         else:
@@ -274,8 +275,7 @@ class Directory(metaclass=_MadeByNew):
         """Delete the folder and all in it, when ``y_n`` or the answer to the question is ``y``."""
         reply = input(f"delete {self.path} recursively, y/n?") if y_n is None else y_n
         if reply.strip().lower() == "y" and self.path.exists():
-            with machine_errors(f"deleting {self.path}"):
-                shutil.rmtree(self.path)
+            delete_folder(self.path)
 
     def check_size(
         self, warning_at: int = 20 * _GIB, print_size: bool = False, *, raise_on_warning: bool = False

@@ -58,4 +58,4 @@ def warn(message: str, category: type[Warning]) -> None:
     package = __name__.rpartition(".")[0]
     while frame.f_back and str(frame.f_globals.get("__name__", "")).startswith(package):
         frame, level = frame.f_back, level + 1
-    warnings.warn(message, category, stacklevel=level - 1 if level > 2 else 2)
+    warnings.warn(message, category, stacklevel=level)

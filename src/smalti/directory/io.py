@@ -9,6 +9,7 @@ A key has one form: what is written last replaces the others. Names that begin w
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from smalti.directory import tables
-from smalti.directory.building.build import open_at
+from smalti.directory.building.build import delete_folder, open_at
 from smalti.directory.building.lease import LEASE
 from smalti.directory.errors import EntryMissing, PlaceTaken, WrongType
 from smalti.directory.folder_lock import writing_alone
@@ -24,7 +25,7 @@ from smalti.directory.hdf5.arrays import ArrayFile, as_array, extend_array, writ
 from smalti.directory.metadata import META, named, read_meta, write_meta
 from smalti.directory.namespaces import diff, namespacify
 from smalti.directory.tables import is_table
-from smalti.errors import Refused
+from smalti.errors import Refused, Unavailable
 from smalti.store.commit import machine_errors, unique_name
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 H5Reader = ArrayFile  # the name that datamate has for it
 ARRAY, TABLE = ".h5", tables.SUFFIX
+_LONGEST_NAME = 255  # bytes
 _OWN = {META, LEASE, "_versions.json"}
 Form = Literal["array", "table", "file", "folder"]
 WITH_ARTICLE: dict[Form, str] = {"array": "an array", "table": "a table", "file": "a file", "folder": "a folder"}
@@ -42,7 +44,7 @@ def path_of(folder: str | Path, key: object) -> str:
 
     Raises:
         WrongType: the key is no text.
-        Refused: it is empty, or leads out of the directory.
+        Refused: it is empty, leads out of the directory, or has a name that is too long for a file.
     """
     if not isinstance(key, str):
         raise WrongType(f"the key {key!r} is no text; the entries of a directory have names.")
@@ -50,6 +52,8 @@ def path_of(folder: str | Path, key: object) -> str:
         raise Refused(
             f"{key!r} is no key of {folder}: give names below it, with / between, none of them empty or '..'."
         )
+    if len(key) * 4 > _LONGEST_NAME and max(len(os.fsencode(part)) for part in key.split("/")) > _LONGEST_NAME:
+        raise Refused(f"{key!r} holds a name of more than {_LONGEST_NAME} bytes, which no file can have; shorten it.")
     return os.path.join(folder, key.rstrip("/"))  # noqa: PTH118, this runs for every access
 
 
@@ -70,6 +74,8 @@ def names_in(folder: Path) -> list[str]:
         names = os.listdir(folder)  # noqa: PTH208, this runs for every look at a directory
     except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError as error:
+        raise Unavailable(f"{folder} cannot be read: {error.strerror}; mend that and try again.") from error
     public = (name for name in names if name[0] not in "_.")
     return sorted({name[: -len(suffix)] if (suffix := _suffix(name)) else name for name in public})
 
@@ -119,7 +125,7 @@ def write(folder: Path, key: str, value: object) -> None:
         PlaceTaken: a folder that is not empty is there.
     """
     path = Path(path_of(folder, key))
-    check_links(folder, key)
+    check_way(folder, key)
     if isinstance(value, Path) and value.is_dir():
         copy_folder(folder, key, value)
         return
@@ -154,11 +160,11 @@ def extend(folder: Path, key: str, value: object) -> None:
         Refused: bytes are appended to a key without an extension.
     """
     path = Path(path_of(folder, key))
-    check_links(folder, key)
     form: Form = "file" if isinstance(value, Path) else "table" if is_table(value) else "array"
     if form == "file" and not path.suffix:
         raise Refused(f"{key!r} has no extension, so {value} is not appended to it; give the key of a file.")
     found = form_at(str(path))
+    check_way(folder, key, Path(found[1]).name if found else "")
     if found and found[0] != form and not (form == "file" and found == ("table", str(path))):
         raise WrongType(
             f"{key!r} is {WITH_ARTICLE[found[0]]}, which cannot be extended by {WITH_ARTICLE[form]}; delete it first."
@@ -179,13 +185,13 @@ def extend(folder: Path, key: str, value: object) -> None:
 def delete(folder: Path, key: str) -> None:
     """Delete what is under a key, in every form; a link is removed, not what it leads to."""
     path = Path(path_of(folder, key))
-    check_links(folder, key)
+    check_way(folder, key)
     with machine_errors(f"deleting {path}"):
         remove_others(path, None)
         if path.is_symlink():
             path.unlink()
         elif path.is_dir():
-            shutil.rmtree(path)
+            delete_folder(path)
 
 
 def remove_others(path: Path, kept: Path | None) -> None:
@@ -205,7 +211,7 @@ def remove_others(path: Path, kept: Path | None) -> None:
 def make_folder_at(folder: Path, key: str) -> None:
     """Make the folder of a key; a file of exactly this name is removed."""
     path = Path(path_of(folder, key))
-    check_links(folder, key)
+    check_way(folder, key, path.name)
     with machine_errors(f"making {path}"):
         if path.is_file():
             path.unlink()
@@ -226,7 +232,7 @@ def copy_folder(folder: Path, key: str, source: Path, replace: bool = False) -> 
         Refused: the copy would be within the source.
     """
     target = Path(path_of(folder, key))
-    check_links(folder, key)
+    check_way(folder, key)
     if target.resolve().is_relative_to(source.resolve()):
         raise Refused(f"{source} cannot be copied into itself, to {target}.")
     if not replace and (found := form_at(str(target))):
@@ -236,8 +242,10 @@ def copy_folder(folder: Path, key: str, source: Path, replace: bool = False) -> 
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             shutil.copytree(source, staged, ignore=shutil.ignore_patterns(LEASE, ".smalti", ".smalti-*.part"))
-            remove_others(target, None)
+            if target.is_file():
+                target.unlink()
             staged.rename(target)  # over an empty folder, or where nothing is
+            remove_others(target, None)
         finally:
             shutil.rmtree(staged, ignore_errors=True)
 
@@ -280,23 +288,62 @@ def move_folder(source: Path, target: Path) -> None:
         raise EntryMissing(f"{source} does not exist yet, so there is nothing to move.")
     with machine_errors(f"moving {source}"):
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(source, target)
+        try:
+            source.rename(target)
+            return
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+        staged = target.with_name(f".smalti-{unique_name()}.part")
+        try:  # to another file system
+            shutil.copytree(source, staged, symlinks=True)
+            staged.rename(target)
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
+    delete_folder(source)
 
 
-def check_links(folder: Path, key: str) -> None:
-    """Check that no part of a key is a link that leads out of the directory; nothing is written through one.
+def check_way(folder: Path, key: str, entered: str = "") -> None:
+    """Check that a key leads to a place in the directory, through folders only; nothing is written through a link.
+
+    Args:
+        folder: of the directory.
+        key: that is written.
+        entered: the name of the file or folder there, when that is itself written to, not replaced.
 
     Raises:
-        Refused: one is; or the key is that of a file that the directory keeps for itself.
+        PlaceTaken: an array or table is where a folder would have to be; it would hide what is in the folder.
+        Refused: a link leads out of the directory; or the key is that of a file that the directory keeps for itself.
     """
-    parts = key.rstrip("/").split("/")
-    if parts[-1] in _OWN:
+    *above, last = key.rstrip("/").split("/")
+    if last in _OWN:
         raise Refused(f"{key!r} is kept by the directory itself; take another key.")
-    above = folder
-    for part in parts[:-1]:
-        above = above / part
-        if above.is_symlink() and not above.resolve().is_relative_to(folder.resolve()):
-            raise Refused(f"{above} is a link that leads out of {folder}; open the directory that it leads to.")
+    path = folder
+    for part in above:
+        path = path / part
+        if (found := form_at(str(path))) and found[0] != "folder":
+            raise PlaceTaken(f"{found[1]} is {WITH_ARTICLE[found[0]]}, so there is no {key!r}; delete it first.")
+        _check_link(folder, path)
+    if entered:
+        _check_link(folder, path / entered)
+
+
+def check_folder(folder: Path, key: str) -> None:
+    """Check that entries can be added to a folder under a key; there need be none yet.
+
+    Raises:
+        WrongType: something else is under the key.
+        PlaceTaken, Refused: see :func:`check_way`.
+    """
+    path = path_of(folder, key)
+    if (found := form_at(path)) and found[0] != "folder":
+        raise WrongType(f"{key!r} is {WITH_ARTICLE[found[0]]}, which cannot be extended by a mapping; delete it first.")
+    check_way(folder, key, Path(path).name)
+
+
+def _check_link(folder: Path, path: Path) -> None:
+    if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+        raise Refused(f"{path} is a link that leads out of {folder}; open the directory that it leads to.")
 
 
 def walk_files(folder: Path) -> Iterator[os.DirEntry[str]]:

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import yaml
 
+from smalti.directory.bounded_yaml import MOST_VALUES, BoundedLoader, load
 from smalti.directory.context import get_scope
 from smalti.directory.errors import MetadataError, MetadataParseError, MetadataValidationError, WrongType
 from smalti.directory.namespaces import Namespace, namespacify
@@ -25,7 +26,6 @@ META = "_meta.yaml"
 DONE, RUNNING, STOPPED, MANUALLY_WRITTEN = "done", "running", "stopped", "manually written"
 _RETRIES, _PAUSE_S = 5, 0.1  # a program that does not write it in one step may be in the middle
 _KEPT = 4096  # files that were read and are remembered
-_MOST_VALUES = 1_000_000  # a short file of references to references can stand for any number
 _OWN = {"config", "status", "modified"}
 
 _FLOAT = re.compile(
@@ -40,7 +40,7 @@ _CORE = [  # https://yaml.org/spec/1.2.2/#1032-tag-resolution
 ]
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+class _Loader(BoundedLoader):
     """Reads the types of YAML 1.2's core schema."""
 
     yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
@@ -132,11 +132,14 @@ def named(value: Any) -> Any:
 def _remembered(path: Path, retries: int) -> Namespace:
     """Return what ``read_meta`` returns, not a copy: a file is read again only when it has changed."""
     file = path / META
+    failed: tuple[tuple[int, ...] | None, MetadataError] | None = None
     for left in range(retries, -1, -1):
+        look = _look(file)
         try:
-            look = _look(file)
             if look is None:
                 break
+            if failed and failed[0] == look:
+                raise failed[1]
             remembered = _seen.get(file)
             if remembered is None or remembered[0] != look:
                 remembered = look, _read(file, path)
@@ -146,9 +149,10 @@ def _remembered(path: Path, retries: int) -> Namespace:
             return remembered[1]
         except FileNotFoundError:
             break
-        except MetadataError:
+        except MetadataError as error:
             if not left:
                 raise
+            failed = look, error
             time.sleep(_PAUSE_S)
     return Namespace(config=None, status=DONE)
 
@@ -159,6 +163,8 @@ def _look(file: Path) -> tuple[int, ...] | None:
         status = os.stat(file)  # noqa: PTH116, this runs for every write
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise Unavailable(f"{file} cannot be read: {error.strerror}; mend that and try again.") from error
     return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
@@ -170,12 +176,12 @@ def _read(file: Path, folder: Path) -> Namespace:
     except OSError as error:
         raise Unavailable(f"{file} cannot be read: {error.strerror}; mend that and try again.") from error
     try:
-        loaded = yaml.load(content, _Loader)
+        loaded = load(content, _Loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         said = " ".join(str(error).split())
         raise MetadataParseError(f"{file} is not YAML: {said}; mend it, or delete it.") from error
-    if _count(loaded) > _MOST_VALUES:
-        raise MetadataValidationError(f"{file} holds more than {_MOST_VALUES} values, which no configuration does.")
+    if _count(loaded) > MOST_VALUES:
+        raise MetadataValidationError(f"{file} holds more than {MOST_VALUES} values, which no configuration does.")
     try:
         return _validated(namespacify(loaded), file, folder)
     except WrongType as error:
@@ -185,7 +191,7 @@ def _read(file: Path, folder: Path) -> Namespace:
 def _count(value: Any) -> int:
     """Return how many values there are, references to one counted each; no further than to the most allowed."""
     left, found = [value], 0
-    while left and found <= _MOST_VALUES:
+    while left and found <= MOST_VALUES:
         item = left.pop()
         found += 1
         if isinstance(item, dict | list):
@@ -214,7 +220,7 @@ def _validated(meta: Any, file: Path, folder: Path) -> Namespace:
 def _others(path: Path) -> dict[str, Any]:
     """Return the fields of a file that are not ours; none where it cannot be read."""
     try:
-        loaded = yaml.load(path.read_bytes(), _Loader)
+        loaded = load(path.read_bytes(), _Loader)
     except (OSError, yaml.YAMLError, ValueError, RecursionError):
         return {}
     if not isinstance(loaded, dict):

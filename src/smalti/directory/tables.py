@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from blake3 import blake3
 
 from smalti.directory.errors import EntryMissing, WrongType
+from smalti.errors import Damaged
 from smalti.store.commit import machine_errors
 from smalti.tracking.work_file import remove_parts, replace_file
 
@@ -69,6 +70,7 @@ def read_table(path: Path) -> DataFrame:
 
     Raises:
         EntryMissing: there is none.
+        Damaged: it cannot be read as CSV, or the Arrow file beside it as Arrow.
     """
     import pandas as pd
     import pyarrow as pa
@@ -78,13 +80,21 @@ def read_table(path: Path) -> DataFrame:
             text = path.read_bytes()
         except FileNotFoundError:
             raise EntryMissing(f"{path} does not exist.") from None
+        beside = _beside(path, text)
         try:
-            table = pa.ipc.open_file(pa.BufferReader(_beside(path, text).read_bytes())).read_all()
+            return _from_arrow(pa.ipc.open_file(pa.BufferReader(beside.read_bytes())).read_all())
         except FileNotFoundError:
             if path.read_bytes() != text:
                 continue  # it was replaced in between
+        except (pa.ArrowException, ValueError) as error:
+            raise Damaged(
+                f"{beside} cannot be read as Arrow: {error}; without it, the table is what {path} says."
+            ) from error
+        try:
             return pd.read_csv(io.BytesIO(text))
-        return _from_arrow(table)
+        except ValueError as error:
+            said = " ".join(str(error).split()).rstrip(".")
+            raise Damaged(f"{path} cannot be read as a table in CSV and UTF-8: {said}; mend or delete it.") from error
     raise EntryMissing(f"{path} is replaced again and again while it is read; try again.")
 
 

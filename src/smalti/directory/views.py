@@ -14,6 +14,7 @@ from smalti.directory.hdf5.arrays import ArrayFile
 from smalti.directory.metadata import META
 from smalti.errors import Refused, SmaltiError
 from smalti.notebook import Entry, thumbnail
+from smalti.store.commit import machine_errors
 
 _SPACE, _BRANCH, _TEE, _LAST = "    ", "│   ", "├── ", "└── "
 _LEVELS, _ENTRIES = 3, 25  # of the notebook's tree
@@ -66,9 +67,10 @@ def text(folder: Path, verbosity: int) -> str:
 def size_nbytes(folder: Path) -> int:
     """Return the size of all files in a folder and below, without what links lead to."""
     total = 0
-    for file in io.walk_files(folder):
-        with suppress(FileNotFoundError):  # removed in the meantime
-            total += file.stat(follow_symlinks=False).st_size
+    with machine_errors(f"measuring {folder}"):
+        for file in io.walk_files(folder):
+            with suppress(FileNotFoundError):  # removed in the meantime
+                total += file.stat(follow_symlinks=False).st_size
     return total
 
 
@@ -128,10 +130,10 @@ def _lines(folder: Path, prefix: str, level: int, limit_to_directories: bool, co
 
 
 def _entry(folder: Path, key: str, levels: int) -> Entry:
-    found = io.form_at(io.path_of(folder, key))
-    if found is None or found[0] == "folder":
-        return entry_of(folder / key, key, levels)
     try:
+        found = io.form_at(io.path_of(folder, key))
+        if found is None or found[0] == "folder":
+            return entry_of(folder / key, key, levels)
         return _shown(key, *found)
     except (SmaltiError, OSError, ValueError, KeyError) as error:  # one that cannot be read hides no other
         return Entry(key, f"cannot be read: {error}")

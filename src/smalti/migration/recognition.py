@@ -78,7 +78,7 @@ def open_source(where: str, kind: str | None = None, endpoint: str | None = None
 
 def _chosen(found: list[str], kind: str | None, source: Source) -> str:
     if kind is None and len(found) > 1:
-        raise Ambiguous(f"{source.place} holds what {' and '.join(found)} write; say with --from which is meant.")
+        raise Ambiguous(f"{source.place} holds files of {' and '.join(found)}; say with --from which is meant.")
     if kind is None and not found:
         raise NotFound(
             f"{source.place} holds nothing that is known ({len(source.files)} files): no experiments/<e>/runs/<r>/ and "
@@ -86,8 +86,8 @@ def _chosen(found: list[str], kind: str | None, source: Source) -> str:
             "name the folder that holds them, or of a datamate tree without any _meta.yaml say --from datamate."
         )
     if kind is not None and kind not in found and not (kind == datamate.KIND and source.files):
-        there = f"what {' and '.join(found)} write" if found else "nothing that is known"
-        raise NotFound(f"{source.place} holds nothing that {kind} writes, but {there}; name another folder.")
+        there = f"but files of {' and '.join(found)}" if found else "nor of any other system that is known"
+        raise NotFound(f"{source.place} holds no files of {kind}, {there}; name another folder.")
     return kind or found[0]
 
 

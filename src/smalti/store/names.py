@@ -14,6 +14,9 @@ from smalti.store.record import seal, unseal
 
 _SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 _FOLDER = "names/"
+HISTORIES = (
+    "directories/"  # names that begin so are those of directories: their earlier versions go where the last goes
+)
 _NAME = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*")
 
 

@@ -222,7 +222,8 @@ class Store(RecordsRuns):
     ) -> TransferReport:
         """Bring values to another store: those given, or all that names, pins and manifests keep, and what keeps them.
 
-        A reference that is a name brings the name too. Only objects that are missing there are sent.
+        A reference that is a name brings the name too, that of a directory with all its versions. Only objects that
+        are missing there are sent.
 
         Raises:
             NotFound, Damaged, Unavailable: see :func:`smalti.store.transfer.transfer`.

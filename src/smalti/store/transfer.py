@@ -18,7 +18,7 @@ from smalti.errors import Damaged, NotFound
 from smalti.store.backend import Content, Objects
 from smalti.store.leaf_table import Leaves, all_leaves, plan
 from smalti.store.long_work import OnProgress, Progress, in_order
-from smalti.store.names import Names
+from smalti.store.names import HISTORIES, Names
 from smalti.store.reader import Reader
 from smalti.store.recipe import OWN, Extent
 from smalti.store.record import Record
@@ -80,7 +80,7 @@ def transfer(
     Args:
         source, target: objects and names of the two stores.
         addresses: values to bring, whatever they are called.
-        names: names to bring, with the value each stands for now.
+        names: names to bring, with the value each stands for now; that of a directory with all its versions.
         progress: called after each object.
 
     Raises:
@@ -90,8 +90,11 @@ def transfer(
     """
     (objects, source_names), (target_objects, target_names) = source, target
     wanted = set(names)
-    stands_for = {version.name: version.address for version in source_names.all() if version.name in wanted}
-    needed = needed_by(objects, {*addresses, *stands_for.values()})
+    stands_for = {version.name: [version.address] for version in source_names.all() if version.name in wanted}
+    for name in stands_for:
+        if name.startswith(HISTORIES):
+            stands_for[name] = [version.address for version in source_names.versions(name)]
+    needed = needed_by(objects, {*addresses, *chain.from_iterable(stands_for.values())})
     # What is there already is made young, lest a collection at work removes it before the names are given.
     present = in_order(target_objects.touch, needed.children, target_objects.writes_at_once)
     missing = {address for address, there in zip(needed.children, present, strict=True) if not there}
@@ -105,8 +108,11 @@ def transfer(
             nbytes_read += fetched.nbytes_read
             if progress:
                 progress(Progress(done, len(missing), done_nbytes, of_nbytes))
-    for name, address in sorted(stands_for.items()):
-        target_names.give(name, address)
+    for name, given in sorted(stands_for.items()):
+        there = {version.address for version in target_names.versions(name)} if name.startswith(HISTORIES) else set()
+        for address in given:
+            if address not in there:
+                target_names.give(name, address)
     return TransferReport(
         len(needed.children), len(missing), nbytes_read, sum(added.values()), tuple(sorted(stands_for))
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -241,3 +242,46 @@ def test_scalars_and_empty_arrays_come_back(path: Path, value: object) -> None:
     found = np.asarray(ArrayFile(path))
     assert np.array_equal(found, np.asarray(value))
     assert found.dtype == np.asarray(value).dtype
+
+
+def _external(hdf5: h5py.File, other: Path) -> None:
+    hdf5.create_dataset("data", (4,), "u1", external=[(str(other), 0, 4)])
+
+
+def _virtual(hdf5: h5py.File, other: Path) -> None:
+    layout = h5py.VirtualLayout((4,), "u1")
+    layout[:] = h5py.VirtualSource(str(other), "data", (4,))
+    hdf5.create_virtual_dataset("data", layout)
+
+
+def _linked(hdf5: h5py.File, other: Path) -> None:
+    hdf5["real"] = np.arange(4)
+    hdf5["data"] = h5py.ExternalLink(str(other), "real")
+
+
+@pytest.mark.parametrize("lead", [_external, _virtual, _linked])
+def test_values_that_lie_in_other_files_are_neither_read_nor_extended(path: Path, lead: Callable[..., None]) -> None:
+    other = path.with_name("secret.h5")
+    write_array(other, np.arange(4, dtype="u1"))
+    before = other.read_bytes()
+    with h5py.File(path, "w") as hdf5:
+        lead(hdf5, other)
+    for act in (lambda: ArrayFile(path)[:], lambda: extend_array(path, np.zeros(1, "u1"))):
+        with pytest.raises(Damaged, match="its values are in other files, which are not opened"):
+            act()
+    assert other.read_bytes() == before
+    assert repr(ArrayFile(path)) == f"ArrayFile({str(path)!r}, unreadable)"
+
+
+def test_the_empty_value_of_hdf5_is_no_array(path: Path) -> None:
+    with h5py.File(path, "w") as hdf5:
+        hdf5["data"] = h5py.Empty("f4")
+    with pytest.raises(Damaged, match="empty value, which is no array"):
+        _ = ArrayFile(path).shape
+
+
+def test_what_would_not_reach_the_file_cannot_be_assigned(table: tuple[ArrayFile, np.ndarray]) -> None:
+    with pytest.raises(TypeError, match="read only; take a copy"):
+        table[0][0] = 1
+    with pytest.raises(AttributeError):
+        table[0].note = 1  # type: ignore[attr-defined]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -228,3 +230,19 @@ def test_a_large_array_is_written_without_a_second_copy(path: Path) -> None:
         assert tracemalloc.get_traced_memory()[1] < array.nbytes // 4
     finally:
         tracemalloc.stop()
+
+
+def test_a_process_whose_disk_was_full_ends_as_it_should(tmp_path: Path) -> None:
+    path = tmp_path / "x.h5"
+    extend_array(path, np.zeros(1000))
+    extend_array(path, np.zeros(1000))
+    code = (
+        "import resource, sys; from pathlib import Path; import numpy as np\n"
+        "from smalti.directory.hdf5.arrays import extend_array\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))\n"
+        "try: extend_array(Path(sys.argv[1]), np.zeros(100_000))\n"
+        "except OSError as error: print(error)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
+    assert "could not finish extending" in ended.stdout
+    assert ended.returncode == 0, "what HDF5 had open was closed before the interpreter ended"

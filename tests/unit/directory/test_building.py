@@ -345,3 +345,17 @@ def test_the_docstring_says_how_the_class_is_called() -> None:
     assert "Slow(seconds=0.0, n=1)" in str(Slow.__doc__)
     assert "seconds: float, n: int" in str(Slow.__doc__)
     assert str(Slow.__doc__).startswith("Takes its time.")
+
+
+def test_a_builder_that_ended_and_was_not_waited_for_is_dead(root: Path) -> None:
+    started = "import sys; from smalti.directory.building import lease; print(lease.this_process().started); "
+    with subprocess.Popen(
+        [sys.executable, "-c", f"{started}sys.stdout.flush(); input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as builder:
+        assert builder.stdout
+        began = builder.stdout.readline().decode().strip()
+        owner = lease.Owner(builder.pid, lease.this_process().host, began)
+        assert lease.is_alive(root, owner)
+        builder.kill()
+        os.waitid(os.P_PID, builder.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and is left as it is
+        assert not lease.is_alive(root, owner)

@@ -210,3 +210,10 @@ def test_a_directory_is_the_same_after_copying_and_pickling() -> None:
     ones = Ones(n=2)
     for again in (copy.copy(ones), copy.deepcopy(ones), pickle.loads(pickle.dumps(ones))):
         assert (type(again), again.path, again.config) == (Ones, ones.path, ones.config)
+
+
+def test_a_type_that_no_class_can_be_called_is_looked_at_all_the_same(root: Path) -> None:
+    (root / "d").mkdir()
+    (root / "d" / "_meta.yaml").write_text('config: {type: "a\\0b"}\nstatus: done\n')
+    with pytest.warns(ConfigWarning, match="is no class that is defined here"):
+        assert Directory("d").config.type == "a\0b"

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from smalti.directory import ArrayFile, Directory
-from smalti.errors import NotFound, Refused
+from smalti.errors import NotFound, Refused, Unavailable
 
 
 @pytest.fixture
@@ -278,3 +278,71 @@ def test_a_failed_write_leaves_the_previous_value_and_no_litter(directory: Direc
     with pytest.raises(Exception, match=r"dangling|nowhere|copying"):
         directory.folder = unreadable
     assert sorted(path.name for path in directory.path.iterdir()) == before
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Directory:
+    """A directory elsewhere, with one entry of each form."""
+    other = Directory(tmp_path / "outside")
+    other.a = [1.0]
+    other.extend("a", [2.0])
+    other.t = pd.DataFrame({"n": [1]})
+    (other.path / "note.txt").write_text("a note")
+    return other
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("a", [3.0]), ("t", pd.DataFrame({"n": [2]})), ("note.txt", None), ("sub", {"a": [3.0]})]
+)
+def test_nothing_is_added_through_a_link_that_leads_out(
+    directory: Directory, outside: Directory, note: Path, key: str, value: object
+) -> None:
+    directory.x = 1
+    for name in ("a.h5", "t.csv", "note.txt"):
+        (directory.path / name).symlink_to(outside.path / name)
+    (directory.path / "sub").symlink_to(outside.path)
+    before = {path: path.read_bytes() for path in outside.path.iterdir()}
+    with pytest.raises(Refused, match="is a link that leads out of"):
+        directory.extend(key, note if value is None else value)
+    if key == "sub":
+        with pytest.raises(Refused, match="is a link that leads out of"):
+            directory[key] = value
+    assert before == {path: path.read_bytes() for path in outside.path.iterdir()}
+
+
+def test_a_link_that_leads_to_itself_is_no_folder_and_hides_nothing(directory: Directory) -> None:
+    directory.x = 1
+    (directory.path / "loop").symlink_to("loop")
+    with pytest.raises(Unavailable, match="loop"):
+        directory["loop/y"] = 1
+    assert "loop" in directory._repr_html_()
+
+
+@pytest.mark.parametrize("value", [1, pd.DataFrame({"a": [1]})])
+def test_nothing_is_written_where_an_array_or_table_would_hide_it(directory: Directory, value: object) -> None:
+    directory.x = value
+    for write in (directory.__setitem__, directory.extend):
+        with pytest.raises(FileExistsError, match=r"so there is no 'x/y'; delete it first"):
+            write("x/y", [1])
+    assert not (directory.path / "x").exists()
+    directory.x = {"y": [1]}
+    assert directory["x/y"][0] == 1
+
+
+def test_a_method_of_an_entry_that_is_missing_names_the_entry(directory: Directory) -> None:
+    with pytest.raises(TypeError, match=r"there is no array .*lossses\.h5 whose method 'mean'"):
+        directory.lossses.mean()
+
+
+def test_a_name_that_no_file_can_have_is_refused(directory: Directory) -> None:
+    for name in ("a" * 256, "é" * 128, f"x/{'a' * 256}/y"):
+        for act in (lambda name=name: directory[name], lambda name=name: directory.__setitem__(name, 1)):
+            with pytest.raises(Refused, match="more than 255 bytes"):
+                act()
+    directory["é" * 100] = 1
+    assert directory["é" * 100][()] == 1
+
+
+def test_a_configuration_is_a_mapping(directory: Directory) -> None:
+    with pytest.raises(TypeError, match="a configuration is a mapping, not of type list"):
+        directory.config = [1]

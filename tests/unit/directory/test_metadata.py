@@ -167,3 +167,32 @@ def test_a_write_marks_what_was_built_as_modified_and_deleting_does_not() -> Non
     directory.extend("y", [1])
     assert directory.modified
     assert Directory("a").meta.modified is True
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("config: {a: " + "[" * 100_000, "nested more than 500 deep"),
+        ("- " * 100_000, "nested more than 500 deep"),
+        (
+            "a0: &a0 {k: 1}\n" + "".join(f"a{n}: &a{n} {{<<: [{f'*a{n - 1}, ' * 9}]}}\n" for n in range(1, 12)),
+            "a mapping of more than",
+        ),
+    ],
+)
+def test_a_small_file_that_would_exhaust_the_parser_is_refused(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / META).write_text(text)
+    with pytest.raises(MetadataParseError, match=said):
+        read_meta(tmp_path, retries=1)
+
+
+def test_a_configuration_may_have_many_lists(tmp_path: Path) -> None:
+    (tmp_path / META).write_text(f"config: {{a: [{'[1], ' * 1000}]}}\nstatus: done\n")
+    assert read_meta(tmp_path).config.a == [[1]] * 1000
+
+
+def test_a_warning_is_of_the_line_that_led_to_it() -> None:
+    directory = Directory("d", x=1)
+    with pytest.warns(ConfigWarning) as warned:
+        directory.config = {"x": 2}
+    assert [warning.filename for warning in warned] == [__file__]

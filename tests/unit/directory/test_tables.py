@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import threading
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.pandas import column, data_frames, range_indexes
 
 from smalti.directory import Directory
+from smalti.directory.tables import extend_table, read_table, write_table
+from smalti.errors import Damaged
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 EXACT = {
@@ -119,3 +122,26 @@ def test_a_reader_sees_one_table_or_the_other(directory: Directory) -> None:
     finally:
         ended.set()
         writer.join()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "t.csv"
+
+
+@pytest.mark.parametrize("text", [b"", b"a,b\n1\n1,2,3\n", b"a\n\xff\n"])
+def test_a_table_that_is_none_is_damaged_and_named(path: Path, text: bytes) -> None:
+    path.write_bytes(text)
+    for act in (read_table, lambda path: extend_table(path, pd.DataFrame({"a": [1]}))):
+        with pytest.raises(Damaged, match=r"\.csv cannot be read as a table"):
+            act(path)
+
+
+def test_a_damaged_arrow_file_is_named(path: Path) -> None:
+    write_table(path, pd.DataFrame({"a": [1]}))
+    beside = next(path.parent.glob("_*.arrow"))
+    beside.write_bytes(beside.read_bytes()[:-20])
+    with pytest.raises(Damaged, match=r"\.arrow cannot be read as Arrow"):
+        read_table(path)
+    beside.unlink()
+    assert read_table(path)["a"].tolist() == [1]

@@ -72,7 +72,8 @@ def test_yaml_that_grows_without_bound_is_refused() -> None:
     bomb += "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9))
     with pytest.raises(Refused, match="holds more than 100000 items"):
         yaml_document(bomb.encode(), "meta.yaml")
-    for text in ("a: &a [*a]\n", "[" * 5000, "&a {b: *a}"):
+    merges = "a0: &a0 {k: 1}\n" + "".join(f"a{n}: &a{n} {{<<: [{f'*a{n - 1}, ' * 9}]}}\n" for n in range(1, 12))
+    for text in ("a: &a [*a]\n", "[" * 5000, "&a {b: *a}", "[" * 500_000, "- " * 500_000, merges):
         with pytest.raises(Refused, match=r"meta.yaml"):
             yaml_document(text.encode(), "meta.yaml")
 
@@ -163,7 +164,7 @@ def test_two_systems_in_one_folder_are_named_and_one_has_to_be_chosen(
     bring, store: Store, v1_run: Path, write_tree
 ) -> None:
     write_tree(v1_run / "exp")
-    with pytest.raises(Ambiguous, match="mltrack-v1 and datamate write; say with --from"):
+    with pytest.raises(Ambiguous, match="files of mltrack-v1 and datamate; say with --from"):
         plan_migration(str(v1_run))
     bring(v1_run, kind="datamate")
     assert {named.name for named in store.names()} >= {"source/exp"}
@@ -173,7 +174,7 @@ def test_a_folder_of_no_known_system_is_refused_with_what_is_known(tmp_path: Pat
     (tmp_path / "a.txt").write_text("x")
     with pytest.raises(NotFound, match="nothing that is known"):
         plan_migration(str(tmp_path))
-    with pytest.raises(NotFound, match="nothing that mlflow writes"):
+    with pytest.raises(NotFound, match="no files of mlflow, nor of any other"):
         plan_migration(str(tmp_path), "mlflow")
     with pytest.raises(NotFound, match="there is no folder"):
         plan_migration(str(tmp_path / "none"))

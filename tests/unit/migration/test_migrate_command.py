@@ -72,3 +72,11 @@ def test_foreign_names_cannot_obey_a_terminal(migrate: Command, mlruns: Path) ->
     done = migrate(mlruns)
     assert "\x1b" not in done.stdout
     assert "control characters" in done.stdout
+
+
+def test_how_many_files_were_left_is_said_at_the_end(migrate: Command, v1_run: Path) -> None:
+    run = next(v1_run.rglob("run_a"))
+    (run / "inputs" / "x_20250301_120000_00000000.json").symlink_to("/etc/hostname")
+    done = migrate(v1_run, "--no-dry-run")
+    assert "is a symbolic link, which is not followed" in done.stdout
+    assert "1 of 1 brought and compared, 1 left as listed above; the store grew by" in done.stdout

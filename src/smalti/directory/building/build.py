@@ -21,7 +21,7 @@ from smalti.directory.errors import EntryMissing, ModifiedWarning, PlaceTaken, w
 from smalti.directory.folder_lock import writing_alone
 from smalti.directory.metadata import DONE, META, RUNNING, STOPPED, named, read_meta, type_name, write_meta
 from smalti.directory.namespaces import Namespace, diff, namespacify
-from smalti.errors import Refused, SmaltiError
+from smalti.errors import Refused, SmaltiError, Unavailable
 from smalti.store.commit import machine_errors, move_folder, unique_name
 
 if TYPE_CHECKING:
@@ -213,8 +213,22 @@ def _delete(path: Path) -> None:
     owner = lease.owner_of(path)
     if owner and _is_running(path) and lease.is_alive(path, owner):
         raise PlaceTaken(f"{path} is not deleted: {owner} is building it.")
-    with machine_errors(f"deleting {path}"):
+    delete_folder(path)
+
+
+def delete_folder(path: Path) -> None:
+    """Delete a folder and all in it.
+
+    Raises:
+        Unavailable: the machine did not let all of it be deleted.
+    """
+    try:
         shutil.rmtree(path)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise Unavailable(
+            f"not all of {path} could be deleted: {reason} at {error.filename}; mend that and delete the rest."
+        ) from error
 
 
 def _is_running(path: Path) -> bool:

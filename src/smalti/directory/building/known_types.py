@@ -68,5 +68,5 @@ def _class_made_up(requested: type[Directory], name: str) -> type[Directory]:
         ConfigWarning,
     )
     if name not in _made_up:
-        _made_up[name] = cast("type[Directory]", type(name, (_base(requested),), {"_made_up": True}))
+        _made_up[name] = cast("type[Directory]", type(name.replace("\0", ""), (_base(requested),), {"_made_up": True}))
     return _made_up[name]

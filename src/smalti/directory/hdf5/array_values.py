@@ -14,7 +14,7 @@ _INSTEAD = {
     "m": "its .astype('int64')",
     "U": "byte strings, numpy.asarray(it).astype('S') or text.encode()",
     "T": "byte strings, numpy.char.encode(it.astype('U'))",
-    "O": "numbers or byte strings of one type: numpy.asarray(it, dtype)",
+    "O": "numbers or byte strings of one type, numpy.asarray(it, dtype)",
 }
 
 
@@ -37,7 +37,7 @@ def as_array(value: object) -> NDArray[Any]:
     if array.dtype.kind in _INSTEAD:
         raise TypeError(
             f"a value of type {type(value).__name__} (dtype {array.dtype}) cannot be stored as an array; "
-            f"use byte strings for text: store {_INSTEAD[array.dtype.kind]}."
+            f"store {_INSTEAD[array.dtype.kind]}."
         )
     if not _is_kept(array.dtype):
         raise TypeError(

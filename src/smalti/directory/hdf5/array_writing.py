@@ -109,7 +109,7 @@ def _extend(path: Path, descriptor: int, value: object) -> None:
         file.discard()
         raise Damaged(
             f"{path} cannot be extended, since it cannot be read as an HDF5 file with the dataset {DATASET!r}: "
-            f"{str(error).rstrip('.')}."
+            f"{str(error.args[0] if error.args else error).rstrip('.')}."
         ) from error
     except BaseException:
         file.discard()

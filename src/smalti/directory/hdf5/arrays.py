@@ -34,18 +34,23 @@ class ArrayFile(NDArrayOperatorsMixin):
     A method of an array that would change it changes the copy that was read, not the file.
     """
 
+    __slots__ = ("path",)  # so that x.note = 1 is an error: it would be in no file
     __hash__ = None  # type: ignore[assignment]  # equality is that of the elements
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
 
     def __repr__(self) -> str:
-        return f"ArrayFile({str(self.path)!r}, shape={self.shape}, dtype={self.dtype})"
+        try:
+            found = f"shape={self.shape}, dtype={self.dtype}"
+        except OSError:  # a list of entries is shown whatever is in one of them
+            found = "unreadable"
+        return f"ArrayFile({str(self.path)!r}, {found})"
 
     @property
     def shape(self) -> tuple[int, ...]:
         """As numpy's."""
-        return read_dataset(self.path, lambda data: tuple(data.shape))
+        return read_dataset(self.path, _shape)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -62,6 +67,11 @@ class ArrayFile(NDArrayOperatorsMixin):
         if not shape:
             raise TypeError("len() of an array without axes")
         return shape[0]
+
+    def __setitem__(self, key: Any, value: object) -> None:
+        raise TypeError(
+            "an ArrayFile is read only; take a copy, x[...], change that, and store it: directory.x = copy."
+        )
 
     def __getitem__(self, key: Any) -> Any:
         return read_dataset(self.path, lambda data: _indexed(data, key))
@@ -126,6 +136,12 @@ class ArrayFile(NDArrayOperatorsMixin):
     def _whole(self) -> Any:
         """Return all of it: an array, also of a single value."""
         return read_dataset(self.path, lambda data: np.asarray(data[()], data.dtype))
+
+
+def _shape(data: h5py.Dataset) -> tuple[int, ...]:
+    if data.shape is None:
+        raise KeyError("it holds HDF5's empty value, which is no array")
+    return tuple(data.shape)
 
 
 def _indexed(data: h5py.Dataset, key: Any) -> Any:

@@ -127,7 +127,7 @@ class PendingWrites(io.RawIOBase):
             while done < len(target) and (more := os.preadv(self._descriptor, [target[done:]], self._at + done)):
                 done += more
         except OSError as error:
-            self._error = self._error or error
+            self._note(error)
         target[done:] = bytes(len(target) - done)  # the file may end before the space that HDF5 has given out
         for start, content in self._held:
             low, high = max(start, self._at), min(start + len(content), self._at + len(target))
@@ -165,7 +165,7 @@ class PendingWrites(io.RawIOBase):
             try:
                 _write_all(self._descriptor, gathered, self._gathered_at)
             except OSError as error:
-                self._error = error
+                self._note(error)
 
     def truncate(self, size: int | None = None) -> int:
         self._end = self._at if size is None else size
@@ -202,6 +202,10 @@ class PendingWrites(io.RawIOBase):
         self._gathered, self._gathered_nbytes = [], 0
         if os.fstat(self._descriptor).st_size > self._size_before:
             os.ftruncate(self._descriptor, self._size_before)
+
+    def _note(self, error: OSError) -> None:
+        """Keep an error without its traceback, which would keep what HDF5 has open, and that this file, for ever."""
+        self._error = self._error or error.with_traceback(None)
 
     def _in_order(self, last: int | None) -> list[Change]:
         """Return what differs from what lies there, the superblock first and the header at ``last`` at the end."""

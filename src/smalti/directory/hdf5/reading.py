@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from smalti.directory.hdf5.interrupts import Uninterrupted
 from smalti.directory.hdf5.pending_writes import Change, PendingWrites, journal, unmarked
 from smalti.errors import Damaged, Unavailable
 
@@ -32,7 +33,7 @@ def read_dataset(path: Path, act: Callable[[h5py.Dataset], T]) -> T:
     Raises:
         FileNotFoundError: there is no file.
         Damaged: it is no HDF5 file that can be read, or has no such dataset.
-        Unavailable: it was written to whenever it was read.
+        Unavailable: it may not be read, or was written to whenever it was read.
     """
     changes: list[Change] = []
     failed_on: tuple[int, ...] = ()
@@ -56,7 +57,7 @@ def opened(file: PendingWrites, mode: str) -> Iterator[h5py.File]:
     """Give what h5py sees in a file of ours."""
     import h5py
 
-    with h5py.File(file, mode, libver="latest") as hdf5:
+    with Uninterrupted(), h5py.File(file, mode, libver="latest") as hdf5:
         yield hdf5
 
 
@@ -79,7 +80,7 @@ def opened_dataset(file: PendingWrites, writing: bool = False) -> Iterator[h5py.
     """Give the dataset ``data`` in a file of ours, without what ``h5py.File`` does besides, which takes longer.
 
     Raises:
-        KeyError: there is none.
+        KeyError: there is none, or its values are those of other files.
     """
     import h5py
     from h5py import h5d, h5f, h5fd, h5p
@@ -88,8 +89,25 @@ def opened_dataset(file: PendingWrites, writing: bool = False) -> Iterator[h5py.
     access.set_fclose_degree(h5f.CLOSE_STRONG)
     access.set_libver_bounds(h5f.LIBVER_LATEST, h5f.LIBVER_LATEST)
     access.set_fileobj_driver(h5fd.fileobj_driver, file)
-    with closing(h5f.open(b"array", h5f.ACC_RDWR if writing else h5f.ACC_RDONLY, access)) as hdf5:
-        yield h5py.Dataset(h5d.open(hdf5, DATASET.encode()))
+    mode = h5f.ACC_RDWR if writing else h5f.ACC_RDONLY
+    with Uninterrupted(), closing(h5f.open(b"array", mode, access)) as hdf5:
+        dataset = h5d.open(hdf5, DATASET.encode())
+        if _lies_elsewhere(hdf5, dataset):
+            raise KeyError(
+                f"its values are in other files, which are not opened; copy them: h5repack -l {DATASET}:CONTI"
+            )
+        yield h5py.Dataset(dataset)
+
+
+def _lies_elsewhere(hdf5: h5py.h5f.FileID, dataset: h5py.h5d.DatasetID) -> bool:
+    """Tell whether a dataset is a view of other files: whoever sends a file would choose which others are read."""
+    from h5py import h5d, h5l
+
+    if hdf5.links.get_info(DATASET.encode()).type == h5l.TYPE_EXTERNAL:
+        return True
+    properties = dataset.get_create_plist()
+    layout = properties.get_layout()
+    return bool(layout == h5d.VIRTUAL or (layout == h5d.CONTIGUOUS and properties.get_external_count()))
 
 
 def _read(descriptor: int, changes: list[Change], act: Callable[[h5py.Dataset], T]) -> T:
@@ -100,7 +118,12 @@ def _read(descriptor: int, changes: list[Change], act: Callable[[h5py.Dataset], 
 
 @contextmanager
 def _descriptor(path: Path) -> Iterator[int]:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise Unavailable(f"{path} cannot be read: {error.strerror}; mend that and try again.") from error
     try:
         yield descriptor
     finally:

@@ -21,7 +21,9 @@ from smalti.tracking.contents import A_FOLDER, Entry
 from smalti.tracking.scan import Listing, check_name, scan
 from smalti.tracking.work_file import Look, WorkFile
 
-HISTORY_FILE = "_versions.json"  # of a directory: which history is its own; no part of any version
+HISTORY_FILE = (
+    "_versions.json"  # which history is a directory's own: no part of its versions, but of those of what it is in
+)
 _BATCH_FILES, _BATCH_NBYTES = 256, 256 * 1024 * 1024  # so much is read anew when a commit was interrupted
 _LARGE_NBYTES = 4 * 1024 * 1024
 _MOST_FOLDERS = 1_000_000
@@ -64,7 +66,7 @@ class SeenFiles:
 
 
 def listing_of(folder: Path) -> Listing:
-    """Return what lies in a folder; the files that say which history it has are left out.
+    """Return what lies in a folder; the file that says which history it has is left out.
 
     Raises:
         NotFound: there is no such folder.
@@ -74,7 +76,7 @@ def listing_of(folder: Path) -> Listing:
     listing = scan(folder)
     if not listing.folders:
         raise NotFound(f"{folder} is a file; name the folder of a directory.")
-    files = {path: seen for path, seen in listing.files.items() if path.rpartition("/")[2] != HISTORY_FILE}
+    files = {path: seen for path, seen in listing.files.items() if path != HISTORY_FILE}
     return replace(listing, files=files)
 
 

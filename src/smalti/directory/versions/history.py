@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from smalti.directory.errors import WrongType
 from smalti.directory.folder_lock import writing_alone
 from smalti.directory.versions.contents import (
     HISTORY_FILE,
@@ -36,12 +37,12 @@ from smalti.settings import places
 from smalti.store import Progress, Record, Store, Tree
 from smalti.store.commit import machine_errors, unique_name
 from smalti.store.long_work import OnProgress
+from smalti.store.names import HISTORIES
 from smalti.tracking.contents import A_FOLDER, Entry, changes
 from smalti.tracking.work_file import remove_parts, replace_file
 
 __all__ = ["Differences", "Version", "checkout", "commit", "diff", "log"]
 
-_FOLDER = "directories"
 _HISTORY = re.compile(r"[0-9a-f]{32}")
 _MOST_NAMED = 5
 
@@ -108,7 +109,9 @@ def commit(folder: Path, message: str, store: Store | None = None, progress: OnP
         Refused: something in it cannot be kept, was written to meanwhile, or is the store itself.
         Unavailable: the machine did not let something be read or written.
     """
-    folder, store = Path(folder), store or _default_store()
+    if not isinstance(message, str):
+        raise WrongType(f"a version is given a message, a text, not {message!r}.")
+    folder, store = Path(folder), _opened(folder, store)
     if is_inside(folder, store.place):
         raise Refused(f"{folder} holds the store itself, {store.place}; commit the folders in it one by one.")
     listing_of(folder)
@@ -129,7 +132,7 @@ def commit(folder: Path, message: str, store: Store | None = None, progress: OnP
         "executable": [*stored.executable],
         "token": unique_name(),  # equal files with equal messages are versions of their own
     }
-    name = f"{_FOLDER}/{history.key}"
+    name = f"{HISTORIES}{history.key}"
     ref = store.put(Tree({"files": stored.ref}, attrs), name, just_put=[stored.ref])
     _write_history(folder, replace(history, base=(stored.ref.digest,)))
     number = next(named.version for named in reversed(store.versions(name)) if named.address == ref.digest)
@@ -141,13 +144,14 @@ def log(folder: Path, store: Store | None = None) -> list[Version]:
     """Return the versions of a directory, the newest first; none where nothing was committed.
 
     Raises:
+        NotFound: the folder has versions, but they are in another store than that of the root.
         Refused: ``_versions.json`` is not what was written.
     """
+    store = _opened(folder, store)
     history = _history(Path(folder))
     if history is None:
         return []
-    store = store or _default_store()
-    named = store.versions(f"{_FOLDER}/{history.key}")
+    named = store.versions(f"{HISTORIES}{history.key}")
     return [_version(one.version, store.record(one.address)) for one in reversed(named)]
 
 
@@ -173,7 +177,7 @@ def checkout(
         Damaged: the stored bytes are not what was stored; the file there stays as it was.
         Unavailable: the machine did not let something be read or written.
     """
-    folder, store = Path(folder), store or _default_store()
+    folder, store = Path(folder), _opened(folder, store)
     wanted = _find(folder, store, version)
     history = _history(folder)
     assert history is not None
@@ -209,7 +213,7 @@ def diff(
     Raises:
         NotFound: there is no such version, or none at all.
     """
-    folder, store = Path(folder), store or _default_store()
+    folder, store = Path(folder), _opened(folder, store)
     if version is None:
         history, versions = _history(folder), log(folder, store)
         one = (_by_digest(versions, history.base) if history else None) or (versions[0] if versions else None)
@@ -227,10 +231,21 @@ def diff(
     return compare(store, before, after, folder, records)
 
 
-def _default_store() -> Store:
+def _opened(folder: Path, store: Store | None) -> Store:
+    """Return the store that was given, else that of the root, unless the folder was committed to another."""
     from smalti import open_store
 
-    return open_store(places().store)
+    if isinstance(store, Store):
+        return store
+    if store is not None:
+        raise WrongType(f"store= is a store that was opened, smalti.open_store(...), not {store!r}.")
+    store, history = open_store(places().store), _history(Path(folder))
+    if history and history.base and not store.versions(f"{HISTORIES}{history.key}"):
+        raise NotFound(
+            f"the versions of {folder} are not in {store.place}, which is the store of this working folder; "
+            "give the one that it was committed to, store=open_store(...), or set SMALTI_ROOT."
+        )
+    return store
 
 
 def _version(number: int, record: Record) -> Version:
@@ -246,13 +261,15 @@ def _version(number: int, record: Record) -> Version:
             tuple(attrs["executable"]),
         )
     except (KeyError, TypeError) as error:
-        raise Refused(f"{record.address} is no version of a directory; take its name away: {_FOLDER}/...") from error
+        raise Refused(f"{record.address} is no version of a directory; take its name away: {HISTORIES}...") from error
 
 
 def _find(folder: Path, store: Store, version: int | str | Version) -> Version:
     versions = log(folder, store)
     if isinstance(version, Version):
         version = version.number
+    if isinstance(version, bool) or not isinstance(version, int | str):
+        raise WrongType(f"a version is given as its number, its digest or as log() gives it, not as {version!r}.")
     if isinstance(version, int):
         fitting = [one for one in versions if one.number == version]
     else:
@@ -325,8 +342,6 @@ def _remove(folder: Path, before: dict[str, Entry], names: list[str]) -> None:
     for name in sorted(names, reverse=True):  # what is in a folder comes before it
         path = folder / name
         if before[name] == A_FOLDER:
-            with suppress(FileNotFoundError):
-                (path / HISTORY_FILE).unlink()
             path.rmdir()
         else:
             path.unlink()

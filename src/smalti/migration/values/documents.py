@@ -13,6 +13,7 @@ import yaml
 
 from smalti import canonical
 from smalti.canonical import Json
+from smalti.directory.bounded_yaml import BoundedLoader, load
 from smalti.errors import Refused
 from smalti.migration.sources.source import LARGEST_TEXT_NBYTES
 from smalti.migration.values.file_value import FileValue
@@ -21,7 +22,6 @@ from smalti.tracking.work_file import WorkFile
 _LARGEST_YAML_NBYTES = 1 << 20  # the parser is slow
 _MOST_ITEMS = 100_000  # of a YAML document with its aliases written out
 _DEEPEST = 64
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def json_value(path: Path) -> FileValue:
@@ -69,7 +69,7 @@ def yaml_document(content: bytes, name: str) -> Json:
     if len(content) > _LARGEST_YAML_NBYTES:
         raise Refused(f"{name} has {len(content)} bytes; one of at most {_LARGEST_YAML_NBYTES} is read.")
     try:
-        parsed = yaml.load(content, _LOADER)  # a safe loader: it makes plain values only
+        parsed = load(content, BoundedLoader)
         return _Plain(name).of(parsed, 0)
     except (yaml.YAMLError, RecursionError, ValueError, TypeError, AttributeError, OverflowError) as error:
         if isinstance(error, Refused):
