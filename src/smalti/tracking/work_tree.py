@@ -12,12 +12,11 @@ from smalti.errors import NotFound
 from smalti.store import Encoded, Progress, Ref, Store
 from smalti.store.long_work import OnProgress
 from smalti.store.record import record_of
+from smalti.tracking.batches import batches
 from smalti.tracking.contents import A_FOLDER, Entry
 from smalti.tracking.scan import Listing, scan
 from smalti.tracking.stat_cache import StatCache
 from smalti.tracking.work_file import Look, WorkFile
-
-_BATCH_FILES, _BATCH_NBYTES = 2048, 256 * 1024 * 1024  # so much is read anew when a put was interrupted
 
 _FEW = 64
 
@@ -90,7 +89,7 @@ def _put(
     done_nbytes, of_nbytes = 0, sum(listing.files[name].look.nbytes for name in to_read)
     new_bytes = done = 0
     just_put: list[Ref] = []
-    for batch in _batches(to_read, listing):
+    for batch in batches(to_read, lambda name: listing.files[name].look.nbytes):
         read_at_ns, reading = time.time_ns(), _Reading(path, batch)
         # Of a single file, an earlier version is the most likely to have some of its leaves.
         put = store.put_all(reading) if listing.folders else [store.put(next(iter(reading)), like=like)]
@@ -132,20 +131,6 @@ class _Reading:
         if self._last:
             self._last.check_unchanged()
             self._last = None
-
-
-def _batches(names: Sequence[str], listing: Listing) -> Iterator[list[str]]:
-    """Yield names, so many that they share the wait for the disk, and so few that little is lost by an interruption."""
-    batch: list[str] = []
-    nbytes = 0
-    for name in names:
-        batch.append(name)
-        nbytes += listing.files[name].look.nbytes
-        if len(batch) >= _BATCH_FILES or nbytes >= _BATCH_NBYTES:
-            yield batch
-            batch, nbytes = [], 0
-    if batch:
-        yield batch
 
 
 def folder_of(listing: Listing, refs: Mapping[str, Ref]) -> Folder:

@@ -17,6 +17,7 @@ from smalti.settings import places
 from smalti.store import Progress, Record, Ref, Store, Tree
 from smalti.store.long_work import OnProgress
 from smalti.tracking import StatCache
+from smalti.tracking.batches import batches
 from smalti.tracking.contents import A_FOLDER, Entry
 from smalti.tracking.scan import Listing, check_name, scan
 from smalti.tracking.work_file import Look, WorkFile
@@ -24,7 +25,7 @@ from smalti.tracking.work_file import Look, WorkFile
 HISTORY_FILE = (
     "_versions.json"  # which history is a directory's own: no part of its versions, but of those of what it is in
 )
-_BATCH_FILES, _BATCH_NBYTES = 256, 256 * 1024 * 1024  # so much is read anew when a commit was interrupted
+_BATCH_FILES = 256  # arrays may be large
 _LARGE_NBYTES = 4 * 1024 * 1024
 _MOST_FOLDERS = 1_000_000
 
@@ -113,7 +114,7 @@ def _store(
     new_bytes = done = done_nbytes = 0
     just_put: list[Ref] = []
     earlier = _Earlier(store, like, listing).address
-    for batch in _batches(to_read, listing):
+    for batch in batches(to_read, lambda name: listing.files[name].look.nbytes, _BATCH_FILES):
         read_at_ns, reading = time.time_ns(), _Reading(folder, batch)
         put = store.put_all(reading, [earlier(name) for name in batch])
         refs.update(zip(batch, put, strict=True))
@@ -180,19 +181,6 @@ def _kept_still(path: Path) -> Iterator[WorkFile]:
         file = WorkFile(path)
         yield file
         file.check_unchanged()
-
-
-def _batches(names: Sequence[str], listing: Listing) -> Iterator[list[str]]:
-    batch: list[str] = []
-    nbytes = 0
-    for name in names:
-        batch.append(name)
-        nbytes += listing.files[name].look.nbytes
-        if len(batch) >= _BATCH_FILES or nbytes >= _BATCH_NBYTES:
-            yield batch
-            batch, nbytes = [], 0
-    if batch:
-        yield batch
 
 
 def _tree(listing: Listing, refs: Mapping[str, Ref]) -> Tree:

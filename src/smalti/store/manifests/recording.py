@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -19,15 +20,15 @@ from smalti.store.taking import keep
 from smalti.store.values import Ref
 
 
-class RecordsRuns:
+class RecordsRuns(ABC):
     """The part of a store that keeps manifests; references are given in any form that the store resolves."""
 
     _objects: Objects
     _manifests: Manifests
 
+    @abstractmethod
     def resolve(self, ref: Ref | str) -> str:
         """Return the address that a reference means."""
-        raise NotImplementedError
 
     def add_manifest(
         self,

@@ -16,6 +16,7 @@ from smalti.store import Progress, Ref, Store
 from smalti.store.commit import machine_errors
 from smalti.store.long_work import OnProgress
 from smalti.tracking import git, pointer
+from smalti.tracking.batches import batches
 from smalti.tracking.dvc.outputs import Output, Uncached
 from smalti.tracking.dvc.repository import Repository, open_repository, verified
 from smalti.tracking.pointer import Pointer, pointer_path
@@ -23,8 +24,6 @@ from smalti.tracking.scan import Listing, Seen
 from smalti.tracking.stat_cache import StatCache
 from smalti.tracking.work_file import Look
 from smalti.tracking.work_tree import folder_of
-
-_BATCH_FILES, _BATCH_NBYTES = 2048, 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +160,7 @@ def _store_files(
     to_read = [place for place in wanted if place not in refs]
     of_nbytes = sum(looks[place].nbytes for place in to_read)
     done = nbytes = 0
-    for batch in _batches(to_read, looks):
+    for batch in batches(to_read, lambda place: looks[place].nbytes):
         read_at_ns = time.time_ns()
 
         def contents(batch: list[Path] = batch) -> Iterator[memoryview]:
@@ -233,16 +232,3 @@ def _verified_in(repository: Repository) -> Path:
 
 def _key(repository: Repository, place: Path) -> str:
     return place.relative_to(repository.cache).as_posix()
-
-
-def _batches(places: list[Path], looks: Mapping[Path, Look]) -> Iterator[list[Path]]:
-    batch: list[Path] = []
-    nbytes = 0
-    for place in places:
-        batch.append(place)
-        nbytes += looks[place].nbytes
-        if len(batch) >= _BATCH_FILES or nbytes >= _BATCH_NBYTES:
-            yield batch
-            batch, nbytes = [], 0
-    if batch:
-        yield batch
