@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -88,7 +89,7 @@ def _said(store: Store, instance: dg.DagsterInstance, record: dg.RunRecord) -> d
     return {
         "inputs": inputs,
         "outputs": outputs,
-        "steps": tuple(steps),
+        "steps": _told_apart(steps),
         "status": _STATUS[run.status],
         "started_at": _iso(record.start_time),
         "ended_at": _iso(record.end_time),
@@ -191,6 +192,20 @@ def _step(made: dg.AssetMaterialization, pointed_at: Mapping[int, dg.AssetMateri
         ):
             inputs |= _name_and_digest(pointed_at[number])
     return Step(_name(made), inputs, _name_and_digest(made))
+
+
+def _told_apart(steps: Iterable[Step]) -> tuple[Step, ...]:
+    """Return the steps with names of their own: what made a partition anew in the same run is ``name#2``."""
+    made: dict[str, list[Step]] = {}
+    for step in steps:
+        alike = made.setdefault(step.name, [])
+        if step not in alike:  # else it was tried again, with the same outcome
+            alike.append(step)
+    return tuple(
+        replace(step, name=f"{name}#{number}" if number > 1 else name)
+        for name, alike in made.items()
+        for number, step in enumerate(alike, 1)
+    )
 
 
 def _whole(steps: Iterable[Step]) -> tuple[dict[str, str], dict[str, str]]:

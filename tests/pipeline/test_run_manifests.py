@@ -183,3 +183,24 @@ def test_a_tag_that_means_nothing_is_noted_and_the_run_recorded(instance: dg.Dag
     assert manifest.run_type == "experiment"
     (refused,) = manifest.notes["refused"]  # type: ignore[index, call-overload]
     assert refused.startswith("the tag smalti/run_type: 'prodution' is no run type; there are experiment, ")
+
+
+def test_a_partition_that_is_made_twice_in_one_run_is_two_steps(instance: dg.DagsterInstance, store: Store) -> None:
+    digests = [store.put(np.arange(number)).digest for number in (1, 2)]
+
+    @dg.op
+    def make() -> Iterator[dg.AssetMaterialization | dg.Output[None]]:
+        for digest in (*digests, digests[0]):
+            yield dg.AssetMaterialization("thing", partition="one", metadata={"digest": digest})
+        yield dg.Output(None)
+
+    @dg.job
+    def twice() -> None:
+        make()
+
+    run_id = twice.execute_in_process(instance=instance).run_id
+    look(instance, store)
+    assert store.manifest(run_id).steps == (
+        Step("thing/one", {}, {"thing/one": digests[0]}),
+        Step("thing/one#2", {}, {"thing/one": digests[1]}),
+    )
