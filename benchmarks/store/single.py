@@ -18,7 +18,7 @@ from benchmarks.store.workload import Scale, table, table_edits
 from smalti import open_store
 from smalti.digest import PREFIX
 from smalti.errors import Refused
-from smalti.store.index import Index
+from smalti.store.objects.index import Index
 
 _LOOKUPS = 20_000
 _BATCHES = 5

@@ -80,26 +80,31 @@ def open_store(where: str | Path = "store") -> Store:
 
     place = str(where)
     if place == "memory:":
-        from smalti.store.memory import MemoryDocuments, MemoryObjects
+        from smalti.store.backends.memory import MemoryBackend
 
-        return Store(MemoryObjects(), MemoryDocuments(), CODECS)
+        store = Store(MemoryBackend(), CODECS)
+        store.init()
+        return store
     if place.startswith("s3://"):
         from smalti.settings import Settings
+        from smalti.store.backends.s3.backend import S3Backend
+        from smalti.store.backends.s3.index import S3Index
+        from smalti.store.documents import Documents
         from smalti.store.manifests.bucket_index import BucketManifests
-        from smalti.store.s3 import open_s3
 
-        objects, documents = open_s3(place, Settings().s3_endpoint)
-        return Store(objects, documents, CODECS, BucketManifests(documents, documents.identity))
+        bucket = S3Backend.open(place, Settings().s3_endpoint)
+        return Store(bucket, CODECS, S3Index(bucket), BucketManifests(Documents(bucket), bucket.identity))
     if "://" in place:
         raise Refused(f"{place} is no store; give a folder, s3://bucket/prefix or memory:")
-    from smalti.store.documents import LocalDocuments
-    from smalti.store.local import LocalObjects
+    from smalti.store.backends.local.backend import LocalBackend
     from smalti.store.manifests.local_index import LocalManifests
+    from smalti.store.objects.index import LocalIndex
 
     root = Path(where).expanduser().absolute()
     if root.exists() and not root.is_dir():
         raise Refused(f"{root} is a file, but a store is a folder; name another place.")
-    return Store(LocalObjects(root), LocalDocuments(root), CODECS, LocalManifests(root))
+    folder = LocalBackend(root)
+    return Store(folder, CODECS, LocalIndex(root / "index.sqlite"), LocalManifests(folder))
 
 
 __getattr__ = lazy_names(__name__, _HOME)

@@ -31,7 +31,7 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 
-from smalti.store.s3_bucket import Bucket
+from smalti.store.backends.s3.bucket import Bucket
 
 _PROGRAMS = ("ceph", "ceph-authtool", "ceph-mgr", "ceph-mon", "ceph-osd", "monmaptool", "radosgw", "radosgw-admin")
 _COMMAND_SECONDS = 120

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow  # noqa: F401  # what a store imports late is here before the fork
 
-import smalti.store.s3  # noqa: F401
+import smalti.store.backends.s3.backend  # noqa: F401
 from smalti import codecs, open_store  # noqa: F401
 
 _STACK = np.random.default_rng(7).random((40, 2048))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from smalti.errors import NotFound, Refused
-from smalti.store.s3 import S3Documents, open_s3
+from smalti.store.backends.s3.backend import S3Documents, open_s3
 
 KEY, OLD, NEW = "manifests/run.json", b"old", b"new"
 MOTO = pytest.mark.parametrize("server", ["moto"], indirect=True)  # a real one has the condition signed

@@ -17,9 +17,9 @@ from smalti import open_store
 from smalti.codecs import CODECS
 from smalti.errors import Damaged
 from smalti.store import Store, seekable
-from smalti.store.s3 import open_s3
-from smalti.store.s3_bucket import PART_NBYTES
-from smalti.store.seekable import FRAME_NBYTES
+from smalti.store.backends.s3.backend import open_s3
+from smalti.store.backends.s3.bucket import PART_NBYTES
+from smalti.store.format.seekable import FRAME_NBYTES
 from smalti.testing import DAMAGES, FolderBytes
 
 COUNTS = np.sqrt(np.random.default_rng(0).poisson(2, (160, 128, 128))).astype(np.float32)  # 10 MiB

@@ -10,7 +10,7 @@ from smalti import Store
 from smalti.codecs import CODECS
 from smalti.errors import Damaged
 from smalti.loaders import MLXDataLoader, MLXLoaderConfig, StreamingConfig, StreamingPipeline
-from smalti.store.s3 import open_s3
+from smalti.store.backends.s3.backend import open_s3
 
 ROWS = np.random.default_rng(0).random((300, 64, 32), np.float32)
 

@@ -14,8 +14,8 @@ from smalti import open_store
 from smalti.codecs import CODECS
 from smalti.errors import Unavailable
 from smalti.store import Store
-from smalti.store.record import record_of
-from smalti.store.s3 import S3Objects, open_s3
+from smalti.store.format.record import record_of
+from smalti.store.backends.s3.backend import S3Objects, open_s3
 from smalti.testing import FolderBytes
 
 RANDOM = np.random.default_rng(0)

@@ -14,7 +14,7 @@ import pytest
 from smalti.codecs import CODECS
 from smalti.errors import Unavailable
 from smalti.store import Store
-from smalti.store.s3 import S3Objects, open_s3
+from smalti.store.backends.s3.backend import S3Objects, open_s3
 
 LARGE = np.random.default_rng(0).integers(0, 256, (512, 4096), np.uint8)
 DATE = re.compile(rb"<LastModified>[^<]*</LastModified>")

@@ -14,9 +14,9 @@ import pytest
 from smalti.codecs import CODECS
 from smalti.errors import Damaged, NotFound, Refused, SmaltiError, Unavailable
 from smalti.store import Store
-from smalti.store.record import record_of
-from smalti.store.s3 import S3Documents, S3Objects, open_s3
-from smalti.store.s3_bucket import PART_NBYTES, Bucket, check_endpoint
+from smalti.store.format.record import record_of
+from smalti.store.backends.s3.backend import S3Documents, S3Objects, open_s3
+from smalti.store.backends.s3.bucket import PART_NBYTES, Bucket, check_endpoint
 
 LARGE = np.random.default_rng(0).integers(0, 256, (3 * PART_NBYTES // 65_536, 65_536), np.uint8)
 

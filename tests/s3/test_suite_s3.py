@@ -13,7 +13,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from smalti.codecs import CODECS
 from smalti.store import Encoded, Record, Store
-from smalti.store.s3 import S3Documents, S3Objects, open_s3
+from smalti.store.backends.s3.backend import S3Documents, S3Objects, open_s3
 from smalti.testing import StoreMachine, StoreSuite
 
 Places = tuple[S3Objects, S3Documents]

@@ -10,7 +10,7 @@ import numpy as np
 from smalti import open_store
 from smalti.codecs import CODECS
 from smalti.store import Store
-from smalti.store.s3 import open_s3
+from smalti.store.backends.s3.backend import open_s3
 from tests.s3.conftest import BucketBytes
 
 

@@ -24,7 +24,7 @@ def doctor(store: StorePlace = None, as_json: AsJson = False) -> None:
     from smalti.compute import confinement, run_child, system_calls
     from smalti.compute.blas import FAST_GFLOPS
     from smalti.compute.probe import protections
-    from smalti.store.filesystem import examine
+    from smalti.store.backends.local.filesystem import examine
 
     place = the_store(store).place
     if "://" in place or place == "memory:":

@@ -19,8 +19,8 @@ from smalti.canonical import Json
 from smalti.codecs.dtype import array_from, bytes_of, canonical_array, describe_dtype, dtype_of
 from smalti.codecs.lazy_array import LazyArray
 from smalti.errors import Refused
-from smalti.store.leaves import MAX_NBYTES
-from smalti.store.reader import Reader
+from smalti.store.format.chunking import MAX_NBYTES
+from smalti.store.read.reader import Reader
 from smalti.store.segments import Segments
 from smalti.store.values import Buffer, Encoded
 

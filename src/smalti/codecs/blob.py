@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ from smalti.canonical import Json
 from smalti.store.values import Buffer, Encoded
 
 if TYPE_CHECKING:
-    from smalti.store.reader import Reader
+    from smalti.store.read.reader import Reader
 
 
 class BlobCodec:
@@ -24,12 +23,8 @@ class BlobCodec:
     def encode(self, value: Any) -> Encoded:
         data = memoryview(value)
         data = data.cast("B") if data.nbytes and data.c_contiguous else memoryview(data.tobytes())
-        header: dict[str, Json] = {
-            "kind": "bytes",
-            "nbytes": data.nbytes,
-            "sha256": hashlib.sha256(data).hexdigest(),
-        }
-        return Encoded(header, "data.bin", (Buffer(data),))
+        header: dict[str, Json] = {"kind": "bytes", "nbytes": data.nbytes}
+        return Encoded(header, "data.bin", (Buffer(data),), sha256=True)
 
     def decode(self, header: Mapping[str, Json], buffers: list[memoryview]) -> bytes:
         return bytes(buffers[0])

@@ -1,37 +1,34 @@
-"""JSON documents that are not mappings: a list, a text, a number, true, false, null."""
+"""JSON documents that are not mappings: a list, a tuple, a text, a number, true, false, null."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from smalti import canonical
-from smalti.canonical import Json
-from smalti.store.values import Buffer, Encoded
+from smalti.store.values import Encoded
 
 if TYPE_CHECKING:
-    from smalti.store.reader import Reader
+    from smalti.store.read.reader import Reader
 
 
 class DocumentCodec:
-    """A list (of lists and maps), str, int, float, bool or None <-> ``data.json`` in canonical spelling.
+    """A list or tuple (of lists and maps), str, int, float, bool or None <-> the ``value`` of a header.
 
-    What is normalised, as in the attributes of a tree: tuples inside become lists, -0.0 becomes 0.0, and what derives
-    from int, float or str becomes one. NaN, infinity and keys that are no text are refused. A mapping by itself is a
+    Types and the order of keys come back as they were; the order is no part of the address. What derives from int,
+    float, str, list or tuple becomes one. NaN, infinity and keys that are no text are refused. A mapping by itself is a
     tree.
     """
 
     kind = "json"
 
     def accepts(self, value: Any) -> bool:
-        return value is None or isinstance(value, list | str | int | float)
+        return value is None or isinstance(value, list | tuple | str | int | float)
 
     def encode(self, value: Any) -> Encoded:
-        content = canonical.dumps(canonical.normalise(value, "the document"))
-        return Encoded({"kind": "json"}, "data.json", (Buffer(memoryview(content)),))
+        return Encoded({"kind": "json", "value": value})
 
-    def decode(self, header: Mapping[str, Json], buffers: list[memoryview]) -> Json:
-        return canonical.loads(bytes(buffers[0]))
+    def decode(self, header: Mapping[str, Any], buffers: list[memoryview]) -> Any:
+        return header["value"]
 
-    def lazy(self, header: Mapping[str, Json], reader: Reader) -> Json:
-        return self.decode(header, reader.whole())
+    def lazy(self, header: Mapping[str, Any], reader: Reader) -> Any:
+        return header["value"]

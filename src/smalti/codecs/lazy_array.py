@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from smalti.codecs.dtype import array_from, bytes_of
-from smalti.store.reader import Reader
+from smalti.store.read.reader import Reader
 
 _CHUNK_NBYTES = 1024 * 1024
 

@@ -11,7 +11,7 @@ from typing import Any
 from smalti.codecs.checkpoint import CheckpointCodec
 from smalti.codecs.checkpoint_folder import files_of
 from smalti.errors import Refused
-from smalti.store.record import Record
+from smalti.store.format.record import Record
 from smalti.store.store import Store
 
 ATTRS = "attrs.json"

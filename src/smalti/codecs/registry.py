@@ -9,12 +9,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from smalti import canonical
 from smalti.canonical import Json, normalise
 from smalti.errors import Refused
 from smalti.store.values import Encoded, Ref, Tree
 
 if TYPE_CHECKING:
-    from smalti.store.reader import Reader
+    from smalti.store.read.reader import Reader
 
 # kind -> module and class of its codec, which are imported when first used; in the order in which they are asked
 _OBJECT_CODECS = {
@@ -39,7 +40,6 @@ _INSTEAD = {
     "builtins.complex": "store numpy.complex128(it)",
     "builtins.generator": "give blocks of rows to store.put_rows",
     "builtins.set": "store a list of its items, in an order that is always the same",
-    "builtins.tuple": "store list(it), or a mapping with a name for each item",
     "dask": "compute it, or give its blocks to store.put_rows",
     "datetime": "store its isoformat() as text, or numpy.datetime64(it)",
     "h5py": "read it, dataset[...], or give its blocks to store.put_rows",
@@ -130,6 +130,10 @@ class CodecTable:
         """Return a value that reads from ``reader`` when it is used."""
         return _codec_of(header).lazy(header, reader)
 
+    def file_of(self, header: Mapping[str, Any]) -> list[bytes] | None:
+        """Return the ordinary file of a value that is all header; None for one that has a file."""
+        return [canonical.text(header["value"])] if header["kind"] == "json" else None
+
     def assemble(self, tree: Tree) -> Any:
         """Return the Python object a tree stands for: a typed one, or a plain dict.
 
@@ -137,7 +141,8 @@ class CodecTable:
             Refused: the type is not known here, or the tree is not what that type consists of.
         """
         if tree.type is None:
-            return {**tree.attrs, **tree.children}
+            whole = {**tree.attrs, **tree.children}
+            return {name: whole[name] for name in tree.order} if tree.order else whole
         if tree.type not in _TREE_CLASSES:
             raise Refused(f"this tree has the type {tree.type!r}; this version knows {sorted(_TREE_CLASSES)}.")
         try:
@@ -200,7 +205,8 @@ def _mapping_tree(value: Mapping[Any, Any]) -> Tree:
             children[name] = item
         else:
             attrs[name] = item
-    return Tree(children, attrs)
+    mixed = tuple(value) if [*attrs, *children] != list(value) else ()
+    return Tree(children, attrs, order=mixed)
 
 
 def _is_json(item: Any) -> bool:

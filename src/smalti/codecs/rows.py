@@ -10,7 +10,7 @@ from typing import Any
 from smalti.canonical import Json
 from smalti.codecs.array import ArrayCodec, array_of, described, npy_header
 from smalti.errors import Refused
-from smalti.store.leaves import LeafStream
+from smalti.store.format.chunking import LeafStream
 from smalti.store.segments import in_one
 from smalti.store.values import Buffer, Encoded
 

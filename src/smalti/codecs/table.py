@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from smalti.canonical import Json
 from smalti.errors import NotFound, Refused
-from smalti.store.reader import Reader
+from smalti.store.read.reader import Reader
 from smalti.store.values import Encoded
 
 if TYPE_CHECKING:  # both take long to import: only those who have a table pay

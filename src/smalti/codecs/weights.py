@@ -20,8 +20,8 @@ from smalti.canonical import Json
 from smalti.codecs.array import BFLOAT16, BFloat16, array_of, is_array, plain_array
 from smalti.codecs.dtype import bytes_of
 from smalti.errors import Damaged, Refused
-from smalti.store.leaves import MAX_NBYTES
-from smalti.store.reader import Reader
+from smalti.store.format.chunking import MAX_NBYTES
+from smalti.store.read.reader import Reader
 from smalti.store.values import Buffer, Encoded
 
 _PAGE_NBYTES = 4096

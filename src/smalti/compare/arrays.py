@@ -10,7 +10,7 @@ import numpy as np
 from smalti.compare.differences import ArrayDifference
 from smalti.compare.elements import PIECE_NBYTES, Elements, row_count, row_size, rows_digests
 from smalti.compare.numbers import ElementTotals, comparable
-from smalti.store.diff import Range, RowChange, differing_ranges
+from smalti.store.maintenance.diff import Range, RowChange, differing_ranges
 
 _MOST_ROWS_ALIGNED = 200_000
 _MOST_NBYTES_ALIGNED = 256 << 20

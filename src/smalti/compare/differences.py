@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from smalti.canonical import Json
-from smalti.store.diff import RowChange
+from smalti.store.maintenance.diff import RowChange
 
 Happened = Literal["added", "removed", "changed"]
 

@@ -9,7 +9,7 @@ from itertools import islice
 from smalti import canonical
 from smalti.canonical import Json
 from smalti.compare.differences import DocumentDifference, ValueChange
-from smalti.store.diff import differing_ranges
+from smalti.store.maintenance.diff import differing_ranges
 
 _MOST = 1000
 _PLAIN_NAME = re.compile(r"[^\W\d][\w-]*")

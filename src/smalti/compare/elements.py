@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from smalti.codecs.array import BFLOAT16, BFloat16, dtype_in_file
 from smalti.codecs.dtype import array_from
-from smalti.store.reader import Reader
+from smalti.store.read.reader import Reader
 
 PIECE_NBYTES = 8 << 20  # that are read and compared at once
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from smalti.codecs.scan import ScanMetadata, object_pixels_m
 from smalti.outputs.quantities import change_text, quantity
-from smalti.store.record import Record
+from smalti.store.format.record import Record
 
 POSITIONS = {
     "scan": ("xcoords", "ycoords"),

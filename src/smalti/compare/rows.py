@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from smalti.compare.columns import Table, in_common_type, pairs
 from smalti.errors import NotFound, Refused
-from smalti.store.diff import differing_ranges
+from smalti.store.maintenance.diff import differing_ranges
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,8 +7,8 @@ from itertools import islice
 
 from smalti.compare.differences import BytesDifference
 from smalti.digest import LEAF_ID_NBYTES
-from smalti.store.diff import Range, differing_ranges
-from smalti.store.reader import Reader
+from smalti.store.maintenance.diff import Range, differing_ranges
+from smalti.store.read.reader import Reader
 
 MOST_TEXT_NBYTES = 1 << 20
 _MOST_LINES = 400

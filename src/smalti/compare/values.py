@@ -29,7 +29,7 @@ from smalti.store.long_work import OnProgress, Progress
 
 if TYPE_CHECKING:
     from smalti.store import Change, Record, Ref, Store
-    from smalti.store.reader import Reader
+    from smalti.store.read.reader import Reader
 
 _MOST_READ = 500  # values whose content is compared
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from smalti.codecs.weights import in_file_order
 from smalti.compare.differences import TensorDifference, WeightsDifference
 from smalti.compare.elements import PIECE_NBYTES, Elements, StoredElements
-from smalti.store.reader import Reader
+from smalti.store.read.reader import Reader
 
 
 def compare_weights(before: Reader, after: Reader, changed: Collection[str]) -> WeightsDifference:

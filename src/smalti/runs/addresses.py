@@ -7,7 +7,7 @@ from typing import Any
 from smalti.canonical import Json, normalise
 from smalti.codecs import CODECS
 from smalti.store import Ref
-from smalti.store.record import record_of, tree_record
+from smalti.store.format.record import record_of, tree_record
 from smalti.store.values import Encoded
 
 

@@ -7,44 +7,44 @@ from typing import TYPE_CHECKING
 from smalti.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from smalti.store.check import FsckReport, Problem
-    from smalti.store.diff import Change, ContentChange, Diff, FieldChange, RowChange
-    from smalti.store.gc import GcReport, Unneeded
+    from smalti.store.maintenance.fsck import FsckReport, Problem
+    from smalti.store.maintenance.diff import Change, ContentChange, Diff, FieldChange, RowChange
+    from smalti.store.maintenance.gc import GcReport, Unneeded
     from smalti.store.long_work import Progress
     from smalti.store.manifests import Hop, Manifest, Step, UnreadManifests, Use, outdated
     from smalti.store.names import NameVersion
-    from smalti.store.record import Record
-    from smalti.store.stats import KindStats, NameStats, StoreStats
+    from smalti.store.format.record import Record
+    from smalti.store.maintenance.stats import KindStats, NameStats, StoreStats
     from smalti.store.store import Store
-    from smalti.store.transfer import TransferReport
+    from smalti.store.maintenance.transfer import TransferReport
     from smalti.store.values import Buffer, Encoded, Ref, Tree
 
 # Where each name lives; imported when first used, so that storing a folder of files waits for nothing else.
 _HOME = {
     "Buffer": "smalti.store.values",
-    "Change": "smalti.store.diff",
-    "ContentChange": "smalti.store.diff",
-    "Diff": "smalti.store.diff",
+    "Change": "smalti.store.maintenance.diff",
+    "ContentChange": "smalti.store.maintenance.diff",
+    "Diff": "smalti.store.maintenance.diff",
     "Encoded": "smalti.store.values",
-    "FieldChange": "smalti.store.diff",
-    "FsckReport": "smalti.store.check",
-    "GcReport": "smalti.store.gc",
+    "FieldChange": "smalti.store.maintenance.diff",
+    "FsckReport": "smalti.store.maintenance.fsck",
+    "GcReport": "smalti.store.maintenance.gc",
     "Hop": "smalti.store.manifests",
-    "KindStats": "smalti.store.stats",
+    "KindStats": "smalti.store.maintenance.stats",
     "Manifest": "smalti.store.manifests",
-    "NameStats": "smalti.store.stats",
+    "NameStats": "smalti.store.maintenance.stats",
     "NameVersion": "smalti.store.names",
-    "Problem": "smalti.store.check",
+    "Problem": "smalti.store.maintenance.fsck",
     "Progress": "smalti.store.long_work",
-    "Record": "smalti.store.record",
+    "Record": "smalti.store.format.record",
     "Ref": "smalti.store.values",
-    "RowChange": "smalti.store.diff",
+    "RowChange": "smalti.store.maintenance.diff",
     "Step": "smalti.store.manifests",
     "Store": "smalti.store.store",
-    "StoreStats": "smalti.store.stats",
-    "TransferReport": "smalti.store.transfer",
+    "StoreStats": "smalti.store.maintenance.stats",
+    "TransferReport": "smalti.store.maintenance.transfer",
     "Tree": "smalti.store.values",
-    "Unneeded": "smalti.store.gc",
+    "Unneeded": "smalti.store.maintenance.gc",
     "UnreadManifests": "smalti.store.manifests",
     "Use": "smalti.store.manifests",
     "outdated": "smalti.store.manifests",

@@ -7,19 +7,19 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from smalti.store.commit import alone, make_folder
 
-_LOCKED_FOR_SECONDS = 60
+_LOCKED_FOR_SECONDS = 10
 _OF_ANOTHER_PROCESS: list[sqlite3.Connection] = []  # of the process that forked this one: neither used nor closed here
-_FORMAT = 4  # of every table in the file; one of another format is thrown away
+_FORMAT = 5  # of every table in the file; one of another format is thrown away
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS object (
-    id INTEGER PRIMARY KEY, address TEXT NOT NULL UNIQUE, stamp TEXT NOT NULL DEFAULT '',
-    needs BLOB -- its own id and those of what it needs, eight bytes each; NULL while that is not known
+    id INTEGER PRIMARY KEY, address TEXT NOT NULL UNIQUE, stamp TEXT NOT NULL DEFAULT ''
 );
 CREATE TABLE IF NOT EXISTS hook (leaf INTEGER, object INTEGER, PRIMARY KEY (leaf, object)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS hook_object ON hook (object);
@@ -42,6 +42,18 @@ CREATE INDEX IF NOT EXISTS held ON holds (part, whole);
 CREATE TABLE IF NOT EXISTS unread (key TEXT PRIMARY KEY, why TEXT NOT NULL) WITHOUT ROWID; -- documents left out
 CREATE TABLE IF NOT EXISTS manifests (as_of TEXT NOT NULL); -- by which it is seen whether all are in here
 """
+
+
+Found = TypeVar("Found")
+
+
+def cached(cache: Cache, unknown: Found, ask: Callable[[sqlite3.Connection], Found], *, writing: bool = False) -> Found:
+    """Return what a cache says, or ``unknown`` where it cannot be used: locked, full, damaged, on a read-only disk."""
+    try:
+        with cache.transaction(writing) as db:
+            return ask(db)
+    except (sqlite3.Error, OSError):
+        return unknown
 
 
 class Cache:
@@ -113,6 +125,8 @@ class Cache:
             return db
         while True:
             before = self._file()
+            with suppress(FileExistsError):  # as the umask says: SQLite would keep others of the group out
+                os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
             db = sqlite3.connect(self._path, timeout=_LOCKED_FOR_SECONDS, isolation_level=None)
             self._keep(db, before)
             if before is not None and before == self._file():
@@ -130,12 +144,13 @@ class Cache:
         return status.st_dev, status.st_ino
 
     def _prepare(self, db: sqlite3.Connection) -> None:
-        """Switching to WAL does not wait for a lock as other statements do, so the first users take turns here."""
+        """Switching the journal does not wait for a lock as other statements do, so the first users take turns here."""
         deadline = time.monotonic() + _LOCKED_FOR_SECONDS
         while True:
             try:
-                db.execute("PRAGMA journal_mode = WAL")
-                db.execute("PRAGMA synchronous = NORMAL")
+                # A log that many map side by side is a trap on a full disk and on NFS; what is lost can be found again.
+                db.execute("PRAGMA journal_mode = TRUNCATE")
+                db.execute("PRAGMA synchronous = OFF")
                 if db.execute("PRAGMA user_version").fetchone() != (_FORMAT,):
                     tables = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
                     drop = "".join(f"DROP TABLE IF EXISTS {table};" for (table,) in tables)
@@ -149,7 +164,7 @@ class Cache:
 
     def _throw_away(self) -> None:
         self._close()
-        for suffix in ("", "-wal", "-shm"):
+        for suffix in ("", "-journal"):
             self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
 
     def _close(self) -> None:

@@ -13,19 +13,15 @@ import os
 import shutil
 import sqlite3
 import sys
-import threading
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from smalti.errors import SmaltiError, Unavailable
 
-if TYPE_CHECKING:
-    from concurrent.futures import Future
-
 _READ_ONLY = 0o444
 _FEW_PATHS = 32  # syncing a whole file system waits for what others have written there, too
-_SLICE_NBYTES = 8 * 1024 * 1024
 _EXISTS = {errno.EEXIST, errno.ENOTEMPTY}
 _CANNOT_EXCHANGE = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}
 _AT_FDCWD, _RENAME_EXCHANGE, _RENAME_SWAP = -100, 2, 2  # linux/fcntl.h, linux/fs.h, macOS sys/stdio.h
@@ -61,9 +57,18 @@ def sync(path: str | Path) -> None:
     """Make a file's content, or the names in a folder, durable."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        _sync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _sync(descriptor: int) -> None:
+    """Ask the disk itself, too: on macOS fsync leaves what it was given in the disk's own cache."""
+    if sys.platform == "darwin":
+        with contextlib.suppress(OSError):  # a file system that does not know it
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(descriptor)
 
 
 def make_folder(folder: Path) -> None:
@@ -72,7 +77,7 @@ def make_folder(folder: Path) -> None:
         return
     make_folder(folder.parent)
     with contextlib.suppress(FileExistsError):
-        folder.mkdir(mode=0o750)
+        folder.mkdir()
     sync(folder.parent)
 
 
@@ -82,7 +87,7 @@ def make_folders(folders: Iterable[Path]) -> None:
     if missing:
         make_folder(missing[0].parent)
         for folder in missing:
-            folder.mkdir(mode=0o750, exist_ok=True)
+            folder.mkdir(exist_ok=True)
         sync(missing[0].parent)
 
 
@@ -92,7 +97,7 @@ def write_file(path: str | Path, pieces: Iterable[bytes | memoryview], *, synced
     Not ``synced``, it is durable only after ``sync_together``.
     """
     written = 0
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _READ_ONLY)  # as far as the umask allows
     try:
         for piece in pieces:
             left = memoryview(piece).cast("B")
@@ -100,9 +105,8 @@ def write_file(path: str | Path, pieces: Iterable[bytes | memoryview], *, synced
                 count = os.write(descriptor, left)
                 written += count
                 left = left[count:]
-        os.fchmod(descriptor, _READ_ONLY)
         if synced:
-            os.fsync(descriptor)
+            _sync(descriptor)
     finally:
         os.close(descriptor)
     return written
@@ -110,60 +114,33 @@ def write_file(path: str | Path, pieces: Iterable[bytes | memoryview], *, synced
 
 def sync_together(paths: Sequence[str | Path]) -> None:
     """Make files and folders of one file system durable; many of them by syncing all of it at once, where it can be."""
-    if len(paths) <= _FEW_PATHS or sys.platform != "linux":
+    if len(paths) <= _FEW_PATHS or not _syncfs_tells_errors():
         for path in paths:
             sync(path)
+    else:
+        sync_file_system(paths[0])
+
+
+def sync_file_system(path: str | Path) -> None:
+    """Make all that was written to the file system of ``path`` durable."""
+    if sys.platform != "linux":
+        os.sync()
         return
     import ctypes  # not every process needs it
 
-    descriptor = os.open(paths[0], os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         if ctypes.CDLL(None, use_errno=True).syncfs(descriptor):
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(paths[0]))
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(path))
     finally:
         os.close(descriptor)
 
 
-class WriteAhead:
-    """A file written in a thread of its own, before it is known whether it will be needed."""
-
-    def __init__(self, path: Path, pieces: Sequence[bytes | memoryview]) -> None:
-        self._path = path
-        self._pieces = pieces
-        from concurrent.futures import ThreadPoolExecutor  # it takes long to import, and small objects need none
-
-        self._unwanted = threading.Event()
-        self._thread = ThreadPoolExecutor(1)
-        self._written: Future[int] | None = None
-        self._kept = False
-
-    def start(self) -> None:
-        """Begin to write; the file is durable and read-only in the end."""
-        self._written = self._thread.submit(write_file, self._path, self._slices())
-
-    def finish(self) -> int:
-        """Return the file's size once it is durable; it is written now if it was not begun."""
-        if self._written is None:
-            self.start()
-        assert self._written
-        nbytes = self._written.result()
-        self._kept = True
-        return nbytes
-
-    def close(self) -> None:
-        """End the thread; a file that nobody has waited for is removed."""
-        self._unwanted.set()
-        self._thread.shutdown()
-        if not self._kept:
-            self._path.unlink(missing_ok=True)
-
-    def _slices(self) -> Iterator[memoryview]:
-        for piece in self._pieces:
-            data = memoryview(piece)
-            for at in range(0, len(data), _SLICE_NBYTES):
-                if self._unwanted.is_set():
-                    return
-                yield data[at : at + _SLICE_NBYTES]
+@cache
+def _syncfs_tells_errors() -> bool:
+    """Tell whether ``syncfs`` is there and reports what could not be written: Linux 5.8 and later."""
+    numbers = os.uname().release.split(".")
+    return sys.platform == "linux" and [int(number) for number in numbers[:2]] >= [5, 8]
 
 
 @contextlib.contextmanager
@@ -190,7 +167,7 @@ def staged_folder(staging: Path) -> Iterator[Path]:
     """Give a fresh private folder below ``staging``; whatever is left of it afterwards is removed."""
     folder = staging / unique_name()
     make_folder(staging)
-    folder.mkdir(mode=0o750)
+    folder.mkdir()
     try:
         yield folder
     finally:
@@ -198,8 +175,16 @@ def staged_folder(staging: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def spool(staging: Path) -> Iterator[Path]:
-    """Give the path of a private file to write; it is removed afterwards unless it was moved away."""
+def spool(staging: Path | None) -> Iterator[Path]:
+    """Give the path of a private file to write; it is removed afterwards unless it was moved away.
+
+    Args:
+        staging: the folder to write it in; None: that of the machine for temporary files.
+    """
+    if staging is None:
+        with tempfile.TemporaryDirectory(prefix="smalti-") as folder:
+            yield Path(folder) / "spool"
+        return
     make_folder(staging)
     path = staging / unique_name()
     try:

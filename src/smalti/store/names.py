@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from smalti.errors import Damaged, NotFound, Refused
-from smalti.store.backend import Documents
-from smalti.store.record import seal, unseal
+from smalti.store.documents import Documents
+from smalti.store.format.sealed import seal, unseal
 
 _SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 _FOLDER = "names/"
@@ -119,8 +119,7 @@ class Names:
         return version
 
     def _keys_of(self, name: str) -> list[str]:
-        folder = f"{_FOLDER}{name}/"
-        return [key for key in self._documents.keys(folder) if key.startswith(f"{folder}@")]
+        return list(self._documents.keys(f"{_FOLDER}{name}/@"))  # not the names below it
 
 
 def _key(name: str, version: int) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from smalti.errors import SmaltiError
 from smalti.notebook import Entry, html, readable
-from smalti.store.backend import Objects
 from smalti.store.names import Names
+from smalti.store.objects.object_store import ObjectStore
 
 _MOST = 50
 
 
-def store_html(place: str, names: Names, objects: Objects) -> str:
+def store_html(place: str, names: Names, objects: ObjectStore) -> str:
     """Return the first 50 names of a store, in order, as HTML; never raises, reads no content."""
     try:
         latest = {key.rsplit("/", 1)[0]: key for key in names.keys()}  # noqa: SIM118 - these are no keys of a mapping
@@ -21,7 +21,7 @@ def store_html(place: str, names: Names, objects: Objects) -> str:
         return html(Entry(place, f"store, cannot be listed: {error}"))
 
 
-def _entry(names: Names, objects: Objects, folder: str, key: str) -> Entry:
+def _entry(names: Names, objects: ObjectStore, folder: str, key: str) -> Entry:
     try:
         named = names.read(key)
         record = objects.record(named.address)

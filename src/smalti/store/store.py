@@ -4,29 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smalti import digest
 from smalti.errors import Ambiguous, NotFound, Refused
-from smalti.store.backend import Documents, Intake, Objects
-from smalti.store.commit import create_file, machine_errors
-from smalti.store.gc import DAY_SECONDS, GcReport, Pins, collect
+from smalti.store import identity
+from smalti.store.backends.base import Backend
+from smalti.store.backends.memory import LOCATION
+from smalti.store.commit import create_file, machine_errors, spool
+from smalti.store.documents import Documents
+from smalti.store.format.record import Record
 from smalti.store.long_work import OnProgress
+from smalti.store.maintenance.gc import DAY_SECONDS, GcReport, collect
 from smalti.store.manifests import Manifest, Manifests
 from smalti.store.manifests.recording import RecordsRuns
 from smalti.store.names import Names, NameVersion
-from smalti.store.record import Record
-from smalti.store.taking import Codecs, Taken, take
+from smalti.store.objects.index import Index, MemoryIndex
+from smalti.store.objects.object_store import ObjectStore
+from smalti.store.objects.taking import Codecs, Taken, take
+from smalti.store.objects.writer import Writer
+from smalti.store.pins import Pins
 from smalti.store.values import Ref, Tree
 
 if TYPE_CHECKING:  # what not every use of a store needs is imported by the methods that do; numpy among it takes long
-    from smalti.store.check import FsckReport
-    from smalti.store.diff import Diff
-    from smalti.store.reader import Reader
-    from smalti.store.stats import StoreStats
-    from smalti.store.transfer import TransferReport
+    from smalti.store.maintenance.fsck import FsckReport
+    from smalti.store.maintenance.diff import Diff
+    from smalti.store.read.reader import Reader
+    from smalti.store.maintenance.stats import StoreStats
+    from smalti.store.maintenance.transfer import TransferReport
 
 
 class Store(RecordsRuns):
@@ -37,13 +45,63 @@ class Store(RecordsRuns):
     """
 
     def __init__(
-        self, objects: Objects, documents: Documents, codecs: Codecs, manifests: Manifests | None = None
+        self, backend: Backend, codecs: Codecs, index: Index | None = None, manifests: Manifests | None = None
     ) -> None:
-        self._objects = objects
-        self._documents = documents
-        self._names = Names(documents)
-        self._manifests = manifests or Manifests(documents)
+        """Take a backend and the codecs; what remembers things only to be quicker ends with the process by default."""
+        self._backend = backend
         self._codecs = codecs
+        self._index = index or MemoryIndex()
+        self._of_runs = manifests
+        self._is_there = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the store anew: no connection and no lock goes along."""
+        return _reopened, (self.place,)
+
+    @cached_property
+    def _all_objects(self) -> ObjectStore:
+        return ObjectStore(self._backend, self._index)
+
+    @cached_property
+    def _all_documents(self) -> Documents:
+        return Documents(self._backend)
+
+    @property
+    def _objects(self) -> ObjectStore:
+        self._check_there()
+        return self._all_objects
+
+    @property
+    def _documents(self) -> Documents:
+        self._check_there()
+        return self._all_documents
+
+    @property
+    def _names(self) -> Names:
+        return Names(self._documents)
+
+    @property
+    def _manifests(self) -> Manifests:
+        self._check_there()
+        if self._of_runs is None:
+            self._of_runs = Manifests(self._all_documents)
+        return self._of_runs
+
+    def init(self) -> None:
+        """Make an empty store, unless there is one; whatever is written makes it, too.
+
+        Raises:
+            Refused: what lies there is of a format that this version does not write.
+            Unavailable: the machine did not let it be written.
+        """
+        if not self._is_there:
+            identity.create(self._all_documents, self._all_objects)
+            self._is_there = True
+
+    def _check_there(self) -> None:
+        if not self._is_there:
+            identity.check(self._all_documents)
+            self._is_there = True
 
     def __repr__(self) -> str:
         return f"Store({self.place!r})"
@@ -51,12 +109,12 @@ class Store(RecordsRuns):
     def _repr_html_(self) -> str:
         from smalti.store.shown import store_html
 
-        return store_html(self.place, self._names, self._objects)
+        return store_html(self.place, Names(self._all_documents), self._all_objects)
 
     @property
     def place(self) -> str:
         """Where the store is: a folder or a URL."""
-        return self._objects.place
+        return self._backend.location
 
     def put(
         self, value: Any, name: str | None = None, *, like: Ref | str | None = None, just_put: Iterable[Ref] = ()
@@ -75,11 +133,12 @@ class Store(RecordsRuns):
             Refused: no codec can store the value exactly, or the name is not one; nothing was stored.
             Unavailable: the machine did not let it be written.
         """
+        self.init()
         named = self._names.latest(name) if name is not None else None
         before = self.resolve(like) if like is not None else named.address if named else None
-        with self._objects.intake() as intake:
-            taken = self._take(value, intake, before, {ref.digest: ref.nbytes for ref in just_put})
-        ref = taken.ref(intake.added)
+        with self._objects.writer() as writer:
+            taken = self._take(value, writer, before, {ref.digest: ref.nbytes for ref in just_put})
+        ref = taken.ref(writer.added)
         if name is not None:
             with machine_errors(f"naming {ref.digest} {name!r}"):
                 self._names.give(name, ref.digest)
@@ -95,10 +154,11 @@ class Store(RecordsRuns):
             Refused: no codec can store one of them exactly; those before it may have been stored.
             Unavailable: the machine did not let one be written.
         """
-        with self._objects.intake() as intake:
+        self.init()
+        with self._objects.writer() as writer:
             earlier = chain(like, repeat(None))
-            taken = [self._take(value, intake, before) for value, before in zip(values, earlier, strict=False)]
-        return [one.ref(intake.added) for one in taken]
+            taken = [self._take(value, writer, before) for value, before in zip(values, earlier, strict=False)]
+        return [one.ref(writer.added) for one in taken]
 
     def put_rows(self, blocks: Iterable[Any], name: str | None = None) -> Ref:
         """Store an array that comes as blocks of its rows, one after another: never more than one is in memory.
@@ -110,22 +170,25 @@ class Store(RecordsRuns):
             Refused: a block does not go with those before it, there is none, or its dtype cannot be stored exactly.
             Unavailable: the machine did not let it be written.
         """
-        with machine_errors(f"storing rows in {self.place}"), self._objects.spool() as file:
+        self.init()
+        with machine_errors(f"storing rows in {self.place}"), spool(self._backend.staging) as file:
             return self.put(self._codecs.encode_rows(blocks, file), name)
 
     def _take(
-        self, value: Any, intake: Intake, before: str | None = None, just_put: Mapping[str, int] | None = None
+        self, value: Any, writer: Writer, before: str | None = None, just_put: Mapping[str, int] | None = None
     ) -> Taken:
         try:
-            return take(value, self._codecs, self._objects, intake, before, just_put or {})
+            return take(value, self._codecs, self._objects, writer, before, just_put or {})
         except RecursionError:
             raise Refused("this value is nested too deep, or holds itself; store its parts one by one.") from None
 
-    def get(self, ref: Ref | str, *, verify: bool = True) -> Any:
-        """Return a value, every byte verified. Arrays are read-only views of the mapped file.
+    def get(self, ref: Ref | str, *, verify: bool = True, copy: bool = False) -> Any:
+        """Return a value, every byte verified. Large arrays are read-only views of the mapped file.
 
         Args:
             verify: off, nothing is hashed, and damage on the disk goes unnoticed; for data that was verified before.
+            copy: give memory of this process's own. A view shows what becomes of the file after it was verified; one
+                that is cut short ends the process.
 
         Raises:
             NotFound, Ambiguous: the reference fits nothing, or several things.
@@ -133,8 +196,8 @@ class Store(RecordsRuns):
         """
         record = self.record(ref)
         if record.kind == "tree":
-            return self._codecs.assemble(self._tree(record, lambda address: self.get(address, verify=verify)))
-        return self._codecs.decode(record.header, self._reader(record, verify).whole())
+            return self._codecs.assemble(self._tree(record, lambda child: self.get(child, verify=verify, copy=copy)))
+        return self._codecs.decode(record.header, self._objects.reader(record, verify=verify).whole(copy=copy))
 
     def open(self, ref: Ref | str) -> Any:
         """Return a value that reads nothing yet; what it hands out later is verified leaf by leaf.
@@ -144,16 +207,11 @@ class Store(RecordsRuns):
         record = self.record(ref)
         if record.kind == "tree":
             return self._tree(record, self.open)
-        return self._codecs.lazy(record.header, self._reader(record))
+        return self._codecs.lazy(record.header, self._objects.reader(record))
 
     def reader(self, ref: Ref | str) -> Reader:
         """Return what reads any part of an object's content, verified leaf by leaf; of a tree there is none."""
-        return self._reader(self.record(ref))
-
-    def _reader(self, record: Record, verify: bool = True) -> Reader:
-        from smalti.store.reader import Reader
-
-        return Reader(record, self._objects.content(record), verify=verify)
+        return self._objects.reader(self.record(ref))
 
     def resolve(self, ref: Ref | str) -> str:
         """Return the address that a reference means.
@@ -207,12 +265,12 @@ class Store(RecordsRuns):
             Refused: the value is a tree, or there is a file already.
             Unavailable: the machine did not let it be written.
         """
-        from smalti.store.transfer import encoded_of
+        from smalti.store.maintenance.transfer import encoded_of
 
         record = self.record(ref)
-        if not record.filename:
+        if record.kind == "tree":
             raise Refused(f"{record.address} is a tree and has no file of its own; write its children.")
-        pieces = encoded_of(self._objects, record).file
+        pieces = self._codecs.file_of(record.header) or encoded_of(self._objects, record).file
         with machine_errors(f"writing {path}"):
             if not create_file(path, pieces):
                 raise Refused(f"{path} exists already; name another place.")
@@ -228,7 +286,7 @@ class Store(RecordsRuns):
         Raises:
             NotFound, Damaged, Unavailable: see :func:`smalti.store.transfer.transfer`.
         """
-        from smalti.store.transfer import transfer
+        from smalti.store.maintenance.transfer import transfer
 
         manifests: list[Manifest] = []
         pins: list[str] = []
@@ -286,7 +344,7 @@ class Store(RecordsRuns):
             NotFound, Ambiguous: the reference fits nothing, or several things.
         """
         address = self.resolve(ref)
-        if not self._objects.touch(address):
+        if not self._objects.lease(address):
             self.record(address)  # says why it is not there
             raise NotFound(f"{address} was removed from {self.place} just now; put the value again.")
         Pins(self._documents).add(address)
@@ -300,7 +358,7 @@ class Store(RecordsRuns):
         return Pins(self._documents).all()
 
     def gc(self, *, dry_run: bool = True, grace_seconds: float = DAY_SECONDS) -> GcReport:
-        """Collect what no name, pin or run leads to; see :mod:`smalti.store.gc`. By default only say what would go.
+        """Collect what no name, pin or run leads to; see :mod:`smalti.store.maintenance.gc`. By default only say what would go.
 
         Nothing is removed the first time it is found: it is condemned, and removed by a later collection, at least
         ``grace_seconds`` after, if still nothing needs it.
@@ -317,7 +375,7 @@ class Store(RecordsRuns):
             full: read every byte, not only where a file does not look as it did when it was last read whole.
             repair_from: a store that may hold sound copies of what is damaged or missing; they are written here.
         """
-        from smalti.store.check import fsck
+        from smalti.store.maintenance.fsck import fsck
 
         source = repair_from._objects if repair_from else None
         documents = repair_from._documents if repair_from else None
@@ -334,7 +392,7 @@ class Store(RecordsRuns):
         self, target: Store, refs: Iterable[Ref | str] | None = None, progress: OnProgress | None = None
     ) -> FsckReport:
         """Read in another store, whole, all that our values consist of, and say what is missing or damaged there."""
-        from smalti.store.check import verify
+        from smalti.store.maintenance.fsck import verify
 
         wanted: dict[str, set[str]] = {}
         for ref in refs if refs is not None else [*(named.name for named in self.names()), *self.pins()]:
@@ -346,13 +404,13 @@ class Store(RecordsRuns):
 
     def diff(self, before: Ref | str, after: Ref | str) -> Diff:
         """Compare two values, by their records alone: what was added, removed and changed, and where."""
-        from smalti.store.diff import diff
+        from smalti.store.maintenance.diff import diff
 
         return diff(self._objects, self.resolve(before), self.resolve(after))
 
     def stats(self, progress: OnProgress | None = None) -> StoreStats:
         """Add up what the store holds, by kind and name, and what keeping every piece once saves."""
-        from smalti.store.stats import stats
+        from smalti.store.maintenance.stats import stats
 
         return stats(self._objects, self._documents, progress)
 
@@ -360,4 +418,12 @@ class Store(RecordsRuns):
         children = {name: read(address) for name, address in record.children.items()}
         attrs = record.header.get("attrs", {})
         assert isinstance(attrs, dict)
-        return Tree(children, attrs, record.header.get("type"))  # type: ignore[arg-type]
+        return Tree(children, attrs, record.header.get("type"), record.order)
+
+
+def _reopened(place: str) -> Store:
+    if place == LOCATION:
+        raise Refused("a store in memory ends with its process, and cannot be given to another; use a folder.")
+    from smalti import open_store
+
+    return open_store(place)

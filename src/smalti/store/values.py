@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Sizes = NDArray[np.uint32]  # of leaves, in bytes
+    Sizes = NDArray[np.int64]  # of leaves, in bytes
 
 MIN_LEAF_NBYTES = 16 * 1024  # of the leaves that are gathered from shorter rows
 
@@ -41,14 +41,18 @@ class Encoded:
         header: the value's canonical description (kind, dtype, shape, names); part of its address.
         filename: what the ordinary file is called, e.g. ``data.npy``.
         pieces: the file's content in order: ``bytes`` is framing that the header implies (a file
-            format's own header), ``Buffer`` is content that is cut into leaves.
+            format's own header), ``Buffer`` is content that is cut into leaves; none for what is all header.
         spooled: a file that holds the pieces already and may be moved into the store.
+        sha256: whether the header is to hold the SHA-256 of the content, which is found while it is hashed.
+        parts: arrays that lie in the content, to be stored once: by themselves, and referred to from here.
     """
 
-    header: dict[str, Json]
-    filename: str
-    pieces: tuple[bytes | Buffer, ...]
+    header: dict[str, Any]
+    filename: str = ""
+    pieces: tuple[bytes | Buffer, ...] = ()
     spooled: Path | None = None
+    sha256: bool = False
+    parts: tuple[Part, ...] = ()
 
     @property
     def buffers(self) -> list[Buffer]:
@@ -70,15 +74,32 @@ class Encoded:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """An array that lies in opaque bytes. Only a hint: a wrong one costs space, and never makes a value wrong.
+
+    Attributes:
+        encoded: the array as it is stored by itself; its buffer is a view of the bytes.
+        runs: (offset in the bytes, nbytes) of the pieces that are the array's content, in its order.
+    """
+
+    encoded: Encoded
+    runs: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Tree:
     """Named children plus JSON attributes; ``type`` names the codec that turns it into a Python object.
 
     Children are values of any kind, other trees included, or a ``Ref`` to something already stored.
+
+    Attributes:
+        order: the names of children and attributes as they were given, where they are mixed; no part of the address.
     """
 
     children: Mapping[str, Any]
     attrs: Mapping[str, Any] = field(default_factory=dict)
     type: str | None = None
+    order: tuple[str, ...] = ()
 
     def _repr_html_(self) -> str:
         from smalti.notebook import shown

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
 
-from smalti.store.memory import MemoryDocuments, MemoryObjects
+from smalti.store.backends.memory import MemoryDocuments, MemoryObjects
 
 Damage = Callable[[bytes, random.Random], bytes]
 

@@ -15,7 +15,7 @@ import pytest
 from smalti.codecs import CODECS
 from smalti.errors import Damaged, NotFound
 from smalti.store import Store
-from smalti.store.backend import Documents, Objects
+from smalti.store.backends.base import Documents, Objects
 from smalti.testing.damage import DAMAGES
 from smalti.testing.model import form
 from smalti.testing.place import Place, Stored, at_once, damage_where, owner_of

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from smalti.codecs import CODECS, Weights
 from smalti.store import Store
-from smalti.store.backend import Documents, Objects
+from smalti.store.backends.base import Documents, Objects
 
 Stored = MutableMapping[str, bytes]
 

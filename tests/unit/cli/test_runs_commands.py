@@ -17,7 +17,7 @@ from smalti.cli import app
 from smalti.errors import Ambiguous, NotFound, Refused
 from smalti.runs.circumstances.process import this_process
 from smalti.store import Step
-from smalti.store.record import seal
+from smalti.store.format.sealed import seal
 
 
 @pytest.fixture

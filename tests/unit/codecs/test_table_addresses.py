@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smalti.codecs import CODECS
-from smalti.store.record import Record, record_of
+from smalti.store.format.record import Record, record_of
 from smalti.store.values import Buffer, Encoded
 from smalti.testing import tables
 

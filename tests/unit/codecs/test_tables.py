@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from smalti import Store, open_store
 from smalti.codecs import CODECS
 from smalti.errors import Refused
-from smalti.store.record import Record, record_of
+from smalti.store.format.record import Record, record_of
 from smalti.store.values import Buffer, Encoded
 from smalti.testing import tables
 

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from smalti import Store, open_store
 from smalti.compare import ArrayDifference, compare, text
-from smalti.store.memory import MemoryObjects
+from smalti.store.backends.memory import MemoryObjects
 
 RANDOM = np.random.default_rng(0)
 

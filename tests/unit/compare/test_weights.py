@@ -9,7 +9,7 @@ import pytest
 
 from smalti import BFloat16, Checkpoint, Store, Weights, open_store
 from smalti.compare import DocumentDifference, TensorDifference, WeightsDifference, compare, text
-from smalti.store.memory import MemoryObjects
+from smalti.store.backends.memory import MemoryObjects
 
 RANDOM = np.random.default_rng(0)
 

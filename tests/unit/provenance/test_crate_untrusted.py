@@ -247,7 +247,7 @@ def test_a_run_that_would_be_a_part_of_itself_is_refused(crate: Path, other: Sto
 
 @pytest.mark.parametrize("field", ["inputs", "steps", "metrics", "views", "status", "revision"])
 def test_a_manifest_of_other_types_is_refused(crate: Path, other: Store, field: str) -> None:
-    from smalti.store.record import seal, unseal
+    from smalti.store.format.sealed import seal, unseal
 
     path = crate / "manifests" / "solve.json"
     document = unseal(path.read_bytes(), "it")

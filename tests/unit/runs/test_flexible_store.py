@@ -16,7 +16,7 @@ import pytest
 
 from smalti.errors import Ambiguous, NotFound, Refused, Unavailable
 from smalti.runs import FlexibleDataStore, RunManifest, RunType, StorageMode
-from smalti.store.record import seal
+from smalti.store.format.sealed import seal
 
 FRAME = pd.DataFrame({"a": [1, 2, 3]})
 

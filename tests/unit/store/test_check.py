@@ -13,9 +13,9 @@ import pytest
 from smalti import Store, open_store
 from smalti.codecs import CODECS
 from smalti.store import Progress
-from smalti.store.local import LocalObjects
-from smalti.store.memory import MemoryDocuments, MemoryObjects
-from smalti.store.record import Record, seal
+from smalti.store.backends.local.backend import LocalObjects
+from smalti.store.backends.memory import MemoryDocuments, MemoryObjects
+from smalti.store.format.record import Record, seal
 
 RANDOM = np.random.default_rng(0)
 ROW_NBYTES = 16 * 1024

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from smalti import Store, open_store
 from smalti.errors import Damaged, NotFound
-from smalti.store.index import Index
+from smalti.store.objects.index import Index
 
 RANDOM = np.random.default_rng(0)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smalti.store.leaves import MAX_NBYTES, MIN_NBYTES, leaf_ids, leaf_sizes
+from smalti.store.format.chunking import MAX_NBYTES, MIN_NBYTES, leaf_ids, leaf_sizes
 
 KIB = 1024
 

@@ -13,7 +13,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from smalti import Store, open_store
 from smalti.codecs import CODECS
-from smalti.store.memory import MemoryDocuments, MemoryObjects
+from smalti.store.backends.memory import MemoryDocuments, MemoryObjects
 from smalti.testing import FolderBytes, MemoryBytes, StoreMachine
 
 RUNS = settings(

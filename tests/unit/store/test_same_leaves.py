@@ -15,9 +15,9 @@ from smalti import open_store
 from smalti.codecs import CODECS
 from smalti.codecs.array import encode_bytes
 from smalti.store import Encoded, Ref, Store
-from smalti.store.leaves import leaf_ids, leaf_sizes
-from smalti.store.record import Record, record_of
-from smalti.store.same_leaves import has_such_rows, leaves_beside
+from smalti.store.format.chunking import leaf_ids, leaf_sizes
+from smalti.store.format.record import Record, record_of
+from smalti.store.objects.same_leaves import has_such_rows, leaves_beside
 from smalti.store.segments import Segments, in_one
 
 MIB = 1024 * 1024

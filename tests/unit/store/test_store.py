@@ -14,7 +14,7 @@ from smalti import Ref, Store, open_store
 from smalti.errors import NotFound, Refused, Unavailable
 from smalti.store.documents import LocalDocuments
 from smalti.store.names import Names
-from smalti.store.record import seal
+from smalti.store.format.sealed import seal
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from smalti import Store, open_store
 from smalti.store.documents import LocalDocuments
-from smalti.store.local import LocalObjects
+from smalti.store.backends.local.backend import LocalObjects
 from smalti.testing import FolderBytes, StoreSuite
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from smalti.store.memory import MemoryDocuments, MemoryObjects
+from smalti.store.backends.memory import MemoryDocuments, MemoryObjects
 from smalti.testing import MemoryBytes, StoreSuite
 
 

@@ -14,10 +14,10 @@ from smalti import Store, Weights, open_store
 from smalti.codecs import CODECS
 from smalti.errors import Damaged, NotFound, Refused
 from smalti.store import Progress
-from smalti.store.backend import Content
-from smalti.store.local import LocalObjects
-from smalti.store.memory import MemoryContent, MemoryDocuments, MemoryObjects
-from smalti.store.record import Record
+from smalti.store.backends.base import Content
+from smalti.store.backends.local.backend import LocalObjects
+from smalti.store.backends.memory import MemoryContent, MemoryDocuments, MemoryObjects
+from smalti.store.format.record import Record
 
 RANDOM = np.random.default_rng(0)
 ROW_NBYTES = 64 * 64 * 4

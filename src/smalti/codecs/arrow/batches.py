@@ -66,7 +66,7 @@ def _guide(columns: Sequence[pa.ChunkedArray]) -> Keys:
         keys *= np.uint32(_PRIME)
         keys += _column_keys(column)
     shift = 1
-    while shift < _WINDOW_ROWS:  # doubles the window each time, as in smalti.store.leaves
+    while shift < _WINDOW_ROWS:  # doubles the window each time, as in smalti.store.format.chunking
         keys[shift:] += keys[:-shift] << np.uint32(shift)
         shift *= 2
     return keys

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from smalti.store.leaves import MAX_NBYTES
+from smalti.store.format.chunking import MAX_NBYTES
 from smalti.store.values import Buffer
 
 Rows = NDArray[np.bool_]

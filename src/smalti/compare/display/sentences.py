@@ -24,7 +24,7 @@ from smalti.compare.differences import (
 from smalti.compare.documents import unit_of
 from smalti.notebook import readable, visible
 from smalti.outputs.quantities import change_text, count, number, quantity
-from smalti.store.diff import RowChange
+from smalti.store.maintenance.diff import RowChange
 
 _MOST_CHARACTERS = 120
 _MOST_RANGES = 8

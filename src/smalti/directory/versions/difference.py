@@ -12,7 +12,7 @@ import numpy as np
 from smalti.directory.hdf5.arrays import ArrayFile
 from smalti.directory.versions.stored_file import is_array
 from smalti.store import FieldChange, Record, RowChange, Store
-from smalti.store.diff import diff
+from smalti.store.maintenance.diff import diff
 from smalti.tracking.contents import Contents, changes
 
 _MOST_RANGES = 1000  # of rows of one array; what changed in more places is told leaf by leaf

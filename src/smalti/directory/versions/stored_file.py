@@ -21,7 +21,7 @@ from smalti.codecs.dtype import bytes_of, canonical_dtype, describe_dtype
 from smalti.directory.hdf5.reading import read_dataset
 from smalti.errors import Damaged, Refused, Unavailable
 from smalti.store import Encoded, Record, Store, Tree
-from smalti.store.record import record_of, tree_record
+from smalti.store.format.record import record_of, tree_record
 from smalti.store.segments import Segments
 
 if TYPE_CHECKING:

@@ -150,7 +150,7 @@ def _check_trees(files: CrateFiles, values: Mapping[str, Kept]) -> None:
 
 def _check_files(files: CrateFiles, values: Mapping[str, Kept], advanced: Advanced) -> int:
     from smalti import canonical
-    from smalti.store.record import record_of
+    from smalti.store.format.record import record_of
 
     nbytes = 0
     for address, kept in values.items():

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from smalti.errors import Damaged, NotFound, Refused
-from smalti.store.backend import Documents
+from smalti.store.documents import Documents
 from smalti.store.commit import machine_errors
 from smalti.store.long_work import OnProgress, Progress
 from smalti.store.manifests.manifest import RELEASED, RUNNING, Manifest, dump, merged
@@ -164,7 +164,7 @@ class Manifests(ReadManifests):
                 if progress:
                     progress(Progress(done, len(runs), 0))
 
-        with machine_errors(f"rebuilding the views in {self._documents.place}"):
+        with machine_errors(f"rebuilding the views in {self._documents.location}"):
             return mend(self._views, every(), find)
 
     def _sound(self, manifest: Manifest) -> Manifest:
@@ -209,7 +209,7 @@ class Manifests(ReadManifests):
             self._views.add({path: target for path, target in entries.items() if shown.get(path) != target})
         except OSError as error:
             warnings.warn(
-                f"the run {manifest.run} is recorded in {self._documents.place}, but not shown below runs/: {error}; "
+                f"the run {manifest.run} is recorded in {self._documents.location}, but not shown below runs/: {error}; "
                 "smalti runs views --rebuild puts that right.",
                 stacklevel=2,
             )

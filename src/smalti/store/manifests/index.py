@@ -15,7 +15,7 @@ from functools import partial
 from typing import TypeVar
 
 from smalti.errors import Damaged, NotFound, Refused, SmaltiError
-from smalti.store.backend import Documents
+from smalti.store.documents import Documents
 from smalti.store.cache import Cache
 from smalti.store.commit import machine_errors, unique_name
 from smalti.store.long_work import in_order
@@ -101,7 +101,7 @@ class IndexedManifests(Manifests):
 
     def rebuild_index(self) -> None:
         """Make the tables anew from the documents."""
-        with machine_errors(f"indexing the manifests in {self._documents.place}"), self._cache.alone():
+        with machine_errors(f"indexing the manifests in {self._documents.location}"), self._cache.alone():
             with self._cache.transaction() as db:
                 tables.clear(db)
             self._catch_up(tables.as_of)

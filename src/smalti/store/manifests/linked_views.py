@@ -11,10 +11,11 @@ from functools import cached_property
 from pathlib import Path
 
 from smalti.digest import PREFIX
-from smalti.errors import Damaged
-from smalti.store import record as records
+from smalti.errors import SmaltiError
+from smalti.store.format import record as records
 from smalti.store.commit import unique_name
-from smalti.store.documents import LocalDocuments
+from smalti.store.backends.local.backend import LocalBackend
+from smalti.store.documents import Documents
 from smalti.store.manifests.manifest import Manifest
 from smalti.store.manifests.views import (
     FOLDER,
@@ -26,6 +27,7 @@ from smalti.store.manifests.views import (
     safe_part,
     values_of,
 )
+from smalti.store.read.assembly import load_record
 
 TREE = "@tree.json"  # beside the children of a tree: its record, which names them all; no child is called so
 _MOST_CHILDREN = 100
@@ -54,12 +56,14 @@ class LinkedViews:
     """Entries that are links; where the file system has none, JSON documents.
 
     A value with a file of its own leads to that, called by its name and the ending of the file. A tree is a folder of
-    such links, of up to 100 children and three levels, and one to its record. A near-duplicate has no file that a tool
-    could open, so its link leads to its folder. A value that is not there any more has no link.
+    such links, of up to 100 children and three levels, and one to its record. A small value lies in its record, which its
+    link leads to. A near-duplicate has no file that a tool could open, so its link leads to its folder. A value that is
+    not there any more has no link.
     """
 
-    def __init__(self, root: Path, symlink: Callable[[str, str], None] = os.symlink) -> None:
-        self._root = root
+    def __init__(self, backend: LocalBackend, symlink: Callable[[str, str], None] = os.symlink) -> None:
+        self._backend = backend
+        self._root = backend.root
         self._symlink = symlink
 
     def entries(self, manifest: Manifest, key: str) -> dict[str, str]:
@@ -82,7 +86,7 @@ class LinkedViews:
     def add(self, entries: Mapping[str, str]) -> None:
         """Make links."""
         if not self._has_links:
-            ListedViews(LocalDocuments(self._root)).add(entries)
+            ListedViews(Documents(self._backend)).add(entries)
             return
         for path, target in entries.items():
             self._link(f"{self._root}/{FOLDER}{path}", target)
@@ -134,15 +138,19 @@ class LinkedViews:
         if own := next((name for name in names if name.startswith("data.")), None):
             ending = own.removeprefix("data")
             links.add(path if path.endswith(ending) else path + ending, f"{key}/{own}", digits)
-        elif names != [records.METADATA] or not levels:
+        elif names != [records.METADATA]:
             links.add(path, key, digits)
         else:
-            with suppress(OSError, Damaged):  # fsck says so; here it has no link
-                content = Path(f"{self._root}/{key}/{records.METADATA}").read_bytes()
-                children = records.parse(address, content, None).children
-                links.add(f"{path}/{TREE}", f"{key}/{records.METADATA}", digits)
-                for name, child in sorted(children.items())[:_MOST_CHILDREN]:
-                    self._lead(links, f"{path}/{safe_part(name)}", child, levels - 1)
+            with suppress(SmaltiError):  # fsck says so; here it has no link
+                record = load_record(self._backend, address)
+                if record.kind != "tree":
+                    links.add(path if path.endswith(".json") else f"{path}.json", f"{key}/{records.METADATA}", digits)
+                elif not levels:
+                    links.add(path, key, digits)
+                else:
+                    links.add(f"{path}/{TREE}", f"{key}/{records.METADATA}", digits)
+                    for name, child in sorted(record.children.items())[:_MOST_CHILDREN]:
+                        self._lead(links, f"{path}/{safe_part(name)}", child, levels - 1)
 
     def _link(self, path: str, target: str) -> None:
         try:

@@ -14,13 +14,13 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 from smalti.errors import NotFound
 from smalti.store.cache import Cache, cache_folder, is_writable
 from smalti.store.commit import alone_in, machine_errors, make_folder, unique_name
-from smalti.store.documents import LocalDocuments
+from smalti.store.backends.local.backend import LocalBackend
+from smalti.store.documents import Documents
 from smalti.store.manifests import tables
 from smalti.store.manifests.index import Found, IndexedManifests, Query
 from smalti.store.manifests.linked_views import LinkedViews
@@ -33,10 +33,11 @@ class LocalManifests(IndexedManifests):
 
     _threads = 4
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, backend: LocalBackend) -> None:
+        root = backend.root
         folder = root if is_writable(root) or not root.is_dir() else cache_folder(str(root))
-        super().__init__(LocalDocuments(root), Cache(folder / "index.sqlite"), LinkedViews(root))
-        self._documents: LocalDocuments
+        super().__init__(Documents(backend), Cache(folder / "index.sqlite"), LinkedViews(backend))
+        self._backend = backend
         self._folders = (root / KEPT, root / RELEASED, root / RUNNING)
         self._paths = [str(folder) for folder in self._folders]
         self._began = False
@@ -83,9 +84,7 @@ class LocalManifests(IndexedManifests):
                 raise
             if noted:
                 with suppress(NotFound, sqlite3.Error, OSError):  # then the next look-up finds it
-                    read = tables.Read(
-                        manifest, self._documents.stamp(key_of(manifest.run) if key_of else manifest.key)
-                    )
+                    read = tables.Read(manifest, self._backend.stamp(key_of(manifest.run) if key_of else manifest.key))
                     self._note(at_work, self._noted(), read)
             return manifest
 

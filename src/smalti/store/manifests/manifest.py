@@ -13,7 +13,7 @@ from smalti.canonical import Json, normalise
 from smalti.digest import is_address
 from smalti.errors import Damaged, Refused
 from smalti.store.names import check_name
-from smalti.store.record import seal, unseal
+from smalti.store.format.sealed import seal, unseal
 
 KEPT, RELEASED = "manifests/", "released/"
 RUNNING = "running/"  # of runs that were only begun; see collection

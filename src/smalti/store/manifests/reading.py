@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from smalti.errors import Damaged, NotFound, Refused
-from smalti.store.backend import Documents
+from smalti.store.documents import Documents
 from smalti.store.manifests.lineage import Direction, Hop, Passage, walk
 from smalti.store.manifests.manifest import KEPT, RELEASED, RUNNING, Manifest, Use, parse, run_of
 from smalti.store.names import check_name
@@ -61,7 +61,7 @@ class ReadManifests:
         """
         content = self._documents.read(key)
         if key.startswith(RUNNING) and not content:
-            raise NotFound(f"{key} in {self._documents.place} is empty: power was lost just after the run began.")
+            raise NotFound(f"{key} in {self._documents.location} is empty: power was lost just after the run began.")
         return parse(content, key)
 
     def kept(self) -> Iterator[Manifest]:
@@ -149,7 +149,7 @@ class ReadManifests:
     def _get(self, run: str) -> tuple[Manifest, str, bytes]:
         found = self._find(run) if "/" not in check_name(run) else None
         if found is None:
-            raise NotFound(f"the store at {self._documents.place} has no manifest of a run {run!r}.")
+            raise NotFound(f"the store at {self._documents.location} has no manifest of a run {run!r}.")
         return found
 
     def _find(self, run: str) -> tuple[Manifest, str, bytes] | None:

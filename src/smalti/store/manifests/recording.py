@@ -10,21 +10,30 @@ from datetime import UTC, datetime
 from typing import Any
 
 from smalti.errors import Damaged, NotFound, Refused
-from smalti.store.backend import Objects
 from smalti.store.long_work import OnProgress
 from smalti.store.manifests.collection import Manifests
 from smalti.store.manifests.lineage import Direction, Hop
 from smalti.store.manifests.manifest import Manifest, Use, described_by
 from smalti.store.manifests.views import Mended
-from smalti.store.taking import keep
+from smalti.store.objects.object_store import ObjectStore
+from smalti.store.objects.taking import keep
 from smalti.store.values import Ref
 
 
 class RecordsRuns(ABC):
     """The part of a store that keeps manifests; references are given in any form that the store resolves."""
 
-    _objects: Objects
-    _manifests: Manifests
+    @property
+    @abstractmethod
+    def _objects(self) -> ObjectStore: ...
+
+    @property
+    @abstractmethod
+    def _manifests(self) -> Manifests: ...
+
+    @abstractmethod
+    def init(self) -> None:
+        """Make an empty store, unless there is one."""
 
     @abstractmethod
     def resolve(self, ref: Ref | str) -> str:
@@ -50,6 +59,7 @@ class RecordsRuns(ABC):
             NotFound, Ambiguous: a reference fits nothing, or several things.
             Refused: the run has another manifest already, or something given is not as said above.
         """
+        self.init()
         return self._manifests.add(run, **self._kept_by_manifest(inputs, outputs, said))
 
     def begin_manifest(
@@ -68,6 +78,7 @@ class RecordsRuns(ABC):
             NotFound, Ambiguous: a reference fits nothing, or several things.
             Refused: the run has a manifest already, or something given is not as :meth:`add_manifest` says.
         """
+        self.init()
         return self._manifests.begin(run, **self._kept_by_manifest(inputs, outputs, said))
 
     def update_manifest(
@@ -111,6 +122,7 @@ class RecordsRuns(ABC):
         Raises:
             Refused: the run has another manifest here.
         """
+        self.init()
         return self._manifests.bring(manifest)
 
     def manifest(self, run: str) -> Manifest:

@@ -20,7 +20,7 @@ from blake3 import blake3
 from smalti import canonical
 from smalti.digest import PREFIX
 from smalti.errors import Refused
-from smalti.store.backend import Documents
+from smalti.store.documents import Documents
 from smalti.store.long_work import in_order
 from smalti.store.manifests.manifest import Manifest
 

@@ -1,0 +1,110 @@
+"""Objects on their way into a folder: written beside, synced together, then moved into place, each in one step."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from itertools import count
+from pathlib import Path
+
+from smalti.store.backends.base import Bytes, Draft, folder_key
+from smalti.store.commit import (
+    alone_in,
+    exchange_folders,
+    machine_errors,
+    make_folder,
+    make_folders,
+    move_folder,
+    staged_folder,
+    sync_together,
+    write_file,
+)
+
+
+class LocalDraft:
+    """The files of an object in a folder of its own, neither durable nor visible."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self.names: list[str] = []
+
+    def write(self, name: str, pieces: Iterable[Bytes]) -> int:
+        with machine_errors(f"writing {name} in {self.folder}"):
+            self.names.append(name)
+            return write_file(f"{self.folder}/{name}", pieces, synced=False)
+
+    def adopt(self, name: str, file: Path) -> int:
+        with machine_errors(f"moving {file} to {self.folder}"):
+            self.names.append(name)
+            file.chmod(file.stat().st_mode & 0o444)
+            return file.rename(f"{self.folder}/{name}").stat().st_size
+
+    def paths(self) -> list[str]:
+        """Return what has to be durable before it is visible."""
+        return [*(f"{self.folder}/{name}" for name in self.names), self.folder]
+
+
+class LocalBatch:
+    """Objects that become durable together."""
+
+    def __init__(self, root: Path, folder: Path) -> None:
+        self._root = root
+        self._folder = folder
+        self._numbers = count()
+
+    def draft(self, address: str | None) -> LocalDraft:
+        folder = f"{self._folder}/{next(self._numbers)}"
+        with machine_errors(f"writing {folder}"):
+            os.mkdir(folder)  # noqa: PTH102, this runs for every object
+        return LocalDraft(folder)
+
+    def discard(self, draft: Draft) -> None:
+        assert isinstance(draft, LocalDraft)
+        with machine_errors(f"removing {draft.folder}"):
+            for name in draft.names:
+                os.unlink(f"{draft.folder}/{name}")  # noqa: PTH108
+            os.rmdir(draft.folder)  # noqa: PTH106
+
+    def publish(
+        self, drafts: Mapping[str, Draft], replace: Collection[str] = (), found: Collection[str] = ()
+    ) -> set[str]:
+        published = set()
+        with machine_errors(f"storing {len(drafts)} objects in {self._root}"):
+            some: dict[str, LocalDraft] = {a: d for a, d in drafts.items() if isinstance(d, LocalDraft)}
+            sync_together([path for draft in some.values() for path in draft.paths()])
+            shards = [self._root / folder_key(one).rsplit("/", 2)[0] for one in {*some, *found}]
+            shards = sorted(set(shards))
+            make_folders(shards)
+            for address, draft in some.items():
+                folder = f"{self._root}/{folder_key(address)[:-1]}"
+                if address in replace:
+                    self._replace(draft.folder, folder)
+                elif not move_folder(draft.folder, folder):
+                    continue  # another writer was first, with the same bytes
+                published.add(address)
+            sync_together(shards)
+        return published
+
+    def _replace(self, folder: str, target: str) -> None:
+        """Swap a damaged object for its replacement; the damaged one is kept for whoever wants to look at it.
+
+        Should anything fail, either the one or the other is there.
+        """
+        with alone_in(self._root / "data"):  # or one repair would take the other's for the damage
+            if not os.path.lexists(target):
+                move_folder(folder, target)
+                return
+            exchange_folders(Path(folder), Path(target))
+            with suppress(OSError):  # what was damaged is gone with this batch then
+                make_folder(self._root / "quarantine")
+                name = os.path.basename(target)  # noqa: PTH119
+                targets = (self._root / "quarantine" / f"{name}-{attempt}" for attempt in count())
+                next(aside for aside in targets if move_folder(folder, aside))
+
+
+@contextmanager
+def local_batch(root: Path, staging: Path) -> Iterator[LocalBatch]:
+    """Give a batch whose drafts lie in a folder below ``staging``, which is removed afterwards."""
+    with staged_folder(staging) as folder:
+        yield LocalBatch(root, folder)
