@@ -34,6 +34,21 @@ class Buffer:
 
 
 @dataclass(frozen=True, slots=True)
+class ArrayInside:
+    """An array that lies in opaque bytes, such as a member of an NPZ archive.
+
+    Attributes:
+        dtype: as the header of an array spells it.
+        shape: its lengths, in C order.
+        runs: (offset in the bytes, nbytes) of the pieces which, in this order, are its little-endian C-order content.
+    """
+
+    dtype: Json
+    shape: tuple[int, ...]
+    runs: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Encoded:
     """One object on its way into the store.
 
@@ -43,12 +58,15 @@ class Encoded:
         pieces: the file's content in order: ``bytes`` is framing that the header implies (a file
             format's own header), ``Buffer`` is content that is cut into leaves.
         spooled: a file that holds the pieces already and may be moved into the store.
+        arrays: arrays that lie in opaque bytes, each to be stored once. No two overlap. Only hints: what a value is
+            never depends on them.
     """
 
     header: dict[str, Json]
     filename: str
     pieces: tuple[bytes | Buffer, ...]
     spooled: Path | None = None
+    arrays: tuple[ArrayInside, ...] = ()
 
     @property
     def buffers(self) -> list[Buffer]:
