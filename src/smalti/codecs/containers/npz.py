@@ -16,8 +16,8 @@ from smalti.codecs.containers.npy import npy_array
 from smalti.codecs.containers.sound import MOST_ARRAYS
 from smalti.store.values import ArrayInside
 
-_LOCAL_HEADER = struct.Struct("<4s2xHH16xHH")  # signature, flags, method, lengths of name and extra field
-_SIGNATURE, _ENCRYPTED = b"PK\x03\x04", 0x1
+_LOCAL_HEADER = struct.Struct("<26xHH")  # at its end the lengths of name and extra field
+_ENCRYPTED = 0x1
 _USUAL_ENTRY_NBYTES = 256
 
 
@@ -29,25 +29,22 @@ def npz_arrays(data: memoryview) -> Iterator[ArrayInside]:
     """
     with zipfile.ZipFile(cast(IO[bytes], _Bytes(data, MOST_ARRAYS * _USUAL_ENTRY_NBYTES))) as archive:
         for member in islice(archive.infolist(), MOST_ARRAYS):
-            start = _content_offset(data, member) if member.filename.endswith(".npy") else None
+            start = _content_offset(data, member.header_offset) if _is_stored_array(member) else None
             if start is not None and (array := npy_array(data, start, member.file_size)):
                 yield array
 
 
-def _content_offset(data: memoryview, member: zipfile.ZipInfo) -> int | None:
-    """Return where the content of a member begins; None where it is not stored, or not wholly in the bytes."""
-    at = member.header_offset
-    if not 0 <= at <= len(data) - _LOCAL_HEADER.size or not _is_stored(member.compress_type, member.flag_bits):
-        return None
-    signature, flags, method, name_nbytes, extra_nbytes = _LOCAL_HEADER.unpack_from(data, at)
-    start = at + _LOCAL_HEADER.size + int(name_nbytes) + int(extra_nbytes)
-    if signature != _SIGNATURE or not _is_stored(method, flags):
-        return None
-    return start if member.compress_size == member.file_size <= len(data) - start else None
+def _is_stored_array(member: zipfile.ZipInfo) -> bool:
+    stored = member.compress_type == zipfile.ZIP_STORED and not member.flag_bits & _ENCRYPTED
+    return stored and member.filename.endswith(".npy")
 
 
-def _is_stored(method: int, flags: int) -> bool:
-    return method == zipfile.ZIP_STORED and not flags & _ENCRYPTED
+def _content_offset(data: memoryview, at: int) -> int | None:
+    """Return where the content begins of the member whose local header is there; None where none can be."""
+    if not 0 <= at <= len(data) - _LOCAL_HEADER.size:
+        return None
+    name_nbytes, extra_nbytes = _LOCAL_HEADER.unpack_from(data, at)
+    return at + _LOCAL_HEADER.size + int(name_nbytes) + int(extra_nbytes)
 
 
 class _Bytes:

@@ -42,6 +42,7 @@ LEFT_OUT = {
     "big_endian": STACK.astype(">f4"),
     "padded": np.zeros(9000, np.dtype([("a", "u1"), ("b", "<f8")], align=True)),
     "truths_in_records": np.zeros(9000, [("a", "?"), ("b", "<f8")]),
+    "nested": np.zeros(9000, [("a", [("b", "<f8")])]),
     "objects": np.array([{"a": 1}] * 20000, object),
     "long": np.zeros(9000, np.longdouble),
 }
@@ -104,6 +105,14 @@ def test_names_of_fields_are_those_that_numpy_reads_or_nothing_is_said() -> None
     assert arrays_in(memoryview(saved(np.zeros(9000, [("ψ", "<f8"), ("a b", "<i2")]))))
 
 
+def test_a_name_that_is_no_text_is_no_name() -> None:
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, np.zeros(9000, [("ab", "<f8")]), (3, 0))
+    data = buffer.getvalue()
+    assert arrays_in(memoryview(data))
+    assert arrays_in(memoryview(data.replace(b"'ab'", b"'\xff\xfe'"))) == ()
+
+
 def test_a_true_that_is_not_1_is_no_boolean_of_ours() -> None:
     data = bytearray(saved(KEPT["mask"]))
     data[-1] = 2
@@ -127,6 +136,7 @@ def test_of_an_archive_only_what_is_stored_is_said() -> None:
         archive.writestr("notes.txt", b"not an array" * 10_000)
         archive.writestr("wrong.npy", b"nor is this" * 10_000)
         archive.writestr("packed.npy", saved(STACK), zipfile.ZIP_DEFLATED)
+        archive.writestr("named.txt", saved(STACK + 1))
         archive.writestr("sub/stack.npy", saved(STACK))
         archive.writestr("cut.npy", saved(STACK)[:-1])
         archive.comment = b"a comment at the end" * 100

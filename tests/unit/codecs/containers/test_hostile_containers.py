@@ -129,17 +129,22 @@ def test_deep_and_long_tables_of_tensors_are_nothing() -> None:
     assert arrays_in(memoryview(((1 << 64) - 1).to_bytes(8, "little") + b'{"a":1}')) == ()
 
 
-def test_members_that_share_bytes_are_left_out_and_others_are_not() -> None:
-    content = archive(a=STACK, b=STACK + 1, c=STACK + 2)
-    with zipfile.ZipFile(io.BytesIO(content)) as read:
-        first, second, _ = (member.header_offset for member in read.infolist())
-    entry = content.index(b"PK\x01\x02", content.index(b"PK\x01\x02") + 1)
-    assert struct.unpack_from("<I", content, entry + 42) == (second,)
-    moved = bytearray(content)
-    struct.pack_into("<I", moved, entry + 42, first)  # b.npy is said to lie where a.npy does
-    assert len(require_sound(content)) == 3
-    (left,) = require_sound(bytes(moved))
-    assert left.runs[0][0] > second
+MEMBERS = archive(a=STACK, b=STACK + 1, c=STACK + 2)
+
+
+@pytest.mark.parametrize(
+    ("field", "says", "left"),
+    [("flags", 0x1, 2), ("method", 8, 2), ("offset", 0xFFFFFFF0, 2), ("offset", len(MEMBERS) - 10, 2), ("offset", 7, 2),
+     ("offset", 0, 1)],  # where the first member lies, so that two share its bytes
+)  # fmt: skip
+def test_one_member_that_lies_costs_no_other_that_it_does_not_overlap(field: str, says: int, left: int) -> None:
+    second = MEMBERS.index(b"PK\x01\x02", MEMBERS.index(b"PK\x01\x02") + 1)
+    at, form = {"flags": (8, "<H"), "method": (10, "<H"), "offset": (42, "<I")}[field]
+    data = bytearray(MEMBERS)
+    struct.pack_into(form, data, second + at, says)
+    assert len(require_sound(MEMBERS)) == 3
+    found = require_sound(bytes(data))
+    assert found == require_sound(MEMBERS)[::2][-left:]
 
 
 def test_a_table_of_contents_is_never_read_beyond_what_it_may_be() -> None:

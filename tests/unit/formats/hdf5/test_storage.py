@@ -54,6 +54,18 @@ def grown(file: h5py.File) -> None:
         file[f"at/{number:03}"] = number  # so that chunks do not lie side by side
 
 
+def each_pattern(*most: int | None) -> Make:
+    """Make a grid of 5 x 5 patterns, each in a chunk of its own."""
+    grid = STACK[:25].reshape(5, 5, 64, 64).astype("<f8")
+    return dataset(grid, chunks=(1, 1, 64, 64), maxshape=(*most, 64, 64))
+
+
+def backwards(file: h5py.File) -> None:
+    made = file.create_dataset("a", STACK.shape, "<u8", chunks=(2, 64, 64), maxshape=(None, None, 64))
+    for at in range(48, -1, -2):
+        made[at : at + 2] = STACK[at : at + 2]
+
+
 def enumerated(file: h5py.File) -> None:
     file.create_dataset("a", data=STACK % 2, dtype=h5py.enum_dtype({"OFF": 0, "ON": 1}, "<u2"))
 
@@ -68,6 +80,10 @@ KEPT: dict[str, Make] = {
     "a last chunk that is padded": dataset(chunks=(8, 64, 64)),
     "one chunk longer than the array": dataset(chunks=(64, 64, 64), maxshape=(None, 64, 64)),
     "chunks of a part of each pattern": dataset(STACK.reshape(2, 25, 64, 64), chunks=(1, 10, 64, 64)),
+    "a grid": each_pattern(5, 5),
+    "a grid that grows along its first axis": each_pattern(None, 5),
+    "a grid that grows along both": each_pattern(None, None),
+    "written backwards": backwards,
     "chunks of one axis": dataset(STACK.ravel(), chunks=(30_000,)),
     "cut by a resize": resized,
     "grown": grown,
@@ -132,6 +148,7 @@ LEFT_OUT: dict[str, Make] = {
     "text": dataset(["text"] * 20_000),
     "chunks of columns": dataset(chunks=(50, 8, 64)),
     "tiles": dataset(STACK.reshape(400, 512), chunks=(100, 128)),
+    "a grid that grows along its second axis": each_pattern(5, None),
     "never written": lambda file: file.create_dataset("a", STACK.shape, "<u2"),
     "written in part": part,
     "small": dataset(np.arange(100.0)),
@@ -140,9 +157,10 @@ LEFT_OUT: dict[str, Make] = {
 }
 
 
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
 @pytest.mark.parametrize("name", LEFT_OUT)
-def test_what_lies_otherwise_is_left_out(tmp_path: Path, name: str) -> None:
-    with h5py.File(tmp_path / "a.h5", "w") as file:
+def test_what_lies_otherwise_is_left_out(tmp_path: Path, name: str, libver: str) -> None:
+    with h5py.File(tmp_path / "a.h5", "w", libver=libver) as file:
         LEFT_OUT[name](file)
     assert found_in(tmp_path / "a.h5") == ()
 
