@@ -1,10 +1,10 @@
-"""One spelling of JSON for what addresses are made of (RFC 8785), and the Python types that JSON does not tell apart."""
+"""One spelling of JSON for what addresses are made of (RFC 8785), and the Python types that JSON cannot tell apart."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from smalti.errors import Refused
@@ -73,10 +73,10 @@ def dumps(value: Any) -> bytes:
     Raises:
         Refused: JSON cannot hold it; it is nested too deep, or holds an integer beyond 2**53 - 1.
     """
-    return canonical(normalise(value))
+    return canonical_bytes(normalise(value))
 
 
-def canonical(plain: Any) -> bytes:
+def canonical_bytes(plain: Any) -> bytes:
     """Return the canonical bytes of what ``normalise`` or ``describe`` returned."""
     try:
         if _is_spelled_alike(plain):
@@ -138,7 +138,7 @@ class _Plain:
 
     def _of(self, value: Any) -> Json:
         if value is None or type(value) is bool:  # most are plain, and every small put waits for this
-            return value  # type: ignore[no-any-return]
+            return value
         if isinstance(value, int):
             return self._integer(int(value))
         if isinstance(value, str):
@@ -203,7 +203,12 @@ def _tuple(value: Any) -> tuple[Any, ...]:
     return tuple(value)
 
 
-_RESTORED = {_FLOAT: float, _INTEGER: int, _TUPLE: _tuple, _NEGATIVE_ZERO: lambda _: -0.0}
+_RESTORED: dict[str, Callable[[Any], Any]] = {
+    _FLOAT: float,
+    _INTEGER: int,
+    _TUPLE: _tuple,
+    _NEGATIVE_ZERO: lambda _: -0.0,
+}
 
 
 def _escaped(name: str) -> str:
@@ -220,7 +225,7 @@ def _is_of_plain_text(value: Mapping[Any, Any]) -> bool:
 
 
 def _is_spelled_alike(plain: Any) -> bool:
-    """Tell whether Python's encoder spells it as RFC 8785 does: no floats, no large integers, no keys sorted otherwise."""
+    """Tell whether Python's encoder spells it as RFC 8785 does: no floats or large integers, and keys in ASCII."""
     if isinstance(plain, dict):
         return all(map(str.isascii, plain)) and all(map(_is_spelled_alike, plain.values()))
     if isinstance(plain, list):

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from smalti.canonical import Json
-from smalti.store.values import Tree
+from smalti.codecs.blob import encode_blob
+from smalti.store.values import ArrayInside, Tree
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -18,12 +19,15 @@ class RawFile:
         content: its bytes.
         card: the sidecar card that says what the file does not, as JSON; empty when there was none.
         contract: the contract and version it passed when it was stored, e.g. ``scan/1``.
+        arrays: where arrays lie in the content, so that each is stored once; no part of the value, and not given back.
+            Those of NPY, NPZ and safetensors files are found without.
     """
 
     filename: str
     content: bytes | memoryview
     card: Mapping[str, Json] = field(default_factory=dict)
     contract: str = ""
+    arrays: tuple[ArrayInside, ...] = ()
 
     def _repr_html_(self) -> str:
         from smalti.notebook import shown
@@ -41,7 +45,8 @@ class RawFileCodec:
         attrs: dict[str, Json] = {"filename": raw.filename, "card": dict(raw.card)}
         if raw.contract:
             attrs["contract"] = raw.contract
-        return Tree({"content": raw.content}, attrs, self.type_name)
+        content = encode_blob(raw.content, raw.arrays) if raw.arrays else raw.content
+        return Tree({"content": content}, attrs, self.type_name)
 
     def from_tree(self, tree: Tree) -> RawFile:
         attrs = tree.attrs

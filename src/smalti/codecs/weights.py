@@ -29,7 +29,7 @@ _CODES = {
     "|b1": "BOOL", "|u1": "U8", "|i1": "I8", "<u2": "U16", "<i2": "I16", "<u4": "U32", "<i4": "I32", "<u8": "U64",
     "<i8": "I64", "<f2": "F16", BFLOAT16: "BF16", "<f4": "F32", "<f8": "F64", "<c8": "C64",
 }  # fmt: skip
-_DTYPES = {code: dtype for dtype, code in _CODES.items()}
+DTYPES = {code: dtype for dtype, code in _CODES.items()}  # safetensors code -> dtype as a header spells it
 _METADATA = "__metadata__"  # the one name that the format keeps for itself
 
 
@@ -103,7 +103,7 @@ def _tensor_in(data: memoryview, dtype: str, shape: list[int], data_offsets: lis
     begin, end = data_offsets
     if not 0 <= begin <= end <= len(data):
         raise ValueError(f"it ends {end - len(data)} bytes too early")
-    return array_of(_DTYPES[dtype], shape, data[begin:end])
+    return array_of(DTYPES[dtype], shape, data[begin:end])
 
 
 def _tensor(name: Any, value: Any) -> tuple[NDArray[Any], str]:

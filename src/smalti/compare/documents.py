@@ -54,7 +54,7 @@ def changes_of(path: str, before: Json, after: Json, unit: str = "") -> Iterator
 
 
 def _list_changes(path: str, before: list[Json], after: list[Json], unit: str) -> Iterator[ValueChange]:
-    spelled = ([canonical.dumps(item) for item in items] for items in (before, after))
+    spelled = ([canonical.text(item, sort=True) for item in items] for items in (before, after))
     for (i, j), (k, m) in differing_ranges(next(spelled), next(spelled)):
         both = min(j - i, m - k)
         for n in range(both):
@@ -73,4 +73,4 @@ def _below(path: str, name: str) -> str:
     """Return the path of a field; names that would not read as one are quoted."""
     if _PLAIN_NAME.fullmatch(name):
         return f"{path}.{name}" if path else name
-    return f"{path}[{canonical.dumps(name).decode()}]"
+    return f"{path}[{canonical.text(name).decode()}]"

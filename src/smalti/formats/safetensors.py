@@ -5,7 +5,6 @@ Format: https://huggingface.co/docs/safetensors, section Format.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Collection
 from typing import Any
@@ -13,14 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from smalti.codecs.containers.safetensors import LARGEST_TABLE_NBYTES, LENGTH_NBYTES, table_of
 from smalti.contracts.violation import shown
 from smalti.formats.content import Content, Skipped, may_hold_positions
 from smalti.formats.source import Source
 
 _WANTED = "a whole safetensors file"
 _REMEDY = "write it again with safetensors.numpy.save_file"
-_LARGEST_TABLE_NBYTES = 8 << 20
-_LENGTH_NBYTES = 8
 _DTYPES = {
     "BOOL": "?", "U8": "u1", "I8": "i1", "U16": "<u2", "I16": "<i2", "U32": "<u4", "I32": "<i4", "U64": "<u8",
     "I64": "<i8", "F16": "<f2", "F32": "<f4", "F64": "<f8", "C64": "<c8", "BF16": "<u2",
@@ -60,14 +58,11 @@ def names(source: Source) -> list[str]:
 
 def _table(source: Source) -> dict[str, Any]:
     """Return the table at the head of the file: what is said of each tensor."""
-    length = int.from_bytes(source.file.read(_LENGTH_NBYTES), "little")
-    if length > min(_LARGEST_TABLE_NBYTES, source.nbytes - _LENGTH_NBYTES):
-        found, wanted = f"a table of {length} bytes", f"at most {_LARGEST_TABLE_NBYTES} and what the file holds"
+    length = int.from_bytes(source.file.read(LENGTH_NBYTES), "little")
+    if length > min(LARGEST_TABLE_NBYTES, source.nbytes - LENGTH_NBYTES):
+        found, wanted = f"a table of {length} bytes", f"at most {LARGEST_TABLE_NBYTES} and what the file holds"
         raise source.refuse("file.damaged", "the file", found, wanted, "copy the file again from its source")
-    table = json.loads(source.file.read(length), object_pairs_hook=_unique, parse_constant=_no_constant)
-    if not isinstance(table, dict):
-        raise ValueError("its table is no mapping")
-    table.pop("__metadata__", None)
+    table = table_of(source.file.read(length))
     if len(table) > source.limits.columns:
         found, wanted = f"{len(table)} tensors", f"at most {source.limits.columns}"
         raise source.refuse("archive.members", "the file", found, wanted, "split it into several files")
@@ -125,13 +120,3 @@ def _tensor(said: dict[str, Any], data: NDArray[np.uint8]) -> NDArray[Any]:
     if said["dtype"] == "BF16":
         flat = (flat.astype(np.uint32) << 16).view(np.float32)
     return flat.reshape(said["shape"])
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({name for name, _ in pairs}) != len(pairs):
-        raise ValueError("a name is given twice in its table")
-    return dict(pairs)
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} in its table")

@@ -15,8 +15,9 @@ from smalti.codecs.rawfile import RawFile
 from smalti.codecs.scan import Scan
 from smalti.contracts.violation import Violation, broken, shown
 from smalti.errors import ContractBroken, Damaged, NotFound, SmaltiError, Unavailable
-from smalti.formats import Limits
+from smalti.formats import Limits, opened
 from smalti.formats.regular_file import open_regular
+from smalti.formats.sniff import recognise
 from smalti.ingest.keys import file_key, same_name
 from smalti.ingest.kinds import claimed_kind, kind_named, kinds
 from smalti.ingest.scratch import folder_for_large_files
@@ -25,6 +26,7 @@ from smalti.scans.card import LARGEST_NBYTES, Card, card_path
 from smalti.scans.shipped import card_for
 from smalti.store import Store
 from smalti.store.commit import machine_errors, staged_folder
+from smalti.store.values import ArrayInside
 
 _CHUNK_NBYTES = 1 << 20
 _LARGEST_NBYTES = Limits().file_nbytes
@@ -35,6 +37,7 @@ class Validator(Protocol):
     """What reads and validates a foreign file; see :class:`smalti.ingest.sandbox.Sandbox`."""
 
     def validate(self, path: Path, *, contract: str | None = None, keep: bool = False) -> Validated: ...
+    def stored_arrays(self, path: Path) -> tuple[ArrayInside, ...]: ...
 
 
 class Validated(Protocol):
@@ -49,10 +52,15 @@ class Validated(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A file that was copied aside and validated, and is not stored yet: what is known of it, and the copy."""
+    """A file that was copied aside and validated, and is not stored yet: what is known of it, and the copy.
+
+    Attributes:
+        arrays: where arrays lie in the copy, if a process in the sandbox found them; nothing about them is certain.
+    """
 
     report: Report
     copy: Path | None = None
+    arrays: tuple[ArrayInside, ...] = ()
 
 
 def admit(path: Path, key: str, store: Store, sandbox: Validator) -> Report:
@@ -89,7 +97,8 @@ def examine(
         if before and before["key"] != key:
             return Examined({**before, "key": key, "same_bytes_as": before.get("same_bytes_as") or before["key"]}, copy)
         answer = sandbox.validate(copy).document
-        return Examined({"key": key, "content": content, **answer, "reason": answer["reason"] or ""}, copy)
+        arrays = sandbox.stored_arrays(copy) if answer["accepted"] and _is_hdf5(copy) else ()
+        return Examined({"key": key, "content": content, **answer, "reason": answer["reason"] or ""}, copy, arrays)
     except (Unavailable, Damaged, NotFound):
         raise
     except SmaltiError as error:
@@ -109,7 +118,7 @@ def keep(examined: Examined, store: Store) -> Report:
     if not report["accepted"] or examined.copy is None:
         return report
     with machine_errors(f"storing {shown(examined.copy.name)}"):
-        return report | _stored(store, examined.copy, report["kind"], report["key"])
+        return report | _stored(store, examined.copy, report["kind"], report["key"], examined.arrays)
 
 
 def rejection(filename: str, key: str, error: SmaltiError, content: str = "") -> Report:
@@ -161,14 +170,24 @@ def staging_folder(store: Store) -> Path:
     return Path(store.place) / "tmp" if local else folder_for_large_files() / "smalti"
 
 
-def _stored(store: Store, copy: Path, kind: str, key: str) -> Report:
+def _is_hdf5(path: Path) -> bool:
+    """Tell whether a file claims to be HDF5, by its first bytes."""
+    with opened(path) as source:
+        try:
+            return recognise(source) == "hdf5"
+        except ContractBroken:
+            return False
+
+
+def _stored(store: Store, copy: Path, kind: str, key: str, arrays: tuple[ArrayInside, ...]) -> Report:
     card = card_for(copy)
     with copy.open("rb") as file:
         nbytes = os.fstat(file.fileno()).st_size
         content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) if nbytes else memoryview(b"")
     described = card.model_dump(mode="json", exclude_none=True) if card else {}
     of = kind_named(kind)
-    ref = store.put(RawFile(_text(copy.name), content, described, of.contract_id), name=f"{of.raw}/{key}")
+    raw = RawFile(_text(copy.name), content, described, of.contract_id, arrays)
+    ref = store.put(raw, name=f"{of.raw}/{key}")
     about = {"source": card.source if card else "", "licence": card.licence if card else ""}
     return {"digest": ref.digest, "nbytes": ref.nbytes, "new_bytes": ref.new_bytes, **about}
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from smalti import canonical, errors
 from smalti.contracts.violation import Violation, shown
 from smalti.errors import Refused, SmaltiError
+
+if TYPE_CHECKING:
+    from smalti.store.values import ArrayInside
 
 Document = dict[str, Any]
 _MOST_COUNTED = (1 << 63) - 1
@@ -64,6 +67,37 @@ def checked_document(said: Mapping[str, Any], contract_named: bool = False) -> D
     if said["accepted"] == wrong:
         raise NoAnswer("answered a document that contradicts itself")
     return dict(said)
+
+
+def checked_arrays(said: Mapping[str, Any]) -> tuple[ArrayInside, ...]:
+    """Return the arrays that :func:`smalti.ingest.confined.stored_arrays` names, of plain dtypes and not too many.
+
+    Whether they can lie in the file, :func:`smalti.codecs.containers.sound_arrays` says.
+
+    Raises:
+        NoAnswer: there is anything else in the answer.
+    """
+    # With numpy, which the sandbox starts without.
+    from smalti.codecs.containers.sound import MOST_ARRAYS, MOST_AXES, MOST_RUNS
+    from smalti.ingest.handover import PLAIN_DTYPE
+    from smalti.store.values import ArrayInside
+
+    def is_array(value: Any) -> bool:
+        match value:
+            case [str(dtype), list(shape), list(numbers)]:
+                known = PLAIN_DTYPE.fullmatch(dtype) is not None and len(shape) <= MOST_AXES
+                return known and len(numbers) % 2 == 0 and all(map(_is_count, (*shape, *numbers)))
+        return False
+
+    if said.keys() != {"arrays"} or not _all(is_array)(said["arrays"]):
+        raise NoAnswer("answered what is no list of arrays")
+    arrays = said["arrays"]
+    if len(arrays) > MOST_ARRAYS or sum(len(numbers) // 2 for _, _, numbers in arrays) > MOST_RUNS:
+        raise NoAnswer(f"answered more than {MOST_ARRAYS} arrays or {MOST_RUNS} runs of them")
+    return tuple(
+        ArrayInside(dtype, tuple(shape), tuple(zip(numbers[::2], numbers[1::2], strict=True)))
+        for dtype, shape, numbers in arrays
+    )
 
 
 def _is_text(value: Any) -> bool:

@@ -16,6 +16,7 @@ from smalti.contracts.registry import contract_named
 from smalti.contracts.tables.table import TABLE, TableContract
 from smalti.contracts.violation import shown
 from smalti.errors import NotFound, SmaltiError, Unavailable
+from smalti.formats import opened
 from smalti.ingest import handover
 from smalti.ingest.kinds import kinds
 from smalti.ingest.validate import Document, document, refused, validate_file
@@ -95,6 +96,19 @@ def validate(request: Mapping[str, Any]) -> Document:
     except NotFound as error:
         return document(refused(error, contract.id if contract else ""), path.name)
     return document(result, path.name)
+
+
+def stored_arrays(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Say where arrays lie in the HDF5 file ``request["path"]``.
+
+    Returns:
+        ``arrays``: of each its dtype and shape as a header spells them, and offset and nbytes of its runs in turn.
+    """
+    from smalti.formats.hdf5.storage import stored_arrays
+
+    with opened(Path(request["path"])) as source:
+        found = stored_arrays(source)
+    return {"arrays": [[a.dtype, list(a.shape), [number for run in a.runs for number in run]] for a in found]}
 
 
 def _hand_over(value: Any, folder: Path) -> None:

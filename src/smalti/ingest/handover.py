@@ -35,7 +35,7 @@ _MOST_CHILDREN = 1 << 16
 _MOST_PARTS = 1 << 22  # batches of all columns of a table together
 _MOST_LENGTH = 1 << 48
 _MOST_AXES = 32
-_DTYPE = re.compile(r"\|[biu]1|<[iu][248]|<f[248]|<c(8|16)|\|S[1-9]\d{0,5}|<U[1-9]\d{0,5}|bfloat16")
+PLAIN_DTYPE = re.compile(r"\|[biu]1|<[iu][248]|<f[248]|<c(8|16)|\|S[1-9]\d{0,5}|<U[1-9]\d{0,5}|bfloat16")
 _LAST_CODE_POINT = 0x10FFFF
 # What the arrays of a class are: dtypes, and a letter for each axis; equal letters are equal lengths.
 _FORMS: dict[str, dict[str, tuple[str, str]]] = {
@@ -76,7 +76,7 @@ def write(value: Any, folder: Path) -> None:
             described = {"type": encoded.type, "attrs": dict(encoded.attrs), "children": children}
         else:
             described = put(encoded)
-    (folder / _DESCRIPTION).write_bytes(canonical.dumps(described))
+    (folder / _DESCRIPTION).write_bytes(canonical.text(described))
 
 
 def _object(name: str, child: Any) -> Encoded:
@@ -187,7 +187,7 @@ def _decoded(header: Any, buffers: list[memoryview]) -> Any:
 
 
 def _array(dtype: str, shape: list[Any], buffer: memoryview) -> NDArray[Any] | BFloat16:
-    _require(_DTYPE.fullmatch(dtype) is not None, "a dtype of plain numbers or text")
+    _require(PLAIN_DTYPE.fullmatch(dtype) is not None, "a dtype of plain numbers or text")
     _require(len(shape) <= _MOST_AXES and all(map(_is_length, shape)), "axes are lengths")
     itemsize = 2 if dtype == BFLOAT16 else np.dtype(dtype).itemsize
     _require(math.prod(shape) * itemsize == buffer.nbytes, "as many bytes as dtype and shape say")

@@ -17,12 +17,13 @@ from smalti.compute.fork_server import ForkServer, Outcome
 from smalti.compute.limits import ChildLimits
 from smalti.contracts.violation import Violation, broken, shown
 from smalti.errors import ContractBroken, Damaged, Refused, SmaltiError, Unavailable
-from smalti.ingest.answers import Document, NoAnswer, checked_document, result_of
+from smalti.ingest.answers import Document, NoAnswer, checked_arrays, checked_document, result_of
 from smalti.ingest.scratch import machine_made, scratch_folder
 from smalti.settings import Settings
 
 if TYPE_CHECKING:
     from smalti.scans.card import Card
+    from smalti.store.values import ArrayInside
 
 # The interpreter and its libraries take 60 to 140 MB (measured), and a small file the rest; with the code of the
 # libraries, which is not counted, that stays below 512 MB.
@@ -36,6 +37,7 @@ _REMEDIES = {
 }
 _CARD_SUFFIX = ".card.yaml"
 _VALIDATE, _PREPARE = "smalti.ingest.confined:validate", "smalti.ingest.confined:prepare"
+_STORED_ARRAYS = "smalti.ingest.confined:stored_arrays"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,7 @@ class Sandbox:
         with self._scratch() as folder:
             try:
                 given = {**request, "handover": str(folder) if keep else None}
-                outcome = self._outcome(path, given, folder, trusted)
+                outcome = self._outcome(path, given, folder, trusted, _VALIDATE, _PREPARE)
                 said = checked_document(result_of(outcome.answer), contract_named=contract is not None)
                 found = _as_given(said, path, own)
                 value = _handed_over(folder, outcome.alone) if keep and found.get("accepted") else None
@@ -141,19 +143,39 @@ class Sandbox:
                 found, value = _refusal(error, contract, path), None
         return SandboxResult(found, value)
 
-    def _outcome(self, path: Path, request: Mapping[str, Any], folder: Path, trusted: Sequence[Path]) -> Outcome:
+    def stored_arrays(self, path: Path) -> tuple[ArrayInside, ...]:
+        """Return where arrays lie in an HDF5 file; none where it cannot be told, which is the fault of nobody.
+
+        Only the form of the answer is checked here: they may lie anywhere, see ``smalti.codecs.containers``.
+        """
+        try:
+            with self._scratch() as folder:
+                outcome = self._outcome(path, {"path": str(path.absolute())}, folder, [], _STORED_ARRAYS, None)
+                return checked_arrays(result_of(outcome.answer))
+        except (NoAnswer, SmaltiError):
+            return ()
+
+    def _outcome(
+        self,
+        path: Path,
+        request: Mapping[str, Any],
+        folder: Path,
+        trusted: Sequence[Path],
+        function: str,
+        prepare: str | None,
+    ) -> Outcome:
         """Return the outcome of a child that answered; raise for any other."""
         server, file, nbytes = self._started(), path.absolute(), 0
         with suppress(OSError, ValueError):  # the child says in words why there is no such file
             nbytes = os.lstat(path).st_size
         limits = limits_for(nbytes)
         outcome = server.call(
-            _VALIDATE,
+            function,
             request,
             limits=limits,
             readable=[file, Path(f"{file}{_CARD_SUFFIX}"), *trusted],
             writable=folder,
-            prepare=_PREPARE,
+            prepare=prepare,
         )
         if outcome.end == "unconfined":
             raise Unavailable(

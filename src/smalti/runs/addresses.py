@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from smalti.canonical import Json, normalise
 from smalti.codecs import CODECS
 from smalti.store import Ref
-from smalti.store.format.record import record_of, tree_record
+from smalti.store.format.record import header_record
+from smalti.store.objects.hashing import record_of
 from smalti.store.values import Encoded
 
 
@@ -22,12 +22,12 @@ def address_of(value: Any) -> str:
     encoded = CODECS.encode(value)
     if isinstance(encoded, Encoded):
         return record_of(encoded).address
-    header: dict[str, Json] = {
+    header: dict[str, Any] = {
         "kind": "tree",
         "children": {name: address_of(child) for name, child in encoded.children.items()},
     }
     if encoded.attrs:
-        header["attrs"] = normalise(encoded.attrs, "the attributes")
+        header["attrs"] = dict(encoded.attrs)
     if encoded.type:
         header["type"] = encoded.type
-    return tree_record(header, 0).address
+    return header_record(header, 0).address

@@ -79,7 +79,7 @@ def reference_of(
         storage_path=f"{folder}/{record.filename}" if record.filename and has_file else folder,
         size_bytes=record.nbytes,
         format=record.filename.rpartition(".")[2] or "tree",
-        shape=tuple(int(n) for n in shape) if isinstance(shape, list) else None,  # type: ignore[arg-type]
+        shape=tuple(int(n) for n in shape) if isinstance(shape, list) else None,
         columns=names,
         dtype=dtype if isinstance(dtype, str) else None,
         created_at=created_at,

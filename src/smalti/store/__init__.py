@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 from smalti.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from smalti.store.maintenance.fsck import FsckReport, Problem
-    from smalti.store.maintenance.diff import Change, ContentChange, Diff, FieldChange, RowChange
-    from smalti.store.maintenance.gc import GcReport, Unneeded
+    from smalti.store.format.record import Record
     from smalti.store.long_work import Progress
+    from smalti.store.maintenance.diff import Change, ContentChange, Diff, FieldChange, RowChange
+    from smalti.store.maintenance.fsck import FsckReport, Problem
+    from smalti.store.maintenance.gc import GcReport, Unneeded
+    from smalti.store.maintenance.stats import KindStats, NameStats, StoreStats
+    from smalti.store.maintenance.transfer import TransferReport
     from smalti.store.manifests import Hop, Manifest, Step, UnreadManifests, Use, outdated
     from smalti.store.names import NameVersion
-    from smalti.store.format.record import Record
-    from smalti.store.maintenance.stats import KindStats, NameStats, StoreStats
     from smalti.store.store import Store
-    from smalti.store.maintenance.transfer import TransferReport
     from smalti.store.values import Buffer, Encoded, Ref, Tree
 
 # Where each name lives; imported when first used, so that storing a folder of files waits for nothing else.

@@ -52,7 +52,7 @@ def check(documents: Documents) -> str:
         raise Refused(f"{KEY} in {documents.location} is not what a store writes; restore it from a copy.") from error
     if found != FORMAT:
         raise Refused(
-            f"the store at {documents.location} has the format {found!r}, and this version reads {FORMAT}; use a version "
-            "that knows it."
+            f"the store at {documents.location} has the format {found!r}, and this version reads {FORMAT}; use a "
+            "version that knows it."
         )
     return str(name)

@@ -30,11 +30,11 @@ from smalti.store.pins import Pins
 from smalti.store.values import Ref, Tree
 
 if TYPE_CHECKING:  # what not every use of a store needs is imported by the methods that do; numpy among it takes long
-    from smalti.store.maintenance.fsck import FsckReport
     from smalti.store.maintenance.diff import Diff
-    from smalti.store.read.reader import Reader
+    from smalti.store.maintenance.fsck import FsckReport
     from smalti.store.maintenance.stats import StoreStats
     from smalti.store.maintenance.transfer import TransferReport
+    from smalti.store.read.reader import Reader
 
 
 class Store(RecordsRuns):
@@ -358,7 +358,7 @@ class Store(RecordsRuns):
         return Pins(self._documents).all()
 
     def gc(self, *, dry_run: bool = True, grace_seconds: float = DAY_SECONDS) -> GcReport:
-        """Collect what no name, pin or run leads to; see :mod:`smalti.store.maintenance.gc`. By default only say what would go.
+        """Collect what no name, pin or run leads to; by default only say what would go.
 
         Nothing is removed the first time it is found: it is condemned, and removed by a later collection, at least
         ``grace_seconds`` after, if still nothing needs it.

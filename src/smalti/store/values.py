@@ -34,6 +34,21 @@ class Buffer:
 
 
 @dataclass(frozen=True, slots=True)
+class ArrayInside:
+    """An array that lies in opaque bytes, such as a member of an NPZ archive.
+
+    Attributes:
+        dtype: as the header of an array spells it.
+        shape: its lengths, in C order.
+        runs: (offset in the bytes, nbytes) of the pieces which, in this order, are its little-endian C-order content.
+    """
+
+    dtype: Json
+    shape: tuple[int, ...]
+    runs: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Encoded:
     """One object on its way into the store.
 

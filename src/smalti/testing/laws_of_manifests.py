@@ -16,9 +16,9 @@ from smalti.codecs import CODECS
 from smalti.errors import NotFound, Refused
 from smalti.store import Ref, Store
 from smalti.store.backends.base import Documents
-from smalti.store.manifests import Hop, Step, UnreadManifests, Use
 from smalti.store.backends.memory import MemoryDocuments, MemoryObjects
 from smalti.store.format.sealed import seal
+from smalti.store.manifests import Hop, Step, UnreadManifests, Use
 from smalti.testing.laws_of_safety import TICK_S
 from smalti.testing.place import LAW, Place, at_once
 

@@ -11,7 +11,7 @@ from smalti.codecs import CODECS, Folder
 from smalti.errors import NotFound
 from smalti.store import Encoded, Progress, Ref, Store
 from smalti.store.long_work import OnProgress
-from smalti.store.format.record import record_of
+from smalti.store.objects.hashing import record_of
 from smalti.tracking.batches import batches
 from smalti.tracking.contents import A_FOLDER, Entry
 from smalti.tracking.scan import Listing, scan

@@ -68,7 +68,7 @@ class Ranks:
         """
         if self.size == 1:
             return value
-        text = np.frombuffer(canonical.dumps(value) if self.rank == 0 else b"", np.uint8).astype(np.int32)
+        text = np.frombuffer(canonical.text(value) if self.rank == 0 else b"", np.uint8).astype(np.int32)
         with self._talking():
             nbytes = int(_summed(np.array(len(text), np.int32)))
         with self._talking():

@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 
 from smalti.errors import NotFound, SmaltiError
+from smalti.formats import opened
+from smalti.formats.hdf5.storage import stored_arrays
 from smalti.ingest.validate import document, refused, validate_file
+from smalti.store.values import ArrayInside
 
 Write = Callable[..., Path]
 
@@ -46,6 +49,10 @@ class InProcess:
         except NotFound as error:
             result = refused(error)
         return Validated(document(result, path.name), result.value if keep else None)
+
+    def stored_arrays(self, path: Path) -> tuple[ArrayInside, ...]:
+        with opened(path) as source:
+            return stored_arrays(source)
 
 
 @pytest.fixture

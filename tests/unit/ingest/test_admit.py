@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from smalti import Scan, Store, open_store
+from smalti.codecs import CODECS, RawFile
 from smalti.contracts import SCAN
 from smalti.errors import ContractBroken, NotFound, Unavailable
 from smalti.ingest import admit as admission
 from smalti.ingest.admit import admit, examine, keep, stored_name, validate_stored, value_of
+from smalti.store import Ref
 
 Write = Callable[..., Path]
 
@@ -166,3 +170,36 @@ def test_a_name_that_is_no_text_is_kept_escaped(tmp_path: Path, store: Store, wr
     assert report["accepted"]
     assert store.get("raw_scan/a").filename == r"a.\xff.npz"
     assert isinstance(value_of(store, report["digest"], validator), Scan)
+
+
+def test_where_arrays_lie_in_an_hdf5_file_is_handed_to_the_store(
+    tmp_path: Path, store: Store, validator: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row, column = np.mgrid[:128, :128] - 64
+    counts = np.rint(900 * np.exp(-(row**2 + column**2) / 99))
+    patterns = np.stack([counts + number % 2 for number in range(20)]).astype("f4")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("diffraction", data=patterns, chunks=(1, 128, 128))
+        file["xcoords"] = file["ycoords"] = np.arange(20.0)
+    (tmp_path / "folder").mkdir()
+    examined = examine(tmp_path / "a.h5", "a", tmp_path / "folder", validator)
+    assert examined.report["accepted"], examined.report["reason"]
+    (array,) = examined.arrays
+    assert (array.dtype, array.shape) == ("<f4", patterns.shape)
+    content = CODECS.encode(RawFile("a.h5", (tmp_path / "a.h5").read_bytes(), arrays=examined.arrays))
+    assert content.children["content"].arrays  # type: ignore[union-attr]
+    put: list[RawFile] = []
+    monkeypatch.setattr(Store, "put", lambda self, value, name: put.append(value) or Ref("sha256:0", "tree", 0))
+    keep(examined, store)
+    assert [raw.arrays for raw in put] == [(array,)]
+
+
+def test_nothing_is_said_of_the_arrays_in_other_files(
+    tmp_path: Path, store: Store, write: Write, validator: Any
+) -> None:
+    validator.stored_arrays = None  # is not asked
+    path = write(tmp_path / "a.npz")
+    (tmp_path / "b.h5.gz").write_bytes(gzip.compress(b"\x89HDF\r\n\x1a\n"))
+    for source in (path, tmp_path / "b.h5.gz"):
+        (folder := tmp_path / f"of {source.name}").mkdir()
+        assert examine(source, "a", folder, validator).arrays == ()

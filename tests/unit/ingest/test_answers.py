@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
 from smalti.errors import NotFound, Unavailable
-from smalti.ingest.answers import NoAnswer, checked_document, result_of
+from smalti.ingest.answers import NoAnswer, checked_arrays, checked_document, result_of
 from smalti.ingest.validate import document, validate_file
+from smalti.store.values import ArrayInside
 from tests.unit.formats.hostile.making import npz
 
 
@@ -199,3 +200,32 @@ def test_an_error_of_the_library_comes_through_and_no_other() -> None:
 def test_what_is_no_result_is_none(answer: bytes) -> None:
     with pytest.raises(NoAnswer):
         result_of(answer)
+
+
+SAID = {"arrays": [["<f4", [2, 3], [0, 16, 32, 8]], ["bfloat16", [], []]]}
+
+
+def test_arrays_in_a_file_are_plain_numbers() -> None:
+    assert checked_arrays(SAID) == (
+        ArrayInside("<f4", (2, 3), ((0, 16), (32, 8))),
+        ArrayInside("bfloat16", (), ()),
+    )
+
+
+@pytest.mark.parametrize(
+    "array", [None, [], ["<f4", [2]], ["O", [], []], [">f4", [], []], ["<f4,<f4", [], []], [["a", "<f4"], [], []],
+              ["<f4", [-1], []], ["<f4", [1.0], []], ["<f4", [True], []], ["<f4", [1] * 33, []], ["<f4", {}, []],
+              ["<f4", [], [1]], ["<f4", [], [0, "8"]], ["<f4", [], [[0, 8]]], ["<f4", [], [0, 1 << 63]]],
+)  # fmt: skip
+def test_what_is_no_array_in_a_file_is_no_answer(array: Any) -> None:
+    with pytest.raises(NoAnswer, match="no list of arrays"):
+        checked_arrays({"arrays": [*SAID["arrays"], array]})
+
+
+def test_arrays_and_runs_of_them_are_counted() -> None:
+    for many in ([["<f4", [], []]] * 4097, [["<f4", [], [0] * 2 * 65537]]):
+        with pytest.raises(NoAnswer, match="more than 4096 arrays or 65536 runs"):
+            checked_arrays({"arrays": many})
+    for said in ({}, {"arrays": {}}, {**SAID, "more": 1}):
+        with pytest.raises(NoAnswer, match="no list of arrays"):
+            checked_arrays(said)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -25,6 +26,7 @@ from smalti.contracts.builtin.scan import SCAN
 from smalti.errors import Unavailable
 from smalti.ingest.sandbox import Sandbox, limits_for
 from smalti.ingest.validate import document, validate_file
+from smalti.store.values import ArrayInside
 from tests.sandboxed.places import injected
 from tests.unit.formats.hostile.making import npz
 
@@ -126,7 +128,7 @@ def test_why_nothing_could_be_confined_is_said(sandbox: Sandbox, tmp_path: Path)
     (tmp_path / "scan.npz").write_bytes(npz())
     request = {"path": "scan.npz", "contract": None, "contracts_file": None}
     with pytest.raises(Unavailable, match=r"no process could be confined, so nothing was read .*No such file .*absent"):
-        sandbox._outcome(tmp_path / "scan.npz", request, tmp_path / "absent", [])
+        sandbox._outcome(tmp_path / "scan.npz", request, tmp_path / "absent", [], smalti.ingest.sandbox._VALIDATE, None)
 
 
 def test_a_file_that_is_not_there_is_refused_in_words(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -311,3 +313,30 @@ def test_a_larger_file_may_take_more_and_starts_with_the_same_memory() -> None:
     assert small.cpu_s <= 5 < large.cpu_s
     assert small.claimable_nbytes < large.claimable_nbytes
     assert small.file_nbytes < large.file_nbytes
+
+
+def test_where_the_arrays_of_an_hdf5_file_lie_is_told(sandbox: Sandbox, tmp_path: Path) -> None:
+    path, stack = tmp_path / "scan.h5", np.arange(1 << 16, dtype="<f4").reshape(4, 128, 128)
+    with h5py.File(path, "w") as file:
+        file["diffraction"] = stack
+        file.create_dataset("chunked", data=stack, chunks=(3, 128, 128))
+    data = path.read_bytes()
+    whole, chunked = sorted(sandbox.stored_arrays(path), key=lambda array: len(array.runs))
+    for array in (whole, chunked):
+        content = b"".join(data[offset : offset + nbytes] for offset, nbytes in array.runs)
+        assert (array.dtype, array.shape, content) == ("<f4", stack.shape, stack.tobytes())
+    assert [nbytes for _, nbytes in chunked.runs] == [3 << 16, 1 << 16]
+
+
+def test_a_file_whose_arrays_cannot_be_told_has_none(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(1 << 16))
+    assert sandbox.stored_arrays(tmp_path / "broken.h5") == ()
+    assert sandbox.stored_arrays(tmp_path / "absent.h5") == ()
+    monkeypatch.setattr(smalti.ingest.sandbox, "_STORED_ARRAYS", "smalti.escapes:obey")
+    for answer in ({"arrays": [["O", [1], [0, 8]]]}, {"arrays": 3}, {}, SOUND):
+        assert sandbox.stored_arrays(good(tmp_path, document=answer)) == ()
+    assert sandbox.stored_arrays(hostile(tmp_path, "bad", do="die")) == ()
+    told = {"arrays": [["<f4", [2], [0, 8]]]}
+    assert sandbox.stored_arrays(good(tmp_path, document=told)) == (ArrayInside("<f4", (2,), ((0, 8),)),)

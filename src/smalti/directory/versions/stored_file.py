@@ -21,7 +21,8 @@ from smalti.codecs.dtype import bytes_of, canonical_dtype, describe_dtype
 from smalti.directory.hdf5.reading import read_dataset
 from smalti.errors import Damaged, Refused, Unavailable
 from smalti.store import Encoded, Record, Store, Tree
-from smalti.store.format.record import record_of, tree_record
+from smalti.store.format.record import header_record
+from smalti.store.objects.hashing import record_of
 from smalti.store.segments import Segments
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def records_of(value: Value) -> tuple[Record, dict[str, Record]]:
         "attrs": normalise(value.attrs, "the attributes"),
     }
     nbytes = sum(child.nbytes for child in children.values())
-    return tree_record(header, nbytes), {child.address: child for child in children.values()}
+    return header_record(header, nbytes), {child.address: child for child in children.values()}
 
 
 def is_array(record: Record) -> bool:
@@ -100,7 +101,7 @@ def pieces_of(store: Store, record: Record) -> Iterator[memoryview]:
     children: Mapping[str, str] = record.children
     lazy, rest = store.open(children["data"]), store.open(children["rest"])
     at = taken = 0
-    extents: Any = record.header["attrs"][EXTENTS]  # type: ignore[call-overload,index]
+    extents: Any = record.header["attrs"][EXTENTS]
     for start, begin, nbytes in extents:
         yield rest[taken : taken + start - at]
         taken += start - at

@@ -35,7 +35,7 @@ def json_value(path: Path) -> FileValue:
 
     def is_same(back: Any) -> bool:
         file.check_unchanged()
-        return canonical.dumps(plain(back)) == canonical.dumps(document)
+        return canonical.text(plain(back), sort=True) == canonical.text(document, sort=True)
 
     return FileValue(lambda store: store.put(document), is_same)
 

@@ -141,16 +141,16 @@ def _ordered(files: CrateFiles, values: Mapping[str, Kept]) -> list[str]:
 
 
 def _check_trees(files: CrateFiles, values: Mapping[str, Kept]) -> None:
-    from smalti import canonical, digest
+    from smalti.store.format.record import header_record
 
     for address, kept in values.items():
-        if kept.buffers is None and digest.address(canonical.dumps(kept.header), b"") != address:
+        if kept.buffers is None and header_record(dict(kept.header), 0).address != address:
             raise _other(files, kept, address)
 
 
 def _check_files(files: CrateFiles, values: Mapping[str, Kept], advanced: Advanced) -> int:
-    from smalti import canonical
-    from smalti.store.format.record import record_of
+    from smalti.store.format.record import canonical_header
+    from smalti.store.objects.hashing import record_of
 
     nbytes = 0
     for address, kept in values.items():
@@ -158,7 +158,7 @@ def _check_files(files: CrateFiles, values: Mapping[str, Kept], advanced: Advanc
             continue
         encoded = _encoded(files, kept)
         record = record_of(encoded)
-        if record.address != address or record.canonical_header != canonical.dumps(kept.header):
+        if record.address != address or record.canonical_header != canonical_header(kept.header)[1]:
             raise _other(files, kept, address)
         nbytes += encoded.nbytes
         advanced(1, encoded.nbytes)

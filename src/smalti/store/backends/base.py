@@ -113,12 +113,18 @@ class Backend(Protocol):
         clock: gives the time by which leases are counted, in seconds since 1970.
     """
 
-    location: str
-    identity: str
-    parallel: int
-    writes_ahead: bool
-    staging: Path | None
-    clock: Callable[[], float]
+    @property
+    def location(self) -> str: ...
+    @property
+    def identity(self) -> str: ...
+    @property
+    def parallel(self) -> int: ...
+    @property
+    def writes_ahead(self) -> bool: ...
+    @property
+    def staging(self) -> Path | None: ...
+    @property
+    def clock(self) -> Callable[[], float]: ...
 
     def read(self, key: str) -> bytes:
         """Return a small file.

@@ -11,7 +11,7 @@ and those before it,
 
     the row may end a leaf  <=>  0x9E3779B97F4A7C15 * v mod 2**64 >= 2**64 - floor(2**64 * row / 48 KiB)
 
-Longer rows: with ``x[i, j]`` the words of row i, first as many little-endian words of 4 bytes as fit, then single bytes,
+Longer rows: with ``x[i, j]`` the words of row i, as many little-endian words of 4 bytes as fit, then single bytes,
 
     r[i] = sum_j w[j] * x[i, j]                     w[j] = fmix32(j + 1) | 1, or 1 where a row is one word
     h[i] = 0x9E3779B1 * sum_k<W 2**k * r[i - k]     W = largest power of two with W * row <= 32 bytes, at least 1
@@ -111,7 +111,7 @@ def _short_candidate_ends(data: Data, row_nbytes: int) -> list[int]:
     found = []
     for start in range(0, data.nbytes, _WINDOWS_NBYTES):
         block = in_one(data[start : start + _WINDOWS_NBYTES + 7])
-        for shift in range(0, min(8, max(0, len(block) - 7)), 2 if row_nbytes == 2 else 1):  # noqa: PLR2004
+        for shift in range(0, min(8, max(0, len(block) - 7)), 2 if row_nbytes == 2 else 1):
             windows = np.frombuffer(block, "<u8", min((len(block) - shift) // 8, len(products)), shift)
             np.multiply(windows, _GOLDEN_64, out=products[: len(windows)])
             found.append(np.flatnonzero(products[: len(windows)] >= lowest) * 8 + (start + shift + 8))

@@ -173,10 +173,7 @@ class LeafTable:
         """
         import numpy as np
 
-        if "entries" in self.__dict__:
-            found = self.all
-        else:
-            found = self._descend(start, stop)
+        found = self.all if "entries" in self.__dict__ else self._descend(start, stop)
         low = int(np.searchsorted(found.starts, start, "right")) - 1
         high = int(np.searchsorted(found.starts, stop, "left"))
         return Leaves(found.ids[low:high], found.starts[low:high], found.sizes[low:high])

@@ -125,7 +125,7 @@ def small_files(record: Record, recipe: Recipe | None) -> dict[str, bytes]:
 
 
 def pack_framing(encoded: Encoded) -> bytes:
-    """Return an object's framing as ``delta.bin`` begins with it: compressed (a table's is mostly zeros), whole pages."""
+    """Return an object's framing as it begins ``delta.bin``: compressed (a table's is mostly zeros), whole pages."""
     packed = zlib.compress(b"".join(piece for piece in encoded.pieces if isinstance(piece, bytes)))
     return packed.ljust(-(-len(packed) // _PAGE_NBYTES) * _PAGE_NBYTES, b"\0")
 

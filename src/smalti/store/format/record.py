@@ -110,7 +110,7 @@ def canonical_header(header: Mapping[str, Any]) -> tuple[dict[str, Json], bytes]
     assert isinstance(plain, dict)
     if types:
         plain["types"] = dict(types)
-    return plain, canonical.canonical(plain)
+    return plain, canonical.canonical_bytes(plain)
 
 
 def header_record(header: dict[str, Any], nbytes: int, order: tuple[str, ...] = ()) -> Record:
@@ -205,7 +205,7 @@ def _record(document: dict[str, Any], levels_of: Callable[[int], leaf_table.Leve
 
 
 def _header(plain: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-    spelled = canonical.canonical(plain)
+    spelled = canonical.canonical_bytes(plain)
     types = plain.pop("types", {})
     header = canonical.restore(plain, types) if types else plain
     if types and canonical_header(header)[1] != spelled:

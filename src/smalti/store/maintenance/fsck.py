@@ -13,13 +13,13 @@ from typing import TypeVar
 
 from smalti.errors import Damaged, NotFound, Refused, Unavailable
 from smalti.store.documents import Documents
+from smalti.store.format.record import Record
+from smalti.store.format.sealed import seal, unseal
 from smalti.store.long_work import OnProgress, Progress, in_order
+from smalti.store.maintenance.transfer import needed_by, restore
 from smalti.store.manifests import Manifests, now
 from smalti.store.manifests.manifest import RELEASED, dump, run_of
 from smalti.store.names import Names
-from smalti.store.format.record import Record
-from smalti.store.format.sealed import seal, unseal
-from smalti.store.maintenance.transfer import needed_by, restore
 from smalti.store.objects.object_store import ObjectStore
 from smalti.store.pins import Pins
 

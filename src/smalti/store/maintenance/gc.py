@@ -2,9 +2,9 @@
 
 Roots are names (every version), pins and the manifests of runs that are not released. What each object needs is read
 from its own files, every time: no cache has a say in what is removed. Where a root, or anything that a root needs, is
-missing or damaged, nothing is removed: what cannot be read may be needed. What is younger than the grace period is never
-touched, so a writer that has put children and not yet the tree that needs them loses nothing; a put that finds an object
-renews its lease.
+missing or damaged, nothing is removed: what cannot be read may be needed. What is younger than the grace period is
+never touched, so a writer that has put children and not yet the tree that needs them loses nothing; a put that finds an
+object renews its lease.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from smalti.store.documents import Documents
 from smalti.store.cache import Cache, cache_folder
+from smalti.store.documents import Documents
 from smalti.store.manifests import tables
 from smalti.store.manifests.index import IndexedManifests
 from smalti.store.manifests.manifest import FORMAT, Manifest, dump

@@ -17,8 +17,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from smalti.errors import Damaged, NotFound, Refused
-from smalti.store.documents import Documents
 from smalti.store.commit import machine_errors
+from smalti.store.documents import Documents
 from smalti.store.long_work import OnProgress, Progress
 from smalti.store.manifests.manifest import RELEASED, RUNNING, Manifest, dump, merged
 from smalti.store.manifests.reading import ReadManifests, begun_key
@@ -209,8 +209,8 @@ class Manifests(ReadManifests):
             self._views.add({path: target for path, target in entries.items() if shown.get(path) != target})
         except OSError as error:
             warnings.warn(
-                f"the run {manifest.run} is recorded in {self._documents.location}, but not shown below runs/: {error}; "
-                "smalti runs views --rebuild puts that right.",
+                f"the run {manifest.run} is recorded in {self._documents.location}, but not shown below runs/: "
+                f"{error}; smalti runs views --rebuild puts that right.",
                 stacklevel=2,
             )
 

@@ -15,9 +15,9 @@ from functools import partial
 from typing import TypeVar
 
 from smalti.errors import Damaged, NotFound, Refused, SmaltiError
-from smalti.store.documents import Documents
 from smalti.store.cache import Cache
 from smalti.store.commit import machine_errors, unique_name
+from smalti.store.documents import Documents
 from smalti.store.long_work import in_order
 from smalti.store.manifests import tables
 from smalti.store.manifests.collection import Manifests

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from smalti.digest import PREFIX
 from smalti.errors import SmaltiError
-from smalti.store.format import record as records
-from smalti.store.commit import unique_name
 from smalti.store.backends.local.backend import LocalBackend
+from smalti.store.commit import unique_name
 from smalti.store.documents import Documents
+from smalti.store.format import record as records
 from smalti.store.manifests.manifest import Manifest
 from smalti.store.manifests.views import (
     FOLDER,
@@ -56,8 +56,8 @@ class LinkedViews:
     """Entries that are links; where the file system has none, JSON documents.
 
     A value with a file of its own leads to that, called by its name and the ending of the file. A tree is a folder of
-    such links, of up to 100 children and three levels, and one to its record. A small value lies in its record, which its
-    link leads to. A near-duplicate has no file that a tool could open, so its link leads to its folder. A value that is
+    such links, of up to 100 children and three levels, and one to its record. A small value lies in its record, which
+    its link leads to. A near-duplicate has no file that a tool could open, so its link leads to its folder. A value that is
     not there any more has no link.
     """
 

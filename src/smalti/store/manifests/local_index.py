@@ -17,9 +17,9 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from smalti.errors import NotFound
+from smalti.store.backends.local.backend import LocalBackend
 from smalti.store.cache import Cache, cache_folder, is_writable
 from smalti.store.commit import alone_in, machine_errors, make_folder, unique_name
-from smalti.store.backends.local.backend import LocalBackend
 from smalti.store.documents import Documents
 from smalti.store.manifests import tables
 from smalti.store.manifests.index import Found, IndexedManifests, Query

@@ -12,8 +12,8 @@ from typing import Any, Literal, NamedTuple
 from smalti.canonical import Json, normalise
 from smalti.digest import is_address
 from smalti.errors import Damaged, Refused
-from smalti.store.names import check_name
 from smalti.store.format.sealed import seal, unseal
+from smalti.store.names import check_name
 
 KEPT, RELEASED = "manifests/", "released/"
 RUNNING = "running/"  # of runs that were only begun; see collection

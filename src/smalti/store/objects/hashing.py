@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
@@ -16,8 +17,8 @@ from smalti import digest
 from smalti.errors import Refused
 from smalti.store.format import leaf_table
 from smalti.store.format.leaf_table import LeafTable
-from smalti.store.format.record import Record, address_of, canonical_header, may_be_inline
 from smalti.store.format.recipe import Recipe, own_slices, pack_framing
+from smalti.store.format.record import Record, address_of, canonical_header, may_be_inline
 from smalti.store.segments import Segments, in_one
 from smalti.store.threads import in_parallel, threads
 from smalti.store.values import MIN_LEAF_NBYTES, Buffer, Encoded
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Bytes = bytes | memoryview
+Runs = tuple[tuple[int, int], ...]  # (offset, nbytes)
 _BLOCK_NBYTES = 4 * 1024 * 1024
 _LEAD_NBYTES = 64  # before a block, so that whether a row of it may end a leaf can be told
 
@@ -102,6 +104,53 @@ def _sha256_of(encoded: Encoded, sha256: Any) -> str:
         for piece in buffer.data.pieces if isinstance(buffer.data, Segments) else [buffer.data]:
             sha256.update(piece)
     return str(sha256.hexdigest())
+
+
+def record_around(encoded: Encoded, parts: Sequence[tuple[Runs, Record]]) -> Record:
+    """Return the record of opaque bytes that are cut where the arrays in them are, so that both share their leaves.
+
+    Args:
+        parts: where each array lies, and its record.
+    """
+    import numpy as np
+
+    (buffer,) = encoded.buffers
+    assert isinstance(buffer.data, memoryview)
+    data = buffer.data
+    bounds = np.concatenate([[0], np.cumsum(_sizes_around(data, parts))]).tolist()
+
+    def hashed(span: tuple[int, int]) -> tuple[memoryview, bytes]:
+        low, high = span
+        block = _copy_of(data[bounds[low] : bounds[high]])
+        places = pairwise(at - bounds[low] for at in bounds[low : high + 1])
+        return block, b"".join(leaf_table.entry(digest.leaf_id(block[a:b]), b - a) for a, b in places)
+
+    sha256, entries = hashlib.sha256(), []
+    for block, some in in_parallel(hashed, _spans(bounds)):
+        sha256.update(block)
+        entries.append(some)
+    return _finish(encoded, b"".join(entries), sha256.hexdigest())
+
+
+def _sizes_around(data: memoryview, parts: Sequence[tuple[Runs, Record]]) -> NDArray[np.int64]:
+    import numpy as np
+
+    from smalti.store.format.chunking import leaf_sizes
+
+    placed = []
+    for runs, record in parts:
+        start = 0
+        for offset, nbytes in runs:
+            placed.append((offset, nbytes, start, record))
+            start += nbytes
+    sizes, at = [], 0
+    for offset, nbytes, start, record in sorted(placed, key=lambda one: one[0]):
+        sizes.append(leaf_sizes(data[at:offset], 1))
+        leaves = record.table.leaves(start, start + nbytes)
+        fits = int(leaves.starts[0]) == start and int(leaves.sizes.sum()) == nbytes
+        sizes.append(leaves.sizes if fits else leaf_sizes(data[offset : offset + nbytes], 1))
+        at = offset + nbytes
+    return np.concatenate([*sizes, leaf_sizes(data[at:], 1)])
 
 
 class PassingObject:

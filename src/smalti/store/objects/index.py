@@ -110,7 +110,7 @@ class MemoryIndex:
         for address in gone:
             self._stamps.pop(address, None)
         for holders in list(self._holders.values()):
-            holders -= gone
+            holders.difference_update(gone)
 
     def clear(self) -> None:
         self._stamps.clear()

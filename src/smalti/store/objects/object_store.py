@@ -1,4 +1,4 @@
-"""Objects over any backend: records, content, verification, near-duplicates; all that is alike for a folder and a bucket."""
+"""Objects over any backend: records, content, verification and near-duplicates, written once for all of them."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ class ObjectStore:
             return None
 
     def needs(self, address: str) -> set[str]:
-        """Return the objects this one cannot be read without, from its files: children, and what it takes leaves from."""
+        """Return the objects this one cannot be read without, as its files say: children, and what it takes leaves from."""
         record = self.record(address)
         recipe = self.recipe(record)
         return {*record.children.values(), *(recipe.sources if recipe else ())}

@@ -67,7 +67,7 @@ def take(
     encoded = value if isinstance(value, Encoded) else codecs.encode(value)
     if isinstance(encoded, Encoded):
         record = writer.put(encoded, [before] if before else [])
-        return Taken(record, frozenset({record.address}))
+        return Taken(record, writer.parts.get(record.address, frozenset()) | {record.address})
     earlier = _record_if_possible(objects, before) if before else None
     children_before = earlier.children if earlier else {}
     kept = _kept_refs(encoded, earlier, children_before, just_put, objects)

@@ -1,4 +1,4 @@
-"""Taking objects in, from top to bottom the way of a put: hash, look whether it is there, find what it resembles, write.
+"""Taking objects in, the way of a put from top to bottom: hash, look whether it is there, plan, write.
 
 1. The content is cut and hashed; that gives the record, and its address (``hashing``). A large object is written while
    it is hashed, unless its first leaves are known: then most of it may be here already.
@@ -22,7 +22,7 @@ from smalti.store.backends.base import Batch, Draft, folder_key
 from smalti.store.format import recipe as recipes
 from smalti.store.format.recipe import DELTA, LEAST_SAVED_NBYTES, Recipe
 from smalti.store.format.record import Record
-from smalti.store.objects.hashing import CheckedObject, PassingObject, copied, record_of
+from smalti.store.objects.hashing import CheckedObject, PassingObject, copied, record_around, record_of
 from smalti.store.objects.index import Known
 from smalti.store.values import Encoded
 
@@ -39,9 +39,11 @@ class Writer(Protocol):
 
     Attributes:
         added: address -> bytes added, 0 where an intact copy was there already; complete when the context has ended.
+        parts: address of opaque bytes -> those of the arrays in them, which were taken in before.
     """
 
     added: dict[str, int]
+    parts: dict[str, frozenset[str]]
 
     def put(self, encoded: Encoded, similar: Sequence[str] = ()) -> Record:
         """Hash an object, take it in, and return its record; its bytes are not looked at again afterwards.
@@ -95,6 +97,7 @@ class BatchWriter:
 
     def __init__(self, objects: ObjectStore, cleanup: ExitStack) -> None:
         self.added: dict[str, int] = {}
+        self.parts: dict[str, frozenset[str]] = {}
         self._objects = objects
         self._cleanup = cleanup
         self._batch: Batch | None = None
@@ -103,8 +106,13 @@ class BatchWriter:
 
     def put(self, encoded: Encoded, similar: Sequence[str] = ()) -> Record:
         if encoded.parts:
-            similar = [*(self.put(part.encoded).address for part in encoded.parts), *similar]
+            parts = [(part.runs, self.put(part.encoded)) for part in encoded.parts]
             self.flush()
+            record = record_around(encoded, parts)
+            addresses = [part.address for _, part in parts]
+            self.parts[record.address] = frozenset(addresses)
+            self.write(record, encoded, [*addresses, *similar])
+            return record
         if encoded.spooled or not encoded.filename:
             record = record_of(encoded)
         elif encoded.nbytes < _LARGE_NBYTES:
@@ -218,14 +226,20 @@ class ParallelWriter:
 
     def __init__(self, objects: ObjectStore, threads: ThreadPoolExecutor) -> None:
         self.added: dict[str, int] = {}
+        self.parts: dict[str, frozenset[str]] = {}
         self._objects = objects
         self._threads = threads
         self._writing: dict[Future[int], str] = {}
 
     def put(self, encoded: Encoded, similar: Sequence[str] = ()) -> Record:
         if encoded.parts:
-            similar = [*(self.put(part.encoded).address for part in encoded.parts), *similar]
+            parts = [(part.runs, self.put(part.encoded)) for part in encoded.parts]
             self.finish()
+            record = record_around(encoded, parts)
+            addresses = [part.address for _, part in parts]
+            self.parts[record.address] = frozenset(addresses)
+            self.write(record, encoded, [*addresses, *similar])
+            return record
         if encoded.filename and not encoded.spooled and encoded.nbytes < _LARGE_NBYTES:
             encoded = copied(encoded)
         record = record_of(encoded)
@@ -275,7 +289,7 @@ def write_content(draft: Draft, record: Record, encoded: Encoded | None, recipe:
 
 
 def plan(objects: ObjectStore, record: Record, encoded: Encoded, similar: Sequence[str]) -> Recipe | None:
-    """Return how to keep an object as a near-duplicate of intact ones: damage must not spread to what is written now."""
+    """Return how to keep an object as a near-duplicate of intact ones: damage must not spread."""
     if record.content_nbytes < LEAST_SAVED_NBYTES:
         return None
     from smalti.store.format.planning import own_leaves

@@ -141,14 +141,14 @@ class Reader:
             views = self._content.map() or []
             self._read(self.record.table.all)
             return self._cut(memoryview(bytes(views[0])) if copy else views[0])
-        views = None if copy else self._content.map()
-        if views is None:
+        mapped = None if copy else self._content.map()
+        if mapped is None:
             data = room(nbytes)
             self._fill(data)
             return self._cut(data.toreadonly())
         if self._verifies:
             self.verify_all()
-        return views if len(views) == len(self.record.buffers) else self._cut(views[0])
+        return mapped if len(mapped) == len(self.record.buffers) else self._cut(mapped[0])
 
     def _cut(self, data: memoryview) -> list[memoryview]:
         return [data[a:b] for a, b in zip(self._buffer_starts, self._buffer_starts[1:], strict=False)]

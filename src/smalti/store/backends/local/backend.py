@@ -107,7 +107,7 @@ class LocalBackend:
     def addresses(self, hex_prefix: str = "") -> Iterator[str]:
         data = f"{self.root}/data"
         with machine_errors(f"listing {data}"):
-            shards = [hex_prefix[:2]] if len(hex_prefix) >= 2 else sorted(_names_in(data))  # noqa: PLR2004
+            shards = [hex_prefix[:2]] if len(hex_prefix) >= 2 else sorted(_names_in(data))
             for shard in shards:
                 if shard.startswith(hex_prefix[:2]):
                     yield from (

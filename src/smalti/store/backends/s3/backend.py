@@ -13,22 +13,23 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
+from smalti.store.intake import DirectIntake, direct_intake, temporary_spool
+
 from smalti.digest import PREFIX, is_address
 from smalti.errors import Damaged, NotFound, Refused, Unavailable
 from smalti.store import recipe as recipes
 from smalti.store import record as records
 from smalti.store import seekable
-from smalti.store.read.assembly import load_content, load_recipe, load_record
 from smalti.store.backends.base import Content, Documents, Objects
-from smalti.store.intake import DirectIntake, direct_intake, temporary_spool
-from smalti.store.format.planning import own_leaves, plan
-from smalti.store.read.reader import Reader
-from smalti.store.format.recipe import DELTA, RECIPE, Recipe
-from smalti.store.format.record import METADATA, Record
 from smalti.store.backends.s3.bucket import PART_NBYTES, PARTS_AT_ONCE, Bucket, Forbidden
 from smalti.store.backends.s3.content import RangeContent
 from smalti.store.backends.s3.files import S3Files
 from smalti.store.backends.s3.leases import Marks
+from smalti.store.format.planning import own_leaves, plan
+from smalti.store.format.recipe import DELTA, RECIPE, Recipe
+from smalti.store.format.record import METADATA, Record
+from smalti.store.read.assembly import load_content, load_recipe, load_record
+from smalti.store.read.reader import Reader
 from smalti.store.values import Encoded
 
 _PROBE = "probe"

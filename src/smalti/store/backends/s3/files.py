@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from smalti.digest import PREFIX
 from smalti.store import recipe as recipes
 from smalti.store import seekable
-from smalti.store.format.recipe import DELTA, RECIPE, Recipe
-from smalti.store.format.record import METADATA, Record
 from smalti.store.backends.s3.bucket import Bucket, Found, Written
 from smalti.store.backends.s3.content import FramedFile, PlainFile, RangeContent, RemoteFile
+from smalti.store.format.recipe import DELTA, RECIPE, Recipe
+from smalti.store.format.record import METADATA, Record
 from smalti.store.values import Encoded
 
 # The attributes of the key metadata.json; a bucket that is copied through a folder loses them.

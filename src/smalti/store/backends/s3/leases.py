@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from smalti.digest import PREFIX, is_address
 from smalti.errors import Unavailable
-from smalti.store.format.record import METADATA
 from smalti.store.backends.s3.bucket import Bucket
+from smalti.store.format.record import METADATA
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
