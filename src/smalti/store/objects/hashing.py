@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 Bytes = bytes | memoryview
 Runs = tuple[tuple[int, int], ...]  # (offset, nbytes)
 _BLOCK_NBYTES = 4 * 1024 * 1024
+_PASSING_NBYTES = 1024 * 1024  # stays in a cache from the copy over the hash to the write
+_HASHING_AHEAD = 4  # blocks
 _LEAD_NBYTES = 64  # before a block, so that whether a row of it may end a leaf can be told
 
 
@@ -160,7 +162,8 @@ class PassingObject:
         self._encoded = encoded
         self._entries: list[bytes] = []
         self._pieces = self._pass()
-        self._copies = True
+        self._rooms = _Rooms()
+        self._copies = self._keeps = True
         self._sha256 = _OrderedSha256() if encoded.sha256 else None
 
     def first(self, nbytes: int) -> list[Bytes]:
@@ -174,12 +177,12 @@ class PassingObject:
         return found
 
     def rest(self, *, copies: bool = True) -> Iterator[Bytes]:
-        """Yield the other pieces.
+        """Yield the other pieces; each is good until the next.
 
         Args:
             copies: whether the pieces are to be written; without, they are hashed where they lie.
         """
-        self._copies = copies
+        self._copies, self._keeps = copies, False
         yield from self._pieces
 
     @property
@@ -202,46 +205,81 @@ class PassingObject:
 
     def _pass_long_rows(self, buffer: Buffer) -> Iterator[Bytes]:
         row = buffer.row_nbytes
-        step = max(1, _BLOCK_NBYTES // row) * row
+        step = max(1, _PASSING_NBYTES // row) * row
 
-        def hashed(at: int) -> tuple[Bytes, bytes]:
+        def hashed(at: int) -> tuple[memoryview, bytes]:
             data = self._taken(buffer.data[at : at + step])
             rows = range(0, len(data), row)
             return data, b"".join(leaf_table.entry(digest.leaf_id(data[i : i + row]), row) for i in rows)
 
         for data, entries in in_parallel(hashed, range(0, buffer.data.nbytes, step)):
             self._entries.append(entries)
-            if self._sha256:
-                self._sha256.update(data)
+            keeps = self._keeps
             yield data
+            if not keeps:
+                self._rooms.release(data)
 
     def _pass_short_rows(self, buffer: Buffer) -> Iterator[Bytes]:
-        cutter = _Cutter(buffer.data.nbytes, buffer.row_nbytes)
-        lead = -(-_LEAD_NBYTES // buffer.row_nbytes) * buffer.row_nbytes
-        step = _BLOCK_NBYTES // buffer.row_nbytes * buffer.row_nbytes
         from smalti.store.format.chunking import candidate_ends
 
-        def looked_at(at: int) -> tuple[memoryview, list[int]]:
+        cutter = _Cutter(buffer.data.nbytes, buffer.row_nbytes)
+        lead = -(-_LEAD_NBYTES // buffer.row_nbytes) * buffer.row_nbytes
+        step = _PASSING_NBYTES // buffer.row_nbytes * buffer.row_nbytes
+
+        def looked_at(at: int) -> tuple[memoryview, int, list[int]]:
             before = min(lead, at)
             data = self._taken(buffer.data[at - before : at + step])
             ends = [at - before + end for end in candidate_ends(data, buffer.row_nbytes) if end > before]
-            return data[before:], ends
+            return data, before, ends
 
-        hashing: deque[Future[bytes]] = deque()
-        for data, ends in in_parallel(looked_at, range(0, buffer.data.nbytes, step)):
-            hashing.append(threads().submit(_entries_of, cutter.add(data, ends)))
-            if self._sha256:
-                self._sha256.update(data)
-            yield data
-            while len(hashing) > 2 or (hashing and hashing[0].done()):
-                self._entries.append(hashing.popleft().result())
-        hashing.append(threads().submit(_entries_of, cutter.finish()))
-        self._entries += [future.result() for future in hashing]
+        hashing: deque[tuple[Future[bytes], memoryview | None]] = deque()
+        for data, before, ends in in_parallel(looked_at, range(0, buffer.data.nbytes, step)):
+            block = data[before:]
+            hashing.append((threads().submit(_entries_of, cutter.add(block, ends)), None if self._keeps else data))
+            of_all = self._sha256.update(block) if self._sha256 else None
+            yield block
+            if of_all:
+                of_all.result()
+            if len(hashing) > _HASHING_AHEAD:
+                future, done = hashing.popleft()
+                self._entries.append(future.result())
+                hashing[0][0].result()  # of the leaf that goes on in the next block
+                if done is not None:
+                    self._rooms.release(done)
+        self._entries += [future.result() for future, _ in hashing]
+        self._entries.append(_entries_of(cutter.finish()))
 
     def _taken(self, data: memoryview | Segments) -> memoryview:
-        if not self._copies and not isinstance(data, Segments):
-            return data
-        return _copy_of(data)
+        """Return content in memory of our own, unless it is not to be written."""
+        if isinstance(data, Segments):
+            return memoryview(bytes(data))
+        return self._rooms.copy_of(data) if self._copies else data
+
+
+class _Rooms:
+    """Memory for copies, used again: fresh memory costs as much as the copy."""
+
+    def __init__(self) -> None:
+        self._free: list[NDArray[np.uint8]] = []
+        self._ours: set[int] = set()
+
+    def copy_of(self, data: memoryview) -> memoryview:
+        import numpy as np
+
+        from smalti.store.format.chunking import MAX_NBYTES
+
+        try:
+            room = self._free.pop()
+        except IndexError:
+            room = np.empty(_PASSING_NBYTES + _LEAD_NBYTES + MAX_NBYTES, np.uint8)
+            self._ours.add(id(room))
+        room[: len(data)] = np.frombuffer(data, np.uint8)
+        return memoryview(room)[: len(data)]  # type: ignore[arg-type]  # numpy arrays are buffers
+
+    def release(self, copy: memoryview) -> None:
+        """Let the memory of a copy be used again; what is none of ours is left alone."""
+        if id(copy.obj) in self._ours:
+            self._free.append(copy.obj)  # type: ignore[arg-type]
 
 
 def _copy_of(data: memoryview | Segments) -> memoryview:
@@ -314,16 +352,11 @@ class _OrderedSha256:
 
         self._thread = ThreadPoolExecutor(1)
         self._digest = hashlib.sha256()
-        self._last: deque[Future[None]] = deque()
 
-    def update(self, data: Bytes) -> None:
-        self._last.append(self._thread.submit(self._digest.update, data))
-        while len(self._last) > 4:  # what waits is kept in memory
-            self._last.popleft().result()
+    def update(self, data: Bytes) -> Future[None]:
+        return self._thread.submit(self._digest.update, data)
 
     def hexdigest(self) -> str:
-        for future in self._last:
-            future.result()
         self._thread.shutdown()
         return self._digest.hexdigest()
 

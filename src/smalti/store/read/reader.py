@@ -19,6 +19,7 @@ from smalti.store.read.content import Content, room
 from smalti.store.threads import in_parallel
 
 _BLOCK_NBYTES = 4 * 1024 * 1024  # verified at a time
+_STEP_NBYTES = 1024 * 1024  # read at a time: it stays in a cache until it is hashed
 _LARGE_NBYTES = 8 * 1024 * 1024  # from here on several threads verify
 
 
@@ -174,10 +175,11 @@ class Reader:
         scratch = threading.local()
 
         def check(leaves: Leaves) -> None:
-            start, stop = _span(leaves)
-            if len(getattr(scratch, "room", b"")) < stop - start:
-                scratch.room = room(max(stop - start, _BLOCK_NBYTES + MAX_NBYTES))
-            self._read(leaves, scratch.room[: stop - start])
+            if not hasattr(scratch, "room"):
+                scratch.room = room(_STEP_NBYTES + MAX_NBYTES)
+            for some in _in_steps(leaves, _STEP_NBYTES):
+                start, stop = _span(some)
+                self._read(some, scratch.room[: stop - start])
 
         self._for_all(check)
 
@@ -197,14 +199,7 @@ class Reader:
                 pass
 
     def _blocks(self) -> Iterator[Leaves]:
-        """Yield the leaves some at a time."""
-        leaves = self.record.table.all
-        ends = leaves.starts + leaves.sizes
-        low = 0
-        while low < len(leaves):
-            high = max(low + 1, int(np.searchsorted(ends, leaves.starts[low] + _BLOCK_NBYTES, "right")))
-            yield Leaves(leaves.ids[low:high], leaves.starts[low:high], leaves.sizes[low:high])
-            low = high
+        return _in_steps(self.record.table.all, _BLOCK_NBYTES)
 
     def sample(self, count: int) -> None:
         """Verify up to ``count`` leaves chosen at random.
@@ -245,6 +240,16 @@ class Reader:
     @staticmethod
     def _first_wrong(data: memoryview, leaves: Leaves) -> int | None:
         return first_difference(leaves.ids.tobytes(), ids_of(data, leaves.sizes))
+
+
+def _in_steps(leaves: Leaves, nbytes: int) -> Iterator[Leaves]:
+    """Yield leaves some at a time: as many as take so many bytes, one at least."""
+    ends = leaves.starts + leaves.sizes
+    low = 0
+    while low < len(leaves):
+        high = max(low + 1, int(np.searchsorted(ends, leaves.starts[low] + nbytes, "right")))
+        yield Leaves(leaves.ids[low:high], leaves.starts[low:high], leaves.sizes[low:high])
+        low = high
 
 
 def _span(leaves: Leaves) -> tuple[int, int]:
