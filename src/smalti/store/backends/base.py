@@ -69,7 +69,11 @@ class Draft(Protocol):
     """An object that is being written; nobody sees it."""
 
     def write(self, name: str, pieces: Iterable[Bytes]) -> int:
-        """Write one of its files, as the pieces come; return its size."""
+        """Write one of its files, as the pieces come; return its size.
+
+        Args:
+            pieces: each is good until the next is asked for. What is not ``writes_ahead`` may go through them again.
+        """
 
     def adopt(self, name: str, file: Path) -> int:
         """Take over a file that lies in ``staging``; return its size."""

@@ -60,8 +60,11 @@ class MemoryDraft:
         self.files: dict[str, bytes] = {}
 
     def write(self, name: str, pieces: Iterable[Bytes]) -> int:
-        self.files[name] = b"".join(pieces)
-        return len(self.files[name])
+        content = bytearray()
+        for piece in pieces:
+            content += piece
+        self.files[name] = bytes(content)
+        return len(content)
 
     def adopt(self, name: str, file: Path) -> int:
         return self.write(name, [file.read_bytes()])

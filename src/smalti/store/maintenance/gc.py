@@ -103,7 +103,7 @@ def plan(
     needed = _closure(objects, roots, present)
     unneeded = sorted(present - needed)
     lists = _condemned_lists(documents)
-    since = {address: at for at, addresses in sorted(lists.values()) for address in addresses}  # the latest counts
+    since = {address: at for at, some in sorted(lists.values()) for address in some}  # the latest counts
     leases = _of_each(objects, lambda address: objects.backend.lease(address, renew=False), unneeded)
     now = objects.backend.clock()
     states = {}
@@ -162,8 +162,8 @@ def _carry_out(objects: ObjectStore, documents: Documents, planned: GcPlan) -> G
                 states.update((child, "condemned") for child in planned.needs[address] if states[child] == "removed")
     condemned = {address for address, state in states.items() if state == "condemned"}
     if new := sorted(condemned - planned.since.keys()):
-        at = objects.backend.clock()
-        documents.create(f"{_CONDEMNED}{unique_name()}.json", seal({"addresses": new, "at": at}))
+        now = objects.backend.clock()
+        documents.create(f"{_CONDEMNED}{unique_name()}.json", seal({"addresses": new, "at": now}))
     for key, addresses in planned.lists.items():
         if (condemned & planned.since.keys()).isdisjoint(addresses):
             documents.remove(key)

@@ -190,7 +190,7 @@ class ObjectStore:
             return None
 
     def needs(self, address: str) -> set[str]:
-        """Return the objects this one cannot be read without, as its files say: children, and what it takes leaves from."""
+        """Return the objects this one cannot be read without, as its files say: children, and sources of its leaves."""
         record = self.record(address)
         recipe = self.recipe(record)
         return {*record.children.values(), *(recipe.sources if recipe else ())}

@@ -22,8 +22,9 @@ from smalti.store.backends.base import Batch, Draft, folder_key
 from smalti.store.format import recipe as recipes
 from smalti.store.format.recipe import DELTA, LEAST_SAVED_NBYTES, Recipe
 from smalti.store.format.record import Record
-from smalti.store.objects.hashing import CheckedObject, PassingObject, copied, record_around, record_of
+from smalti.store.objects.hashing import CheckedObject, copied, record_around, record_of
 from smalti.store.objects.index import Known
+from smalti.store.objects.passing import PassingObject
 from smalti.store.values import Encoded
 
 if TYPE_CHECKING:
