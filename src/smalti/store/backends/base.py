@@ -66,13 +66,25 @@ class File(Protocol):
 
 
 class Draft(Protocol):
-    """An object that is being written; nobody sees it."""
+    """An object that is being written; nobody sees it.
 
-    def write(self, name: str, pieces: Iterable[Bytes]) -> int:
+    Attributes:
+        form: how the object is kept. Where two writers of one object would share keys, that is what the first of them
+            wanted, and the other has to follow; ``insist`` where that cannot be done any more.
+    """
+
+    @property
+    def form(self) -> bytes: ...
+
+    def insist(self, form: bytes) -> None:
+        """Let the object be kept in this form from now on."""
+
+    def write(self, name: str, pieces: Iterable[Bytes], nbytes: int) -> int:
         """Write one of its files, as the pieces come; return its size.
 
         Args:
             pieces: each is good until the next is asked for. What is not ``writes_ahead`` may go through them again.
+            nbytes: how many there are.
         """
 
     def adopt(self, name: str, file: Path) -> int:
@@ -82,8 +94,12 @@ class Draft(Protocol):
 class Batch(Protocol):
     """Objects on their way in: written one after another, durable and visible together."""
 
-    def draft(self, address: str | None) -> Draft:
-        """Begin an object; the address may be unknown where the backend ``writes_ahead``."""
+    def draft(self, address: str | None, form: bytes = b"") -> Draft:
+        """Begin an object; the address may be unknown where the backend ``writes_ahead``.
+
+        Args:
+            form: how it is to be kept: the recipe of a near-duplicate, b"" for a whole one.
+        """
 
     def discard(self, draft: Draft) -> None:
         """Take back an object that is not wanted after all."""

@@ -56,10 +56,14 @@ class MemoryFile:
 class MemoryDraft:
     """The files of an object that nobody sees yet."""
 
-    def __init__(self) -> None:
+    def __init__(self, form: bytes) -> None:
+        self.form = form
         self.files: dict[str, bytes] = {}
 
-    def write(self, name: str, pieces: Iterable[Bytes]) -> int:
+    def insist(self, form: bytes) -> None:
+        self.form = form
+
+    def write(self, name: str, pieces: Iterable[Bytes], nbytes: int) -> int:
         content = bytearray()
         for piece in pieces:
             content += piece
@@ -67,7 +71,7 @@ class MemoryDraft:
         return len(content)
 
     def adopt(self, name: str, file: Path) -> int:
-        return self.write(name, [file.read_bytes()])
+        return self.write(name, [file.read_bytes()], 0)
 
 
 class MemoryBackend:
@@ -131,8 +135,8 @@ class MemoryBackend:
     def batch(self) -> Iterator[MemoryBackend]:
         yield self
 
-    def draft(self, address: str | None) -> MemoryDraft:
-        return MemoryDraft()
+    def draft(self, address: str | None, form: bytes = b"") -> MemoryDraft:
+        return MemoryDraft(form)
 
     def discard(self, draft: Draft) -> None:
         """Do nothing: it is forgotten."""

@@ -43,8 +43,7 @@ def record_of(encoded: Encoded) -> Record:
 
         return header_record(encoded.header, 0)
     record = finished(encoded, _entries(encoded), hashlib.sha256() if encoded.sha256 else None)
-    file_nbytes = sum(len(piece) if isinstance(piece, bytes) else piece.data.nbytes for piece in encoded.pieces)
-    if may_be_inline(record.nbytes, file_nbytes):
+    if may_be_inline(record.nbytes, encoded.file_nbytes):
         return replace(record, content=b"".join(encoded.file))
     return record
 

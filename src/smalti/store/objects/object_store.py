@@ -141,21 +141,21 @@ class ObjectStore:
         folder = folder_key(address)
         if not is_address(address):
             raise Damaged(f"{self.location}/{folder} lies among the objects but is none; move it away.")
-        found = {entry.key.removeprefix(folder): entry for entry in self.backend.list(folder)}
-        stamp = "; ".join(f"{name} {entry.stamp}" for name, entry in found.items())
+        files = tuple(self.backend.list(folder))
+        found = {file.key.removeprefix(folder) for file in files}
         record = self.record(address)
         recipe = self.recipe(record)
         own = [] if record.is_inline else [record.filename] if recipe is None else [RECIPE, DELTA]
         expected = {*records.file_names(record), *own}
-        if found.keys() != expected:
+        if found != expected:
             raise Damaged(f"the folder of {address} holds {sorted(found)}, but {sorted(expected)} were stored.")
         if recipe:
             own_slices(record, recipe)
         if record.is_inline:
             _verify_inline(record)
-        elif whole or stamp != self.index.stamp(address):
+        elif whole or not self.index.is_unchanged(address, files):
             self._verify_whole(record, recipe)
-            self.index.remember([Known(record, recipe, stamp)])
+            self.index.remember([Known(record, recipe, files)])
         elif self.parallel == 1:  # far away, a stamp is a digest of the content
             self.reader(record).sample(_SAMPLED_LEAVES)
         if not whole and recipe:
@@ -210,7 +210,7 @@ class ObjectStore:
         for address in self.addresses():
             try:
                 record = self.record(address)
-                self.index.remember([Known(record, self.recipe(record), "")])
+                self.index.remember([Known(record, self.recipe(record))])
             except (Damaged, NotFound, Refused):
                 continue
 

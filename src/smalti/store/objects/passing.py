@@ -1,4 +1,4 @@
-"""A large object on its way in, hashed block by block while it passes by: each block is copied, hashed and handed on."""
+"""A large object on its way in, hashed block by block: each block is copied, hashed and handed on to be written."""
 
 from __future__ import annotations
 

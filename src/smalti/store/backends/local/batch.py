@@ -25,11 +25,15 @@ from smalti.store.commit import (
 class LocalDraft:
     """The files of an object in a folder of its own, neither durable nor visible."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, form: bytes) -> None:
         self.folder = folder
+        self.form = form
         self.names: list[str] = []
 
-    def write(self, name: str, pieces: Iterable[Bytes]) -> int:
+    def insist(self, form: bytes) -> None:
+        self.form = form
+
+    def write(self, name: str, pieces: Iterable[Bytes], nbytes: int) -> int:
         with machine_errors(f"writing {name} in {self.folder}"):
             self.names.append(name)
             return write_file(f"{self.folder}/{name}", pieces, synced=False)
@@ -53,11 +57,11 @@ class LocalBatch:
         self._folder = folder
         self._numbers = count()
 
-    def draft(self, address: str | None) -> LocalDraft:
+    def draft(self, address: str | None, form: bytes = b"") -> LocalDraft:
         folder = f"{self._folder}/{next(self._numbers)}"
         with machine_errors(f"writing {folder}"):
             os.mkdir(folder)  # noqa: PTH102, this runs for every object
-        return LocalDraft(folder)
+        return LocalDraft(folder, form)
 
     def discard(self, draft: Draft) -> None:
         assert isinstance(draft, LocalDraft)
