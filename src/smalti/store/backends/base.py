@@ -94,11 +94,11 @@ class Draft(Protocol):
 class Batch(Protocol):
     """Objects on their way in: written one after another, durable and visible together."""
 
-    def draft(self, address: str | None, form: bytes = b"") -> Draft:
+    def draft(self, address: str | None, form: bytes | None = None) -> Draft:
         """Begin an object; the address may be unknown where the backend ``writes_ahead``.
 
         Args:
-            form: how it is to be kept: the recipe of a near-duplicate, b"" for a whole one.
+            form: how it is to be kept: the recipe of a near-duplicate, b"" for a whole one, None where there is no choice.
         """
 
     def discard(self, draft: Draft) -> None:

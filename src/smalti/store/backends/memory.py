@@ -135,8 +135,8 @@ class MemoryBackend:
     def batch(self) -> Iterator[MemoryBackend]:
         yield self
 
-    def draft(self, address: str | None, form: bytes = b"") -> MemoryDraft:
-        return MemoryDraft(form)
+    def draft(self, address: str | None, form: bytes | None = None) -> MemoryDraft:
+        return MemoryDraft(form or b"")
 
     def discard(self, draft: Draft) -> None:
         """Do nothing: it is forgotten."""

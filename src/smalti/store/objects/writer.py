@@ -214,7 +214,7 @@ class BatchWriter:
             nbytes += draft.write(name, [content], len(content))
         self._drafted[record.address] = _Drafted(record, recipe, draft, nbytes, replaces)
 
-    def _begin(self, address: str | None, form: bytes = b"") -> Draft:
+    def _begin(self, address: str | None, form: bytes | None = None) -> Draft:
         return self._begun().draft(address, form)
 
     def _begin_in_form(
@@ -224,8 +224,9 @@ class BatchWriter:
         if replaces and not self._objects.backend.writes_ahead:
             recipe = None  # what is written over is written whole
         wanted = recipe.dump() if recipe else b""
-        draft = self._begin(record.address, wanted)
-        if draft.form == wanted:
+        has_choice = not replaces and record.content_nbytes >= LEAST_SAVED_NBYTES
+        draft = self._begin(record.address, wanted if has_choice else None)
+        if draft.form == wanted or not has_choice:
             return draft, recipe
         if encoded and draft.form and (theirs := self._can_follow(record, encoded, draft.form)):
             return draft, theirs

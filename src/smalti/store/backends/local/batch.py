@@ -57,11 +57,11 @@ class LocalBatch:
         self._folder = folder
         self._numbers = count()
 
-    def draft(self, address: str | None, form: bytes = b"") -> LocalDraft:
+    def draft(self, address: str | None, form: bytes | None = None) -> LocalDraft:
         folder = f"{self._folder}/{next(self._numbers)}"
         with machine_errors(f"writing {folder}"):
             os.mkdir(folder)  # noqa: PTH102, this runs for every object
-        return LocalDraft(folder, form)
+        return LocalDraft(folder, form or b"")
 
     def discard(self, draft: Draft) -> None:
         assert isinstance(draft, LocalDraft)
