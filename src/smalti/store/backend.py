@@ -42,6 +42,9 @@ class Content(Protocol):
     def framing(self) -> bytes:
         """Return the file's other bytes, in order."""
 
+    def forget(self) -> None:
+        """Drop what was fetched, so that the next read asks anew: called where it fails its check and does not stay."""
+
 
 class Intake(Protocol):
     """What one call puts into a place.
@@ -137,6 +140,9 @@ class Objects(Protocol):
 
     def touch(self, address: str) -> bool:
         """Make an object young, so that no collection removes it; tell whether it is there."""
+
+    def now(self) -> float:
+        """Return the time by the clock of ``touched_at``, not before that of anything written so far."""
 
     def touched_at(self, address: str) -> float:
         """Return when an object was last written or found by a put, in seconds since 1970; 0 when it is not there."""

@@ -82,6 +82,9 @@ class FileContent:
             return self._file[pieces[0][0] : pieces[-1][1]] if pieces else memoryview(b"")
         return memoryview(b"".join(self._file[a:b] for a, b in pieces))
 
+    def forget(self) -> None:
+        """Do nothing: a map stays."""
+
     def view(self) -> memoryview | None:
         """Return the content of the only buffer."""
         if len(self._buffers) != 1:
@@ -197,6 +200,12 @@ class StitchedContent:
             list(in_parallel(copy, jobs))
         whole.flags.writeable = False
         return memoryview(whole)  # type: ignore[arg-type]  # numpy arrays are buffers
+
+    def forget(self) -> None:
+        """Let all pieces be fetched anew."""
+        self._delta.forget()
+        for content, _ in self._pieces:
+            content.forget()
 
     def view(self) -> memoryview | None:
         """Return the pieces mapped side by side, where their pages allow it."""

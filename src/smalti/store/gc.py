@@ -7,7 +7,6 @@ that finds an object already there makes it young again.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -127,7 +126,7 @@ def collect(
     # Roots before objects: what is named while this runs is young, and so is everything it leads to.
     present = set(objects.addresses())
     unneeded = present - objects.reachable(set(roots))
-    now = time.time()
+    now = objects.now()
     lists = _condemned_lists(documents)
     since = {address: at for at, addresses in sorted(lists.values()) for address in addresses}  # the latest counts
     sizes = _of_each(objects.nbytes_kept, unneeded)

@@ -232,6 +232,10 @@ class LocalObjects:
                 return False
         return self.has(address)
 
+    def now(self) -> float:
+        """Return this machine's time."""
+        return time.time()
+
     def touched_at(self, address: str) -> float:
         """Return the modification time of an object's folder, which a put that finds it renews."""
         try:

@@ -53,6 +53,9 @@ class MemoryContent:
         """Return False: it is in memory."""
         return False
 
+    def forget(self) -> None:
+        """Do nothing: nothing was fetched."""
+
     def framing(self) -> bytes:
         """Return the file's other bytes."""
         return self._framing
@@ -155,6 +158,10 @@ class MemoryObjects(Objects):
     def nbytes_kept(self, address: str) -> int:
         """Return the size of an object's files."""
         return sum(map(len, self.files.get(address, {}).values()))
+
+    def now(self) -> float:
+        """Return this machine's time."""
+        return time.time()
 
     def touched_at(self, address: str) -> float:
         """Return when an object was last written or found by a put."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 
 import numpy as np
 from blake3 import blake3
@@ -13,6 +14,8 @@ from smalti.errors import Damaged
 from smalti.store.backend import Content
 from smalti.store.leaves import first_difference, leaf_ids
 from smalti.store.record import Record
+
+_FETCHES = 3  # of what fails its check
 
 
 class Reader:
@@ -44,7 +47,7 @@ class Reader:
         begin = int(self._leaf_ends[low]) - int(self.record.leaf_sizes[low])
         leaves = self._content.read(begin, int(self._leaf_ends[high]))
         if self._verifies and not (self._content.stays and self._verified[low : high + 1].all()):
-            self._verify(leaves, low, high + 1)
+            leaves = self._sound(leaves, low, high + 1)
         return leaves[first - begin : last - begin]
 
     def read_into(self, start: int, out: memoryview) -> None:
@@ -118,11 +121,47 @@ class Reader:
             Damaged: it is not what was stored.
         """
         stop = int(self._leaf_ends[number])
-        self._verify(self._content.read(stop - int(self.record.leaf_sizes[number]), stop), number, number + 1)
+        self._sound(self._content.read(stop - int(self.record.leaf_sizes[number]), stop), number, number + 1)
 
     def framing_is_sound(self) -> bool:
         """Tell whether the bytes of the file outside the buffers are those that were written."""
-        return blake3(self._content.framing()).hexdigest() == self.record.framing
+        with suppress(Damaged):
+            self.framing()
+            return True
+        return False
+
+    def framing(self) -> bytes:
+        """Return the bytes of the file outside the buffers, verified.
+
+        Raises:
+            Damaged: they are not those that were written.
+        """
+        for _ in range(_FETCHES):
+            framing = self._content.framing()
+            if blake3(framing).hexdigest() == self.record.framing:
+                return framing
+            if self._content.stays:
+                break
+            self._content.forget()
+        raise Damaged(
+            f"{self._content.where} of {self.record.address} is damaged outside its content, in the header of its file."
+        )
+
+    def _sound(self, leaves: memoryview, low: int, high: int) -> memoryview:
+        """Return leaves ``low`` to ``high``, verified; what was fetched is fetched again before it is damaged."""
+        start, stop = int(self._leaf_ends[low]) - int(self.record.leaf_sizes[low]), int(self._leaf_ends[high - 1])
+        fetches_left = 0 if self._content.stays else _FETCHES - 1
+        while True:
+            try:
+                self._verify(leaves, low, high)
+            except Damaged:
+                if not fetches_left:
+                    raise
+            else:
+                return leaves
+            fetches_left -= 1
+            self._content.forget()
+            leaves = self._content.read(start, stop)
 
     def _verify(self, leaves: memoryview, low: int, high: int) -> None:
         sizes = self.record.leaf_sizes[low:high]

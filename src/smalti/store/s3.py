@@ -8,6 +8,7 @@ first. S3 has no rename, so damage is mended by writing the right bytes over it.
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
@@ -140,12 +141,17 @@ class S3Objects(Objects):
         return [address for address in found if address != record.address]
 
     def verify(self, address: str, whole: bool = True) -> Record:
-        """Prove an object's keys to be what was stored, and return its record.
+        """Prove an object's keys to be what was stored, and return its record; damage is looked at twice.
 
         Args:
             whole: read everything; otherwise of more than 8 MiB a few leaves, where nobody wrote over the content
                 since it was uploaded.
         """
+        with suppress(Damaged):
+            return self._verify(address, whole)
+        return self._verify(address, whole)
+
+    def _verify(self, address: str, whole: bool) -> Record:
         if not is_address(address):
             raise Damaged(f"{self.place}/data holds {address}, which is no object; remove it.")
         record = self.record(address)
@@ -200,7 +206,7 @@ class S3Objects(Objects):
 
     def touch(self, address: str) -> bool:
         """Make an object young, and what it takes leaves from; tell whether it is there."""
-        if self._files.read(address, METADATA) is None:
+        if self._files.read(address, METADATA, certain=False) is None:  # then it is written, and that finds it
             return False
         for needed in {address}.union(*self._levels(address)):
             self._marks.touch(needed)
@@ -208,10 +214,17 @@ class S3Objects(Objects):
         return self.has(address)
 
     def touched_at(self, address: str) -> float:
-        """Return when an object was written or found, by the writer's clock: the server's counts whole seconds."""
+        """Return when an object was written or found at the latest, by the server's clock."""
         if self._files.read(address, METADATA) is None or not (kept := self._files.kept(address)):
             return 0.0
         return max(kept.written_at, self._marks.touched_at(address))
+
+    def now(self) -> float:
+        """Return the server's time, not before ``touched_at`` of anything so far; that takes a second."""
+        try:
+            return self._marks.clock.after_all()
+        except Forbidden:  # who may not write only looks at what could be removed
+            return time.time()
 
     def remove(self, address: str, unless_touched_since: float | None = None) -> bool:
         """Remove an object, ``metadata.json`` first, under a mark that makes puts of the same object wait.
@@ -219,12 +232,15 @@ class S3Objects(Objects):
         A put makes the object young, then looks for the mark, then at the object: so either the time seen here is the
         new one, or the put sees the mark, or it sees that the object is gone and writes it anew.
         """
-        with self._marks.removal(address) as ours:
-            if not ours:
+        with self._marks.removal(address) as lease:
+            if not lease:
                 return False
             if unless_touched_since is not None and self.touched_at(address) > unless_touched_since:
                 return False
-            for name in (METADATA, *self._files.sizes(address)):
+            names = [METADATA, *self._files.sizes(address)]
+            if not lease.is_held():
+                return False
+            for name in names:
                 self._bucket.delete(self._files.key(address, name))
             self._marks.forget(address)
             return True

@@ -6,6 +6,7 @@ import threading
 from bisect import bisect_right
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import accumulate, pairwise
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from smalti.store import seekable
 from smalti.store.s3_bucket import PART_NBYTES, PARTS_AT_ONCE, Bucket, Part
 from smalti.store.seekable import FRAME_NBYTES, SeekTable
 
+_FETCHES = 3  # of what fails its check, until it is called damaged
 _END_NBYTES = 128 * 1024  # holds the table of 8 GiB, and many a compressed file whole
 
 
@@ -72,9 +74,21 @@ class FramedFile:
 
     @property
     def nbytes(self) -> int:
+        for _ in range(_FETCHES - 1):
+            with suppress(Damaged):
+                return self._open()[0].nbytes
         return self._open()[0].nbytes
 
     def fetch(self, start: int, stop: int) -> tuple[int, memoryview]:
+        """Frames carry checks: what fails them is fetched again, with the table, before it is called damaged."""
+        for _ in range(_FETCHES - 1):
+            with suppress(Damaged):
+                return self._fetch(start, stop)
+            with self._lock:
+                self._opened = None
+        return self._fetch(start, stop)
+
+    def _fetch(self, start: int, stop: int) -> tuple[int, memoryview]:
         table, end = self._open()
         frames = table.frames(start, stop)
         if not frames:
@@ -152,6 +166,10 @@ class RangeContent:
     def fill(self, start: int, out: memoryview) -> bool:
         """Return False: a range is fetched in parts, by ``read``."""
         return False
+
+    def forget(self) -> None:
+        """Drop the block that is kept."""
+        self._last = (0, memoryview(b""))
 
     def framing(self) -> bytes:
         """Return what lies before, between and after the buffers."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from smalti.digest import PREFIX
@@ -13,12 +12,12 @@ from smalti.store.recipe import DELTA, RECIPE, Recipe
 from smalti.store.record import METADATA, Record
 from smalti.store.s3_bucket import Bucket, Found, Written
 from smalti.store.s3_content import FramedFile, PlainFile, RangeContent, RemoteFile
+from smalti.store.s3_marks import latest
 from smalti.store.values import Encoded
 
 # The attributes of the key metadata.json; a bucket that is copied through a folder loses them.
 _CONTENT = "smalti-content"
 _UPLOADED = "smalti-etag"
-_WRITTEN_AT = "smalti-written-at"  # nanoseconds
 _MOST_REMEMBERED = 10_000
 
 
@@ -29,7 +28,7 @@ class Kept:
     Attributes:
         name: the key that holds the content: ``data.npy``, ``delta.bin.zst`` and the like; of a tree ``metadata.json``.
         uploaded: that key's ETag when it was uploaded.
-        written_at: seconds since 1970, by the writer's clock; by the server's where that was lost.
+        written_at: until when ``metadata.json`` may have been written, in seconds since 1970 by the server's clock.
     """
 
     name: str
@@ -66,11 +65,11 @@ class S3Files:
             for found in self._bucket.list(folder)
         }
 
-    def read(self, address: str, name: str) -> bytes | None:
-        """Return a small file of an object, None when it is not there."""
+    def read(self, address: str, name: str, *, certain: bool = True) -> bytes | None:
+        """Return a small file of an object, None when it is not there, of which one may be ``certain``."""
         if name == RECIPE and not ((kept := self.kept(address)) and kept.may_be(DELTA)):
             return None
-        found = self._bucket.get(self.key(address, name))
+        found = self._bucket.get(self.key(address, name), certain=certain)
         if found and name == METADATA:
             self._remember(address, _kept(found))
         return found.content if found else None
@@ -111,7 +110,7 @@ class S3Files:
             over: write over an object that is there, and remove what is no part of it.
         """
         address = record.address
-        attributes = {_WRITTEN_AT: f"{time.time_ns()}", _CONTENT: METADATA}
+        attributes = {_CONTENT: METADATA}
         files = recipes.small_files(record, recipe)
         metadata = files.pop(METADATA)
         held, added = METADATA, len(metadata)
@@ -137,7 +136,7 @@ class S3Files:
         most_nbytes = sum(map(len, pieces))
         if seekable.pays(pieces, nbytes):
             name += seekable.SUFFIX
-            return name, self._bucket.put(self.key(record.address, name), seekable.compress(pieces), None, most_nbytes)
+            return name, self._bucket.put(self.key(record.address, name), _Compressed(pieces), None, most_nbytes)
         return name, self._bucket.put(self.key(record.address, name), pieces, None, most_nbytes)
 
     def _remember(self, address: str, kept: Kept) -> None:
@@ -148,9 +147,14 @@ class S3Files:
 
 def _kept(metadata: Found) -> Kept:
     noted = metadata.attributes
-    written_at = noted.get(_WRITTEN_AT, "")
-    return Kept(
-        noted.get(_CONTENT, ""),
-        noted.get(_UPLOADED, ""),
-        int(written_at) / 1e9 if written_at.isdecimal() else metadata.at,
-    )
+    return Kept(noted.get(_CONTENT, ""), noted.get(_UPLOADED, ""), latest(metadata.at))
+
+
+class _Compressed:
+    """A file compressed as it is gone through; more than once where it has to be sent again."""
+
+    def __init__(self, pieces: Sequence[seekable.Piece]) -> None:
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        return seekable.compress(self._pieces)

@@ -212,8 +212,8 @@ def _fetch(source: Objects, target: Objects, address: str) -> _Fetched:
                 offered[other] = kept, there
     recipe = plan(record, 0, list(offered), lambda a: _leaves(offered[a][0]))
     if recipe is None:
-        encoded = _encoded(record, content.framing(), Reader(record, content).whole())
-        return _Fetched(record, encoded, alike, record.nbytes)
+        reader = Reader(record, content)
+        return _Fetched(record, _encoded(record, reader.framing(), reader.whole()), alike, record.nbytes)
     ours = _reader(record, content)
     theirs = [_reader(*offered[other]) for other in recipe.sources]
     whole = np.empty(record.nbytes, np.uint8)
@@ -234,7 +234,7 @@ def _fetch(source: Objects, target: Objects, address: str) -> _Fetched:
     ends = accumulate(nbytes for _, nbytes in record.buffers)
     data = memoryview(whole)  # type: ignore[arg-type]  # numpy arrays are buffers
     buffers = [data[end - nbytes : end] for (_, nbytes), end in zip(record.buffers, ends, strict=True)]
-    return _Fetched(record, _encoded(record, content.framing(), buffers), alike, nbytes_read)
+    return _Fetched(record, _encoded(record, ours.framing(), buffers), alike, nbytes_read)
 
 
 def _leaves(record: Record) -> Leaves:
@@ -248,8 +248,8 @@ def _reader(record: Record, content: Content) -> Reader:
 
 def encoded_of(objects: Objects, record: Record) -> Encoded:
     """Return an object as it was when it was put: framing and verified buffers, in the order of its file."""
-    content = objects.content(record)
-    return _encoded(record, content.framing(), Reader(record, content).whole())
+    reader = Reader(record, objects.content(record))
+    return _encoded(record, reader.framing(), reader.whole())
 
 
 def _encoded(record: Record, framing: bytes, buffers: list[memoryview]) -> Encoded:
