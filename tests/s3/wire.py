@@ -28,6 +28,7 @@ class Exchange:
         body: of the reply.
         cut: half of it is passed on, then nothing more.
         reset: the connection is reset instead of closed.
+        etag: replaces that of the reply.
     """
 
     method: str
@@ -40,6 +41,7 @@ class Exchange:
     body: bytes = b""
     cut: bool = False
     reset: bool = False
+    etag: str = ""
 
 
 @dataclass
@@ -138,6 +140,8 @@ class Wire:
                 if not exchange.status:
                     return
                 self.send_response(exchange.status)
+                if exchange.etag:
+                    headers = {k: v for k, v in headers.items() if k.lower() != "etag"} | {"ETag": exchange.etag}
                 for name, value in headers.items():
                     if name.lower() not in {"content-length", "connection", "transfer-encoding", "date", "server"}:
                         self.send_header(name, value)

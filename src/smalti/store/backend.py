@@ -141,6 +141,9 @@ class Objects(Protocol):
     def touch(self, address: str) -> bool:
         """Make an object young, so that no collection removes it; tell whether it is there."""
 
+    def is_intact(self, address: str) -> bool:
+        """Tell whether an object is there and, as far as can be told without reading all of it, as it was stored."""
+
     def now(self) -> float:
         """Return the time by the clock of ``touched_at``, not before that of anything written so far."""
 

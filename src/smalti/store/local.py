@@ -232,6 +232,10 @@ class LocalObjects:
                 return False
         return self.has(address)
 
+    def is_intact(self, address: str) -> bool:
+        """Tell whether an object is there and, by what its files look like or a few leaves, as it was stored."""
+        return self._is_sound(address)
+
     def now(self) -> float:
         """Return this machine's time."""
         return time.time()

@@ -159,6 +159,10 @@ class MemoryObjects(Objects):
         """Return the size of an object's files."""
         return sum(map(len, self.files.get(address, {}).values()))
 
+    def is_intact(self, address: str) -> bool:
+        """Tell whether an object is there as it was stored."""
+        return self._is_sound(address)
+
     def now(self) -> float:
         """Return this machine's time."""
         return time.time()

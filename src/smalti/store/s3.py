@@ -184,6 +184,20 @@ class S3Objects(Objects):
             raise Damaged(f"{name} of {address} is damaged outside its content, in its file format's header.")
         return record
 
+    def is_intact(self, address: str) -> bool:
+        """Tell whether an object is there as it was stored.
+
+        Its records prove themselves. Its content counts as sound where the server's ETag is the one it was uploaded
+        with; where that note was lost, or the ETag is another, the bytes are read.
+        """
+        with suppress(Damaged, NotFound):
+            record = self.record(address)
+            if not record.filename or self._files.is_as_uploaded(address):
+                return all(map(self.is_intact, self._sources(address)))
+            self.verify(address)
+            return True
+        return False
+
     def needs(self, address: str) -> set[str]:
         """Return an object's children and what it takes leaves from."""
         recipe = load_recipe(self._files, address)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +16,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import S3Store
 
 from smalti.errors import NotFound, Refused, SmaltiError, Unavailable
-from smalti.store.s3_endpoint import check_endpoint
+from smalti.store.s3_endpoint import bucket_and_prefix, check_credentials, check_endpoint, endpoint_in_environment
 from smalti.store.s3_etag import Parts, Piece, bare, md5
 from smalti.store.s3_retry import NOT_IMPLEMENTED, Retry, code_of, is_transient, status_of
 
@@ -36,10 +34,6 @@ _LOOKS, _LOOKS_FOR_KNOWN = 2, 4  # until a key is taken not to be there: somethi
 _RETRY = Retry()
 _WRITER = "smalti-writer"
 _NO_ETAG = '"00000000000000000000000000000000"'
-_URL = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[A-Za-z0-9][A-Za-z0-9._-]{0,127})*)/?")
-_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
-_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-_ROLES = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
 _FORBIDDEN = {401, 403}
 
 
@@ -88,22 +82,13 @@ class Bucket:
         Raises:
             Refused: the URL is not ``s3://bucket/prefix``, the endpoint is not safe, or there are no credentials.
         """
-        match = _URL.fullmatch(url)
-        if not match:
-            shown = "the store's URL" if "@" in url else repr(url)  # it may hold a secret
-            raise Refused(
-                f"{shown} is no place for a store; write s3://bucket/prefix in letters, digits, '.', '_', '-'."
-            )
-        self.name, prefix = match[1], match[2].strip("/")
+        self.name, prefix = bucket_and_prefix(url)
         self.place = f"s3://{self.name}/{prefix}".rstrip("/")
-        endpoint = endpoint or next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), None)
+        endpoint = endpoint or endpoint_in_environment()
         self._at = f" at {endpoint}" if endpoint else ""
         self.identity = f"{self.place}{self._at}"
         loopback = check_endpoint(endpoint) if endpoint else False
-        if not all(map(os.environ.get, _KEYS)) and not any(map(os.environ.get, _ROLES)):
-            raise Refused(
-                f"there are no credentials for {self.place}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
-            )
+        check_credentials(self.place)
         self._uploads = threading.BoundedSemaphore(_UPLOADS_AT_ONCE)
         self._honours_if_match = False  # known when a key is first replaced
         self._etags_are_md5: bool | None = None  # known when a key is first read or written
@@ -121,17 +106,9 @@ class Bucket:
                     "read_timeout": timedelta(seconds=answer_seconds),
                     "timeout": timedelta(seconds=10 * answer_seconds),
                 },
-                retry_config={
-                    "max_retries": again,
-                    "retry_timeout": timedelta(seconds=retry.seconds),
-                    "backoff": {
-                        "init_backoff": timedelta(seconds=retry.first_wait_seconds),
-                        "max_backoff": timedelta(seconds=retry.longest_wait_seconds),
-                        "base": 2,
-                    },
-                },
+                retry_config=retry.below(tries),
             )
-            for again in (0, retry.tries - 1)
+            for tries in (1, retry.tries)
         )
 
     def create(self, key: str, content: bytes, attributes: dict[str, str] | None = None) -> bool:
@@ -246,7 +223,8 @@ class Bucket:
         part_nbytes: int,
         attributes: dict[str, str] | None,
     ) -> Written:
-        for last in replace(self._retry, tries=_UPLOAD_TRIES).attempts():
+        failure: Exception | None = None
+        for _ in replace(self._retry, tries=_UPLOAD_TRIES, seconds=float("inf")).attempts():
             parts = Parts(part_nbytes)
             try:
                 with self._uploads:
@@ -259,27 +237,28 @@ class Bucket:
                         chunk_size=part_nbytes,
                         max_concurrency=PARTS_AT_ONCE,
                     )
-                etag = reply["e_tag"]
+                etag, failure = reply["e_tag"], None
             except (BaseError, FileNotFoundError) as error:
-                if last or not is_transient(error):
-                    raise self._sentence("write", key, error) from None
-                etag = None
+                etag, failure = None, error
+                if not is_transient(error):
+                    break
             # A RADOS gateway does not say it where parts were joined, and a lost reply may have been a success.
             found = None if etag else self.head(key)
             etag = etag or (found and found["e_tag"]) or ""
-            if bare(etag) == parts.etag() or (etag and self._holds(key, parts)):
+            if parts.are_all and etag and (bare(etag) == parts.etag() or self._holds(key, parts)):
                 return Written(parts.nbytes, etag)
             begun = pieces
-        raise self._not_kept(key)
+        raise (self._sentence("write", key, failure) if failure else self._not_kept(key)) from None
 
     def _holds(self, key: str, parts: Parts) -> bool:
-        """Read a key back and tell whether it holds what was sent."""
-        stops = [min(start + parts.part_nbytes, parts.nbytes) for start in range(0, parts.nbytes, parts.part_nbytes)]
-        for start, stop, digest in zip(range(0, parts.nbytes, parts.part_nbytes), stops, parts.digests(), strict=True):
-            if not any(md5(self.read(key, start, stop).content).digest() == digest for _ in range(2)):
-                return False
-        found = self.head(key)
-        return found is not None and found["size"] == parts.nbytes
+        """Read a key back, each part twice where it has to be, and tell whether it holds what was sent."""
+
+        def is_there(number: int, digest: bytes) -> bool:
+            start = number * parts.part_nbytes
+            part = self.read(key, start, min(start + parts.part_nbytes, parts.nbytes))
+            return part.key_nbytes == parts.nbytes and md5(part.content).digest() == digest
+
+        return all(any(is_there(*part) for _ in range(2)) for part in enumerate(parts.digests()))
 
     def get(self, key: str, *, certain: bool = True) -> Found | None:
         """Return a key's bytes, or None where there is none.
@@ -341,18 +320,20 @@ class Bucket:
         below = f"{folder.rstrip('/')}/" if folder else ""
         ended = False
         while not ended:
-            for last in self._retry.attempts():
+            failure: Exception | None = None
+            for _ in self._retry.attempts():
                 try:
                     page = next(iter(obstore.list(self._single, folder, offset=after, chunk_size=1000)), [])
                 except (BaseError, FileNotFoundError) as error:
-                    if last or not is_transient(error):
-                        raise self._sentence("list", folder, error) from None
-                    continue
+                    failure = error
+                    if is_transient(error):
+                        continue
+                    raise self._sentence("list", folder, error) from None
                 paths = [found["path"] for found in page]
                 if all(a < b for a, b in pairwise([after or "", *paths])) and all(p.startswith(below) for p in paths):
                     break
             else:
-                raise self._sentence("list", folder, None)
+                raise self._sentence("list", folder, failure) from None
             yield from page
             ended = len(page) < 1000
             after = paths[-1] if paths else after
@@ -374,19 +355,21 @@ class Bucket:
                     raise
                 return request()
 
-        for last in self._retry.attempts():
+        failure: Exception | None = None
+        for _ in self._retry.attempts():
             try:
                 return ask()
             except FileNotFoundError as error:
                 looks -= 1
                 if code_of(error) == "NoSuchBucket" or doing == "write":
                     raise self._sentence(doing, key, error) from None
-                if looks <= 0 or last:
+                if looks <= 0:
                     return None
             except BaseError as error:
-                if last or not is_transient(error):
-                    raise self._sentence(doing, key, error) from None
-        raise AssertionError
+                failure = error
+                if not is_transient(error):
+                    break
+        raise self._sentence(doing, key, failure) from None
 
     def _is_md5(self, etag: str | None, content: bytes) -> bool:
         """Tell whether an ETag is the MD5 of the content, as it is where nothing is encrypted or joined from parts."""

@@ -9,11 +9,18 @@ Piece = bytes | memoryview
 
 
 class Parts:
-    """The bytes of an upload, cut and counted as they go up, and the MD5 of each part."""
+    """The bytes of an upload, cut and counted as they go up, and the MD5 of each part.
+
+    Attributes:
+        part_nbytes: of every part but the last.
+        nbytes: of all that was taken so far.
+        are_all: nothing more comes.
+    """
 
     def __init__(self, part_nbytes: int) -> None:
         self.part_nbytes = part_nbytes
         self.nbytes = 0
+        self.are_all = False
         self._digests = [md5(b"")]
 
     def cut(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
@@ -28,6 +35,7 @@ class Parts:
                 self.nbytes += len(some)
                 at += len(some)
                 yield some
+        self.are_all = True
 
     def digests(self) -> list[bytes]:
         """Return the MD5 of each part."""

@@ -103,6 +103,14 @@ class S3Files:
             self.read(address, METADATA)
         return self._kept.get(address)
 
+    def is_as_uploaded(self, address: str) -> bool:
+        """Tell whether nobody wrote over an object's content since it was uploaded; False where that is unknown."""
+        kept = self.kept(address)
+        if not kept or not kept.uploaded:
+            return False
+        found = self._bucket.head(self.key(address, kept.name))
+        return found is not None and found["e_tag"] == kept.uploaded
+
     def write(self, record: Record, encoded: Encoded | None, recipe: Recipe | None, over: bool) -> int:
         """Write an object's keys, ``metadata.json`` last; return their size, 0 where another writer was first.
 

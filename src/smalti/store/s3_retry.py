@@ -7,6 +7,11 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from obstore.store import RetryConfig
 
 NOT_IMPLEMENTED = 501
 _TRANSIENT = {408, 409, 425, 429}  # and what is 500 or more
@@ -44,16 +49,28 @@ class Retry:
     sleep: Callable[[float], None] = time.sleep
     draw: Callable[[float, float], float] = random.uniform
 
-    def attempts(self) -> Iterator[bool]:
-        """Yield once per try, after the wait before it, whether it is the last."""
+    def attempts(self) -> Iterator[int]:
+        """Yield the number of each try, after the wait before it; end when the budget is used up."""
         begun = self.clock()
-        for number in range(1, self.tries):
-            yield False
-            wait = self.draw(0, min(self.first_wait_seconds * 2 ** (number - 1), self.longest_wait_seconds))
-            if self.clock() + wait - begun >= self.seconds:
-                break
-            self.sleep(wait)
-        yield True
+        for number in range(self.tries):
+            if number:
+                wait = self.draw(0, min(self.first_wait_seconds * 2 ** (number - 1), self.longest_wait_seconds))
+                if self.clock() + wait - begun >= self.seconds:
+                    return
+                self.sleep(wait)
+            yield number
+
+    def below(self, tries: int) -> RetryConfig:
+        """Return the same for requests that obstore itself makes again."""
+        return {
+            "max_retries": tries - 1,
+            "retry_timeout": timedelta(seconds=self.seconds),
+            "backoff": {
+                "init_backoff": timedelta(seconds=self.first_wait_seconds),
+                "max_backoff": timedelta(seconds=self.longest_wait_seconds),
+                "base": 2,
+            },
+        }
 
 
 def status_of(error: Exception | None) -> int | None:

@@ -95,8 +95,13 @@ def transfer(
         if name.startswith(HISTORIES):
             stands_for[name] = [version.address for version in source_names.versions(name)]
     needed = needed_by(objects, {*addresses, *chain.from_iterable(stands_for.values())})
-    # What is there already is made young, lest a collection at work removes it before the names are given.
-    present = in_order(target_objects.touch, needed.children, target_objects.writes_at_once)
+    # What is there already is made young, lest a collection at work removes it before the names are given; what is
+    # damaged there counts as missing.
+    present = in_order(
+        lambda address: target_objects.touch(address) and target_objects.is_intact(address),
+        needed.children,
+        target_objects.writes_at_once,
+    )
     missing = {address for address, there in zip(needed.children, present, strict=True) if not there}
     of_nbytes = sum(needed.nbytes[address] for address in missing)
     generations = [sorted(missing.intersection(generation)) for generation in needed.generations()]
