@@ -125,7 +125,7 @@ class Marks:
             Unavailable: that takes too long.
         """
         until = self._monotonic() + _REMOVAL_SECONDS + _MARGIN_SECONDS
-        while self._is_being_removed(address):
+        while self.is_being_removed(address):
             if self._monotonic() > until:
                 raise Unavailable(
                     f"{address} is being removed from {self._bucket.place} all the time; try again later."
@@ -176,7 +176,7 @@ class Marks:
                 if lease and lease.is_held():
                     self._bucket.delete(key["path"])
 
-    def _is_being_removed(self, address: str) -> bool:
+    def is_being_removed(self, address: str) -> bool:
         """Tell whether a process that may still live is removing an object."""
         found = self._bucket.head(_key(_REMOVING, address))
         return found is not None and not self._are_old([found], _REMOVAL_SECONDS)
