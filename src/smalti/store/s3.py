@@ -26,7 +26,7 @@ from smalti.store.leaf_table import own_leaves, plan
 from smalti.store.reader import Reader
 from smalti.store.recipe import DELTA, RECIPE, Recipe
 from smalti.store.record import METADATA, Record
-from smalti.store.s3_bucket import PART_NBYTES, PARTS_AT_ONCE, Bucket, Forbidden
+from smalti.store.s3_bucket import LOOKS_FOR_KNOWN, PART_NBYTES, PARTS_AT_ONCE, Bucket, Forbidden
 from smalti.store.s3_content import RangeContent
 from smalti.store.s3_files import S3Files
 from smalti.store.s3_marks import Marks
@@ -353,7 +353,7 @@ class S3Documents(Documents):
 
     def read(self, key: str) -> bytes:
         """Return a document."""
-        found = self._bucket.get(key)
+        found = self._bucket.get(key, LOOKS_FOR_KNOWN)
         if found is None:
             raise NotFound(f"there is no {key} in the store at {self.place}.")
         return found.content

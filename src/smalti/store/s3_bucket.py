@@ -17,7 +17,7 @@ from obstore.store import S3Store
 
 from smalti.errors import NotFound, Refused, SmaltiError, Unavailable
 from smalti.store.s3_endpoint import bucket_and_prefix, check_credentials, check_endpoint, endpoint_in_environment
-from smalti.store.s3_etag import Parts, Piece, bare, md5
+from smalti.store.s3_etag import ETags, Parts, Piece, bare, md5
 from smalti.store.s3_retry import NOT_IMPLEMENTED, Retry, code_of, is_transient, status_of
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ PARTS_AT_ONCE = 8
 _UPLOADS_AT_ONCE = 2  # in parts, each of which keeps some in memory
 _MOST_PARTS = 10_000  # of one upload, by the rules of S3
 _UPLOAD_TRIES = 3  # of a whole upload in parts, each of which has a budget of its own
-_LOOKS, _LOOKS_FOR_KNOWN = 2, 4  # until a key is taken not to be there: something in between may not know it yet
+_LOOKS, LOOKS_FOR_KNOWN = 2, 4  # until a key is taken not to be there: something in between may not know it yet
 _RETRY = Retry()
 _WRITER = "smalti-writer"
 _NO_ETAG = '"00000000000000000000000000000000"'
@@ -91,7 +91,7 @@ class Bucket:
         check_credentials(self.place)
         self._uploads = threading.BoundedSemaphore(_UPLOADS_AT_ONCE)
         self._honours_if_match = False  # known when a key is first replaced
-        self._etags_are_md5: bool | None = None  # known when a key is first read or written
+        self._etags = ETags()
         self._retry = retry
         # Only the parts of an upload are tried again below us; elsewhere we look at what has happened first.
         self._single, self._in_parts = (
@@ -121,7 +121,7 @@ class Bucket:
         for _ in self._retry.attempts():
             try:
                 reply = obstore.put(self._single, key, content, mode="create", attributes=noted, use_multipart=False)
-                if self._is_md5(reply["e_tag"], content):
+                if self._etags.say(reply["e_tag"], content):
                     return True
             except AlreadyExistsError:
                 pass
@@ -162,7 +162,7 @@ class Bucket:
                             f"the server of {self.place} ignores If-Match, so {key} cannot be changed safely."
                         )
                     self._honours_if_match = True
-                if self._is_md5(self._put_over(key, content, found.etag, noted), content):
+                if self._etags.say(self._put_over(key, content, found.etag, noted), content):
                     return True
             except (BaseError, FileNotFoundError) as error:
                 failure = error
@@ -193,10 +193,14 @@ class Bucket:
         part_nbytes = max(PART_NBYTES, -(-most_nbytes // _MOST_PARTS))
         rest = iter(pieces)
         first: list[Piece] = []
-        while sum(map(len, first)) <= part_nbytes:
-            if (piece := next(rest, None)) is None:
-                return self._put_whole(key, b"".join(first), attributes)
+        nbytes = 0
+        for piece in rest:
             first.append(piece)
+            nbytes += len(piece)
+            if nbytes > part_nbytes:
+                break
+        else:
+            return self._put_whole(key, b"".join(first), attributes)
         if rest is pieces:
             raise TypeError("the pieces of a large key may have to be sent again; give no iterator.")
         return self._put_in_parts(key, pieces, chain(first, rest), part_nbytes, attributes)
@@ -209,7 +213,7 @@ class Bucket:
                 lambda: obstore.put(self._single, key, content, attributes=attributes, use_multipart=False),
             )
             etag = reply["e_tag"] if reply else None
-            if etag and self._is_md5(etag, content):
+            if etag and self._etags.say(etag, content):
                 return Written(len(content), etag)
             if (found := self.get(key)) and found.content == content:
                 return Written(len(content), found.etag)
@@ -260,13 +264,13 @@ class Bucket:
 
         return all(any(is_there(*part) for _ in range(2)) for part in enumerate(parts.digests()))
 
-    def get(self, key: str, *, certain: bool = True) -> Found | None:
+    def get(self, key: str, looks: int = _LOOKS) -> Found | None:
         """Return a key's bytes, or None where there is none.
 
         Bytes that do not agree with their ETag are fetched again; coming twice alike they are what the server holds.
 
         Args:
-            certain: that there is none is asked twice.
+            looks: so many answers that there is none are believed; the second is asked for at once.
         """
 
         def fetch() -> Found:
@@ -277,11 +281,11 @@ class Bucket:
 
         before: Found | None = None
         for _ in self._retry.attempts():
-            found = self._ask("read", key, fetch, _LOOKS if certain else 1)
-            if found is None or "-" in found.etag or self._is_md5(found.etag, found.content):
+            found = self._ask("read", key, fetch, looks)
+            if found is None or "-" in found.etag or self._etags.say(found.etag, found.content):
                 return found
-            if self._etags_are_md5 is False or (before and before.content == found.content):
-                self._etags_are_md5 = bool(self._etags_are_md5)
+            if self._etags.are_md5 is False or (before and before.content == found.content):
+                self._etags.are_md5 = bool(self._etags.are_md5)
                 return found
             before = found
         raise self._sentence("read", key, None)
@@ -306,7 +310,7 @@ class Bucket:
                     return Part(memoryview(b""), 0)
                 raise
 
-        return self._ask("read", key, fetch, _LOOKS_FOR_KNOWN) or Part(memoryview(b""), 0)
+        return self._ask("read", key, fetch, LOOKS_FOR_KNOWN) or Part(memoryview(b""), 0)
 
     def head(self, key: str) -> ObjectMeta | None:
         """Return a key's size, time and ETag, or None where there is none, which is asked twice."""
@@ -360,23 +364,16 @@ class Bucket:
             try:
                 return ask()
             except FileNotFoundError as error:
-                looks -= 1
-                if code_of(error) == "NoSuchBucket" or doing == "write":
-                    raise self._sentence(doing, key, error) from None
-                if looks <= 0:
+                looks, failure = looks - 1, error
+                if code_of(error) == "NoSuchBucket" or (doing == "write" and not is_transient(error)):
+                    break
+                if looks <= 0 and doing != "write":
                     return None
             except BaseError as error:
                 failure = error
                 if not is_transient(error):
                     break
         raise self._sentence(doing, key, failure) from None
-
-    def _is_md5(self, etag: str | None, content: bytes) -> bool:
-        """Tell whether an ETag is the MD5 of the content, as it is where nothing is encrypted or joined from parts."""
-        if not etag or bare(etag) != md5(content).hexdigest():
-            return False
-        self._etags_are_md5 = True
-        return True
 
     def _not_kept(self, key: str) -> Unavailable:
         return Unavailable(

@@ -8,6 +8,24 @@ from collections.abc import Iterable, Iterator
 Piece = bytes | memoryview
 
 
+class ETags:
+    """What is known of a server's ETags.
+
+    Attributes:
+        are_md5: whether they are the MD5 of a key's bytes, as where nothing is encrypted; None until one was seen.
+    """
+
+    def __init__(self) -> None:
+        self.are_md5: bool | None = None
+
+    def say(self, etag: str | None, content: bytes) -> bool:
+        """Tell whether an ETag says that a key holds this content; where it does not, it may be no MD5."""
+        if not etag or bare(etag) != md5(content).hexdigest():
+            return False
+        self.are_md5 = True
+        return True
+
+
 class Parts:
     """The bytes of an upload, cut and counted as they go up, and the MD5 of each part.
 

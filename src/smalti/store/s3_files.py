@@ -69,7 +69,7 @@ class S3Files:
         """Return a small file of an object, None when it is not there, of which one may be ``certain``."""
         if name == RECIPE and not ((kept := self.kept(address)) and kept.may_be(DELTA)):
             return None
-        found = self._bucket.get(self.key(address, name), certain=certain)
+        found = self._bucket.get(self.key(address, name), looks=2 if certain else 1)
         if found and name == METADATA:
             self._remember(address, _kept(found))
         return found.content if found else None

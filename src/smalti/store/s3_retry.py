@@ -23,6 +23,7 @@ _HARMED = {
     "InvalidDigest",
     "InvalidPart",
     "MalformedXML",
+    "NoSuchKey",  # of a write: a RADOS gateway that got half a body
     "NoSuchUpload",
     "RequestTimeout",
     "XAmzContentChecksumMismatch",
