@@ -18,7 +18,7 @@ from obstore.store import S3Store
 from smalti.errors import NotFound, Refused, SmaltiError, Unavailable
 from smalti.store.s3_endpoint import bucket_and_prefix, check_credentials, check_endpoint, endpoint_in_environment
 from smalti.store.s3_etag import ETags, Parts, Piece, bare, md5
-from smalti.store.s3_retry import NOT_IMPLEMENTED, Retry, code_of, is_transient, status_of
+from smalti.store.s3_retry import NOT_IMPLEMENTED, USUAL, Retry, code_of, is_transient, status_of
 
 if TYPE_CHECKING:
     from obstore import GetOptions, ObjectMeta, UpdateVersion
@@ -31,7 +31,6 @@ _UPLOADS_AT_ONCE = 2  # in parts, each of which keeps some in memory
 _MOST_PARTS = 10_000  # of one upload, by the rules of S3
 _UPLOAD_TRIES = 3  # of a whole upload in parts, each of which has a budget of its own
 _LOOKS, LOOKS_FOR_KNOWN = 2, 4  # until a key is taken not to be there: something in between may not know it yet
-_RETRY = Retry()
 _WRITER = "smalti-writer"
 _NO_ETAG = '"00000000000000000000000000000000"'
 _FORBIDDEN = {401, 403}
@@ -71,7 +70,7 @@ class Bucket:
     """Keys below one prefix of one bucket."""
 
     def __init__(
-        self, url: str, endpoint: str | None = None, *, retry: Retry = _RETRY, answer_seconds: float = 30.0
+        self, url: str, endpoint: str | None = None, *, retry: Retry = USUAL, answer_seconds: float = 30.0
     ) -> None:
         """Take credentials and region from the environment, as boto3 does; no request is made.
 
@@ -355,7 +354,7 @@ class Bucket:
                 return request()
             except FileNotFoundError:
                 looks -= 1
-                if not looks:
+                if looks <= 0:
                     raise
                 return request()
 
@@ -363,15 +362,13 @@ class Bucket:
         for _ in self._retry.attempts():
             try:
                 return ask()
-            except FileNotFoundError as error:
-                looks, failure = looks - 1, error
-                if code_of(error) == "NoSuchBucket" or (doing == "write" and not is_transient(error)):
-                    break
-                if looks <= 0 and doing != "write":
-                    return None
-            except BaseError as error:
+            except (BaseError, FileNotFoundError) as error:
                 failure = error
-                if not is_transient(error):
+                absent = isinstance(error, FileNotFoundError) and code_of(error) != "NoSuchBucket" and doing != "write"
+                looks -= absent
+                if absent and looks <= 0:
+                    return None
+                if not absent and not is_transient(error):
                     break
         raise self._sentence(doing, key, failure) from None
 

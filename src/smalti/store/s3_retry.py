@@ -74,6 +74,9 @@ class Retry:
         }
 
 
+USUAL = Retry()
+
+
 def status_of(error: Exception | None) -> int | None:
     """Return the HTTP status a server answered, None where no answer came."""
     match = re.search(r"status code: (\d{3})", str(error))
