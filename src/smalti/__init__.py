@@ -92,7 +92,7 @@ def open_store(where: str | Path = "store") -> Store:
         from smalti.store.documents import Documents
         from smalti.store.manifests.bucket_index import BucketManifests
 
-        bucket = S3Backend.open(place, Settings().s3_endpoint)
+        bucket = S3Backend.at(place, Settings().s3_endpoint)
         return Store(bucket, CODECS, S3Index(bucket), BucketManifests(Documents(bucket), bucket.identity))
     if "://" in place:
         raise Refused(f"{place} is no store; give a folder, s3://bucket/prefix or memory:")

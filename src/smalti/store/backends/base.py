@@ -98,7 +98,7 @@ class Batch(Protocol):
         """Begin an object; the address may be unknown where the backend ``writes_ahead``.
 
         Args:
-            form: how it is to be kept: the recipe of a near-duplicate, b"" for a whole one, None where there is no choice.
+            form: how it is to be kept: the recipe of a near-duplicate, b"" for a whole one, None: no choice.
         """
 
     def discard(self, draft: Draft) -> None:

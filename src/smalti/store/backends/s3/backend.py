@@ -16,7 +16,7 @@ from smalti.digest import PREFIX
 from smalti.errors import NotFound, Refused
 from smalti.store.backends.base import Entry, folder_key
 from smalti.store.backends.s3.batch import S3Batch, s3_batch
-from smalti.store.backends.s3.bucket import Bucket, Forbidden
+from smalti.store.backends.s3.bucket import LOOKS_FOR_KNOWN, Bucket, Forbidden
 from smalti.store.backends.s3.file import S3File
 from smalti.store.backends.s3.kept import ObjectKeys
 from smalti.store.backends.s3.leases import Leases
@@ -65,7 +65,7 @@ class S3Backend:
         if key.startswith("data/"):
             content = self.keys.read(key)
         else:
-            found = self.bucket.get(key)
+            found = self.bucket.get(key, looks=LOOKS_FOR_KNOWN)
             content = found.content if found else None
         if content is None:
             raise NotFound(f"there is no {key} in the store at {self.location}.")
@@ -92,7 +92,7 @@ class S3Backend:
 
     def addresses(self, hex_prefix: str = "") -> Iterator[str]:
         """Yield addresses in order; what has no ``metadata.json`` is no object."""
-        shard = f"data/{hex_prefix[:2]}" if len(hex_prefix) >= 2 else "data"  # noqa: PLR2004
+        shard = f"data/{hex_prefix[:2]}" if len(hex_prefix) >= 2 else "data"
         first = f"{shard}/{hex_prefix}" if shard != "data" else None
         for found in self.bucket.list(shard, after=first):
             if first and not found["path"].startswith(first):

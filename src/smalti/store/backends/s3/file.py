@@ -1,4 +1,4 @@
-"""A file of content in a bucket: fetched in the ranges asked for, large ones in parts, side by side; compressed or not."""
+"""A file of content in a bucket: ranges are fetched as they are asked for, large ones in parts, side by side."""
 
 from __future__ import annotations
 

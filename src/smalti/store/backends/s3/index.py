@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from smalti.digest import PREFIX
-from smalti.store.backends.base import Entry
+from smalti.store.backends.base import Entry, folder_key
 from smalti.store.backends.s3.backend import S3Backend
 from smalti.store.format import seekable
 from smalti.store.objects.index import Known
@@ -24,8 +23,8 @@ class S3Index:
         kept = self._keys.kept(address)
         if not kept or not kept.uploaded:
             return False
-        held = kept.name.removesuffix(seekable.SUFFIX)
-        return any(file.key.endswith(f"{address.removeprefix(PREFIX)}/{held}") and file.stamp == kept.uploaded for file in files)
+        held = folder_key(address) + kept.name.removesuffix(seekable.SUFFIX)
+        return any((file.key, file.stamp) == (held, kept.uploaded) for file in files)
 
     def remember(self, objects: Iterable[Known]) -> None:
         """Do nothing: the objects' keys say it."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from smalti.digest import PREFIX
 from smalti.store.backends.base import Entry, folder_key
-from smalti.store.backends.s3.bucket import Bucket, Found
+from smalti.store.backends.s3.bucket import LOOKS_FOR_KNOWN, Bucket, Found
 from smalti.store.backends.s3.file import FramedFile, PlainFile, S3File
 from smalti.store.backends.s3.leases import latest
 from smalti.store.format import seekable
@@ -61,12 +61,12 @@ class ObjectKeys:
         for found in self.bucket.list(prefix):
             yield Entry(found["path"].removesuffix(seekable.SUFFIX), found["size"], found["e_tag"] or "")
 
-    def read(self, key: str, *, certain: bool = True) -> bytes | None:
-        """Return a small file, None when it is not there, of which one may be ``certain``."""
+    def read(self, key: str, *, looks: int = LOOKS_FOR_KNOWN) -> bytes | None:
+        """Return a small file, None when it is not there after so many looks."""
         address, name = _split(key)
         if name == RECIPE and not ((kept := self.kept(address)) and kept.may_be(DELTA)):
             return None
-        found = self.bucket.get(key, certain=certain)
+        found = self.bucket.get(key, looks=looks)
         if name == METADATA:
             self._remember(address, _kept(found) if found else None)
         return found.content if found else None
@@ -99,7 +99,7 @@ class ObjectKeys:
 
     def look(self, address: str) -> Kept | None:
         """Return the same as it is now."""
-        self.read(folder_key(address) + METADATA, certain=False)
+        self.read(folder_key(address) + METADATA, looks=1)
         return self._kept.get(address)
 
     def forget(self, address: str) -> None:
