@@ -13,15 +13,25 @@ from smalti.digest import PREFIX
 Bytes = bytes | memoryview
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A file that a backend lists.
+class Entry(Protocol):
+    """A file that a backend lists."""
 
-    Attributes:
-        key: its name, e.g. ``names/star/@000001.json``.
-        nbytes: its size; of a file that is kept compressed, what it takes.
-        stamp: what is another once the file is written to, replaced or renamed.
-    """
+    @property
+    def key(self) -> str:
+        """Its name, e.g. ``names/star/@000001.json``."""
+
+    @property
+    def nbytes(self) -> int:
+        """Its size; of a file that is kept compressed, what it takes; 0 when it was removed meanwhile."""
+
+    @property
+    def stamp(self) -> str:
+        """What is another once the file is written to, replaced or renamed; "" when it was removed meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A file of which all is known that a list says."""
 
     key: str
     nbytes: int

@@ -12,7 +12,7 @@ from blake3 import blake3
 
 from smalti.digest import PREFIX
 from smalti.errors import Damaged, NotFound
-from smalti.store.backends.base import Bytes, Draft, Entry, folder_key
+from smalti.store.backends.base import Bytes, Draft, Entry, Listed, folder_key
 
 LOCATION = "memory:"
 
@@ -124,7 +124,7 @@ class MemoryBackend:
                 found = [(folder_key(address) + name, c) for name, c in sorted(self.files.get(address, {}).items())]
             else:
                 found = sorted((key, c) for key, c in self.documents.items() if key.startswith(prefix))
-        yield from (Entry(key, len(content), blake3(content).hexdigest()) for key, content in found)
+        yield from (Listed(key, len(content), blake3(content).hexdigest()) for key, content in found)
 
     def addresses(self, hex_prefix: str = "") -> Iterator[str]:
         with self._lock:

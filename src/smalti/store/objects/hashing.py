@@ -42,10 +42,7 @@ def record_of(encoded: Encoded) -> Record:
         from smalti.store.format.record import header_record
 
         return header_record(encoded.header, 0)
-    record = finished(encoded, _entries(encoded), hashlib.sha256() if encoded.sha256 else None)
-    if may_be_inline(record.nbytes, encoded.file_nbytes):
-        return replace(record, content=b"".join(encoded.file))
-    return record
+    return finished(encoded, _entries(encoded), hashlib.sha256() if encoded.sha256 else None)
 
 
 def _entries(encoded: Encoded) -> bytes:
@@ -82,16 +79,19 @@ def finished(encoded: Encoded, entries: bytes, sha256: Any) -> Record:
     if sha256 is not None:
         header = {**header, "sha256": sha256 if isinstance(sha256, str) else _sha256_of(encoded, sha256)}
     table = LeafTable.of(entries)
-    _, spelled = canonical_header(header)
+    plain, spelled = canonical_header(header)
+    nbytes = sum(nbytes for _, nbytes in spans)
     return Record(
         address=address_of(header, spelled, table.top),
         header=header,
+        plain_header=plain,
         canonical_header=spelled,
-        nbytes=sum(nbytes for _, nbytes in spans),
+        nbytes=nbytes,
         filename=encoded.filename,
         buffers=tuple(spans),
         framing=framing.hexdigest(),
         table=table,
+        content=b"".join(encoded.file) if may_be_inline(nbytes, offset) else b"",
     )
 
 

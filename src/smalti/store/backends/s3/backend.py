@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 
 from smalti.digest import PREFIX
 from smalti.errors import NotFound, Refused
-from smalti.store.backends.base import Entry, folder_key
+from smalti.store.backends.base import Entry, Listed, folder_key
 from smalti.store.backends.s3.batch import S3Batch, s3_batch
 from smalti.store.backends.s3.bucket import LOOKS_FOR_KNOWN, Bucket, Forbidden
 from smalti.store.backends.s3.file import S3File
@@ -88,7 +88,7 @@ class S3Backend:
         for found in self.bucket.list(folder, after=prefix if beginning else None):
             if not found["path"].startswith(prefix):
                 return
-            yield Entry(found["path"], found["size"], found["e_tag"] or "")
+            yield Listed(found["path"], found["size"], found["e_tag"] or "")
 
     def addresses(self, hex_prefix: str = "") -> Iterator[str]:
         """Yield addresses in order; what has no ``metadata.json`` is no object."""

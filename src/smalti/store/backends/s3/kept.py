@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from smalti.digest import PREFIX
-from smalti.store.backends.base import Entry, folder_key
+from smalti.store.backends.base import Entry, Listed, folder_key
 from smalti.store.backends.s3.bucket import LOOKS_FOR_KNOWN, Bucket, Found
 from smalti.store.backends.s3.file import FramedFile, PlainFile, S3File
 from smalti.store.backends.s3.leases import latest
@@ -59,7 +59,7 @@ class ObjectKeys:
     def list(self, prefix: str) -> Iterator[Entry]:
         """Yield what lies in an object's folder, under the names that the files have uncompressed."""
         for found in self.bucket.list(prefix):
-            yield Entry(found["path"].removesuffix(seekable.SUFFIX), found["size"], found["e_tag"] or "")
+            yield Listed(found["path"].removesuffix(seekable.SUFFIX), found["size"], found["e_tag"] or "")
 
     def read(self, key: str, *, looks: int = LOOKS_FOR_KNOWN) -> bytes | None:
         """Return a small file, None when it is not there after so many looks."""
