@@ -79,7 +79,7 @@ class LocalBatch:
             sync_together([path for draft in some.values() for path in draft.paths()])
             shards = [self._root / folder_key(one).rsplit("/", 2)[0] for one in {*some, *found}]
             shards = sorted(set(shards))
-            make_folders(shards)
+            make_folders(shards if (self._root / "data").is_dir() else self._all_shards())
             for address, draft in some.items():
                 folder = f"{self._root}/{folder_key(address)[:-1]}"
                 if address in replace:
@@ -89,6 +89,10 @@ class LocalBatch:
                 published.add(address)
             sync_together(shards)
         return published
+
+    def _all_shards(self) -> list[Path]:
+        """Return all folders of objects: made together, none is waited for later."""
+        return [self._root / "data" / f"{number:02x}" for number in range(256)]
 
     def _replace(self, folder: str, target: str) -> None:
         """Swap a damaged object for its replacement; the damaged one is kept for whoever wants to look at it.
