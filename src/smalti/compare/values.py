@@ -66,7 +66,7 @@ def described(record: Record) -> str:
     if record.kind == "array":
         dtype = header["dtype"] if header["dtype"] == "bfloat16" else spelled(_dtype(header))
         shape = ", ".join(map(str, header["shape"])) + ("," if len(header["shape"]) == 1 else "")
-        what = f"array {dtype} ({shape})"
+        what = f"scalar {dtype}" if header.get("scalar") else f"array {dtype} ({shape})"
     elif record.kind == "table":
         what = f"table of {header['rows']} rows, {len(header['columns'])} columns"
     elif record.kind == "weights":
