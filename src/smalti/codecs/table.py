@@ -27,7 +27,8 @@ class LazyTable:
 
     def __init__(self, header: Mapping[str, Json], reader: Reader) -> None:
         self._header = header
-        self._layout = _layout_of(header)
+        self._schema = _schema_of(header)
+        self._layout = _layout_of(header, self._schema)
         self._reader = reader
 
     def __repr__(self) -> str:
@@ -47,7 +48,7 @@ class LazyTable:
             raise Refused(f"a lazy table is indexed by a range of rows, table[a:b], not {rows!r}; see also column().")
         start, stop, _ = rows.indices(self.num_rows)
         stop = max(start, stop)
-        return _value(self._header, self._layout, self._rows(range(len(self.schema)), start, stop), range(start, stop))
+        return _value(self._header, self._schema, self._rows(range(len(self.schema)), start, stop), range(start, stop))
 
     def batches(self) -> Iterator[Any]:
         """Yield the whole as it was stored, some thousand rows at a time."""
@@ -67,7 +68,7 @@ class LazyTable:
     @property
     def schema(self) -> pa.Schema:
         """Names and types of the columns; a pandas index that is not a plain range is among them."""
-        return self._layout.schema
+        return self._schema
 
     @property
     def num_rows(self) -> int:
@@ -157,8 +158,9 @@ class TableCodec:
     def decode(self, header: Mapping[str, Any], buffers: list[memoryview]) -> Any:
         from smalti.codecs.arrow.file import columns_of
 
-        layout = _layout_of(header)
-        return _value(header, layout, columns_of(layout, buffers), range(header["rows"]))
+        schema = _schema_of(header)
+        columns = columns_of(_layout_of(header, schema), buffers)
+        return _value(header, schema, columns, range(header["rows"]))
 
     def lazy(self, header: Mapping[str, Json], reader: Reader) -> LazyTable:
         return LazyTable(header, reader)
@@ -166,7 +168,7 @@ class TableCodec:
 
 def _encoded(table: pa.Table, rows: int, about: dict[str, Json]) -> Encoded:
     from smalti.codecs.arrow.file import pieces_of
-    from smalti.codecs.arrow.schema import describe_field, describe_metadata
+    from smalti.codecs.arrow.schema import describe_field, describe_metadata, plain_schema
 
     repeated = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
     if repeated:
@@ -178,7 +180,10 @@ def _encoded(table: pa.Table, rows: int, about: dict[str, Json]) -> Encoded:
     }
     if table.schema.metadata:
         header["metadata"] = describe_metadata(table.schema.metadata, "the table")
-    layout, pieces = pieces_of(table, _schema_of(header))
+    plain = plain_schema(_schema_of(header))
+    if table.schema.types != plain.types:
+        table = table.cast(plain)
+    layout, pieces = pieces_of(table, plain)
     header |= {"rows": rows, "batches": list(layout.batches), "dictionaries": list(layout.dictionaries)}
     return Encoded(header, "data.arrow", pieces)
 
@@ -191,18 +196,19 @@ def _schema_of(header: Mapping[str, Any]) -> pa.Schema:
     return pa.schema([field_of(described) for described in header["columns"]], header.get("metadata"))
 
 
-def _layout_of(header: Mapping[str, Any]) -> Layout:
+def _layout_of(header: Mapping[str, Any], schema: pa.Schema) -> Layout:
     from smalti.codecs.arrow.file import Layout
+    from smalti.codecs.arrow.schema import plain_schema
 
-    return Layout(_schema_of(header), tuple(header["batches"]), tuple(header["dictionaries"]))
+    return Layout(plain_schema(schema), tuple(header["batches"]), tuple(header["dictionaries"]))
 
 
-def _value(header: Mapping[str, Any], layout: Layout, columns: list[pa.ChunkedArray], rows: range) -> Any:
-    """Return ``rows`` of the whole, which ``columns`` hold, as what was stored."""
+def _value(header: Mapping[str, Any], schema: pa.Schema, columns: list[pa.ChunkedArray], rows: range) -> Any:
+    """Return ``rows`` of the whole, which ``columns`` hold as they are in the file, as what was stored."""
+    from smalti.codecs.arrow.file import as_described, table_of
+
     if "pandas" in header:
         from smalti.codecs.arrow.frame import from_arrow
 
-        return from_arrow(header["pandas"], columns, rows)
-    from smalti.codecs.arrow.file import table_of
-
-    return table_of(layout.schema, columns, len(rows))
+        return from_arrow(header["pandas"], as_described(schema, columns), rows)
+    return table_of(schema, columns, len(rows))

@@ -109,7 +109,8 @@ def _tensor_in(data: memoryview, dtype: str, shape: list[int], data_offsets: lis
     begin, end = data_offsets
     if not 0 <= begin <= end <= len(data):
         raise ValueError(f"it ends {end - len(data)} bytes too early")
-    return array_of(_DTYPES[dtype], shape, data[begin:end])
+    array: NDArray[Any] | BFloat16 = array_of(_DTYPES[dtype], shape, data[begin:end])
+    return array
 
 
 def _tensor(name: Any, value: Any) -> tuple[NDArray[Any], str]:

@@ -107,7 +107,15 @@ def table_of(schema: pa.Schema, columns: Sequence[pa.ChunkedArray], rows: int) -
     """Return the Arrow table of these columns; one without columns has rows all the same."""
     if not columns:
         return pa.table([pa.nulls(rows)], schema=pa.schema({"": pa.null()}, schema.metadata)).select([])
-    return pa.Table.from_arrays(columns, schema=schema)
+    return pa.Table.from_arrays(as_described(schema, columns), schema=schema)
+
+
+def as_described(schema: pa.Schema, columns: Sequence[pa.ChunkedArray]) -> list[pa.ChunkedArray]:
+    """Return the columns as they are in their file in the types that the schema of the value has."""
+    return [
+        column if column.type.equals(dtype) else column.cast(dtype)
+        for column, dtype in zip(columns, schema.types, strict=True)
+    ]
 
 
 class _Parts(list[bytes | pa.Buffer]):
