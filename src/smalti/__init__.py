@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,7 +90,9 @@ def open_store(where: str | Path = "store") -> Store:
         from smalti.store.s3 import open_s3
 
         objects, documents = open_s3(place, Settings().s3_endpoint)
-        return Store(objects, documents, CODECS, BucketManifests(documents, documents.identity))
+        return Store(
+            objects, documents, CODECS, BucketManifests(documents, documents.identity), partial(open_store, place)
+        )
     if "://" in place:
         raise Refused(f"{place} is no store; give a folder, s3://bucket/prefix or memory:")
     from smalti.store.documents import LocalDocuments
@@ -99,7 +102,7 @@ def open_store(where: str | Path = "store") -> Store:
     root = Path(where).expanduser().absolute()
     if root.exists() and not root.is_dir():
         raise Refused(f"{root} is a file, but a store is a folder; name another place.")
-    return Store(LocalObjects(root), LocalDocuments(root), CODECS, LocalManifests(root))
+    return Store(LocalObjects(root), LocalDocuments(root), CODECS, LocalManifests(root), partial(open_store, root))
 
 
 __getattr__ = lazy_names(__name__, _HOME)

@@ -31,6 +31,10 @@ class LazyTable:
         self._layout = _layout_of(header, self._schema)
         self._reader = reader
 
+    def __reduce__(self) -> tuple[type[LazyTable], tuple[Any, ...]]:
+        """Return what a process that is spawned opens it with: the place of the store and the address, no content."""
+        return LazyTable, (self._header, self._reader)
+
     def __repr__(self) -> str:
         columns = ", ".join(self.schema.names[:8]) + (", ..." if len(self.schema) > 8 else "")
         return f"LazyTable({self.num_rows} rows, columns {columns}, {self._reader.record.address[:19]}...)"

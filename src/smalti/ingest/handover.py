@@ -183,7 +183,7 @@ def _decoded(header: Any, buffers: list[memoryview]) -> Any:
             return _array(dtype, shape, buffer)
         case {"kind": "array", "dtype": str(dtype), "shape": [], "scalar": True} if len(header) == 4:
             (buffer,) = buffers
-            return _array(dtype, [], buffer)[()]
+            return np.asarray(_array(dtype, [], buffer))[()]
         case {"kind": "table"} if header.keys() <= _TABLE_KEYS:
             return _table(header, buffers)
     raise ValueError("an object is an array or a table")

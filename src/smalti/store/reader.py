@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
 from smalti.digest import LEAF_ID_NBYTES, leaf_id
-from smalti.errors import Damaged
+from smalti.errors import Damaged, Refused
 from smalti.store.backend import Content
 from smalti.store.leaves import first_difference, leaf_ids
 from smalti.store.record import Record
@@ -18,9 +19,16 @@ from smalti.store.record import Record
 class Reader:
     """The content of one object, as verified views."""
 
-    def __init__(self, record: Record, content: Content, *, verify: bool = True) -> None:
-        """With ``verify`` off nothing is hashed: whoever asks for that takes what the disk gives."""
+    def __init__(
+        self, record: Record, content: Content, *, verify: bool = True, reopen: Callable[[], Reader] | None = None
+    ) -> None:
+        """With ``verify`` off nothing is hashed: whoever asks for that takes what the disk gives.
+
+        Args:
+            reopen: returns this reader again in another process; it is what a reader is pickled as.
+        """
         self.record = record
+        self._reopen = reopen
         self._content = content
         self._leaf_ends = np.cumsum(record.leaf_sizes, dtype=np.int64)
         self._buffer_starts = np.cumsum([0] + [nbytes for _, nbytes in record.buffers]).tolist()
@@ -29,6 +37,14 @@ class Reader:
         self._view: memoryview | None = None
         self._viewed = False
         self._verifies = verify
+
+    def __reduce__(self) -> tuple[Callable[..., Reader], tuple[Callable[[], Reader]]]:
+        """Return where to open the content again: of the content itself nothing is pickled."""
+        if self._reopen is None:
+            raise Refused(
+                f"a reader of {self.record.address} that no store gave out cannot be pickled; use store.reader."
+            )
+        return _reopened, (self._reopen,)
 
     def read(self, buffer: int = 0, start: int = 0, stop: int | None = None) -> memoryview:
         """Return bytes ``start`` to ``stop`` of a buffer, verified.
@@ -139,3 +155,7 @@ class Reader:
             f"{int(self._leaf_ends[number]) - size} of its content; put the same value again to repair it, or restore "
             "it from another store."
         )
+
+
+def _reopened(reopen: Callable[[], Reader]) -> Reader:
+    return reopen()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,13 +38,30 @@ class Store(RecordsRuns):
     """
 
     def __init__(
-        self, objects: Objects, documents: Documents, codecs: Codecs, manifests: Manifests | None = None
+        self,
+        objects: Objects,
+        documents: Documents,
+        codecs: Codecs,
+        manifests: Manifests | None = None,
+        reopen: Callable[[], Store] | None = None,
     ) -> None:
+        """``reopen`` opens this store in another process; without, it cannot be pickled."""
         self._objects = objects
         self._documents = documents
         self._names = Names(documents)
         self._manifests = manifests or Manifests(documents)
         self._codecs = codecs
+        self._reopen = reopen
+
+    def __reduce__(self) -> tuple[Callable[..., Store], tuple[Callable[[], Store]]]:
+        """Return how to open the store again, as in a process that is spawned.
+
+        Raises:
+            Refused: it is in the memory of this process.
+        """
+        if self._reopen is None:
+            raise Refused(f"the store {self.place} cannot be pickled: no other process sees it; put it in a folder.")
+        return _reopened, (self._reopen,)
 
     def __repr__(self) -> str:
         return f"Store({self.place!r})"
@@ -146,14 +164,15 @@ class Store(RecordsRuns):
             return self._tree(record, self.open)
         return self._codecs.lazy(record.header, self._reader(record))
 
-    def reader(self, ref: Ref | str) -> Reader:
+    def reader(self, ref: Ref | str, *, verify: bool = True) -> Reader:
         """Return what reads any part of an object's content, verified leaf by leaf; of a tree there is none."""
-        return self._reader(self.record(ref))
+        return self._reader(self.record(ref), verify)
 
     def _reader(self, record: Record, verify: bool = True) -> Reader:
         from smalti.store.reader import Reader
 
-        return Reader(record, self._objects.content(record), verify=verify)
+        reopen = partial(self.reader, record.address, verify=verify)
+        return Reader(record, self._objects.content(record), verify=verify, reopen=reopen)
 
     def resolve(self, ref: Ref | str) -> str:
         """Return the address that a reference means.
@@ -361,3 +380,7 @@ class Store(RecordsRuns):
         attrs = record.header.get("attrs", {})
         assert isinstance(attrs, dict)
         return Tree(children, attrs, record.header.get("type"))  # type: ignore[arg-type]
+
+
+def _reopened(reopen: Callable[[], Store]) -> Store:
+    return reopen()
