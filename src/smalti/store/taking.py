@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from smalti.canonical import Json, normalise
-from smalti.errors import NotFound
+from smalti.errors import NotFound, Refused
 from smalti.store.backend import Intake, Objects
 from smalti.store.record import Record, tree_record
 from smalti.store.values import Encoded, Ref, Tree
@@ -46,23 +46,30 @@ class Taken:
 
 
 def take(
-    value: Any, codecs: Codecs, objects: Objects, intake: Intake, before: str | None, just_put: Mapping[str, int]
+    value: Any,
+    codecs: Codecs,
+    objects: Objects,
+    intake: Intake,
+    before: str | None,
+    just_put: Mapping[str, int],
+    path: tuple[str, ...] = (),
 ) -> Taken:
     """Take a value in.
 
     Args:
         before: what its name stood for until now, as the most likely to share leaves with it.
         just_put: address -> nbytes of objects that are there and young.
+        path: names of the children that lead to the value, for messages.
 
     Raises:
-        Refused: no codec stores it exactly.
+        Refused: no codec stores it exactly; the sentence names the child.
         NotFound: it is a reference to nothing.
     """
     if isinstance(value, Ref):
         record = objects.record(value.digest)
         keep(objects, record.address)
         return Taken(record, frozenset())
-    encoded = value if isinstance(value, Encoded) else codecs.encode(value)
+    encoded = value if isinstance(value, Encoded) else _encoded(value, codecs, path)
     if isinstance(encoded, Encoded):
         record = intake.put(encoded, [before] if before else [])
         return Taken(record, frozenset({record.address}))
@@ -70,13 +77,13 @@ def take(
     children_before = earlier.children if earlier else {}
     kept = _kept_refs(encoded, earlier, children_before, just_put, objects)
     children = {
-        name: take(child, codecs, objects, intake, children_before.get(name), just_put)
+        name: take(child, codecs, objects, intake, children_before.get(name), just_put, (*path, name))
         for name, child in encoded.children.items()
         if name not in kept.addresses
     }
     addresses = {name: child.record.address for name, child in children.items()} | kept.addresses
     nbytes = kept.nbytes + sum(child.record.nbytes for child in children.values())
-    record = tree_record(_tree_header(encoded, addresses), nbytes)
+    record = tree_record(_tree_header(encoded, addresses, path), nbytes)
     intake.write(record, None)
     return Taken(record, frozenset({record.address}).union(*(child.addresses for child in children.values())))
 
@@ -118,10 +125,19 @@ def keep(objects: Objects, address: str) -> None:
         raise NotFound(f"{address} is not in {objects.place}, or was removed just now; put the value again.")
 
 
-def _tree_header(tree: Tree, addresses: Mapping[str, str]) -> dict[str, Json]:
+def _encoded(value: Any, codecs: Codecs, path: tuple[str, ...]) -> Encoded | Tree:
+    try:
+        return codecs.encode(value)
+    except Refused as error:
+        if not path:
+            raise
+        raise Refused(f"{'/'.join(path)}: {error}") from error
+
+
+def _tree_header(tree: Tree, addresses: Mapping[str, str], path: tuple[str, ...]) -> dict[str, Json]:
     header: dict[str, Json] = {"kind": "tree", "children": dict(addresses)}
     if tree.attrs:
-        header["attrs"] = normalise(tree.attrs, "the attributes")
+        header["attrs"] = normalise(tree.attrs, f"the attributes{' of ' * bool(path)}{'/'.join(path)}")
     if tree.type:
         header["type"] = tree.type
     return header
