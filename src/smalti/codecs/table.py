@@ -107,10 +107,15 @@ class LazyTable:
         return table_of(schema, self._rows(chosen, 0, self.num_rows), self.num_rows)
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return the whole as a pandas DataFrame, whatever it was stored from."""
+        """Return the whole as a pandas DataFrame, whatever it was stored from.
+
+        Of a pyarrow Table, whole numbers some of which are missing become floats, as everywhere in pandas, or ``Int64``
+        and ``UInt64`` where floats would round them.
+        """
+        from smalti.codecs.arrow.whole_numbers import frame_of
+
         whole = self[:]
-        frame: pd.DataFrame = whole if "pandas" in self._header else whole.to_pandas()
-        return frame
+        return whole if "pandas" in self._header else frame_of(whole)
 
     def _rows(self, columns: Iterable[int], start: int, stop: int) -> list[pa.ChunkedArray]:
         """Return rows ``start`` to ``stop`` of some columns, read from the batches that hold them."""

@@ -74,6 +74,20 @@ def test_objects_that_are_uuids_come_back_as_uuids(store: Store) -> None:
     pd.testing.assert_frame_equal(found, frame)
 
 
+@pytest.mark.parametrize("numbers", [[2**64 - 1, None], [2**63, 1, None], [-(2**63), None], [2**53 + 1, None]])
+def test_long_numbers_beside_missing_ones_are_not_rounded_in_pandas(store: Store, numbers: list[int | None]) -> None:
+    column = pa.array(numbers, pa.uint64() if max(number or 0 for number in numbers) >= 2**63 else pa.int64())
+    lazy = store.open(store.put(pa.table({"id": column, "x": [0.5] * len(numbers)})))
+    found = lazy.to_pandas()
+    assert [None if pd.isna(number) else int(number) for number in found["id"]] == numbers
+    assert list(found.columns) == ["id", "x"]
+
+
+def test_short_numbers_beside_missing_ones_are_floats_as_everywhere_in_pandas(store: Store) -> None:
+    found = store.open(store.put(pa.table({"id": [2**53, None], "all": [2**60, 1]}))).to_pandas()
+    assert found.dtypes.tolist() == [np.dtype("f8"), np.dtype("i8")]
+
+
 class Length(int):
     """A number with a meaning."""
 
