@@ -13,7 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smalti import Store, open_store
+from smalti.codecs import CODECS
+from smalti.codecs.arrow.schema import field_of
 from smalti.errors import Refused
+from smalti.store.values import Encoded
 
 TEXTS = st.lists(st.none() | st.text(max_size=20), max_size=5)
 UUIDS = st.lists(st.none() | st.uuids().map(lambda each: each.bytes), max_size=5)
@@ -59,6 +62,27 @@ def test_how_a_text_is_laid_out_is_part_of_the_value_and_of_its_address(store: S
     one, other = (pa.table({"x": pa.array(["a"], dtype)}) for dtype in (pa.string(), pa.string_view()))
     assert store.put(one).digest != store.put(other).digest
     assert store.get(store.put(one)).schema == one.schema
+
+
+def test_content_that_is_none_of_a_type_is_refused_before_it_is_cast() -> None:
+    encoded = CODECS.encode(pa.table({"x": pa.array(["a", "b"], pa.string_view())}))
+    assert isinstance(encoded, Encoded)
+    validity, _, text = (memoryview(bytes(buffer.data)) for buffer in encoded.buffers)
+    far = memoryview(np.array([0, 2**40, 2], "<i8").tobytes())
+    with pytest.raises(Refused, match="the column 'x' is no string_view"):
+        CODECS.decode(encoded.header, [validity, far, text])
+
+
+@pytest.mark.parametrize(
+    ("described", "said"),
+    [
+        ({"extension": "own.type", "storage": "int8"}, "the extension type 'own.type'; this version knows arrow.uuid"),
+        ({"extension": "arrow.uuid", "storage": "int8"}, "lies in int8, which is not how it is stored"),
+    ],
+)
+def test_an_extension_type_that_is_not_known_is_refused(described: Any, said: str) -> None:
+    with pytest.raises(Refused, match=said):
+        field_of({"name": "x", "type": described})
 
 
 def test_a_field_that_may_not_be_null_and_its_metadata_come_back(store: Store) -> None:

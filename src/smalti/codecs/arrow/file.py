@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from smalti.codecs.arrow.batches import batch_lengths
 from smalti.codecs.arrow.buffers import assemble, buffer_count, flatten
-from smalti.errors import Unavailable
+from smalti.errors import Refused, Unavailable
 from smalti.store.segments import in_one
 from smalti.store.values import Buffer
 
@@ -111,11 +111,22 @@ def table_of(schema: pa.Schema, columns: Sequence[pa.ChunkedArray], rows: int) -
 
 
 def as_described(schema: pa.Schema, columns: Sequence[pa.ChunkedArray]) -> list[pa.ChunkedArray]:
-    """Return the columns as they are in their file in the types that the schema of the value has."""
-    return [
-        column if column.type.equals(dtype) else column.cast(dtype)
-        for column, dtype in zip(columns, schema.types, strict=True)
-    ]
+    """Return the columns as they are in their file in the types that the schema of the value has.
+
+    Raises:
+        Refused: a column that is to be cast is none of its type, as in what somebody else made.
+    """
+    return [_cast(column, field) for column, field in zip(columns, schema, strict=True)]
+
+
+def _cast(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    if column.type.equals(field.type):
+        return column
+    try:
+        column.validate(full=True)  # a cast follows offsets, wherever they lead
+        return column.cast(field.type)
+    except pa.ArrowException as error:
+        raise Refused(f"the column {field.name!r} is no {field.type} ({error}); restore it from its source.") from error
 
 
 class _Parts(list[bytes | pa.Buffer]):

@@ -175,4 +175,6 @@ def _extension(name: str, storage: pa.DataType) -> pa.DataType:
             f"a column has the type {name}, which pyarrow {pa.__version__} has not; install {since} or later."
         )
     made: pa.DataType = pa.json_(storage) if name == "arrow.json" else getattr(pa, make)()
+    if not made.storage_type.equals(storage):
+        raise Refused(f"a column of the type {name} lies in {storage}, which is not how it is stored.")
     return made
