@@ -30,6 +30,7 @@ class LazyTable:
         self._schema = _schema_of(header)
         self._layout = _layout_of(header, self._schema)
         self._reader = reader
+        _check_bitmaps(header, self._layout, [nbytes for _, nbytes in reader.record.buffers])
 
     def __reduce__(self) -> tuple[type[LazyTable], tuple[Any, ...]]:
         """Return what a process that is spawned opens it with: the place of the store and the address, no content."""
@@ -168,7 +169,9 @@ class TableCodec:
         from smalti.codecs.arrow.file import columns_of
 
         schema = _schema_of(header)
-        columns = columns_of(_layout_of(header, schema), buffers)
+        layout = _layout_of(header, schema)
+        _check_bitmaps(header, layout, [buffer.nbytes for buffer in buffers])
+        columns = columns_of(layout, buffers)
         return _value(header, schema, columns, range(header["rows"]))
 
     def lazy(self, header: Mapping[str, Json], reader: Reader) -> LazyTable:
@@ -176,7 +179,7 @@ class TableCodec:
 
 
 def _encoded(table: pa.Table, rows: int, about: dict[str, Json]) -> Encoded:
-    from smalti.codecs.arrow.file import pieces_of
+    from smalti.codecs.arrow.file import bitmaps_of, pieces_of
     from smalti.codecs.arrow.schema import describe_field, describe_metadata, plain_schema
 
     repeated = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
@@ -194,7 +197,18 @@ def _encoded(table: pa.Table, rows: int, about: dict[str, Json]) -> Encoded:
         table = table.cast(plain)
     layout, pieces = pieces_of(table, plain)
     header |= {"rows": rows, "batches": list(layout.batches), "dictionaries": list(layout.dictionaries)}
-    return Encoded(header, "data.arrow", pieces)
+    encoded = Encoded(header, "data.arrow", pieces)
+    if there := bitmaps_of(layout, [buffer.data.nbytes for buffer in encoded.buffers]):
+        header["bitmaps"] = there
+    return encoded
+
+
+def _check_bitmaps(header: Mapping[str, Any], layout: Layout, nbytes: list[int]) -> None:
+    """Refuse buffers that are cut otherwise than the header, which the address is of, says."""
+    from smalti.codecs.arrow.file import bitmaps_of
+
+    if bitmaps_of(layout, nbytes) != header.get("bitmaps", ""):
+        raise Refused("the nulls of this table lie elsewhere than its header says; restore it from its source.")
 
 
 def _schema_of(header: Mapping[str, Any]) -> pa.Schema:

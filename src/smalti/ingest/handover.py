@@ -53,7 +53,7 @@ _FORMS: dict[str, dict[str, tuple[str, str]]] = {
         "raw_data/bad_pixels": ("|b1", "YX"),
     },
 }  # fmt: skip
-_TABLE_KEYS = {"kind", "columns", "metadata", "rows", "batches", "dictionaries"}
+_TABLE_KEYS = {"kind", "columns", "metadata", "rows", "batches", "dictionaries", "bitmaps"}
 
 
 def write(value: Any, folder: Path) -> None:

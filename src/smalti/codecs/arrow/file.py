@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+import numpy as np
 import pyarrow as pa
 
 from smalti.codecs.arrow.batches import batch_lengths
-from smalti.codecs.arrow.buffers import assemble, buffer_count, flatten
+from smalti.codecs.arrow.buffers import assemble, bitmaps, buffer_count, flatten
 from smalti.errors import Refused, Unavailable
 from smalti.store.segments import in_one
 from smalti.store.values import Buffer
@@ -63,6 +64,24 @@ class Place:
         yield from self.dictionary
         for batch in batches:
             yield from (number + batch * self.step for number in self.first)
+
+
+def bitmaps_of(layout: Layout, nbytes: Sequence[int]) -> str:
+    """Return which validity bitmaps there are, one bit for each that there may be, in hexadecimal digits.
+
+    Header and content do not tell: a bitmap that is missing here and another that is there may leave the same bytes.
+
+    Args:
+        nbytes: the size of every buffer, in order.
+    """
+    types = layout.schema.types
+    dictionaries = [bitmap for dtype in types if pa.types.is_dictionary(dtype) for bitmap in bitmaps(dtype.value_type)]
+    batch = [bitmap for dtype in types for bitmap in bitmaps(dtype)]
+    may_be = np.concatenate([np.array(dictionaries, bool), np.tile(np.array(batch, bool), len(layout.batches))])
+    if len(may_be) != len(nbytes):
+        raise Refused(f"a table of these columns has {len(may_be)} buffers, and there are {len(nbytes)}; restore it.")
+    there = np.array(nbytes, np.int64)[may_be] > 0
+    return np.packbits(there).tobytes().hex() if there.any() else ""
 
 
 def pieces_of(table: pa.Table, schema: pa.Schema) -> tuple[Layout, Pieces]:
