@@ -15,7 +15,7 @@ from smalti.codecs import CODECS
 from smalti.errors import Unavailable
 from smalti.store import Store
 from smalti.store.backends.s3.backend import S3Objects, open_s3
-from smalti.store.format.record import record_of
+from smalti.store.objects.hashing import record_of
 from smalti.testing import FolderBytes
 
 RANDOM = np.random.default_rng(0)

@@ -17,7 +17,7 @@ from smalti.store import Store
 from smalti.store.backends.s3.backend import S3Documents, S3Objects, open_s3
 from smalti.store.backends.s3.bucket import PART_NBYTES, Bucket
 from smalti.store.backends.s3.endpoint import check_endpoint
-from smalti.store.format.record import record_of
+from smalti.store.objects.hashing import record_of
 
 LARGE = np.random.default_rng(0).integers(0, 256, (3 * PART_NBYTES // 65_536, 65_536), np.uint8)
 

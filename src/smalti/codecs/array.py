@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -62,6 +62,21 @@ def is_array(value: Any) -> bool:
     return isinstance(value, np.ndarray | np.generic | LazyArray | BFloat16) or _is_mlx(value)
 
 
+def is_scalar(value: Any) -> bool:
+    """Tell whether a value is a scalar of numpy, such as ``numpy.float64``, rather than an array without axes.
+
+    Raises:
+        Refused: it is a text or byte string that ends with zeros, which numpy takes off.
+    """
+    if not isinstance(value, np.generic):
+        return False
+    if isinstance(value, np.str_ | np.bytes_) and len(value) != len(np.asarray(value)[()]):
+        raise Refused(
+            f"{value!r} ends with zeros, which numpy takes off; store str(it), or bytes(it), which keep them."
+        )
+    return True
+
+
 def plain_array(value: Any) -> tuple[NDArray[Any], Json]:
     """Return an array in the form that equal ones share, and how a header spells its dtype.
 
@@ -76,18 +91,25 @@ def plain_array(value: Any) -> tuple[NDArray[Any], Json]:
     return array, describe_dtype(array.dtype)
 
 
-def array_of(dtype: Any, shape: Any, data: memoryview) -> NDArray[Any] | BFloat16:
-    """Return the array of that dtype, as ``plain_array`` spells it, and shape; nothing is copied."""
+def array_of(dtype: Any, shape: Any, data: memoryview, scalar: bool = False) -> Any:
+    """Return the array of that dtype, as ``plain_array`` spells it, and shape; nothing is copied.
+
+    Args:
+        scalar: return a numpy scalar, such as ``numpy.float64``, in place of an array without axes.
+    """
     array = array_from(data, dtype_in_file(dtype), tuple(shape))
+    if scalar:
+        return array[()]
     return BFloat16(array) if dtype == BFLOAT16 else array
 
 
 class ArrayCodec:
     """numpy arrays and scalars of every dtype that is data, MLX arrays, bfloat16; equal values have equal bytes.
 
-    What is normalised: a scalar becomes an array without axes, byte order little endian, memory order C. Fields of a
-    structure are packed, since what pads them is not data; every true is a 1; the ``metadata`` of a dtype is dropped,
-    since numpy leaves it out of account too. bfloat16 lies in the file as uint16.
+    What is normalised: byte order little endian, memory order C. Fields of a structure are packed, since what pads
+    them is not data; every true is a 1; the ``metadata`` of a dtype is dropped, since numpy leaves it out of account
+    too. bfloat16 lies in the file as uint16. A scalar lies there as an array without axes; ``"scalar": true`` in the
+    header tells the two apart.
     """
 
     kind = "array"
@@ -97,12 +119,15 @@ class ArrayCodec:
 
     def encode(self, value: Any) -> Encoded:
         array, dtype = plain_array(value)
-        return encode_bytes(dtype, array.shape, bytes_of(array))
+        encoded = encode_bytes(dtype, array.shape, bytes_of(array))
+        return replace(encoded, header={**encoded.header, "scalar": True}) if is_scalar(value) else encoded
 
-    def decode(self, header: Mapping[str, Json], buffers: list[memoryview]) -> NDArray[Any] | BFloat16:
-        return array_of(header["dtype"], header["shape"], buffers[0])
+    def decode(self, header: Mapping[str, Json], buffers: list[memoryview]) -> Any:
+        return array_of(header["dtype"], header["shape"], buffers[0], bool(header.get("scalar")))
 
-    def lazy(self, header: Mapping[str, Json], reader: Reader) -> LazyArray | BFloat16:
+    def lazy(self, header: Mapping[str, Json], reader: Reader) -> Any:
+        if header.get("scalar"):
+            return self.decode(header, reader.whole())
         lazy = LazyArray(*described(header), reader)
         return BFloat16(lazy) if header["dtype"] == BFLOAT16 else lazy
 

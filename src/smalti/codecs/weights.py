@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from smalti import canonical
 from smalti.canonical import Json
-from smalti.codecs.array import BFLOAT16, BFloat16, array_of, is_array, plain_array
+from smalti.codecs.array import BFLOAT16, BFloat16, array_of, is_array, is_scalar, plain_array
 from smalti.codecs.dtype import bytes_of
 from smalti.errors import Damaged, Refused
 from smalti.store.format.chunking import MAX_NBYTES
@@ -60,7 +60,11 @@ class WeightsCodec:
     def encode(self, value: Weights) -> Encoded:
         tensors = {name: _tensor(name, tensor) for name, tensor in value.tensors.items()}
         order = sorted(tensors, key=lambda name: (-tensors[name][0].dtype.itemsize, name))
-        described = {name: {"dtype": dtype, "shape": list(array.shape)} for name, (array, dtype) in tensors.items()}
+        described: dict[str, dict[str, Any]] = {
+            name: {"dtype": dtype, "shape": list(array.shape)} for name, (array, dtype) in tensors.items()
+        }
+        for name in (name for name, tensor in value.tensors.items() if is_scalar(tensor)):
+            described[name]["scalar"] = True
         header: dict[str, Json] = {"kind": "weights", "tensors": canonical.normalise(described, "the tensors")}
         buffers = tuple(_buffer(tensors[name][0]) for name in order)
         return Encoded(header, "data.safetensors", (_file_header(tensors, order), *buffers))
@@ -69,7 +73,9 @@ class WeightsCodec:
         described = header["tensors"]
         return Weights(
             {
-                name: array_of(described[name]["dtype"], described[name]["shape"], data)
+                name: array_of(
+                    described[name]["dtype"], described[name]["shape"], data, bool(described[name].get("scalar"))
+                )
                 for name, data in zip(in_file_order(described), buffers, strict=True)
             }
         )
@@ -103,7 +109,8 @@ def _tensor_in(data: memoryview, dtype: str, shape: list[int], data_offsets: lis
     begin, end = data_offsets
     if not 0 <= begin <= end <= len(data):
         raise ValueError(f"it ends {end - len(data)} bytes too early")
-    return array_of(DTYPES[dtype], shape, data[begin:end])
+    array: NDArray[Any] | BFloat16 = array_of(DTYPES[dtype], shape, data[begin:end])
+    return array
 
 
 def _tensor(name: Any, value: Any) -> tuple[NDArray[Any], str]:

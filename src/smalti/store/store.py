@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,6 @@ from smalti import digest
 from smalti.errors import Ambiguous, NotFound, Refused
 from smalti.store import identity
 from smalti.store.backends.base import Backend
-from smalti.store.backends.memory import LOCATION
 from smalti.store.commit import create_file, machine_errors, spool
 from smalti.store.documents import Documents
 from smalti.store.format.record import Record
@@ -45,18 +44,35 @@ class Store(RecordsRuns):
     """
 
     def __init__(
-        self, backend: Backend, codecs: Codecs, index: Index | None = None, manifests: Manifests | None = None
+        self,
+        backend: Backend,
+        codecs: Codecs,
+        index: Index | None = None,
+        manifests: Manifests | None = None,
+        reopen: Callable[[], Store] | None = None,
     ) -> None:
-        """Take a backend and the codecs; what remembers things only to be quicker ends with the process by default."""
+        """Take a backend and the codecs.
+
+        Args:
+            index, manifests: remember things only to be quicker; by default they end with the process.
+            reopen: opens this store in another process; without, it cannot be pickled.
+        """
+        self._reopen = reopen
         self._backend = backend
         self._codecs = codecs
         self._index = index or MemoryIndex()
         self._of_runs = manifests
         self._is_there = False
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Another process opens the store anew: no connection and no lock goes along."""
-        return _reopened, (self.place,)
+    def __reduce__(self) -> tuple[Callable[..., Store], tuple[Callable[[], Store]]]:
+        """Return how to open the store again, as in a process that is spawned.
+
+        Raises:
+            Refused: it is in the memory of this process.
+        """
+        if self._reopen is None:
+            raise Refused(f"the store {self.place} cannot be pickled: no other process sees it; put it in a folder.")
+        return _reopened, (self._reopen,)
 
     @cached_property
     def _all_objects(self) -> ObjectStore:
@@ -197,7 +213,7 @@ class Store(RecordsRuns):
         record = self.record(ref)
         if record.kind == "tree":
             return self._codecs.assemble(self._tree(record, lambda child: self.get(child, verify=verify, copy=copy)))
-        return self._codecs.decode(record.header, self._objects.reader(record, verify=verify).whole(copy=copy))
+        return self._codecs.decode(record.header, self._reader(record, verify).whole(copy=copy))
 
     def open(self, ref: Ref | str) -> Any:
         """Return a value that reads nothing yet; what it hands out later is verified leaf by leaf.
@@ -207,11 +223,15 @@ class Store(RecordsRuns):
         record = self.record(ref)
         if record.kind == "tree":
             return self._tree(record, self.open)
-        return self._codecs.lazy(record.header, self._objects.reader(record))
+        return self._codecs.lazy(record.header, self._reader(record))
 
-    def reader(self, ref: Ref | str) -> Reader:
+    def reader(self, ref: Ref | str, *, verify: bool = True) -> Reader:
         """Return what reads any part of an object's content, verified leaf by leaf; of a tree there is none."""
-        return self._objects.reader(self.record(ref))
+        return self._reader(self.record(ref), verify)
+
+    def _reader(self, record: Record, verify: bool = True) -> Reader:
+        reopen = partial(self.reader, record.address, verify=verify)
+        return self._objects.reader(record, verify=verify, reopen=reopen)
 
     def resolve(self, ref: Ref | str) -> str:
         """Return the address that a reference means.
@@ -421,9 +441,5 @@ class Store(RecordsRuns):
         return Tree(children, attrs, record.header.get("type"), record.order)
 
 
-def _reopened(place: str) -> Store:
-    if place == LOCATION:
-        raise Refused("a store in memory ends with its process, and cannot be given to another; use a folder.")
-    from smalti import open_store
-
-    return open_store(place)
+def _reopened(reopen: Callable[[], Store]) -> Store:
+    return reopen()

@@ -199,7 +199,10 @@ def test_fsck_is_0_when_clean_and_1_with_the_object_named_when_not(
         (["get", "nothing"], "'nothing' is neither a name nor a digest (8 digits or more) in the store at"),
         (["show", "deadbeef"], "'deadbeef' is neither a name nor a digest"),
         (["put", "broken.npy"], "broken.npy is not a .npy file that can be stored"),
-        (["put", "broken.npz"], "broken.npz: the file: found"),
+        (
+            ["put", "broken.npz"],
+            "broken.npz is no .npz archive (File is not a zip file); --opaque keeps the file as bytes",
+        ),
         (["put", "fine.npy", "--name", "../up"], "'../up' cannot be a name"),
         (["get", "fine", "--store", "fine.npy"], "is a file, but a store is a folder"),
         (["get", "fine", "--store", "ftp://bucket"], "is no store; give a folder, s3://bucket/prefix or memory:"),

@@ -23,7 +23,7 @@ from smalti.cli.work_tree.tracked import is_to_be_tracked, the_cache, track
 from smalti.errors import NotFound, Refused
 
 if TYPE_CHECKING:
-    from smalti.store import Record, Store
+    from smalti.store import Record, Ref, Store
 
 _DIGITS_SHOWN = len("sha256:") + 12
 _MOST_CHARACTERS = 300
@@ -44,8 +44,8 @@ def put(
     """Store a file or folder, once; print its digest.
 
     In a git work tree it is tracked: kept byte for byte, and found again by the pointer file PATH.smalti that git keeps
-    in its place. With --name, or elsewhere, it is a value: .npy and .npz become arrays, .parquet a table, anything else
-    bytes. A folder without a name is always tracked.
+    in its place. With --name, or elsewhere, it is a value: .npy becomes an array, .npz a mapping of its members by the
+    names that numpy.load gives them, .parquet a table, anything else bytes. A folder without a name is always tracked.
     """
     opened = the_store(store)
     if is_to_be_tracked(path, name, pointer):
@@ -56,7 +56,7 @@ def put(
 
         ref = put_path(opened, the_cache(), path, name=name).ref
     else:
-        ref = opened.put(_value(path, opaque), name)
+        ref = _put_file(opened, path, name, opaque)
     if as_json:
         fields = ("digest", "kind", "nbytes", "new_bytes")
         print_json({"name": name} | {field: getattr(ref, field) for field in fields})
@@ -162,6 +162,22 @@ def show(ref: Reference, store: StorePlace = None, as_json: AsJson = False) -> N
         typer.echo(f"  {printable(name)}  {address[:19]}  {described(opened.record(address))}")
 
 
+def _put_file(store: Store, path: Path, name: str | None, opaque: bool) -> Ref:
+    """Store what a file holds; of a value that no codec takes, say which file it is in, and the way around."""
+    from smalti.cli.stored.local_file import OPAQUE, value_of
+    from smalti.store.names import check_name
+
+    if name is not None:
+        check_name(name)
+    value = value_of(path, opaque)
+    try:
+        return store.put(value, name)
+    except Refused as error:
+        if isinstance(value, bytes | memoryview):
+            raise
+        raise Refused(f"{path}: {str(error).removesuffix('.')}; {OPAQUE}.") from error
+
+
 def _record_to_write(store: Store, ref: str) -> Record:
     """Return the record of a value; of a tracked path that is no name, say what writes it."""
     try:
@@ -194,45 +210,3 @@ def _short(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     cut = text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]} ... (all of it: --json)"
     return printable(cut)
-
-
-def _value(path: Path, opaque: bool) -> Any:
-    import mmap
-
-    from smalti.formats import read_arrays
-
-    if not path.is_file():
-        if path.exists():
-            raise Refused(f"{path} is neither a file nor a folder; name one to store.")
-        raise NotFound(f"there is nothing at {path}; name a file or a folder to store.")
-    if not opaque and path.suffix == ".npz":
-        return read_arrays(path)
-    if not opaque and path.suffix == ".npy":
-        return _npy(path)
-    if not opaque and path.suffix == ".parquet":
-        return _table(path)
-    with path.open("rb") as file:
-        if not path.stat().st_size:  # an empty file cannot be mapped
-            return b""
-        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-
-
-def _npy(path: Path) -> Any:
-    import numpy as np
-
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise Refused(f"{path} is not a .npy file that can be stored ({error}); --opaque keeps it as bytes.") from error
-
-
-def _table(path: Path) -> Any:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        return pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise Refused(
-            f"{path} is not a Parquet file that can be read ({error}); --opaque keeps it as bytes."
-        ) from error

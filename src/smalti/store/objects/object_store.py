@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING
 
@@ -86,11 +86,11 @@ class ObjectStore:
         """
         return load_content(self.backend, record)
 
-    def reader(self, record: Record, *, verify: bool = True) -> Reader:
+    def reader(self, record: Record, *, verify: bool = True, reopen: Callable[[], Reader] | None = None) -> Reader:
         """Return what reads an object's content and verifies it."""
         from smalti.store.read.reader import Reader  # numpy takes long to import: not every use of a store reads
 
-        return Reader(record, self.content(record), verify=verify)
+        return Reader(record, self.content(record), verify=verify, reopen=reopen)
 
     def file(self, record: Record) -> Path | None:
         """Return the ordinary local file with an object's content; None where there is none."""

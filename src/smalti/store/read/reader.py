@@ -11,7 +11,7 @@ import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
-from smalti.errors import Damaged
+from smalti.errors import Damaged, Refused
 from smalti.store.format.chunking import MAX_NBYTES, first_difference, ids_of
 from smalti.store.format.leaf_table import Leaves
 from smalti.store.format.record import Record
@@ -32,8 +32,15 @@ class Reader:
     wants them to be his own says ``copy``.
     """
 
-    def __init__(self, record: Record, content: Content, *, verify: bool = True) -> None:
-        """With ``verify`` off nothing is hashed: whoever asks for that takes what the disk gives."""
+    def __init__(
+        self, record: Record, content: Content, *, verify: bool = True, reopen: Callable[[], Reader] | None = None
+    ) -> None:
+        """With ``verify`` off nothing is hashed: whoever asks for that takes what the disk gives.
+
+        Args:
+            reopen: returns this reader again in another process; it is what a reader is pickled as.
+        """
+        self._reopen = reopen
         self.record = record
         self._content = content
         self._buffer_starts = np.cumsum([0] + [nbytes for _, nbytes in record.buffers]).tolist()
@@ -42,6 +49,14 @@ class Reader:
         self._view: memoryview | None = None
         self._viewed = False
         self._verifies = verify
+
+    def __reduce__(self) -> tuple[Callable[..., Reader], tuple[Callable[[], Reader]]]:
+        """Return where to open the content again: of the content itself nothing is pickled."""
+        if self._reopen is None:
+            raise Refused(
+                f"a reader of {self.record.address} that no store gave out cannot be pickled; use store.reader."
+            )
+        return _reopened, (self._reopen,)
 
     def read(self, buffer: int = 0, start: int = 0, stop: int | None = None) -> memoryview:
         """Return bytes ``start`` to ``stop`` of a buffer, verified.
@@ -245,6 +260,10 @@ class Reader:
     @staticmethod
     def _first_wrong(data: memoryview, leaves: Leaves) -> int | None:
         return first_difference(leaves.ids.tobytes(), ids_of(data, leaves.sizes))
+
+
+def _reopened(reopen: Callable[[], Reader]) -> Reader:
+    return reopen()
 
 
 def _in_steps(leaves: Leaves, nbytes: int) -> Iterator[Leaves]:
