@@ -245,8 +245,9 @@ class Store(RecordsRuns):
             return ref
         prefix = digest.hex_prefix(ref)
         if not ref.startswith(digest.PREFIX):
+            names = self._names
             with suppress(Refused):  # not a name at all
-                if named := self._names.latest(ref):
+                if named := names.latest(ref):
                     return named.address
         fitting = list(self._objects.addresses(prefix)) if prefix else []
         if len(fitting) > 1:
@@ -332,8 +333,9 @@ class Store(RecordsRuns):
         return source.push(self, refs, progress)
 
     def _is_name(self, text: str) -> bool:
+        names = self._names
         try:
-            return self._names.latest(text) is not None
+            return names.latest(text) is not None
         except Refused:
             return False
 
