@@ -140,12 +140,19 @@ class ObjectStore:
         """
         if not is_address(address):
             raise Damaged(f"{self.location}/{folder_key(address)} lies among the objects but is none; move it away.")
+        record, recipe = self._verified(address, whole)
+        if not whole and recipe:
+            for source in sources_of(self.backend, record, recipe):  # all of them, so theirs are not asked for
+                self._verified(source, whole=False)
+        return record
+
+    def _verified(self, address: str, whole: bool) -> tuple[Record, Recipe | None]:
         if self.parallel > 1:
             with suppress(Damaged):  # or a list of keys that suffered on the way
                 return self._verify(address, whole)
         return self._verify(address, whole)
 
-    def _verify(self, address: str, whole: bool) -> Record:
+    def _verify(self, address: str, whole: bool) -> tuple[Record, Recipe | None]:
         folder = folder_key(address)
         files = tuple(self.backend.list(folder))
         found = {file.key.removeprefix(folder) for file in files}
@@ -164,10 +171,7 @@ class ObjectStore:
             self.index.remember([Known(record, recipe, files)])
         elif self.parallel == 1:  # far away, a stamp is a digest of the content
             self.reader(record).sample(_SAMPLED_LEAVES)
-        if not whole and recipe:
-            for source in sources_of(self.backend, record, recipe):
-                self.verify(source, whole=False)
-        return record
+        return record, recipe
 
     def _verify_whole(self, record: Record, recipe: Recipe | None) -> None:
         reader = self.reader(record)
