@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -114,5 +114,7 @@ class LocalBatch:
 @contextmanager
 def local_batch(root: Path, staging: Path) -> Iterator[LocalBatch]:
     """Give a batch whose drafts lie in a folder below ``staging``, which is removed afterwards."""
-    with staged_folder(staging) as folder:
+    with ExitStack() as cleanup:
+        with machine_errors(f"storing objects in {root}"):
+            folder = cleanup.enter_context(staged_folder(staging))
         yield LocalBatch(root, folder)
