@@ -48,6 +48,7 @@ def collect(root: Path, value: Callable[[int], Any], begin: int, say: Callable[[
 
 def push(root: Path, value: Callable[[int], Any], begin: int, say: Callable[[str], None]) -> None:
     store, target = open_store(root / "store"), open_store(root / "target")
+    target.init()
     for n in itertools.count(begin):
         ref = store.put(value(n), name=f"run/{n}")
         store.add_manifest(f"run-{n}", outputs={"value": ref})

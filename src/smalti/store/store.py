@@ -341,8 +341,8 @@ class Store(RecordsRuns):
 
     def rebuild_index(self) -> None:
         """Make the index anew from the files; without one, near-duplicates are stored whole."""
+        self._manifests.rebuild_index()  # first: should that throw a damaged file away, both are in the new one
         self._objects.rebuild_index()
-        self._manifests.rebuild_index()
 
     def names(self) -> Iterator[NameVersion]:
         """Yield the latest version of every name, in order."""
