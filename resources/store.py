@@ -13,5 +13,7 @@ class StoreResource(dg.ConfigurableResource):
     place: str
 
     def open(self) -> Store:
-        """Return the store."""
-        return open_store(self.place)
+        """Return the store; where there is none yet, an empty one is made."""
+        store = open_store(self.place)
+        store.init()
+        return store

@@ -23,7 +23,7 @@ def the_store(place: str | None) -> Store:
     if place:
         return open_store(place)
     found = places()
-    if found.store_place != str(found.store) and (found.store / "data").is_dir():
+    if found.store_place != str(found.store) and (found.store / "store.json").is_file():
         warn(f"smalti: the store is {found.store_place}, as s3_bucket is set; --store {found.store} means the folder")
     return open_store(found.store_place)
 

@@ -20,6 +20,7 @@ from smalti import open_store
 from smalti.cli import main
 
 COMMANDS = [
+    "init",
     "validate",
     "put",
     "get",
@@ -80,8 +81,8 @@ def answer(smalti: Run) -> Callable[..., Any]:
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        (["ls"], 0, "no names in the store"),
-        (["get", "nothing"], 1, "'nothing' is neither a name nor a digest"),
+        (["ls"], 1, "there is no store at"),
+        (["get", "nothing"], 1, "there is no store at"),
         (["put"], 2, "Missing argument"),
     ],
 )
@@ -196,8 +197,7 @@ def test_fsck_is_0_when_clean_and_1_with_the_object_named_when_not(
     ("arguments", "sentence"),
     [
         (["put", "missing.npy"], "there is nothing at missing.npy; name a file or a folder to store."),
-        (["get", "nothing"], "'nothing' is neither a name nor a digest (8 digits or more) in the store at"),
-        (["show", "deadbeef"], "'deadbeef' is neither a name nor a digest"),
+        (["get", "nothing"], "there is no store at"),
         (["put", "broken.npy"], "broken.npy is not a .npy file that can be stored"),
         (
             ["put", "broken.npz"],
@@ -207,8 +207,8 @@ def test_fsck_is_0_when_clean_and_1_with_the_object_named_when_not(
         (["get", "fine", "--store", "fine.npy"], "is a file, but a store is a folder"),
         (["get", "fine", "--store", "ftp://bucket"], "is no store; give a folder, s3://bucket/prefix or memory:"),
         (["put", "broken.parquet"], "broken.parquet is not a Parquet file that can be read"),
-        (["ls", "--store", "fine.npy/x"], "no names in the store"),
-        (["pull", "nowhere"], "there is no store at nowhere to pull from"),
+        (["ls", "--store", "fine.npy/x"], "there is no store at"),
+        (["pull", "nowhere"], "there is no store at"),
     ],
 )
 def test_a_refusal_is_one_sentence_and_stores_nothing(
@@ -221,7 +221,7 @@ def test_a_refusal_is_one_sentence_and_stores_nothing(
     done = smalti(*arguments, code=None)
     assert sentence in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
-    assert done.code == (0 if arguments[0] == "ls" else 1)
+    assert done.code == 1
     assert not (tmp_path / "store").exists()
 
 
@@ -245,7 +245,7 @@ def test_what_is_forgotten_is_condemned_and_then_removed(
     np.save(tmp_path / "a.npy", np.arange(1000))
     digest = answer("put", "a.npy", "--name", "a")["digest"]
     smalti("forget", "a")
-    assert f"condemned  {digest}" in smalti("gc", "--grace-hours", "0").stdout
+    assert f"condemned  {digest[:19]}  " in smalti("gc", "--grace-hours", "0").stdout
     for _ in range(2):
         smalti("gc", "--no-dry-run", "--grace-hours", "0")
     assert "neither a name nor a digest" in smalti("show", digest[7:20], code=1).stderr
