@@ -47,4 +47,12 @@ def described(record: Record) -> str:
     """Return what an object is, and its size."""
     from smalti.provenance.facts import described as what
 
-    return f"{what(record)}, {readable(record.nbytes)}"
+    return f"{what(record)}, {readable(shown_nbytes(record))}"
+
+
+def shown_nbytes(record: Record) -> int:
+    """Return the size of a value's content; of a JSON document, which is all header, that of its text."""
+    from smalti.codecs.own_files import document_text
+
+    text = document_text(record)
+    return record.nbytes if text is None else len(text.encode())

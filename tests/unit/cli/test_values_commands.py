@@ -272,3 +272,33 @@ def test_a_table_comes_in_as_parquet_and_goes_out_in_other_forms(
     assert pa.ipc.open_file(tmp_path / "out.arrow").read_all().num_rows == 2
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "t.csv"), frame)
     assert "none of npy" in smalti("get", "t", "--as", "xlsx", code=2).stderr
+
+
+def test_a_document_is_shown_and_written_as_plain_json(tmp_path: Path, smalti: Run) -> None:
+    store = open_store(tmp_path / "store")
+    config = {"rate": 1e-3, "layers": [1, 2], "name": "\u00e4"}
+    store.put(config, name="config")
+    store.put([1, 2.0, None], name="list")
+    smalti("get", "config", "-o", "there.json")
+    assert smalti("get", "config").stdout == "config.json\n"
+    for name in ("there.json", "config.json"):
+        text = (tmp_path / name).read_text(encoding="utf-8")
+        assert json.loads(text) == config
+        assert text.splitlines()[:2] == ["{", '  "rate": 0.001,'], "in the order in which it was given"
+    smalti("get", "list")
+    assert json.loads((tmp_path / "list.json").read_text()) == [1, 2.0, None]
+    assert "  value: [1, 2.0, null]" in smalti("show", "list").stdout.splitlines()
+    assert "exists already" in smalti("get", "list", code=1).stderr
+    assert "0 B" not in smalti("ls").stdout
+
+
+def test_what_lies_in_its_record_is_written_as_an_ordinary_file(tmp_path: Path, smalti: Run) -> None:
+    np.save(tmp_path / "small.npy", np.arange(3))
+    smalti("put", "small.npy", "--name", "small")
+    assert not list((tmp_path / "store" / "data").rglob("data.npy"))
+    smalti("get", "small", "-o", "back.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "back.npy"), np.arange(3))
+    (tmp_path / "note.txt").write_text("a note")
+    smalti("put", "note.txt", "--name", "note")
+    smalti("get", "note", "-o", "note-back.txt")
+    assert (tmp_path / "note-back.txt").read_text() == "a note"

@@ -103,11 +103,10 @@ def _unneeded(item: Unneeded) -> Row:
 
 
 def _table(rows: Sequence[Row]) -> Iterator[str]:
-    if not rows:
-        return
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
     for state, what, size, why in rows:
-        yield f"{state:<{widths[0]}}  {what:<{widths[1]}}  {size:>{widths[2]}}  {why}"
+        cells = (f"{state:<{widths[0]}}", f"{what:<{widths[1]}}", f"{size:>{widths[2]}}", why)
+        yield "  ".join(cell for cell in cells if cell)
 
 
 def _hours(seconds: float) -> str:

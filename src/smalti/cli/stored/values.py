@@ -17,6 +17,7 @@ from smalti.cli.options import (
     print_json,
     printable,
     readable,
+    shown_nbytes,
     the_store,
 )
 from smalti.cli.work_tree.tracked import is_to_be_tracked, the_cache, track
@@ -77,15 +78,21 @@ def get(
     store: StorePlace = None,
     as_json: AsJson = False,
 ) -> None:
-    """Verify a value and write it: an array to .npy, a table to .arrow, files as they were, a tree to a folder."""
-    opened = the_store(store)
-    record = _record_to_write(opened, ref)
+    """Verify a value and write it: an array to .npy, a table to .arrow, JSON to .json, a file as it was.
+
+    Other mappings are written as a folder.
+    """
     if form is not None and form not in FORMS:
         raise typer.BadParameter(f"{form!r} is none of {', '.join(FORMS)}", param_hint="--as")
-    suffix = FORMS[form] if form else Path(record.filename).suffix
-    target = output or Path(ref.rsplit("/", 1)[-1].replace(":", "-") + suffix)
+    opened = the_store(store)
+    record = _record_to_write(opened, ref)
     from smalti.codecs.folder import FolderCodec
-    from smalti.outputs.file import check_place
+    from smalti.codecs.own_files import document_text
+    from smalti.outputs.file import check_place, write_output
+
+    text = document_text(record)
+    suffix = FORMS[form] if form else ".json" if text is not None else Path(record.filename).suffix
+    target = output or Path(ref.rsplit("/", 1)[-1].replace(":", "-") + suffix)
 
     check_place(target)
 
@@ -93,6 +100,8 @@ def get(
         from smalti.codecs.export import export_value
 
         export_value(opened.open(record.address), target, form)
+    elif text is not None:
+        write_output(target, text.encode())
     elif record.header.get("type") == FolderCodec.type_name:
         from smalti.tracking import stored_contents, write_contents
 
@@ -116,7 +125,7 @@ def ls(store: StorePlace = None, as_json: AsJson = False) -> None:
             "version": named.version,
             "kind": (record := opened.record(named.address)).kind,
             "type": record.header.get("type"),
-            "nbytes": record.nbytes,
+            "nbytes": shown_nbytes(record),
             "digest": named.address,
             "at": named.at,
         }
@@ -156,6 +165,8 @@ def show(ref: Reference, store: StorePlace = None, as_json: AsJson = False) -> N
         if document[name]:
             shown = ", ".join(document[name]) if name == "names" else document[name]  # type: ignore[arg-type]
             typer.echo(f"  {name}: {shown}")
+    if record.kind == "json":
+        typer.echo(f"  value: {_short(record.header['value'])}")
     for line in _attribute_lines(attributes(record)):
         typer.echo(f"  {line}")
     for name, address in record.children.items():
