@@ -135,14 +135,16 @@ def _is_remote(text: str, store: Store) -> bool:
 
 
 def _move(source: Store, target: Store, request: _Request) -> TransferReport:
-    made = not target.exists()
-    with shown("sending", f"what has arrived stays in {target.place}, and the same command goes on.") as progress:
-        report = source.push(target, request.wanted, progress)
+    was_there = target.exists()
+    try:
+        with shown("sending", f"what has arrived stays in {target.place}, and the same command goes on.") as progress:
+            report = source.push(target, request.wanted, progress)
+    finally:
+        if not was_there and target.exists():
+            warn(f"there was no store at {target.place}; one was made.")
     if request.wanted is not None:
         for digest in request.digests:
             target.pin(digest)  # git's pointers are out of sight of a collection there
-    if made:
-        warn(f"there was no store at {target.place}; one was made.")
     return report
 
 

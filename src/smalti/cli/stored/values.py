@@ -20,6 +20,7 @@ from smalti.cli.options import (
     shown_nbytes,
     the_store,
 )
+from smalti.cli.progress import shown
 from smalti.cli.work_tree.tracked import is_to_be_tracked, the_cache, track
 from smalti.errors import NotFound, Refused
 
@@ -52,12 +53,14 @@ def put(
     if is_to_be_tracked(path, name, pointer):
         track(path, opened, as_json)
         return
-    if path.is_dir():
-        from smalti.tracking import put_path
+    then = "the same command goes on." if path.is_dir() else "nothing was stored; the same command begins anew."
+    with shown("storing", then) as progress:
+        if path.is_dir():
+            from smalti.tracking import put_path
 
-        ref = put_path(opened, the_cache(), path, name=name).ref
-    else:
-        ref = _put_file(opened, path, name, opaque)
+            ref = put_path(opened, the_cache(), path, name=name, progress=progress).ref
+        else:
+            ref = _put_file(opened, path, name, opaque)
     if as_json:
         fields = ("digest", "kind", "nbytes", "new_bytes")
         print_json({"name": name} | {field: getattr(ref, field) for field in fields})
@@ -96,20 +99,21 @@ def get(
 
     check_place(target)
 
-    if form:
-        from smalti.codecs.export import export_value
+    with shown("writing", "what was not written whole is not there; the same command begins anew."):
+        if form:
+            from smalti.codecs.export import export_value
 
-        export_value(opened.open(record.address), target, form)
-    elif text is not None:
-        write_output(target, text.encode())
-    elif record.header.get("type") == FolderCodec.type_name:
-        from smalti.tracking import stored_contents, write_contents
+            export_value(opened.open(record.address), target, form)
+        elif text is not None:
+            write_output(target, text.encode())
+        elif record.header.get("type") == FolderCodec.type_name:
+            from smalti.tracking import stored_contents, write_contents
 
-        write_contents(opened, target, stored_contents(opened, record.address))
-    else:
-        from smalti.codecs.own_files import write_value
+            write_contents(opened, target, stored_contents(opened, record.address))
+        else:
+            from smalti.codecs.own_files import write_value
 
-        write_value(opened, record.address, target)
+            write_value(opened, record.address, target)
     if as_json:
         print_json({"digest": record.address, "written": str(target)})
     else:
