@@ -43,6 +43,15 @@ def printable(text: str) -> str:
     return text if text.isprintable() else ascii(text)
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number and its noun.
+
+    >>> counted(1, "object"), counted(0, "object")
+    ('1 object', '0 objects')
+    """
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def described(record: Record) -> str:
     """Return what an object is, and its size."""
     from smalti.provenance.facts import described as what

@@ -59,7 +59,9 @@ def doctor(store: StorePlace = None, as_json: AsJson = False) -> None:
     else:
         threads = f", {blas['threads']} thread(s)" if blas["threads"] else ""
         typer.echo(f"BLAS          {blas['name']} {blas['version']}{threads}: {blas['gflops']:.0f} GFLOP/s")
-        typer.echo(f"store         {root}: {f'format {FORMAT}, id {opened.id}' if made else 'none there yet: smalti init'}")
+        typer.echo(
+            f"store         {root}: {f'format {FORMAT}, id {opened.id}' if made else 'none there yet: smalti init'}"
+        )
         typer.echo(
             f"disk          {disk.write_mb_per_s:.0f} MB/s written and synced, a small sync {disk.sync_ms:.2f} ms"
         )

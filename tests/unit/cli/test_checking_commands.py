@@ -128,6 +128,12 @@ def test_gc_removes_nothing_where_something_needed_is_missing_and_names_it(store
         assert f"{address}, which the name scan/one needs, is missing" in refused
         assert "nothing was removed" in refused
     assert sorted(Path(store.place, "data").rglob("*")) == before
+    other = store.put(b"small", name="small").digest
+    damage(store, other)
+    store.forget("scan/one")
+    refused = run("gc", "--no-dry-run", "--grace-hours", "0", exit_code=1, refused=True)
+    assert other in refused
+    assert "It is needed by the name small, so nothing was removed." in refused
 
 
 def test_verify_is_0_when_all_is_there_and_1_with_what_is_not_named(store: Store, run: Run, tmp_path: Path) -> None:

@@ -181,7 +181,7 @@ def test_fsck_is_0_when_clean_and_1_with_the_object_named_when_not(
 ) -> None:
     np.save(tmp_path / "a.npy", np.arange(1000))
     digest = answer("put", "a.npy", "--name", "numbers")["digest"]
-    assert "1 objects, 8 kB: clean" in smalti("fsck").stdout
+    assert "1 object, 8 kB: clean" in smalti("fsck").stdout
     path = next((tmp_path / "store").rglob("data.npy"))
     content = bytearray(path.read_bytes())
     content[-5] ^= 4
@@ -302,3 +302,17 @@ def test_what_lies_in_its_record_is_written_as_an_ordinary_file(tmp_path: Path, 
     smalti("put", "note.txt", "--name", "note")
     smalti("get", "note", "-o", "note-back.txt")
     assert (tmp_path / "note-back.txt").read_text() == "a note"
+
+
+def test_a_name_whose_value_cannot_be_read_does_not_hide_the_others(tmp_path: Path, smalti: Run) -> None:
+    store = open_store(tmp_path / "store")
+    store.put(b"one", name="one")
+    digits = store.put(b"two", name="two").digest.removeprefix("sha256:")
+    record = tmp_path / "store" / "data" / digits[:2] / digits / "metadata.json"
+    record.chmod(0o644)
+    record.write_bytes(b"{}")
+    done = smalti("ls", code=1)
+    assert [line.split()[:2] for line in done.stdout.splitlines()] == [["one", "bytes"], ["two", "cannot"]]
+    assert "smalti: two: " in done.stderr
+    rows = json.loads(smalti("ls", "--json", code=1).stdout)
+    assert [(row["name"], "error" in row) for row in rows] == [("one", False), ("two", True)]

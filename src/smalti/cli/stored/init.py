@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from smalti.cli.options import AsJson, StorePlace, print_json, the_store
+from smalti.errors import Refused
 
 
 def init(store: StorePlace = None, as_json: AsJson = False) -> None:
@@ -12,6 +13,8 @@ def init(store: StorePlace = None, as_json: AsJson = False) -> None:
     from smalti.store.format.record import FORMAT
 
     opened = the_store(store)
+    if opened.place == "memory:":
+        raise Refused("a store in memory ends with this process; name a folder or a bucket.")
     made = not opened.exists()
     opened.init()
     if as_json:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from smalti.cli.answers import warn
 from smalti.cli.options import (
     AsJson,
     OutputPlace,
@@ -22,10 +23,11 @@ from smalti.cli.options import (
 )
 from smalti.cli.progress import shown
 from smalti.cli.work_tree.tracked import is_to_be_tracked, the_cache, track
-from smalti.errors import NotFound, Refused
+from smalti.errors import Damaged, NotFound, Refused, Unavailable
 
 if TYPE_CHECKING:
     from smalti.store import Record, Ref, Store
+    from smalti.store import NameVersion, Record, Store
 
 _DIGITS_SHOWN = len("sha256:") + 12
 _MOST_CHARACTERS = 300
@@ -121,29 +123,22 @@ def get(
 
 
 def ls(store: StorePlace = None, as_json: AsJson = False) -> None:
-    """List the names, each with what it stands for now."""
+    """List the names, each with what it stands for now. Exit code 1: some of that cannot be read."""
     opened = the_store(store)
-    rows = [
-        {
-            "name": named.name,
-            "version": named.version,
-            "kind": (record := opened.record(named.address)).kind,
-            "type": record.header.get("type"),
-            "nbytes": shown_nbytes(record),
-            "digest": named.address,
-            "at": named.at,
-        }
-        for named in opened.names()
-    ]
+    rows = [_row(opened, named) for named in opened.names()]
+    unreadable = [row for row in rows if "error" in row]
     if as_json:
         print_json(rows)
-        return
-    width = max((len(str(row["name"])) for row in rows), default=0)
-    for row in rows:
-        what = row["type"] or row["kind"]
-        size = readable(int(str(row["nbytes"])))
-        typer.echo(f"{row['name']:{width}}  {what:14} {size:>8}  {str(row['digest'])[:19]}  {row['at']}")
-    if not rows:
+    else:
+        width = max((len(row["name"]) for row in rows), default=0)
+        for row in rows:
+            what, size = row["type"] or row["kind"], readable(row["nbytes"]) if "nbytes" in row else ""
+            typer.echo(f"{row['name']:{width}}  {what:14} {size:>8}  {row['digest'][:_DIGITS_SHOWN]}  {row['at']}")
+        for row in unreadable:
+            warn(f"smalti: {row['name']}: {row['error']}")
+    if unreadable:
+        raise typer.Exit(1)
+    if not rows and not as_json:
         typer.echo(f"no names in the store at {opened.place}; put something: smalti put FILE --name NAME", err=True)
 
 
@@ -191,6 +186,16 @@ def _put_file(store: Store, path: Path, name: str | None, opaque: bool) -> Ref:
         if isinstance(value, bytes | memoryview):
             raise
         raise Refused(f"{path}: {str(error).removesuffix('.')}; {OPAQUE}.") from error
+
+
+def _row(store: Store, named: NameVersion) -> dict[str, Any]:
+    """Return a name and what it stands for; of what cannot be read, why not."""
+    row: dict[str, Any] = {"name": named.name, "version": named.version, "digest": named.address, "at": named.at}
+    try:
+        record = store.record(named.address)
+    except (NotFound, Damaged, Refused, Unavailable) as error:  # one of them does not hide the others
+        return row | {"kind": "cannot be read", "type": None, "error": str(error)}
+    return row | {"kind": record.kind, "type": record.header.get("type"), "nbytes": shown_nbytes(record)}
 
 
 def _record_to_write(store: Store, ref: str) -> Record:

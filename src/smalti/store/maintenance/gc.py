@@ -209,6 +209,13 @@ def _closure(objects: ObjectStore, roots: Mapping[str, str], present: set[str]) 
     """
     found = dict(roots)  # address -> why it is needed
     generation = list(roots)
+
+    def needs_of(address: str) -> set[str]:
+        try:
+            return objects.needs(address)
+        except (NotFound, Damaged) as error:
+            raise Damaged(f"{error} It is needed by {found[address]}, so nothing was removed.") from error
+
     while generation:
         for address in generation:
             if address not in present and not objects.has(address):
@@ -217,7 +224,7 @@ def _closure(objects: ObjectStore, roots: Mapping[str, str], present: set[str]) 
                     "restore it (smalti fsck --repair-from STORE), or let go of what needs it."
                 )
         below: dict[str, str] = {}
-        for address, needs in _of_each(objects, objects.needs, generation).items():
+        for address, needs in _of_each(objects, needs_of, generation).items():
             below.update((child, found[address]) for child in needs if child not in found)
         found |= below
         generation = list(below)
