@@ -26,8 +26,7 @@ from smalti.cli.work_tree.tracked import is_to_be_tracked, the_cache, track
 from smalti.errors import Damaged, NotFound, Refused, Unavailable
 
 if TYPE_CHECKING:
-    from smalti.store import Record, Ref, Store
-    from smalti.store import NameVersion, Record, Store
+    from smalti.store import NameVersion, Record, Ref, Store
 
 _DIGITS_SHOWN = len("sha256:") + 12
 _MOST_CHARACTERS = 300

@@ -1,0 +1,29 @@
+"""The store that assets are given: made on a fresh machine, the same one afterwards, and looked at without a value in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dagster as dg
+
+from jobs.maintenance import check_store, maintenance
+from resources import StoreResource
+from sensors.run_manifests import run_manifests
+from smalti import open_store
+
+
+def test_the_first_look_makes_an_empty_store_and_the_next_finds_it(tmp_path: Path) -> None:
+    resource = StoreResource(place=str(tmp_path / "root" / "store"))
+    made = resource.open().id
+    assert made == resource.open().id == open_store(tmp_path / "root" / "store").id
+    assert not list(resource.open().names())
+
+
+def test_a_fresh_machine_has_nothing_to_complain_of(tmp_path: Path) -> None:
+    store = StoreResource(place=str(tmp_path / "store"))
+    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
+        with dg.build_sensor_context(instance=instance, resources={"store": store}) as context:
+            assert isinstance(run_manifests(context), dg.SkipReason)
+        done = maintenance.execute_in_process(instance=instance, resources={"store": store})
+    assert done.success
+    assert {event.node_name for event in done.get_step_success_events()} == {check_store.name}
