@@ -9,7 +9,7 @@ from smalti.errors import Refused
 
 
 def init(store: StorePlace = None, as_json: AsJson = False) -> None:
-    """Make an empty store, unless there is one. The first put makes one as well; other commands do not."""
+    """Make an empty store, unless there is one. What writes values makes one as well; what reads does not."""
     from smalti.store.format.record import FORMAT
 
     opened = the_store(store)
