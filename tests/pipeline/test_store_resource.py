@@ -1,11 +1,10 @@
-"""The store that assets are given: made on a fresh machine, the same one afterwards, and looked at without a value in it."""
+"""The store that assets are given: made on a fresh machine, found afterwards, never made where one was before."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import dagster as dg
-
 import pytest
 
 from jobs.maintenance import check_store, maintenance
