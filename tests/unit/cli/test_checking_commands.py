@@ -15,8 +15,10 @@ from typer.testing import CliRunner
 from smalti import Store, open_store
 from smalti.cli import app
 from smalti.cli.progress import shown
+from smalti.cli.stored.keeping import _unneeded
 from smalti.errors import SmaltiError
 from smalti.store import Progress
+from smalti.store.maintenance.gc import Unneeded
 
 STACK = np.random.default_rng(0).random((100, 2048))
 Run = Callable[..., str]
@@ -109,10 +111,22 @@ def test_gc_says_what_is_kept_and_why_and_what_would_go(store: Store, run: Run) 
     assert "may go in 0 min" in run("gc", "--grace-hours", "0")
     assert "younger than the grace period for 24.0 h" in run("gc")
     run("gc", "--no-dry-run", "--grace-hours", "0")
-    assert "; condemned 0 min ago, may go in " in run("gc", "--grace-hours", "0.000001")
     found = run("gc", "--json", "--grace-hours", "0")
     assert found["roots"][digest] == "the name scan/one"
     assert {item["state"] for item in found["unneeded"]} == {"removed"}
+
+
+@pytest.mark.parametrize(
+    ("item", "state", "why"),
+    [
+        (Unneeded("a", 1, "young", None, 7200), "young", "; younger than the grace period for 2.0 h"),
+        (Unneeded("a", 1, "condemned", None, 86400), "condemned", "; condemned from now on, may go in 24.0 h"),
+        (Unneeded("a", 1, "condemned", 10800, 75600), "waiting", "; condemned 3.0 h ago, may go in 21.0 h"),
+        (Unneeded("a", 1, "removed", 90000, 0), "removed", ""),
+    ],
+)
+def test_gc_says_how_long_each_waits(item: Unneeded, state: str, why: str) -> None:
+    assert _unneeded(item) == (state, "a", "1 B", f"no name, pin or run leads to it{why}")
 
 
 def test_gc_removes_nothing_where_something_needed_is_missing_and_names_it(store: Store, run: Run) -> None:
