@@ -176,7 +176,7 @@ class Store(RecordsRuns):
         ref = taken.ref(writer.added)
         if name is not None:
             with machine_errors(f"naming {ref.digest} {name!r}"):
-                self._names.give(name, ref.digest)
+                self._names.give(name, ref.digest, named)
         return ref
 
     def put_all(self, values: Iterable[Any], like: Sequence[str | None] = ()) -> list[Ref]:
