@@ -38,7 +38,7 @@ class Notes:
         self._began_at = self._saved_at = time.time()
         self._upto, self._damaged = "", set[str]()
         for key in documents.keys(_FOLDER):
-            with suppress(NotFound, Damaged):  # what is not known to have been read is read
+            with suppress(NotFound, Damaged, LookupError, TypeError):  # what is not known to have been read is read
                 note = unseal(documents.read(key), key)
                 if time.time() - note["began_at"] < _HOLD_FOR_SECONDS and note["upto"] > self._upto:
                     self._began_at, self._upto, self._damaged = note["began_at"], note["upto"], set(note["damaged"])
