@@ -53,7 +53,9 @@ class LazyTable:
             raise Refused(f"a lazy table is indexed by a range of rows, table[a:b], not {rows!r}; see also column().")
         start, stop, _ = rows.indices(self.num_rows)
         stop = max(start, stop)
-        return value_of(self._header, self._schema, self._rows(range(len(self.schema)), start, stop), range(start, stop))
+        return value_of(
+            self._header, self._schema, self._rows(range(len(self.schema)), start, stop), range(start, stop)
+        )
 
     def batches(self) -> Iterator[Any]:
         """Yield the whole as it was stored, some thousand rows at a time."""

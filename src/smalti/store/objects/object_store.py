@@ -17,7 +17,7 @@ from smalti.store.format import record as records
 from smalti.store.format.needs import needs_of, quick_needs
 from smalti.store.format.recipe import DELTA, LEAST_SAVED_NBYTES, RECIPE, Recipe, own_slices
 from smalti.store.format.record import LEAVES, METADATA, Record
-from smalti.store.objects.index import Index, Known
+from smalti.store.objects.index import Index, Known, stamp_of
 from smalti.store.read.assembly import load_content, load_recipe, load_record, sources_of
 from smalti.store.read.content import Content, InlineContent
 from smalti.store.values import Encoded
@@ -161,6 +161,7 @@ class ObjectStore:
         if record.is_inline:
             _verify_inline(record)
         elif whole or not self.index.is_unchanged(address, files):
+            stamp_of(files)  # as they look now: who writes to one while it is read makes it look otherwise
             self._verify_whole(record, recipe)
             self.index.remember([Known(record, recipe, files)])
         elif self.parallel == 1:  # far away, a stamp is a digest of the content
