@@ -39,6 +39,8 @@ def check_header(header: Mapping[str, Any], sizes: Sequence[int]) -> None:
     """
     check = _kind(header)[0]
     try:
+        if unknown := header.keys() - _FIELDS.get(header["kind"], header.keys()):
+            raise ValueError(f"it says {sorted(unknown)[0]!r}")
         check(header, list(sizes))
     except _WRONG as error:
         raise Damaged(f"its header describes no {header['kind']} in {len(sizes)} buffers: {error}") from error
@@ -170,6 +172,12 @@ def _joined(one: _Object) -> bytes:
     return b"".join([*parts, one.framing[used:]])
 
 
+_FIELDS = {  # of kinds that a header describes to the last: of each value there is one header
+    "array": {"kind", "dtype", "shape"},
+    "bytes": {"kind", "nbytes", "sha256"},
+    "weights": {"kind", "tensors"},
+    "json": {"kind", "value"},
+}
 _HeaderCheck = Callable[[Mapping[str, Any], list[int]], None]
 _FileCheck = Callable[[_Object], None]
 _CHECKS: dict[str, tuple[_HeaderCheck, _FileCheck]] = {
