@@ -13,7 +13,7 @@ import pytest
 from smalti.codecs import CODECS
 from smalti.errors import Damaged, NotFound, Refused, Unavailable
 from smalti.store import Store
-from smalti.store.backends.base import Backend, Batch
+from smalti.store.backends.base import Backend, Batch, file_key
 from smalti.store.backends.memory import MemoryBackend
 from smalti.testing.place import Place, Stored
 
@@ -236,11 +236,11 @@ class MaintenanceLaws(Place):
         np.testing.assert_array_equal(store.get("rows"), rows)
         assert store.fsck(full=True).clean
 
-    def test_what_cannot_be_read_is_one_problem_each_and_the_rest_is_checked(self, store: Store, stored: Stored) -> None:
+    def test_what_cannot_be_read_is_one_problem_and_the_rest_is_checked(self, store: Store, stored: Stored) -> None:
         fill(store)
         copy = memory_store()
         store.push(copy)
-        objects = [f"data/{address[7:9]}/{address[7:]}/metadata.json" for address in (store.resolve("scan"), *store.pins())]
+        objects = [file_key(address, "metadata.json") for address in (store.resolve("scan"), *store.pins())]
         unreadable = {objects[0], "names/settings/@000001.json", "manifests/made.json"}
         stored[objects[1]] = stored[objects[1]][:-9]
         partly = Store(_Unreadable(store._backend, unreadable), CODECS)
@@ -303,7 +303,7 @@ class MaintenanceLaws(Place):
         store.put({"kept": np.arange(9)}, name="kept")
         kept = set(store._backend.addresses())
         garbage = store.put({"garbage": np.arange(7)})
-        key = f"data/{garbage.digest[7:9]}/{garbage.digest[7:]}/metadata.json"
+        key = file_key(garbage.digest, "metadata.json")
         stored[key] = stored[key][:-9]
         for _ in range(2):
             store.gc(dry_run=False, grace_seconds=0)

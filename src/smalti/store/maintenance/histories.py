@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from smalti.errors import Refused
 from smalti.store.names import NameVersion
 
 
@@ -27,8 +26,21 @@ def aligned(ours: Sequence[NameVersion], theirs: Sequence[NameVersion]) -> list[
     return found
 
 
-def to_bring(ours: Sequence[NameVersion], theirs: Sequence[NameVersion], where: str) -> list[NameVersion]:
-    """Return the versions that the other store lacks, in order, each with the number it gets there.
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """What comes of two histories of a name.
+
+    Attributes:
+        brought: the versions that the other store lacks, in order, each with the number it gets there.
+        left: why some are left out, in a sentence; "" where none is.
+    """
+
+    brought: tuple[NameVersion, ...]
+    left: str = ""
+
+
+def to_bring(ours: Sequence[NameVersion], theirs: Sequence[NameVersion], where: str) -> Merge:
+    """Return which of our versions are to be written to the other store.
 
     What is there stays, and the order of both is kept. A version keeps its number where the other store has none of
     that name, and where that number is free. What the name stands for there changes only where ours came of it.
@@ -36,38 +48,37 @@ def to_bring(ours: Sequence[NameVersion], theirs: Sequence[NameVersion], where: 
     Args:
         ours, theirs: the versions, oldest first.
         where: the other store, for the message.
-
-    Raises:
-        Refused: both went on since, or the versions do not fit between those that are there.
     """
     places = aligned(ours, theirs)
     taken = {one.version for one in theirs}
     last = max(taken, default=0)
-    goes_on = not theirs or last in places or _follows(ours, theirs)
+    if theirs and None in places and last not in places and not _follows(ours, theirs):
+        return Merge((), _went_on(ours[-1], theirs[-1], where))
     above: list[int | None] = [None] * len(ours)  # the next number that is there already
     for at in range(len(ours) - 1, 0, -1):
         above[at - 1] = places[at] or above[at]
     brought: list[NameVersion] = []
-    below = 0
+    below = left = 0
     for one, place, after in zip(ours, places, above, strict=True):
         number = place
         if number is None:
-            end = after or (last + 2 if goes_on and taken else last if taken else one.version + 1)
+            end = after or (last + 2 if taken else one.version + 1)
             fitting = (n for n in (one.version, *range(below + 1, end)) if below < n < end and n not in taken)
             if (number := next(fitting, None)) is None:
-                raise _unfit(ours[-1], theirs[-1], where)
+                left += 1
+                continue
             brought.append(replace(one, version=number))
             taken.add(number)
             last = max(last, number)
         below = number
-    return brought
+    return Merge(tuple(brought), _no_room(ours[-1].name, left, where) if left else "")
 
 
 def to_append(ours: Sequence[NameVersion], theirs: Sequence[NameVersion]) -> list[NameVersion]:
-    """Return what has to follow the versions that are there so that the name stands there for what it does here."""
+    """Return what is to follow the versions that are there so that the name stands there for what it does here."""
     places = aligned(ours, theirs)
     new = [one for one, place in zip(ours[:-1], places, strict=False) if place is None]
-    if not theirs or theirs[-1].address != ours[-1].address:
+    if new or not theirs or theirs[-1].address != ours[-1].address:
         new.append(ours[-1])
     first = theirs[-1].version + 1 if theirs else ours[0].version
     return [replace(one, version=number) for number, one in enumerate(new, first)]
@@ -78,14 +89,17 @@ def _follows(ours: Sequence[NameVersion], theirs: Sequence[NameVersion]) -> bool
     return bool(ours) and ours[0].version > theirs[-1].version and ours[0].at >= theirs[-1].at
 
 
-def _unfit(ours: NameVersion, theirs: NameVersion, where: str) -> Refused:
-    both = f"the name {ours.name!r} stands for {theirs.address} in {where} since {theirs.at}"
-    if theirs.address == ours.address:
-        return Refused(
-            f"{both}, as here, but earlier versions do not fit between those that are there and were left out: forget "
-            "it there and push again to bring all."
-        )
-    return Refused(
-        f"{both}, and for {ours.address} here since {ours.at}, and neither came of the other; it was left as it is "
-        "there: push it by its name to let it stand there for what it does here."
+def _went_on(ours: NameVersion, theirs: NameVersion, where: str) -> str:
+    return (
+        f"the name {ours.name!r} stands for {theirs.address} in {where} since {theirs.at}, and for {ours.address} here "
+        f"since {ours.at}, and neither came of the other; it was left as it is there: push it by its name to let it "
+        "stand there for what it does here."
+    )
+
+
+def _no_room(name: str, count: int, where: str) -> str:
+    versions, have = ("1 version", "has") if count == 1 else (f"{count} versions", "have")
+    return (
+        f"{versions} of the name {name!r} {have} no room between those that are in {where}: forget the name there and "
+        "push again to bring all."
     )

@@ -6,7 +6,7 @@ whole. What both have stays. A push that is interrupted goes on where it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,7 +14,7 @@ from functools import partial
 from smalti.errors import NotFound, Refused
 from smalti.store.documents import Documents
 from smalti.store.long_work import OnProgress
-from smalti.store.maintenance.histories import to_append, to_bring
+from smalti.store.maintenance.histories import Merge, to_append, to_bring
 from smalti.store.maintenance.transfer import TransferReport, transfer
 from smalti.store.manifests import Manifest, Manifests
 from smalti.store.names import HISTORIES, Names, NameVersion
@@ -132,21 +132,24 @@ def _bring(target: Side, carried: Carried, name: str) -> None:
     """Bring a name.
 
     Raises:
-        Refused: it stands for something there that ours did not come of.
+        Refused: it stands for something there that ours did not come of, or some versions do not fit.
     """
     ours = carried.names[name]
     while True:
         theirs = target.names.versions(name)
-        try:
-            new = to_bring(ours, theirs, target.objects.location)
-        except Refused:
-            if carried.whole:
-                raise
-            new = to_append(ours, theirs)
-        if not carried.whole and theirs and theirs[-1].address == ours[-1].address and len(ours) == 1:
-            new = []  # it stands for that there already, given at another time
-        if all(target.names.bring(version) for version in new):
-            return  # otherwise somebody gave it meanwhile: look again
+        merge = to_bring(ours, theirs, target.objects.location)
+        if not carried.whole and (merge.left or _latest([*theirs, *merge.brought]).address != ours[-1].address):
+            merge = Merge(tuple(to_append(ours, theirs)))
+        elif not carried.whole and theirs and theirs[-1].address == ours[-1].address and len(ours) == 1:
+            merge = Merge(())  # it stands for that there already, given at another time
+        if all(target.names.bring(version) for version in merge.brought):
+            break  # otherwise somebody gave it meanwhile: look again
+    if merge.left:
+        raise Refused(merge.left)
+
+
+def _latest(versions: Sequence[NameVersion]) -> NameVersion:
+    return max(versions, key=lambda one: one.version)
 
 
 def _tried(refused: list[str], act: Callable[[], object]) -> bool:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 import time
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -164,6 +167,73 @@ def test_without_an_index_the_same_is_kept(store: Store) -> None:
     collect_twice(fresh)
     assert fresh.get("kept")["x"].size == 1000
     assert len(addresses(fresh)) == 2
+
+
+def lie(path: Path) -> None:
+    """Say in the index that every object is another one, of other leaves, and unchanged."""
+    with closing(sqlite3.connect(path)) as index, index:
+        (tables,) = zip(*index.execute("SELECT name FROM sqlite_master WHERE type = 'table'"), strict=True)
+        assert "object" in tables
+        addresses = [address for (address,) in index.execute("SELECT address FROM object ORDER BY id")]
+        index.execute("UPDATE object SET address = address || 'x'")
+        for number, address in enumerate(reversed(addresses), 1):
+            index.execute("UPDATE OR IGNORE object SET address = ? WHERE rowid = ?", (address, number))
+        index.execute("UPDATE hook SET leaf = leaf + 1")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda path: path.unlink(),
+        lambda path: path.write_bytes(b"no index at all"),
+        lambda path: path.write_bytes(path.read_bytes()[:5000]),
+        lambda path: path.write_bytes(b""),
+        lie,
+    ],
+    ids=["absent", "corrupt", "cut", "empty", "lying"],
+)
+def test_whatever_the_index_says_the_same_is_removed(store: Store, change: Callable[[Path], object]) -> None:
+    stack = RANDOM.random((100, 64, 64))
+    changed = stack.copy()
+    changed[3] = 0
+    store.put(stack)
+    store.put({"near": changed, "deep": {"x": np.arange(3000)}}, name="kept")
+    lost = store.put({"x": np.arange(3000), "y": np.arange(4000)})
+    needed = addresses(store) - {lost.digest, store.record(lost).children["y"]}
+    (index,) = Path(store.place).glob("index.sqlite")
+    for beside in Path(store.place).glob("index.sqlite-*"):
+        beside.unlink()
+    change(index)
+    fresh = open_store(store.place)
+    collect_twice(fresh)
+    assert addresses(fresh) == needed
+    np.testing.assert_array_equal(fresh.get("kept")["near"], changed)
+
+
+def test_a_collection_stops_where_a_near_duplicate_has_lost_what_says_where_its_leaves_lie(store: Store) -> None:
+    stack = RANDOM.random((100, 64, 64))
+    changed = stack.copy()
+    changed[3] = 0
+    store.put(stack)
+    ref = store.put(changed, name="kept")
+    (Path(store.place) / "data" / ref.digest[7:9] / ref.digest[7:] / "recipe.json").unlink()
+    before = addresses(store)
+    for dry_run in (True, False):
+        with pytest.raises(Damaged, match="the name kept needs it; nothing was removed"):
+            store.gc(dry_run=dry_run, grace_seconds=0)
+    assert addresses(store) == before
+
+
+def test_a_list_of_what_was_condemned_that_is_damaged_only_makes_it_wait_longer(store: Store) -> None:
+    store.put(np.arange(3000))
+    age(store, 100)
+    store.gc(dry_run=False, grace_seconds=0)
+    (condemned,) = (Path(store.place) / "condemned").iterdir()
+    write(condemned, b"{}")
+    assert [item.state for item in store.gc(dry_run=False, grace_seconds=0).unneeded] == ["condemned"]
+    assert not condemned.exists()
+    time.sleep(0.01)
+    assert [item.state for item in store.gc(dry_run=False, grace_seconds=0).unneeded] == ["removed"]
 
 
 def test_a_collection_writes_one_list_of_what_it_condemns_and_drops_it_when_nothing_on_it_waits(store: Store) -> None:

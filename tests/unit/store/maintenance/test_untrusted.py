@@ -1,4 +1,4 @@
-"""Laws of stores that nobody trusts: whatever they hold, nothing is written elsewhere, nothing crashes, no value lies."""
+"""Laws of stores that nobody trusts: nothing they hold is written elsewhere, ends a process, or passes for another."""
 
 from __future__ import annotations
 
@@ -29,52 +29,14 @@ from smalti.store.format.record import address_of
 from smalti.store.format.sealed import seal_spelled, unseal
 
 EXAMPLES = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+ADDRESS = "sha256:" + "0" * 64
+LIES = [
+    None, True, -1, 0, 1, 64, 65, 2**31, 10**18, 2**63, 1.5, "", "|O", "O", "<M8[D]", "i4,O", "null", "string",
+    "../../../../planted.sh", "/tmp/planted", "data.npy", "tree", "array", "table", "bytes", [], {}, [[]], [0],
+    [10**18], [-1], [10**18, 0], [2**40, 2**40], {"x": ADDRESS}, ADDRESS, [ADDRESS], "0" * 64,
+]  # fmt: skip
 HOSTILE = st.one_of(
-    st.sampled_from(
-        [
-            None,
-            True,
-            -1,
-            0,
-            1,
-            64,
-            65,
-            2**31,
-            10**18,
-            2**63,
-            1.5,
-            "",
-            "|O",
-            "O",
-            "<M8[D]",
-            "i4,O",
-            "../../../../planted.sh",
-        ]
-        + [
-            "/tmp/planted",
-            "data.npy",
-            "tree",
-            "array",
-            "table",
-            "bytes",
-            "null",
-            "string",
-            [],
-            {},
-            [[]],
-            [10**18],
-            [-1],
-            [0],
-        ]
-        + [
-            [10**18, 0],
-            [2**40, 2**40],
-            {"x": "sha256:" + "0" * 64},
-            "sha256:" + "0" * 64,
-            ["sha256:" + "0" * 64],
-            "0" * 64,
-        ]
-    ),
+    st.sampled_from(LIES),
     st.integers(-(2**64), 2**64),
     st.text(max_size=5),
 )
@@ -167,7 +129,7 @@ def taken(target: Store, act: Callable[[], Any]) -> bool:
     except SmaltiError:
         went = False
     root = Path(target.place)
-    assert sorted(os.listdir(root.parent)) == [root.name], "something was written beside the store"
+    assert [path.name for path in root.parent.iterdir()] == [root.name], "something was written beside the store"
     assert target.fsck(full=True).clean
     for address in target._objects.addresses():
         value = target.get(address)
@@ -255,7 +217,9 @@ def run_apart(law: str, folder: Path) -> None:
     """Run a law in a process of its own: what ends the process is seen as well."""
     code = f"import runpy; runpy.run_path({__file__!r})[{law!r}]()"
     environment = {**os.environ, "TMPDIR": str(folder)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=folder)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=folder, check=False
+    )
     assert done.returncode == 0, f"{done.returncode}: {done.stderr[-3000:]}"
 
 
@@ -283,7 +247,8 @@ ATTACKS = {
     "weights of objects": {"kind": "weights", "tensors": {"w": {"dtype": "|O8", "shape": [2]}}},
     "another SHA-256": {"kind": "bytes", "nbytes": 16, "sha256": "0" * 64},
     "rows without end": {
-        "kind": "table", "columns": [{"name": "a", "type": "null"}], "rows": 10**18, "batches": [10**18], "dictionaries": [],
+        "kind": "table", "columns": [{"name": "a", "type": "null"}], "rows": 10**18, "batches": [10**18],
+        "dictionaries": [],
     },
     "offsets that lead elsewhere": {
         "kind": "table", "columns": [{"name": "a", "type": "string"}], "rows": 1, "batches": [1], "dictionaries": [],
@@ -300,7 +265,7 @@ def test_a_header_that_describes_no_value_is_refused_by_name(attack: str, tmp_pa
     with pytest.raises(Damaged, match=address):
         target.pull(source)
     assert not list(target.names())
-    assert address in {problem.place for problem in source.fsck(full=True).problems} or attack in ATTACKS
+    assert address in {problem.place for problem in source.fsck(full=True).problems}
 
 
 def test_content_that_is_said_to_be_larger_than_any_disk_is_refused(tmp_path: Path) -> None:
@@ -315,13 +280,12 @@ def test_content_that_is_said_to_be_larger_than_any_disk_is_refused(tmp_path: Pa
 @pytest.mark.parametrize("count", [65, 4096, 4097, 2**40, 2**61])
 def test_a_number_of_leaves_that_is_a_lie_is_refused(count: int, tmp_path: Path) -> None:
     source, backend = hostile_source()
-    address = source.record("everything/here@1" if False else source.versions("everything/here")[0].address).children[
-        "rows"
-    ]
+    first = source.versions("everything/here")[0]
+    address = source.record(first.address).children["rows"]
     files = backend.files[address]
     files["metadata.json"] = resealed(unseal(files["metadata.json"], "") | {"leaf_count": count})
+    (target := open_store(tmp_path / "store")).init()
     with pytest.raises(Damaged, match=address):
-        (target := open_store(tmp_path / "store")).init()
         target.pull(source)
 
 
@@ -331,7 +295,11 @@ def test_recipes_that_lead_in_a_circle_or_to_more_pieces_than_anybody_keeps_are_
     near = next(address for address in backend.files if "recipe.json" in backend.files[address])
     whole = next(children[name] for name in ("rows", "changed") if children[name] != near)
     nbytes = source.record(whole).nbytes
-    for extents in ([[0, 0, nbytes]], [[0, 0, 1]] * 10**4 + [[0, 0, nbytes - 10**4]], [[0, 0, 0]] * 10**4 + [[0, 0, nbytes]]):
+    for extents in (
+        [[0, 0, nbytes]],
+        [[0, 0, 1]] * 10**4 + [[0, 0, nbytes - 10**4]],
+        [[0, 0, 0]] * 10**4 + [[0, 0, nbytes]],
+    ):
         for address, other in ((near, whole), (whole, near)):
             document = {"framing_nbytes": 0, "sources": [other], "extents": extents}
             backend.files[address]["recipe.json"] = resealed(document)
