@@ -40,6 +40,17 @@ def attributes(record: Record) -> dict[str, Any]:
     return dict(attrs) if isinstance(attrs, dict) else {}
 
 
+def document_text(record: Record) -> str | None:
+    """Return a JSON document, or a mapping of nothing else, as a file for people to read; None for another value."""
+    if record.kind == "json":
+        value = record.header["value"]
+    elif record.kind == "tree" and not record.children and not record.header.get("type"):
+        value = attributes(record)
+    else:
+        return None
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
 def _write(store: Store, record: Record, target: Path, write: Write) -> None:
     if record.kind != "tree":
         write(record.address, target)

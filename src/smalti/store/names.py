@@ -62,11 +62,15 @@ class Names:
         keys = self._keys_of(check_name(name))
         return self.read(keys[-1]) if keys else None
 
-    def give(self, name: str, address: str) -> None:
-        """Let ``name`` stand for ``address`` from now on; nothing is written when it does already."""
+    def give(self, name: str, address: str, known: NameVersion | None = None) -> None:
+        """Let ``name`` stand for ``address`` from now on; nothing is written when it does already.
+
+        Args:
+            known: what it stood for a moment ago.
+        """
         check_name(name)
+        latest = known if known and known.address != address else self.latest(name)
         while True:
-            latest = self.latest(name)
             if latest and latest.address == address:
                 self._documents.create(key_of(name, latest.version), seal(asdict(latest)))  # there, and surely durable
                 return
@@ -76,7 +80,8 @@ class Names:
             now = datetime.now(UTC).isoformat(timespec="seconds")
             content = seal({"name": name, "version": version, "address": address, "at": now})
             if self._documents.create(key_of(name, version), content):
-                return  # otherwise another writer took this version: look again
+                return
+            latest = self.latest(name)  # another writer took this version
 
     def bring(self, version: NameVersion) -> bool:
         """Write a version as it is in another store, with its number and time; False where there is one of that number.

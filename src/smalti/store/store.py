@@ -20,7 +20,7 @@ from smalti.store.long_work import OnProgress
 from smalti.store.maintenance.gc import DAY_SECONDS, GcReport, collect
 from smalti.store.manifests import Manifests
 from smalti.store.manifests.recording import RecordsRuns
-from smalti.store.names import Names, NameVersion
+from smalti.store.names import Names, NameVersion, check_name
 from smalti.store.objects.index import Index, MemoryIndex
 from smalti.store.objects.object_store import ObjectStore
 from smalti.store.objects.taking import Codecs, Taken, take
@@ -115,6 +115,23 @@ class Store(RecordsRuns):
             identity.create(self._all_documents, self._all_objects)
             self._is_there = True
 
+    def exists(self) -> bool:
+        """Tell whether there is a store, and not only a place for one.
+
+        Raises:
+            Refused: what lies there is of a format that this version does not know.
+        """
+        try:
+            self._check_there()
+        except NotFound:
+            return False
+        return True
+
+    @property
+    def id(self) -> str:
+        """What tells this store from all others, also when it is moved: 32 hexadecimal digits."""
+        return identity.check(self._all_documents)
+
     def _check_there(self) -> None:
         if not self._is_there:
             identity.check(self._all_documents)
@@ -150,6 +167,8 @@ class Store(RecordsRuns):
             Refused: no codec can store the value exactly, or the name is not one; nothing was stored.
             Unavailable: the machine did not let it be written.
         """
+        if name is not None:
+            check_name(name)
         self.init()
         named = self._names.latest(name) if name is not None else None
         before = self.resolve(like) if like is not None else named.address if named else None
@@ -158,7 +177,7 @@ class Store(RecordsRuns):
         ref = taken.ref(writer.added)
         if name is not None:
             with machine_errors(f"naming {ref.digest} {name!r}"):
-                self._names.give(name, ref.digest)
+                self._names.give(name, ref.digest, named)
         return ref
 
     def put_all(self, values: Iterable[Any], like: Sequence[str | None] = ()) -> list[Ref]:
@@ -316,6 +335,7 @@ class Store(RecordsRuns):
             carried = everything(source)
         else:
             carried = chosen(source, [ref.digest if isinstance(ref, Ref) else ref for ref in refs], self.resolve)
+        target.init()
         return push(source, target._side(), carried, progress)
 
     def pull(

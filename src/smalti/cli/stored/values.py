@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from smalti.cli.answers import warn
 from smalti.cli.options import (
     AsJson,
     OutputPlace,
@@ -17,13 +18,15 @@ from smalti.cli.options import (
     print_json,
     printable,
     readable,
+    shown_nbytes,
     the_store,
 )
+from smalti.cli.progress import shown
 from smalti.cli.work_tree.tracked import is_to_be_tracked, the_cache, track
-from smalti.errors import NotFound, Refused
+from smalti.errors import Damaged, NotFound, Refused, Unavailable
 
 if TYPE_CHECKING:
-    from smalti.store import Record, Ref, Store
+    from smalti.store import NameVersion, Record, Ref, Store
 
 _DIGITS_SHOWN = len("sha256:") + 12
 _MOST_CHARACTERS = 300
@@ -51,12 +54,14 @@ def put(
     if is_to_be_tracked(path, name, pointer):
         track(path, opened, as_json)
         return
-    if path.is_dir():
-        from smalti.tracking import put_path
+    then = "the same command goes on." if path.is_dir() else "nothing was stored; the same command begins anew."
+    with shown("storing", then) as progress:
+        if path.is_dir():
+            from smalti.tracking import put_path
 
-        ref = put_path(opened, the_cache(), path, name=name).ref
-    else:
-        ref = _put_file(opened, path, name, opaque)
+            ref = put_path(opened, the_cache(), path, name=name, progress=progress).ref
+        else:
+            ref = _put_file(opened, path, name, opaque)
     if as_json:
         fields = ("digest", "kind", "nbytes", "new_bytes")
         print_json({"name": name} | {field: getattr(ref, field) for field in fields})
@@ -77,30 +82,39 @@ def get(
     store: StorePlace = None,
     as_json: AsJson = False,
 ) -> None:
-    """Verify a value and write it: an array to .npy, a table to .arrow, files as they were, a tree to a folder."""
-    opened = the_store(store)
-    record = _record_to_write(opened, ref)
+    """Verify a value and write it: an array to .npy, a table to .arrow, JSON to .json, a file as it was.
+
+    Other mappings are written as a folder.
+    """
     if form is not None and form not in FORMS:
         raise typer.BadParameter(f"{form!r} is none of {', '.join(FORMS)}", param_hint="--as")
-    suffix = FORMS[form] if form else Path(record.filename).suffix
-    target = output or Path(ref.rsplit("/", 1)[-1].replace(":", "-") + suffix)
+    opened = the_store(store)
+    record = _record_to_write(opened, ref)
     from smalti.codecs.folder import FolderCodec
-    from smalti.outputs.file import check_place
+    from smalti.codecs.own_files import document_text
+    from smalti.outputs.file import check_place, write_output
+
+    text = document_text(record)
+    suffix = FORMS[form] if form else ".json" if text is not None else Path(record.filename).suffix
+    target = output or Path(ref.rsplit("/", 1)[-1].replace(":", "-") + suffix)
 
     check_place(target)
 
-    if form:
-        from smalti.codecs.export import export_value
+    with shown("writing", "what was not written whole is not there; the same command begins anew."):
+        if form:
+            from smalti.codecs.export import export_value
 
-        export_value(opened.open(record.address), target, form)
-    elif record.header.get("type") == FolderCodec.type_name:
-        from smalti.tracking import stored_contents, write_contents
+            export_value(opened.open(record.address), target, form)
+        elif text is not None:
+            write_output(target, text.encode())
+        elif record.header.get("type") == FolderCodec.type_name:
+            from smalti.tracking import stored_contents, write_contents
 
-        write_contents(opened, target, stored_contents(opened, record.address))
-    else:
-        from smalti.codecs.own_files import write_value
+            write_contents(opened, target, stored_contents(opened, record.address))
+        else:
+            from smalti.codecs.own_files import write_value
 
-        write_value(opened, record.address, target)
+            write_value(opened, record.address, target)
     if as_json:
         print_json({"digest": record.address, "written": str(target)})
     else:
@@ -108,29 +122,22 @@ def get(
 
 
 def ls(store: StorePlace = None, as_json: AsJson = False) -> None:
-    """List the names, each with what it stands for now."""
+    """List the names, each with what it stands for now. Exit code 1: some of that cannot be read."""
     opened = the_store(store)
-    rows = [
-        {
-            "name": named.name,
-            "version": named.version,
-            "kind": (record := opened.record(named.address)).kind,
-            "type": record.header.get("type"),
-            "nbytes": record.nbytes,
-            "digest": named.address,
-            "at": named.at,
-        }
-        for named in opened.names()
-    ]
+    rows = [_row(opened, named) for named in opened.names()]
+    unreadable = [row for row in rows if "error" in row]
     if as_json:
         print_json(rows)
-        return
-    width = max((len(str(row["name"])) for row in rows), default=0)
-    for row in rows:
-        what = row["type"] or row["kind"]
-        size = readable(int(str(row["nbytes"])))
-        typer.echo(f"{row['name']:{width}}  {what:14} {size:>8}  {str(row['digest'])[:19]}  {row['at']}")
-    if not rows:
+    else:
+        width = max((len(row["name"]) for row in rows), default=0)
+        for row in rows:
+            what, size = row["type"] or row["kind"], readable(row["nbytes"]) if "nbytes" in row else ""
+            typer.echo(f"{row['name']:{width}}  {what:14} {size:>8}  {row['digest'][:_DIGITS_SHOWN]}  {row['at']}")
+        for row in unreadable:
+            warn(f"smalti: {row['name']}: {row['error']}")
+    if unreadable:
+        raise typer.Exit(1)
+    if not rows and not as_json:
         typer.echo(f"no names in the store at {opened.place}; put something: smalti put FILE --name NAME", err=True)
 
 
@@ -156,6 +163,8 @@ def show(ref: Reference, store: StorePlace = None, as_json: AsJson = False) -> N
         if document[name]:
             shown = ", ".join(document[name]) if name == "names" else document[name]  # type: ignore[arg-type]
             typer.echo(f"  {name}: {shown}")
+    if record.kind == "json":
+        typer.echo(f"  value: {_short(record.header['value'])}")
     for line in _attribute_lines(attributes(record)):
         typer.echo(f"  {line}")
     for name, address in record.children.items():
@@ -176,6 +185,16 @@ def _put_file(store: Store, path: Path, name: str | None, opaque: bool) -> Ref:
         if isinstance(value, bytes | memoryview):
             raise
         raise Refused(f"{path}: {str(error).removesuffix('.')}; {OPAQUE}.") from error
+
+
+def _row(store: Store, named: NameVersion) -> dict[str, Any]:
+    """Return a name and what it stands for; of what cannot be read, why not."""
+    row: dict[str, Any] = {"name": named.name, "version": named.version, "digest": named.address, "at": named.at}
+    try:
+        record = store.record(named.address)
+    except (NotFound, Damaged, Refused, Unavailable) as error:  # one of them does not hide the others
+        return row | {"kind": "cannot be read", "type": None, "error": str(error)}
+    return row | {"kind": record.kind, "type": record.header.get("type"), "nbytes": shown_nbytes(record)}
 
 
 def _record_to_write(store: Store, ref: str) -> Record:

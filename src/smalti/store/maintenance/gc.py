@@ -41,11 +41,15 @@ class Unneeded:
         address: which.
         nbytes: bytes it takes.
         state: ``young`` (within the grace period), ``condemned`` (from now on, or still waiting) or ``removed``.
+        condemned_seconds: how long ago it was condemned; None: not before this collection.
+        seconds_left: how long at least until a collection does more with it, if nothing needs it until then.
     """
 
     address: str
     nbytes: int
     state: str
+    condemned_seconds: float | None = None
+    seconds_left: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,8 @@ class GcPlan:
         objects: how many there are.
         states: of what is not needed: ``young``, ``condemned`` or ``removed``.
         since: when each was condemned, by the backend's clock.
+        seconds_left: of what is not needed, how long at least until a collection does more with it.
+        at: when this was planned, by the backend's clock.
         lists: the lists of what earlier collections condemned: key -> their addresses.
         needs: of what is not needed, what each needs of it.
         nbytes: what each that is not needed takes.
@@ -86,14 +92,21 @@ class GcPlan:
     objects: int
     states: Mapping[str, str]
     since: Mapping[str, float]
+    seconds_left: Mapping[str, float]
+    at: float
     lists: Mapping[str, list[str]]
     needs: Mapping[str, frozenset[str]]
     nbytes: Mapping[str, int]
 
     def report(self) -> GcReport:
         """Return what people are shown of it."""
-        found = tuple(Unneeded(address, self.nbytes[address], state) for address, state in self.states.items())
+        found = tuple(map(self._unneeded, self.states))
         return GcReport(self.objects, self.objects - len(found), found, self.roots)
+
+    def _unneeded(self, address: str) -> Unneeded:
+        state, since = self.states[address], self.since.get(address)
+        condemned_seconds = None if since is None or state == "young" else self.at - since
+        return Unneeded(address, self.nbytes[address], state, condemned_seconds, self.seconds_left[address])
 
 
 def plan(
@@ -116,11 +129,14 @@ def plan(
     leases = _of_each(objects, lambda address: objects.backend.lease(address, renew=False), unneeded)
     now = objects.backend.clock()
     states: dict[str, str] = {}
+    seconds_left: dict[str, float] = {}
     for address, lease in leases.items():
         if lease > since.get(address, lease):  # found by a put since it was condemned
             del since[address]
         waited = address in since and now - since[address] >= grace_seconds
         states[address] = "young" if now - lease < grace_seconds else "removed" if waited else "condemned"
+        began = lease if states[address] == "young" else since.get(address, now)
+        seconds_left[address] = max(0.0, began + grace_seconds - now)
     needs = _needs_of_garbage(objects, states) if "removed" in states.values() else {}
     for generation in _dependents_first(needs):  # what something that stays needs stays
         for address in generation:
@@ -128,7 +144,7 @@ def plan(
                 states.update((child, "condemned") for child in needs[address] if states[child] == "removed")
     kept = {key: addresses for key, (_, addresses) in lists.items()}
     nbytes = _of_each(objects, lambda address: _nbytes(objects, address), states)
-    return GcPlan(roots, len(present), states, since, kept, needs, nbytes)
+    return GcPlan(roots, len(present), states, since, seconds_left, now, kept, needs, nbytes)
 
 
 def collect(
@@ -214,6 +230,7 @@ def _closure(objects: ObjectStore, roots: Mapping[str, str], present: set[str]) 
             raise type(error)(f"{error} {found[address]} needs it; nothing was removed.") from error
 
     generation = list(roots)
+
     while generation:
         below: dict[str, str] = {}
         for address, needs in _of_each(objects, needs_of, generation).items():
@@ -228,12 +245,7 @@ def _needs_of_garbage(objects: ObjectStore, states: Mapping[str, str]) -> dict[s
     def needs_of(address: str) -> frozenset[str]:
         try:
             return objects.needs(address) & states.keys()
-        except (
-            NotFound,
-            Damaged,
-            Refused,
-            Unavailable,
-        ):  # another collection was quicker; or it is of no use to anybody
+        except (NotFound, Damaged, Refused, Unavailable):  # another collection was quicker, or it is of no use
             return frozenset()
 
     return _of_each(objects, needs_of, states)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -16,8 +17,8 @@ from smalti.store.commit import (
     make_folder,
     make_folders,
     move_folder,
-    staged_folder,
     sync_together,
+    unique_name,
     write_file,
 )
 
@@ -52,14 +53,17 @@ class LocalDraft:
 class LocalBatch:
     """Objects that become durable together."""
 
-    def __init__(self, root: Path, folder: Path) -> None:
+    def __init__(self, root: Path, staging: Path) -> None:
         self._root = root
-        self._folder = folder
-        self._numbers = count()
+        self._staging = staging
+        self._left: set[str] = set()  # folders of drafts
 
     def draft(self, address: str | None, form: bytes | None = None) -> LocalDraft:
-        folder = f"{self._folder}/{next(self._numbers)}"
+        folder = f"{self._staging}/{unique_name()}"
         with machine_errors(f"writing {folder}"):
+            if not self._left:
+                make_folder(self._staging)
+            self._left.add(folder)
             os.mkdir(folder)  # noqa: PTH102, this runs for every object
         return LocalDraft(folder, form or b"")
 
@@ -84,11 +88,18 @@ class LocalBatch:
                 folder = f"{self._root}/{folder_key(address)[:-1]}"
                 if address in replace:
                     self._replace(draft.folder, folder)
-                elif not move_folder(draft.folder, folder):
+                elif move_folder(draft.folder, folder):
+                    self._left.discard(draft.folder)
+                else:
                     continue  # another writer was first, with the same bytes
                 published.add(address)
             sync_together(shards)
         return published
+
+    def close(self) -> None:
+        """Remove what is left of drafts."""
+        for folder in self._left:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _all_shards(self) -> list[Path]:
         """Return all folders of objects: made together, none is waited for later."""
@@ -113,6 +124,9 @@ class LocalBatch:
 
 @contextmanager
 def local_batch(root: Path, staging: Path) -> Iterator[LocalBatch]:
-    """Give a batch whose drafts lie in a folder below ``staging``, which is removed afterwards."""
-    with staged_folder(staging) as folder:
-        yield LocalBatch(root, folder)
+    """Give a batch whose drafts lie below ``staging``; those that were not published are removed afterwards."""
+    batch = LocalBatch(root, staging)
+    try:
+        yield batch
+    finally:
+        batch.close()

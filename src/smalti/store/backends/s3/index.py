@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from smalti.store.backends.base import Entry, folder_key
 from smalti.store.backends.s3.backend import S3Backend
 from smalti.store.format import seekable
-from smalti.store.objects.index import Known
 
 
 class S3Index:
@@ -26,7 +25,7 @@ class S3Index:
         held = folder_key(address) + kept.name.removesuffix(seekable.SUFFIX)
         return any((file.key, file.stamp) == (held, kept.uploaded) for file in files)
 
-    def remember(self, objects: Iterable[Known]) -> None:
+    def remember(self, objects: Iterable[object]) -> None:
         """Do nothing: the objects' keys say it."""
 
     def forget(self, addresses: Iterable[str]) -> None:
