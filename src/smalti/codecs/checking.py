@@ -129,7 +129,7 @@ def _json_file(_: _Object) -> None:
 
 def _table_header(header: Mapping[str, Any], sizes: list[int]) -> None:
     from smalti.codecs.arrow.buffers import buffer_count
-    from smalti.codecs.table import layout_of, schema_of
+    from smalti.codecs.table import check_bitmaps, layout_of, schema_of
 
     layout = layout_of(header, schema_of(header))
     if any(type(number) is not int or number < 0 for number in (header["rows"], *layout.batches, *layout.dictionaries)):
@@ -140,6 +140,7 @@ def _table_header(header: Mapping[str, Any], sizes: list[int]) -> None:
     of_dictionaries = sum(buffer_count(one.value_type) for one in layout.schema.types if hasattr(one, "index_type"))
     if len(sizes) != of_dictionaries + per_batch * len(layout.batches):
         raise ValueError("as many buffers as its columns do not have")
+    check_bitmaps(header, layout, sizes)
 
 
 def _table_file(one: _Object) -> None:

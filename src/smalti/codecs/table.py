@@ -30,7 +30,7 @@ class LazyTable:
         self._schema = schema_of(header)
         self._layout = layout_of(header, self._schema)
         self._reader = reader
-        _check_bitmaps(header, self._layout, [nbytes for _, nbytes in reader.record.buffers])
+        check_bitmaps(header, self._layout, [nbytes for _, nbytes in reader.record.buffers])
 
     def __reduce__(self) -> tuple[type[LazyTable], tuple[Any, ...]]:
         """Return what a process that is spawned opens it with: the place of the store and the address, no content."""
@@ -172,7 +172,7 @@ class TableCodec:
 
         schema = schema_of(header)
         layout = layout_of(header, schema)
-        _check_bitmaps(header, layout, [buffer.nbytes for buffer in buffers])
+        check_bitmaps(header, layout, [buffer.nbytes for buffer in buffers])
         columns = columns_of(layout, buffers)
         return value_of(header, schema, columns, range(header["rows"]))
 
@@ -205,7 +205,7 @@ def _encoded(table: pa.Table, rows: int, about: dict[str, Json]) -> Encoded:
     return encoded
 
 
-def _check_bitmaps(header: Mapping[str, Any], layout: Layout, nbytes: list[int]) -> None:
+def check_bitmaps(header: Mapping[str, Any], layout: Layout, nbytes: list[int]) -> None:
     """Refuse buffers that are cut otherwise than the header, which the address is of, says."""
     from smalti.codecs.arrow.file import bitmaps_of
 

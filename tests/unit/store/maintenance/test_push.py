@@ -63,12 +63,15 @@ def test_a_directory_brings_all_its_versions(here: Store, there: Store) -> None:
     ]
 
 
-def test_nothing_is_brought_to_a_store_that_is_not_there(here: Store, tmp_path: Path) -> None:
+def test_a_store_that_is_not_there_is_made_by_a_push_and_missed_by_all_else(here: Store, tmp_path: Path) -> None:
     here.put(b"value", name="name")
-    for act in (here.push, here.pull, here.verify):
+    missing = open_store(tmp_path / "unmounted")
+    for act in (here.pull, here.verify, missing.push):
         with pytest.raises(NotFound, match="there is no store at"):
-            act(open_store(tmp_path / "unmounted"))
+            act(missing if act != missing.push else here)
     assert not (tmp_path / "unmounted").exists()
+    here.push(missing)
+    assert here.verify(missing).clean
 
 
 def test_a_run_that_is_kept_there_is_not_released_by_a_push(here: Store, there: Store) -> None:
