@@ -83,10 +83,23 @@ def describe_dtype(dtype: np.dtype[Any]) -> Json:
 
 
 def dtype_of(described: Any) -> np.dtype[Any]:
-    """Return the dtype that ``describe_dtype`` described."""
-    if isinstance(described, str):
-        return np.dtype(described)
-    return np.dtype([(name, dtype_of(base), *(tuple(shape) for shape in more)) for name, base, *more in described])
+    """Return the dtype that ``describe_dtype`` described.
+
+    Raises:
+        Refused: it described none: an array of Python objects made of stored bytes would end the process.
+    """
+    try:
+        if isinstance(described, str):
+            dtype = np.dtype(described)
+        else:
+            dtype = np.dtype(
+                [(name, dtype_of(base), *(tuple(shape) for shape in more)) for name, base, *more in described]
+            )
+        if canonical_dtype(dtype) == dtype and describe_dtype(dtype) == described:
+            return dtype
+    except (ArithmeticError, MemoryError, RecursionError, SyntaxError, TypeError, ValueError) as error:
+        raise Refused(f"no array has the dtype {described!r}: {error}") from error
+    raise Refused(f"no array has the dtype {described!r}.")
 
 
 def bytes_of(array: NDArray[Any]) -> memoryview:

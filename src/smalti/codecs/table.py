@@ -27,10 +27,10 @@ class LazyTable:
 
     def __init__(self, header: Mapping[str, Json], reader: Reader) -> None:
         self._header = header
-        self._schema = _schema_of(header)
-        self._layout = _layout_of(header, self._schema)
+        self._schema = schema_of(header)
+        self._layout = layout_of(header, self._schema)
         self._reader = reader
-        _check_bitmaps(header, self._layout, [nbytes for _, nbytes in reader.record.buffers])
+        check_bitmaps(header, self._layout, [nbytes for _, nbytes in reader.record.buffers])
 
     def __reduce__(self) -> tuple[type[LazyTable], tuple[Any, ...]]:
         """Return what a process that is spawned opens it with: the place of the store and the address, no content."""
@@ -53,7 +53,9 @@ class LazyTable:
             raise Refused(f"a lazy table is indexed by a range of rows, table[a:b], not {rows!r}; see also column().")
         start, stop, _ = rows.indices(self.num_rows)
         stop = max(start, stop)
-        return _value(self._header, self._schema, self._rows(range(len(self.schema)), start, stop), range(start, stop))
+        return value_of(
+            self._header, self._schema, self._rows(range(len(self.schema)), start, stop), range(start, stop)
+        )
 
     def batches(self) -> Iterator[Any]:
         """Yield the whole as it was stored, some thousand rows at a time."""
@@ -168,11 +170,11 @@ class TableCodec:
     def decode(self, header: Mapping[str, Any], buffers: list[memoryview]) -> Any:
         from smalti.codecs.arrow.file import columns_of
 
-        schema = _schema_of(header)
-        layout = _layout_of(header, schema)
-        _check_bitmaps(header, layout, [buffer.nbytes for buffer in buffers])
+        schema = schema_of(header)
+        layout = layout_of(header, schema)
+        check_bitmaps(header, layout, [buffer.nbytes for buffer in buffers])
         columns = columns_of(layout, buffers)
-        return _value(header, schema, columns, range(header["rows"]))
+        return value_of(header, schema, columns, range(header["rows"]))
 
     def lazy(self, header: Mapping[str, Json], reader: Reader) -> LazyTable:
         return LazyTable(header, reader)
@@ -192,7 +194,7 @@ def _encoded(table: pa.Table, rows: int, about: dict[str, Json]) -> Encoded:
     }
     if table.schema.metadata:
         header["metadata"] = describe_metadata(table.schema.metadata, "the table")
-    plain = plain_schema(_schema_of(header))
+    plain = plain_schema(schema_of(header))
     if table.schema.types != plain.types:
         table = table.cast(plain)
     layout, pieces = pieces_of(table, plain)
@@ -203,7 +205,7 @@ def _encoded(table: pa.Table, rows: int, about: dict[str, Json]) -> Encoded:
     return encoded
 
 
-def _check_bitmaps(header: Mapping[str, Any], layout: Layout, nbytes: list[int]) -> None:
+def check_bitmaps(header: Mapping[str, Any], layout: Layout, nbytes: list[int]) -> None:
     """Refuse buffers that are cut otherwise than the header, which the address is of, says."""
     from smalti.codecs.arrow.file import bitmaps_of
 
@@ -211,7 +213,7 @@ def _check_bitmaps(header: Mapping[str, Any], layout: Layout, nbytes: list[int])
         raise Refused("the nulls of this table lie elsewhere than its header says; restore it from its source.")
 
 
-def _schema_of(header: Mapping[str, Any]) -> pa.Schema:
+def schema_of(header: Mapping[str, Any]) -> pa.Schema:
     import pyarrow as pa
 
     from smalti.codecs.arrow.schema import field_of
@@ -219,14 +221,14 @@ def _schema_of(header: Mapping[str, Any]) -> pa.Schema:
     return pa.schema([field_of(described) for described in header["columns"]], header.get("metadata"))
 
 
-def _layout_of(header: Mapping[str, Any], schema: pa.Schema) -> Layout:
+def layout_of(header: Mapping[str, Any], schema: pa.Schema) -> Layout:
     from smalti.codecs.arrow.file import Layout
     from smalti.codecs.arrow.schema import plain_schema
 
     return Layout(plain_schema(schema), tuple(header["batches"]), tuple(header["dictionaries"]))
 
 
-def _value(header: Mapping[str, Any], schema: pa.Schema, columns: list[pa.ChunkedArray], rows: range) -> Any:
+def value_of(header: Mapping[str, Any], schema: pa.Schema, columns: list[pa.ChunkedArray], rows: range) -> Any:
     """Return ``rows`` of the whole, which ``columns`` hold as they are in the file, as what was stored."""
     from smalti.codecs.arrow.file import as_described, table_of
 

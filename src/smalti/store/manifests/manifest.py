@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from itertools import filterfalse
+from types import UnionType
 from typing import Any, Literal, NamedTuple
 
 from smalti.canonical import Json, normalise
@@ -115,6 +116,10 @@ class Manifest:
         """Seconds from start to end; None where either is not known."""
         return seconds_between(self.started_at, self.ended_at)
 
+    def says_the_same(self, other: Manifest) -> bool:
+        """Tell whether two manifests differ at most in when they were written, how often, and when released."""
+        return self == replace(other, created_at=self.created_at, revision=self.revision, released_at=self.released_at)
+
     def used(self) -> set[str]:
         """Return the addresses of all that was read and written."""
         return {a for part in (self.whole, *self.steps) for used in (part.inputs, part.outputs) for a in used.values()}
@@ -138,6 +143,8 @@ class Manifest:
 _FIELDS = {one.name: one for one in fields(Manifest)}
 _BY_NAME = ("tags", "parameters", "metrics", "seeds", "code", "environment", "links")
 _GIVEN = (*_BY_NAME, "notes")
+_TEXTS = [name for name, one in _FIELDS.items() if one.type == "str"]
+_MOST_REVISIONS = 2**53
 CHANGEABLE = frozenset(_FIELDS) - {"run", "created_at", "revision", "released_at"}
 
 
@@ -235,7 +242,8 @@ def parse(content: bytes, key: str) -> Manifest:
         document["steps"] = tuple(Step(**step) for step in document.get("steps", ()))
         document["views"] = tuple(document.get("views", ()))
         manifest = Manifest(**document)
-    except TypeError as error:
+        _check_types(manifest)
+    except (TypeError, Refused) as error:
         raise Damaged(f"the manifest {key} has other fields than a manifest: {error}.") from error
     # One that was begun, or is being released, has not moved yet.
     places = {manifest.key, f"{KEPT}{manifest.run}.json", f"{RUNNING}{manifest.run}.json"}
@@ -244,6 +252,37 @@ def parse(content: bytes, key: str) -> Manifest:
     if wrong := sorted(filterfalse(is_address, manifest.used())):
         raise Damaged(f"the manifest {key} holds {wrong[0]!r} where the address of a value belongs; restore it.")
     return manifest
+
+
+def _check_types(manifest: Manifest) -> None:
+    """Pass a manifest whose fields are of their types; another store may say anything.
+
+    Raises:
+        TypeError, Refused: they are not.
+    """
+    check_name(manifest.run)
+    for name in _TEXTS:
+        _check_type(name, getattr(manifest, name), str)
+    for name in _BY_NAME:
+        _check_type(name, getattr(manifest, name), dict)
+    for view in manifest.views:
+        _check_type("views", view, str)
+    for part in (manifest.whole, *manifest.steps):
+        for text in (part.name, part.started_at):
+            _check_type("steps", text, str)
+        if part.seconds is not None:
+            _check_type("seconds", part.seconds, int | float)
+        for used in (part.inputs, part.outputs):
+            _check_type("inputs and outputs", used, dict)
+            for address in used.values():
+                _check_type("inputs and outputs", address, str)
+    if type(manifest.revision) is not int or not 1 <= manifest.revision <= _MOST_REVISIONS:
+        raise TypeError(f"the revision {manifest.revision!r} is no number of one")
+
+
+def _check_type(name: str, value: object, wanted: type | UnionType) -> None:
+    if not isinstance(value, wanted):
+        raise TypeError(f"{value!r} among {name} is no {getattr(wanted, '__name__', 'number')}")
 
 
 def run_of(key: str) -> str:

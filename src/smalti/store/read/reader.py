@@ -155,10 +155,14 @@ class Reader:
         """
         nbytes = self._buffer_starts[-1]
         if not nbytes:
+            if self._verifies and self.record.kind == "bytes":
+                self._check_sha256(hashlib.sha256(b"").hexdigest())
             return [memoryview(b"")] * len(self.record.buffers)
         if self.record.is_inline:
             views = self._content.map() or []
             self._read(self.record.table.all)
+            if self._verifies and self.record.kind == "bytes":
+                self._check_sha256(hashlib.sha256(views[0]).hexdigest())
             return self._cut(memoryview(bytes(views[0])) if copy else views[0])
         mapped = None if copy else self._content.map()
         if mapped is None:
