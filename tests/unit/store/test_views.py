@@ -20,9 +20,8 @@ from hypothesis import strategies as st
 from smalti import Store, open_store
 from smalti.codecs import CODECS
 from smalti.errors import NotFound, Refused
-from smalti.store.backends.local.backend import LocalObjects
-from smalti.store.backends.memory import MemoryDocuments, MemoryObjects
-from smalti.store.documents import LocalDocuments
+from smalti.store.backends.local.backend import LocalBackend
+from smalti.store.backends.memory import MemoryBackend
 from smalti.store.manifests.linked_views import LinkedViews
 from smalti.store.manifests.manifest import Manifest
 from smalti.store.manifests.views import places_of, safe_part
@@ -88,13 +87,17 @@ def test_views_move_with_the_store_and_are_in_a_copy(store: Store, runs: Path, t
 
 
 def test_a_change_is_shown_and_moves_no_data(store: Store, runs: Path) -> None:
-    data = sorted((path, path.stat().st_mtime_ns) for path in (Path(store.place) / "data").rglob("*"))
+    data = _files_of_values(store)
     made = store.put(b"predicted")
     store.update_manifest("run_1", outputs={"predictions": made}, views=["all"])
     for view in (CHURN, "by_type/analysis", "all"):
         assert (runs / view / "run_1" / "outputs" / "predictions.bin").read_bytes() == b"predicted"
-    assert data == [one for one in sorted((p, p.stat().st_mtime_ns) for p in (Path(store.place) / "data").rglob("*"))
-                    if made.digest[7:9] not in one[0].parts]  # fmt: skip
+    after = _files_of_values(store)
+    assert data == {path: seen for path, seen in after.items() if path.parent.name != made.digest[7:]}
+
+
+def _files_of_values(store: Store) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in Path(store.place, "data").rglob("*") if path.is_file()}
 
 
 def test_the_entry_of_a_released_run_leads_to_its_manifest(store: Store, runs: Path) -> None:
@@ -137,7 +140,8 @@ def test_a_run_that_was_begun_is_there_for_everybody_and_becomes_durable_with_th
 
 
 def test_a_begun_manifest_that_a_loss_of_power_has_emptied_counts_as_none(store: Store) -> None:
-    (Path(store.place) / "running").mkdir(parents=True)
+    store.init()
+    (Path(store.place) / "running").mkdir()
     (Path(store.place) / "running" / "run.json").touch()
     with pytest.raises(NotFound, match="no manifest of a run 'run'"):
         store.manifest("run")
@@ -175,7 +179,7 @@ def test_no_name_of_a_value_leads_out_of_the_folder_of_its_run(store: Store) -> 
     assert len([path for path in entries if path.count("/") == 3]) == len(names)
     assert len([path for path in entries if "tree/%2E.%2F..%2Fup/" in path]) == len(names) + 1
     folders = {path for path in Path(store.place).iterdir() if path.is_dir()}
-    assert {folder.name for folder in folders} <= {"data", "manifests", "runs", "tmp"}
+    assert {folder.name for folder in folders} <= {"data", "manifests", "runs", "small", "tmp"}
     assert store.fsck(full=True).clean
 
 
@@ -238,18 +242,19 @@ def _no_links(target: str, path: str) -> None:
 
 
 def _in_memory(_: Path) -> tuple[Store, Callable[[], dict[str, bytes]]]:
-    documents = MemoryDocuments()
-    return Store(MemoryObjects(), documents, CODECS), lambda: {
-        key: content for key, content in documents.contents.items() if key.startswith("runs/")
+    backend = MemoryBackend()
+    return Store(backend, CODECS), lambda: {
+        key: content for key, content in backend.documents.items() if key.startswith("runs/")
     }
 
 
 def _without_links(root: Path) -> tuple[Store, Callable[[], dict[str, bytes]]]:
     from smalti.store.manifests.local_index import LocalManifests
 
-    manifests = LocalManifests(root)
-    manifests._views = LinkedViews(root, symlink=_no_links)
-    store = Store(LocalObjects(root), LocalDocuments(root), CODECS, manifests)
+    backend = LocalBackend(root)
+    manifests = LocalManifests(backend)
+    manifests._views = LinkedViews(backend, symlink=_no_links)
+    store = Store(backend, CODECS, manifests=manifests)
     return store, lambda: {f"runs/{path}": text.encode() for path, text in lying_in(root / "runs").items()}
 
 

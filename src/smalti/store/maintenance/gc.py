@@ -151,6 +151,7 @@ def collect(
     if not dry_run:
         planned = _carry_out(objects, documents, planned)
         objects.backend.sweep(grace_seconds)
+        manifests.sweep_views()
     found = tuple(_unneeded(planned, address, sizes[address]) for address in planned.states)
     return GcReport(planned.objects, planned.objects - len(found), found, planned.roots)
 
