@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from rocrate.rocrate import ROCrate
 
     from smalti.provenance.crate.contents import Contents
+    from smalti.provenance.crate.target import Written
     from smalti.store import Manifest, Step
 
 _LOST = "its process was gone when this crate was written"

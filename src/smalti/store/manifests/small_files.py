@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from smalti import canonical
-from smalti.digest import PREFIX
+from smalti.digest import PREFIX, is_address
 from smalti.errors import SmaltiError
 from smalti.store.backends.base import folder_key
 from smalti.store.backends.local.backend import LocalBackend
-from smalti.store.commit import unique_name, write_file
+from smalti.store.commit import spool, write_file
 from smalti.store.format.record import Record
 from smalti.store.read.assembly import load_record
 
@@ -47,9 +45,9 @@ class SmallFiles:
         with suppress(SmaltiError):  # gone meanwhile, or damaged: fsck says so
             content = _content(load_record(self._backend, _address(path)))
             path.parent.mkdir(parents=True, exist_ok=True)
-            beside = path.with_name(unique_name())
-            write_file(beside, [content or b""], synced=False)
-            beside.replace(path)
+            with spool(self._backend.staging) as beside:
+                write_file(beside, [content or b""], synced=False)
+                beside.replace(path)
 
     def is_missing(self, link: str) -> bool:
         """Tell whether a link leads to one of these files that is not there."""
@@ -58,18 +56,13 @@ class SmallFiles:
 
     def sweep(self) -> None:
         """Remove the files of values that are not there any more."""
-        for path in self._all():
-            if not os.path.lexists(self._root / folder_key(_address(path))[:-1]):
+        for path in self._root.glob(f"{_FOLDER}*/*"):
+            if is_address(address := _address(path)) and not (self._root / folder_key(address)).is_dir():
                 path.unlink(missing_ok=True)
 
     def _path(self, link: str) -> Path | None:
         key = link.replace("../", "")
         return self._root / key if key.startswith(_FOLDER) else None
-
-    def _all(self) -> Iterator[Path]:
-        with suppress(FileNotFoundError):
-            for shard in sorted((self._root / _FOLDER).iterdir()):
-                yield from sorted(shard.iterdir())
 
 
 def _address(path: Path) -> str:

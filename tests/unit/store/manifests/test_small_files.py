@@ -72,12 +72,14 @@ def test_runs_and_views_share_a_copy_and_it_goes_with_the_value(store: Store) ->
         store.add_manifest(run, inputs={"x": ref, "y": other}, views=["all", "by_type/analysis"])
     assert copies(store) == sorted([ref.digest[7:], other.digest[7:]])
     store.pin(other)
+    Path(store.place, "small", "ab").mkdir(exist_ok=True)
+    Path(store.place, "small", "ab", "notes.txt").write_text("of somebody else")
     for run in ("run", "next"):
         assert shown(store, "x.npy", run).is_file()
         store.release(run)
         for _ in range(2):
             store.gc(dry_run=False, grace_seconds=0)
-    assert copies(store) == [other.digest[7:]]
+    assert copies(store) == sorted([other.digest[7:], "notes"])
     assert not shown(store, "x.npy").exists()
     assert np.load(shown(store, "y.npy")).tolist() == [0, 1, 2, 3]
 
