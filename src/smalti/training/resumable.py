@@ -57,6 +57,7 @@ def train_in_store(
         ContractBroken: a weight is not finite.
         Unavailable: the machine did not let it be stored, or what ``train`` raises.
     """
+    store.init()
     name = state_name(
         "training",
         {

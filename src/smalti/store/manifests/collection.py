@@ -167,6 +167,11 @@ class Manifests(ReadManifests):
         with machine_errors(f"rebuilding the views in {self._documents.location}"):
             return mend(self._views, every(), find)
 
+    def sweep_views(self) -> None:
+        """Remove what views show of values that are not there any more."""
+        with machine_errors(f"removing what the views in {self._documents.location} show"):
+            self._views.sweep()
+
     def _sound(self, manifest: Manifest) -> Manifest:
         """Return a manifest whose run is no part of itself and is shown below ``runs/``, nowhere else."""
         for view in manifest.views:

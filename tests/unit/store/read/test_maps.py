@@ -31,7 +31,9 @@ def in_place(store: Store, ref: object, at: int, content: bytes) -> None:
         file.write(content)
 
 
-@pytest.mark.parametrize("value", [ROWS, ROWS[:50], np.arange(9), np.zeros((0, 3))], ids=["12 MB", "leaves", "few", "0"])
+@pytest.mark.parametrize(
+    "value", [ROWS, ROWS[:50], np.arange(9), np.zeros((0, 3))], ids=["12 MB", "leaves", "few", "0"]
+)
 def test_a_copy_is_not_changed_by_what_becomes_of_the_file(store: Store, value: np.ndarray) -> None:
     ref = store.put({"x": value, "weights": Weights({"w": value})})
     copy = store.get(ref, copy=True)
