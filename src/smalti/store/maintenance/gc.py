@@ -166,19 +166,8 @@ def collect(
     if not dry_run:
         planned = _carry_out(objects, documents, planned)
         objects.backend.sweep(grace_seconds)
-<<<<<<< HEAD
-    return planned.report()
-=======
         manifests.sweep_views()
-    found = tuple(_unneeded(planned, address, sizes[address]) for address in planned.states)
-    return GcReport(planned.objects, planned.objects - len(found), found, planned.roots)
-
-
-def _unneeded(planned: GcPlan, address: str, nbytes: int) -> Unneeded:
-    state, since = planned.states[address], planned.since.get(address)
-    condemned_seconds = None if since is None or state == "young" else planned.at - since
-    return Unneeded(address, nbytes, state, condemned_seconds, planned.seconds_left[address])
->>>>>>> h-rest
+    return planned.report()
 
 
 def _carry_out(objects: ObjectStore, documents: Documents, planned: GcPlan) -> GcPlan:

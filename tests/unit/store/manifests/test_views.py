@@ -90,7 +90,6 @@ def test_views_move_with_the_store_and_are_in_a_copy(store: Store, runs: Path, t
 
 
 def test_a_change_is_shown_and_moves_no_data(store: Store, runs: Path) -> None:
-<<<<<<< HEAD:tests/unit/store/manifests/test_views.py
     data = {path: path.stat().st_mtime_ns for path in (Path(store.place) / "data").glob("*/*")}
     predicted = np.random.default_rng(0).bytes(9000)
     made = store.put(predicted)
@@ -99,19 +98,6 @@ def test_a_change_is_shown_and_moves_no_data(store: Store, runs: Path) -> None:
         assert (runs / view / "run_1" / "outputs" / "predictions.bin").read_bytes() == predicted
     now = {path: path.stat().st_mtime_ns for path in (Path(store.place) / "data").glob("*/*")}
     assert {path: at for path, at in now.items() if path.name != made.digest[7:]} == data
-=======
-    data = _files_of_values(store)
-    made = store.put(b"predicted")
-    store.update_manifest("run_1", outputs={"predictions": made}, views=["all"])
-    for view in (CHURN, "by_type/analysis", "all"):
-        assert (runs / view / "run_1" / "outputs" / "predictions.bin").read_bytes() == b"predicted"
-    after = _files_of_values(store)
-    assert data == {path: seen for path, seen in after.items() if path.parent.name != made.digest[7:]}
-
-
-def _files_of_values(store: Store) -> dict[Path, int]:
-    return {path: path.stat().st_mtime_ns for path in Path(store.place, "data").rglob("*") if path.is_file()}
->>>>>>> h-rest:tests/unit/store/test_views.py
 
 
 def test_the_entry_of_a_released_run_leads_to_its_manifest(store: Store, runs: Path) -> None:
