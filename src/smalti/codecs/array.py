@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from smalti.canonical import Json
-from smalti.codecs.dtype import array_from, bytes_of, canonical_array, describe_dtype, dtype_of
+from smalti.codecs.dtype import array_from, bytes_of, canonical_array, check_truths, describe_dtype, dtype_of
 from smalti.codecs.lazy_array import LazyArray
-from smalti.errors import Refused
+from smalti.errors import Damaged, Refused
 from smalti.store.format.chunking import MAX_NBYTES
 from smalti.store.read.reader import Reader
 from smalti.store.segments import Segments
@@ -28,6 +28,7 @@ BFLOAT16 = "bfloat16"
 _PAGE_NBYTES = 4096
 _MAGIC = b"\x93NUMPY"
 _LONGEST_NPY_HEADER = 10_000  # numpy.load refuses a longer one
+_MOST_AXES = 64  # numpy's own limit
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -77,8 +78,14 @@ def plain_array(value: Any) -> tuple[NDArray[Any], Json]:
 
 
 def array_of(dtype: Any, shape: Any, data: memoryview) -> NDArray[Any] | BFloat16:
-    """Return the array of that dtype, as ``plain_array`` spells it, and shape; nothing is copied."""
-    array = array_from(data, dtype_in_file(dtype), tuple(shape))
+    """Return the array of that dtype, as ``plain_array`` spells it, and shape; nothing is copied.
+
+    Raises:
+        Damaged: the data is not that of such an array.
+    """
+    lengths, in_file = _checked(dtype, shape, data.nbytes)
+    array = array_from(data, in_file, lengths)
+    check_truths(array)
     return BFloat16(array) if dtype == BFLOAT16 else array
 
 
@@ -100,10 +107,14 @@ class ArrayCodec:
         return encode_bytes(dtype, array.shape, bytes_of(array))
 
     def decode(self, header: Mapping[str, Json], buffers: list[memoryview]) -> NDArray[Any] | BFloat16:
-        return array_of(header["dtype"], header["shape"], buffers[0])
+        check_fields(header, {"kind", "dtype", "shape"})
+        (data,) = buffers
+        return array_of(header["dtype"], header["shape"], data)
 
     def lazy(self, header: Mapping[str, Json], reader: Reader) -> LazyArray | BFloat16:
-        lazy = LazyArray(*described(header), reader)
+        check_fields(header, {"kind", "dtype", "shape"})
+        ((_, nbytes),) = reader.record.buffers
+        lazy = LazyArray(*_checked(header["dtype"], header["shape"], nbytes), reader)
         return BFloat16(lazy) if header["dtype"] == BFLOAT16 else lazy
 
 
@@ -117,6 +128,31 @@ def encode_bytes(dtype: Json, shape: tuple[int, ...], data: memoryview | Segment
 def described(header: Mapping[str, Any]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Return the shape of an array and its dtype in the file."""
     return tuple(header["shape"]), dtype_in_file(header["dtype"])
+
+
+def check_fields(header: Mapping[str, Any], fields: set[str]) -> None:
+    """Pass a header that has these fields and no other.
+
+    Raises:
+        Damaged: it has others: no codec writes such a header, and the value would come to have another address.
+    """
+    if header.keys() != fields:
+        raise Damaged(f"a header has the fields {sorted(header)[:8]}, not {sorted(fields)}; restore it.")
+
+
+def _checked(dtype: Any, shape: Any, nbytes: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return shape and dtype in the file of an array of so many bytes; a header may say anything."""
+    in_file = dtype_in_file(dtype)
+    try:
+        lengths = tuple(shape) if len(shape) <= _MOST_AXES else (-1,)
+        fits = all(type(length) is int and length >= 0 for length in lengths)
+        if fits and math.prod(lengths) * in_file.itemsize == nbytes:
+            if not nbytes:
+                np.ndarray(lengths, in_file)  # other axes may be too long, beside one of length 0
+            return lengths, in_file
+    except (TypeError, ValueError):
+        pass
+    raise Damaged(f"a header says {str(shape)[:80]} for the shape of {nbytes} bytes of {in_file}; restore it.")
 
 
 def dtype_in_file(dtype: Any) -> np.dtype[Any]:

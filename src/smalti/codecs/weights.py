@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from smalti import canonical
 from smalti.canonical import Json
-from smalti.codecs.array import BFLOAT16, BFloat16, array_of, is_array, plain_array
+from smalti.codecs.array import BFLOAT16, BFloat16, array_of, check_fields, is_array, plain_array
 from smalti.codecs.dtype import bytes_of
 from smalti.errors import Damaged, Refused
 from smalti.store.format.chunking import MAX_NBYTES
@@ -66,7 +66,12 @@ class WeightsCodec:
         return Encoded(header, "data.safetensors", (_file_header(tensors, order), *buffers))
 
     def decode(self, header: Mapping[str, Any], buffers: list[memoryview]) -> Weights:
+        check_fields(header, {"kind", "tensors"})
         described = header["tensors"]
+        for name, said in described.items():
+            check_fields(said, {"dtype", "shape"})
+            if name == _METADATA or said["dtype"] not in _CODES:
+                raise Damaged(f"a header says that {name!r} is a tensor of dtype {said['dtype']!r}; restore it.")
         return Weights(
             {
                 name: array_of(described[name]["dtype"], described[name]["shape"], data)

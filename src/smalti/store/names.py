@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
+from smalti.digest import is_address
 from smalti.errors import Damaged, NotFound, Refused
 from smalti.store.documents import Documents
 from smalti.store.format.sealed import seal, unseal
@@ -114,6 +115,11 @@ class Names:
             version = NameVersion(**unseal(self._documents.read(key), f"the name {key}"))
         except TypeError as error:
             raise Damaged(f"the name {key} has other fields than a name: {error}.") from error
+        told = (version.name, version.address, version.at)
+        if type(version.version) is not int or not all(isinstance(one, str) for one in told):
+            raise Damaged(f"the name {key} has fields that are not those of a name; restore it from another store.")
+        if not _NAME.fullmatch(version.name) or not is_address(version.address):
+            raise Damaged(f"the name {key} stands for {version.address!r}, which is no address; restore it.")
         if _key(version.name, version.version).casefold() != key.casefold():  # some file systems ignore case
             raise Damaged(f"the name {key} holds version {version.version} of {version.name!r}; restore it.")
         return version

@@ -23,7 +23,8 @@ import pyarrow as pa
 from smalti import canonical
 from smalti.canonical import Json
 from smalti.codecs.arrow.series import column_from, describe
-from smalti.errors import Refused
+from smalti.codecs.dtype import dtype_of
+from smalti.errors import Damaged, Refused
 
 
 def to_arrow(frame: pd.DataFrame) -> tuple[pa.Table, Json]:
@@ -58,6 +59,8 @@ def from_arrow(about: Any, columns: Sequence[pa.ChunkedArray], rows: range) -> p
     series = {i: pd.Series(value, index, dtype=value.dtype, copy=False) for i, value in enumerate(values)}
     frame = pd.DataFrame(series, index)  # this copies, so that the values can be written to
     frame.columns = _labels_from(about["columns"])
+    if len(frame) != len(rows):
+        raise Damaged(f"a table of {len(rows)} rows says it has an index of {len(frame)}; restore it.")
     frame.attrs = dict(about["attrs"])
     return frame.set_flags(allows_duplicate_labels=False) if about.get("unique_labels") else frame
 
@@ -98,9 +101,11 @@ def _level_from(described: Any) -> Any:
     labels, dtype = described["labels"], described["dtype"]
     if isinstance(dtype, dict):
         return column_from(pa.chunked_array([pa.array(labels, pa.large_string())]), dtype)
-    if np.dtype(dtype).kind in "mM":
+    if dtype == "|O":
+        return np.array(labels, object)
+    if dtype_of(dtype).kind in "mM":
         return np.array(labels, np.int64).view(dtype)
-    return np.array(labels, dtype)
+    return np.array(labels, dtype_of(dtype))
 
 
 def _index_from(described: Any, levels: Sequence[pa.ChunkedArray], rows: range) -> pd.Index:

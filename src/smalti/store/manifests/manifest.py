@@ -232,6 +232,7 @@ def parse(content: bytes, key: str) -> Manifest:
             "upgrade Smalti."
         )
     try:
+        _check_types(document)
         document["steps"] = tuple(Step(**step) for step in document.get("steps", ()))
         document["views"] = tuple(document.get("views", ()))
         manifest = Manifest(**document)
@@ -244,6 +245,30 @@ def parse(content: bytes, key: str) -> Manifest:
     if wrong := sorted(filterfalse(is_address, manifest.used())):
         raise Damaged(f"the manifest {key} holds {wrong[0]!r} where the address of a value belongs; restore it.")
     return manifest
+
+
+_TYPES: dict[str, type] = {
+    **dict.fromkeys((*_BY_NAME, "inputs", "outputs"), dict),
+    **dict.fromkeys(("steps", "views"), list),
+    **dict.fromkeys(("run", "created_at", "name", "started_at", "ended_at", "released_at", "error"), str),
+    **dict.fromkeys(("run_type", "status", "project", "parent"), str),
+    "revision": int,
+}
+
+
+def _check_types(document: Mapping[str, Any]) -> None:
+    """Pass fields that are of their types; those of a step are called as those of a run."""
+    for name, value in document.items():
+        if name in _TYPES and type(value) is not _TYPES[name]:
+            raise TypeError(f"{name!r} is a {type(value).__name__}, not a {_TYPES[name].__name__}")
+        of_text = ("inputs", "outputs", "links")
+        texts = value.values() if name in of_text else value if name == "views" else ()
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError(f"{name!r} holds something that is no text")
+    for step in document.get("steps", ()):
+        if type(step) is not dict or "steps" in step or type(step.get("seconds", 0.0)) not in {int, float}:
+            raise TypeError("a step is none")
+        _check_types(step)
 
 
 def run_of(key: str) -> str:
