@@ -1,8 +1,10 @@
 """The content-addressed store, as a Dagster resource."""
 
 import dagster as dg
+from pydantic import PrivateAttr
 
 from smalti import Store, open_store
+from smalti.errors import NotFound
 
 
 class StoreResource(dg.ConfigurableResource):
@@ -11,7 +13,33 @@ class StoreResource(dg.ConfigurableResource):
     """
 
     place: str
+    _instance: dg.DagsterInstance | None = PrivateAttr(default=None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Remember whose records must agree with the store."""
+        self._instance = context.instance
 
     def open(self) -> Store:
-        """Return the store."""
-        return open_store(self.place)
+        """Return the store; see :func:`begun`."""
+        return begun(self.place, self._instance)
+
+
+def begun(place: str, instance: dg.DagsterInstance | None) -> Store:
+    """Return the store at a place; on a fresh machine an empty one is made.
+
+    Raises:
+        NotFound: there is none, but Dagster's records tell of values that were in it: its disk may not be mounted, and
+            what is written to an empty store in its place would be lost from sight when it is.
+    """
+    store = open_store(place)
+    if instance is not None and not store.exists() and _has_values(instance):
+        raise NotFound(
+            f"there is no store at {store.place}, but Dagster's records tell of values in it; check that its disk is "
+            f"mounted, restore it from a copy (smalti pull), or begin anew: smalti init --store {store.place}"
+        )
+    store.init()
+    return store
+
+
+def _has_values(instance: dg.DagsterInstance) -> bool:
+    return any(instance.get_latest_materialization_event(key) for key in instance.all_asset_keys())

@@ -14,6 +14,7 @@ from assets.arrival import STILL_VALIDATING, kind_of, latest, ledger_path, manif
 from assets.raw import RAW
 from jobs.ingest import INGESTED, Wanted, ingest, ingest_request, last_of, wanted_in
 from resources.run_manifests import has_manifest
+from resources.store import begun
 from smalti import open_store
 from smalti.contracts.violation import shown
 from smalti.ingest.ledger import Arrival, Ledger
@@ -51,8 +52,12 @@ def evaluate(
     """Validate what arrives and record it for so many seconds; then ask for runs that ingest what was accepted.
 
     A file that takes longer goes on being validated, and a later tick records it.
+
+    Raises:
+        NotFound: there is no store, where there must have been one.
     """
     end = time.monotonic() + seconds
+    begun(store, context.instance)
     path = ledger_path(context.instance)
     worker = _worker(path, source, store)
     worker.start(seconds)

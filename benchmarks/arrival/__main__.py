@@ -13,7 +13,7 @@ from pathlib import Path
 import dagster as dg
 
 from benchmarks.arrival.soak import LIMIT_S, Soak, counted, drop, soak
-from benchmarks.store.report import file_system
+from benchmarks.page import file_system
 from sensors.arrivals import TICK_S
 
 

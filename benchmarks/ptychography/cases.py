@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.line import Line
 from benchmarks.ptychography import evaluation, large
 from benchmarks.ptychography.rpie import rpie
 from benchmarks.ptychography.running import Cost, run
@@ -25,16 +26,6 @@ PTYCHI_R = 0.197
 PTYCHI_EPOCHS, PTYCHI_BATCH = 10, 64
 RPIE_EPOCHS = 5
 LARGE_NBYTES = 2e9
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of the table; ``reached`` is None where there is nothing to be reached."""
-
-    case: str
-    to_reach: str
-    measured: str
-    reached: bool | None = None
 
 
 @dataclass(frozen=True)

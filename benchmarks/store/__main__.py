@@ -2,102 +2,83 @@
 
 from __future__ import annotations
 
-import argparse
-import os
 import shutil
 import signal
 import sys
 import tempfile
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.store import single
-from benchmarks.store.measure import in_fresh_process
-from benchmarks.store.ours import Smalti
-from benchmarks.store.peers import PEERS, Peer
-from benchmarks.store.report import PeakMemory, Results, machine, markdown
-from benchmarks.store.rounds import Turn, take_turn
-from benchmarks.store.workload import Scale, write_versions
+from benchmarks import page
+from benchmarks.line import Line, Section
+from benchmarks.page import Page
+from benchmarks.store import arrays, garbage, odd_rows, peak_memory, raw_files, slices, small_values, tables
+from benchmarks.store.setup import Setup
+from benchmarks.store.workload import Scale
 
-EVERYONE: tuple[type[Peer], ...] = (Smalti, *PEERS)
+ABOUT = """\
+Four float32 arrays, {gigabytes:.3g} GB: two diffraction stacks {frames} (square roots of Poisson counts) and two \
+weight matrices {weights}. They are stored, stored again, stored with 1 % of their rows changed (scattered), and \
+stored with three rows inserted in the middle of each. Each turn is in new folders, each phase in a new process; \
+figures are medians of alternating rounds.
+
+**×** is wall time divided by that of one single-thread SHA-256 pass over the same bytes, taken before and after each \
+turn; **load ×** by that of touching every page of plain memory maps of the files, which are in the page cache; \
+**CPU ×** is user and system time, child processes included, by that of the SHA-256 pass. Libraries are handed arrays \
+in memory, command-line tools files, and their time includes the start of the command. Loads end with every page \
+touched; every value loaded was compared with what was stored. A slice is the median of five, each of other rows. \
+Bytes are blocks allocated on disk.
+
+Garbage is collected among fewer objects than a million unless `--objects` says so; the goal for a million, 10 s, is \
+taken in proportion. The huge array is a hole in a file, so that nobody has to write 64 GiB.
+
+**Before** is what format 1 of the store reached on two cores like these. What is measured on a disk depends on what \
+others do with it, and on ext4 without a journal on how many files were removed in the last minute."""
+
+CASES: Mapping[str, Callable[[Setup], Sequence[Line | Section]]] = {
+    "small": small_values.measure,
+    "arrays": arrays.measure_in_memory,
+    "disk": arrays.measure_on_disk,
+    "rows": odd_rows.measure,
+    "raw": raw_files.measure,
+    "slices": slices.measure,
+    "gc": garbage.measure,
+    "tables": tables.measure,
+    "memory": peak_memory.measure,
+}
 _MEMORY_FILE_SYSTEM = Path("/dev/shm")
 _VERSIONS_AT_ONCE = 9  # three to store, and up to six that a peer keeps, works on and gives back
 
 
-def measure(
-    folder: Path,
-    disk: Path,
-    scale: Scale,
-    rounds: int,
-    peers: Sequence[type[Peer]],
-    packages: Path | None = None,
-    large: bool = False,
-) -> Results:
-    """Measure everything in the empty folder ``folder``; small puts, which are about syncing, in ``disk``."""
-    start = time.perf_counter()
-
-    def say(what: str) -> None:
-        print(f"{time.perf_counter() - start:5.0f} s  {what}", file=sys.stderr, flush=True)
-
-    say("making the data")
-    versions = folder / "versions"
-    in_fresh_process(packages, write_versions, versions, scale)
-    turns: dict[type[Peer], list[Turn]] = {peer: [] for peer in peers}
-    for number in range(rounds):
-        first = number % len(peers)  # nobody always comes first
-        for peer in (*peers[first:], *peers[:first]):
-            say(f"round {number + 1} of {rounds}: {peer.name}")
-            turns[peer].append(take_turn(peer, folder / f"{number}-{peer.__name__}", versions, packages))
-    shutil.rmtree(versions)
-    say("small puts, the table, marking, runs")
-    versions_of = {peer: in_fresh_process(packages, peer.version) for peer in peers}
-    small_puts = in_fresh_process(packages, single.small_puts, disk, scale)
-    table = in_fresh_process(packages, single.table_growth, folder / "table", scale)
-    lookup = in_fresh_process(packages, single.runs_of, folder / "runs", scale)
-    mark_s = in_fresh_process(packages, single.gc_mark_s, folder / "gc", scale)
-    memory = None
-    if large:
-        say("peak memory")
-        put = in_fresh_process(packages, single.put_large, folder / "large", scale)
-        memory = PeakMemory(put, in_fresh_process(packages, single.read_large, folder / "large"))
-    return Results(scale, rounds, machine(folder, disk), turns, versions_of, small_puts, table, mark_s, lookup, memory)
-
-
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.store", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="alternating rounds; medians are reported (default 5)")
-    parser.add_argument("--folder", type=Path, help="where to measure (default: in memory, where there is room)")
-    parser.add_argument("--disk", type=Path, default=Path("/var/tmp"), help="where small puts are synced (/var/tmp)")
-    parser.add_argument("--only", nargs="+", metavar="WORD", default=[""], help="peers whose names hold a word")
-    parser.add_argument("--peers-venv", type=Path, help="a virtual environment that holds more of the peers")
-    parser.add_argument("--large", action="store_true", help="also the peak memory of a 2 GiB array")
-    parser.add_argument("--report", type=Path, default=Path("docs/benchmarks/store.md"), help="what to write")
+    parser = page.parser("store", CASES)
+    parser.set_defaults(peers=Path(sys.executable))
+    parser.add_argument("--objects", type=int, default=Scale.gc_objects, help="of the gc (20,000; the goal: 1,000,000)")
+    parser.add_argument("--memory", type=Path, help="where most is measured (default: in memory, where there is room)")
+    parser.add_argument("--disk", type=Path, default=Path("/var/tmp"), help="a folder on a disk (/var/tmp)")
     given = parser.parse_args(arguments)
-
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leave no gigabytes in memory when told to stop
-    packages = _use(given.peers_venv.absolute()) if given.peers_venv else None
-    peers = [peer for peer in EVERYONE if any(word.lower() in peer.name.lower() for word in given.only)]
-    here = [peer for peer in peers if in_fresh_process(packages, peer.is_installed)]
-    scale = Scale()
-    with (
-        tempfile.TemporaryDirectory(prefix="bench-store-", dir=given.folder or _default_folder(scale)) as folder,
-        tempfile.TemporaryDirectory(prefix="bench-store-", dir=given.disk) as disk,
-    ):
-        results = measure(Path(folder), Path(disk), scale, given.rounds, here, packages, given.large)
-        text = markdown(results, left_out=[peer for peer in peers if peer not in here])
-    given.report.parent.mkdir(parents=True, exist_ok=True)
-    given.report.write_text(text)
-    print(text)
+    scale = replace(Scale(), gc_objects=given.objects)
+    page.write(page_of(scale, given.memory or default_folder(scale), given.disk), given)
 
 
-def _use(environment: Path) -> Path:
-    """Put the commands of a virtual environment on the path and return the folder of its packages."""
-    os.environ["PATH"] = f"{environment / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    return next(environment.glob("lib/python3*/site-packages"))
+def page_of(scale: Scale, memory: Path, disk: Path) -> Page:
+    """Return the page that measures at a scale, in a folder in memory and in one on a disk."""
+
+    def measure(case: str) -> page.Measure:
+        return lambda peers, rounds: CASES[case](Setup(scale, memory, disk, peers, rounds))
+
+    return Page(
+        name="store",
+        title="The store: what is reached, and beside whom",
+        about=ABOUT.format(gigabytes=scale.nbytes / 1e9, frames=scale.frames, weights=scale.weights),
+        cases={case: measure(case) for case in CASES},
+        versions=("numpy", "blake3", "pyarrow"),
+    )
 
 
-def _default_folder(scale: Scale) -> Path:
+def default_folder(scale: Scale) -> Path:
     """Return a folder in memory if it has room, because a disk's moods are larger than what is measured."""
     if _MEMORY_FILE_SYSTEM.is_dir() and shutil.disk_usage(_MEMORY_FILE_SYSTEM).free > _VERSIONS_AT_ONCE * scale.nbytes:
         return _MEMORY_FILE_SYSTEM

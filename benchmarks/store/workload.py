@@ -27,18 +27,26 @@ class Scale:
     Attributes:
         frames: shape of one diffraction stack: 512 rows of 256 KiB.
         weights: shape of one weight matrix: 8192 rows of 16 KiB.
-        small_puts: how many arrays of 4 KB are put one by one.
-        gc_objects: objects marked by the collector, each needing three.
-        runs: runs whose values are looked up, each using three.
+        odd_nbytes: size of each array of odd rows.
+        raw_nbytes: size of a raw file.
+        small_puts: how many arrays of 4,000 bytes are put one by one.
+        put_together: how many in one call.
+        names: how many names a store holds when one is looked up.
+        sparse_nbytes: size of the array that is a hole in a file.
+        gc_objects: objects among which garbage is collected.
         large_nbytes: size of the array of the memory measure.
     """
 
     frames: tuple[int, int, int] = (512, 256, 256)
     weights: tuple[int, int] = (8192, 4096)
     table_rows: int = 2_000_000
+    odd_nbytes: int = 128 * 1024**2
+    raw_nbytes: int = 512 * 1024**2
     small_puts: int = 100
-    gc_objects: int = 1_000_000
-    runs: int = 1_000_000
+    put_together: int = 1000
+    names: int = 3000
+    sparse_nbytes: int = 64 * 1024**3
+    gc_objects: int = 20_000
     large_nbytes: int = 2 * 1024**3
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,8 +93,14 @@ def open_store(where: str | Path = "store") -> Store:
         from smalti.store.documents import Documents
         from smalti.store.manifests.bucket_index import BucketManifests
 
-        bucket = S3Backend.open(place, Settings().s3_endpoint)
-        return Store(bucket, CODECS, S3Index(bucket), BucketManifests(Documents(bucket), bucket.identity))
+        bucket = S3Backend.at(place, Settings().s3_endpoint)
+        return Store(
+            bucket,
+            CODECS,
+            S3Index(bucket),
+            BucketManifests(Documents(bucket), bucket.identity),
+            partial(open_store, place),
+        )
     if "://" in place:
         raise Refused(f"{place} is no store; give a folder, s3://bucket/prefix or memory:")
     from smalti.store.backends.local.backend import LocalBackend
@@ -104,7 +111,7 @@ def open_store(where: str | Path = "store") -> Store:
     if root.exists() and not root.is_dir():
         raise Refused(f"{root} is a file, but a store is a folder; name another place.")
     folder = LocalBackend(root)
-    return Store(folder, CODECS, LocalIndex(root / "index.sqlite"), LocalManifests(folder))
+    return Store(folder, CODECS, LocalIndex(root / "index.sqlite"), LocalManifests(folder), partial(open_store, root))
 
 
 __getattr__ = lazy_names(__name__, _HOME)

@@ -7,31 +7,27 @@ installs. They run as the user of the tests, hold everything in a temporary fold
 from __future__ import annotations
 
 import contextlib
-import http.client
 import os
-import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import boto3
 import pytest
 
 from smalti.store.backends.s3.bucket import Bucket
+from tests.s3.wire import Wire
 
 _PROGRAMS = ("ceph", "ceph-authtool", "ceph-mgr", "ceph-mon", "ceph-osd", "monmaptool", "radosgw", "radosgw-admin")
 _COMMAND_SECONDS = 120
@@ -102,7 +98,7 @@ class BucketBytes(MutableMapping[str, bytes]):
     What is there to be tried, to be young or to be removed is left out.
     """
 
-    NOT_STORED = ("probe", "touched/", "removing/", "writing/", "condemned/")
+    NOT_STORED = ("probe", "clock", "touched/", "removing/", "writing/", "condemned/")
 
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
@@ -193,127 +189,11 @@ def rgw(bucket_name: str) -> Iterator[Server]:
         yield server
 
 
-@dataclass
-class Exchange:
-    """One request and the reply that a fault may change; ``status`` 0 is no reply at all."""
-
-    method: str
-    path: str
-    headers: dict[str, str]
-    status: int = 0
-    body: bytes = b""
-    cut: bool = False
-
-
-@dataclass
-class Fault:
-    """What happens to the requests it fits, ``times`` of them: before they reach the server, or to its reply."""
-
-    fits: Callable[[Exchange], bool]
-    before: Callable[[Exchange], None] = lambda _: None
-    after: Callable[[Exchange], None] = lambda _: None
-    times: float = 1
-
-
-@dataclass
-class Wire:
-    """A proxy on loopback: it passes requests on, remembers them, and does them harm as told."""
-
-    target: str
-    endpoint: str = ""
-    faults: list[Fault] = field(default_factory=list)
-    seen: list[Exchange] = field(default_factory=list)
-
-    def harm(self, method: str, key: str, times: float = 1, **what: Callable[[Exchange], None]) -> Fault:
-        self.faults.append(Fault(lambda e: e.method == method and key in e.path, times=times, **what))
-        return self.faults[-1]
-
-    def fetched(self, name: str) -> list[tuple[int, int]]:
-        """Return the ranges asked of keys of that name since the wire was cleared, apart from ends."""
-        asked = [e.headers["range"] for e in self.seen if e.method == "GET" and e.path.endswith(name)]
-        ranges = (re.fullmatch(r"bytes=(\d+)-(\d+)", r) for r in asked if not r.startswith("bytes=-"))
-        return sorted((int(r[1]), int(r[2]) + 1) for r in ranges)
-
-    @staticmethod
-    def answer(status: int, code: str) -> Callable[[Exchange], None]:
-        """Let the server not be asked: reply in its place."""
-
-        def reply(exchange: Exchange) -> None:
-            exchange.status = status
-            exchange.body = f"<Error><Code>{code}</Code><StringToSign>canary-token</StringToSign></Error>".encode()
-
-        return reply
-
-    @staticmethod
-    def lose_reply(exchange: Exchange) -> None:
-        exchange.status = 0
-
-    @staticmethod
-    def ignore_condition(exchange: Exchange) -> None:
-        exchange.headers.pop("if-none-match", None)
-
-    @staticmethod
-    def flip_a_bit(exchange: Exchange) -> None:
-        middle = len(exchange.body) // 2
-        exchange.body = exchange.body[:middle] + bytes([exchange.body[middle] ^ 1]) + exchange.body[middle + 1 :]
-
-    @staticmethod
-    def cut(exchange: Exchange) -> None:
-        exchange.cut = True
-
-
 @pytest.fixture
 def wire(server: Server) -> Iterator[Wire]:
     """A proxy before the server."""
-    state = Wire(server.endpoint)
-    lock = threading.Lock()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-        def handle_any(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            exchange = Exchange(self.command, self.path, {k.lower(): v for k, v in self.headers.items()})
-            with lock:
-                state.seen.append(exchange)
-                fault = next((f for f in state.faults if f.times > 0 and f.fits(exchange)), Fault(lambda _: True))
-                fault.times -= 1
-            fault.before(exchange)
-            headers = {"content-type": "application/xml"} if exchange.status else self.ask(exchange, body)
-            fault.after(exchange)
-            self.close_connection = True
-            if exchange.status:
-                self.send_response(exchange.status)
-                for name, value in headers.items():
-                    if name.lower() not in {"content-length", "connection", "transfer-encoding", "date", "server"}:
-                        self.send_header(name, value)
-                nbytes = headers.get("Content-Length", "0") if self.command == "HEAD" else len(exchange.body)
-                self.send_header("Content-Length", str(nbytes))
-                self.send_header("Connection", "close")
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(exchange.body[: len(exchange.body) // 2 if exchange.cut else None])
-
-        def ask(self, exchange: Exchange, body: bytes) -> dict[str, str]:
-            onward = http.client.HTTPConnection(urlsplit(state.target).netloc, timeout=30)
-            onward.request(exchange.method, exchange.path, body, exchange.headers)
-            reply = onward.getresponse()
-            exchange.status, exchange.body = reply.status, reply.read()
-            onward.close()
-            return dict(reply.getheaders())
-
-        do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = handle_any
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as proxy:
-        state.endpoint = f"http://127.0.0.1:{proxy.server_port}"
-        thread = threading.Thread(target=proxy.serve_forever, args=(0.01,))
-        thread.start()
+    with Wire(server.endpoint).running() as state:
         yield state
-        proxy.shutdown()
-        thread.join()
 
 
 def _start(folder: Path, daemons: contextlib.ExitStack) -> Server:

@@ -20,9 +20,9 @@ from smalti.cli import app
 from smalti.codecs import CODECS
 from smalti.errors import Refused, Unavailable
 from smalti.store import Hop, Store, Use
-from smalti.store.manifests.bucket_index import BucketManifests
-from smalti.store.format.sealed import seal
 from smalti.store.backends.s3.backend import S3Documents, S3Objects, open_s3
+from smalti.store.format.sealed import seal
+from smalti.store.manifests.bucket_index import BucketManifests
 from smalti.testing.laws_of_manifests import ManifestLaws
 
 Machine = Callable[..., Store]

@@ -14,8 +14,8 @@ from smalti import open_store
 from smalti.codecs import CODECS
 from smalti.errors import Unavailable
 from smalti.store import Store
-from smalti.store.format.record import record_of
 from smalti.store.backends.s3.backend import S3Objects, open_s3
+from smalti.store.objects.hashing import record_of
 from smalti.testing import FolderBytes
 
 RANDOM = np.random.default_rng(0)
@@ -130,7 +130,7 @@ def test_a_collection_keeps_what_leaves_are_taken_from(store: Store) -> None:
 def test_what_is_found_there_keeps_its_sources_young(objects: S3Objects, store: Store) -> None:
     base = store.put(STACK, name="stack")
     ref = store.put(changed(3), name="stack")
-    before = objects.touched_at(base.digest)
+    before = objects.now()
     store.put(changed(3))
     assert objects.touched_at(base.digest) > before
     assert not objects.remove(base.digest, unless_touched_since=before)

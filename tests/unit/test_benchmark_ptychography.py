@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.line import Line
+from benchmarks.page import markdown
 from benchmarks.ptychography import evaluation
-from benchmarks.ptychography.cases import CASES, Line, Workplace
-from benchmarks.ptychography.report import markdown
+from benchmarks.ptychography.__main__ import page_of
+from benchmarks.ptychography.cases import Workplace
 from benchmarks.ptychography.rpie import rpie
 from benchmarks.ptychography.running import run
 from smalti import Reconstruction, Scan, open_store
@@ -90,10 +92,10 @@ def test_a_process_that_fails_has_no_cost() -> None:
         run([sys.executable, "-c", "raise SystemExit(3)"])
 
 
-def test_the_page_says_what_was_reached_what_falls_short_and_what_is_missing() -> None:
+def test_the_page_says_what_was_reached_what_falls_short_and_what_is_missing(tmp_path: Path) -> None:
     lines = [Line("one", "9 dB", "10 dB", True), Line("two", "9 dB", "8 dB", False), Line("peer", "", "7 dB")]
     results = {"known": {"machine": "a machine", "load": 1.5, "lines": [line.__dict__ for line in lines]}}
-    page = markdown(results, [case for case in CASES if case != "known"])
+    page = markdown(page_of(tmp_path, tmp_path), results)
     assert "| one | 9 dB | 10 dB | reached |" in page
     assert "| two | 9 dB | 8 dB | **falls short** |" in page
     assert "| peer |  | 7 dB |  |" in page

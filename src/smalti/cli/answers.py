@@ -23,7 +23,7 @@ def the_store(place: str | None) -> Store:
     if place:
         return open_store(place)
     found = places()
-    if found.store_place != str(found.store) and (found.store / "data").is_dir():
+    if found.store_place != str(found.store) and (found.store / "store.json").is_file():
         warn(f"smalti: the store is {found.store_place}, as s3_bucket is set; --store {found.store} means the folder")
     return open_store(found.store_place)
 
@@ -43,8 +43,25 @@ def printable(text: str) -> str:
     return text if text.isprintable() else ascii(text)
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number and its noun.
+
+    >>> counted(1, "object"), counted(0, "object")
+    ('1 object', '0 objects')
+    """
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def described(record: Record) -> str:
     """Return what an object is, and its size."""
     from smalti.provenance.facts import described as what
 
-    return f"{what(record)}, {readable(record.nbytes)}"
+    return f"{what(record)}, {readable(shown_nbytes(record))}"
+
+
+def shown_nbytes(record: Record) -> int:
+    """Return the size of a value's content; of a JSON document, which is all header, that of its text."""
+    from smalti.codecs.own_files import document_text
+
+    text = document_text(record)
+    return record.nbytes if text is None else len(text.encode())

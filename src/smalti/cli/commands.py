@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 # name -> module and function, or the group of commands that the module calls its app
 _COMMANDS = {
+    "init": "stored.init.init",
     "validate": "validate.validate",
     "put": "stored.values.put",
     "get": "stored.values.get",

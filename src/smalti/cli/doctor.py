@@ -25,8 +25,11 @@ def doctor(store: StorePlace = None, as_json: AsJson = False) -> None:
     from smalti.compute.blas import FAST_GFLOPS
     from smalti.compute.probe import protections
     from smalti.store.backends.local.filesystem import examine
+    from smalti.store.commit import sync_command, syncfs_tells_errors
+    from smalti.store.format.record import FORMAT
 
-    place = the_store(store).place
+    opened = the_store(store)
+    place = opened.place
     if "://" in place or place == "memory:":
         raise Refused(f"{place} is on no disk of this machine; doctor looks at a store in a folder.")
     root = Path(place)
@@ -42,8 +45,11 @@ def doctor(store: StorePlace = None, as_json: AsJson = False) -> None:
         advice.append(f"only {readable(disk.free_nbytes)} are free at {disk.folder}: free some space.")
     if not (held.network and held.processes) and (missing := system_calls.missing()):
         advice.append(f"readers of foreign files have a network and can start processes, since {missing}.")
+    made = {"format": FORMAT, "id": opened.id} if opened.exists() else None
     document: dict[str, Any] = {
         "blas": blas,
+        "store": {"place": place, "made": made},
+        "sync": {"command": sync_command(), "syncfs_tells_errors": syncfs_tells_errors()},
         "disk": {field: getattr(disk, field) for field in type(disk).__slots__} | {"folder": str(disk.folder)},
         "sandbox": {**asdict(held), "landlock": confinement.landlock_abi(), "seccomp": not system_calls.missing()},
         "advice": advice,
@@ -53,10 +59,13 @@ def doctor(store: StorePlace = None, as_json: AsJson = False) -> None:
     else:
         threads = f", {blas['threads']} thread(s)" if blas["threads"] else ""
         typer.echo(f"BLAS          {blas['name']} {blas['version']}{threads}: {blas['gflops']:.0f} GFLOP/s")
-        typer.echo(f"store         {root}")
+        typer.echo(
+            f"store         {root}: {f'format {FORMAT}, id {opened.id}' if made else 'none there yet: smalti init'}"
+        )
         typer.echo(
             f"disk          {disk.write_mb_per_s:.0f} MB/s written and synced, a small sync {disk.sync_ms:.2f} ms"
         )
+        typer.echo(f"durability    {_durability(sync_command(), syncfs_tells_errors())}")
         typer.echo(f"hard links    {'yes' if disk.hard_links else 'no'}")
         case = "matters" if disk.case_sensitive else "does not matter"
         typer.echo(f"upper case    {case} in file names")
@@ -67,6 +76,15 @@ def doctor(store: StorePlace = None, as_json: AsJson = False) -> None:
             typer.echo(f"to mend: {line}")
     if advice:
         raise typer.Exit(1)
+
+
+def _durability(command: str, syncfs_tells: bool) -> str:
+    """Say how what was acknowledged is made durable here."""
+    if command == "F_FULLFSYNC":
+        return "F_FULLFSYNC, file by file: it waits for the disk's own cache, too"
+    if syncfs_tells:
+        return "fsync, and syncfs for many files at once: this kernel reports what it could not write"
+    return "fsync, file by file: this kernel has no syncfs that reports what it could not write (Linux 5.8)"
 
 
 def _sandbox(held: Protections, landlock: int) -> Iterator[tuple[str, str]]:

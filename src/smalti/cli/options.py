@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from smalti.cli.answers import described, print_json, printable, the_store
+from smalti.cli.answers import described, print_json, printable, shown_nbytes, the_store
 from smalti.notebook.words import readable
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "print_json",
     "printable",
     "readable",
+    "shown_nbytes",
     "the_store",
 ]
 

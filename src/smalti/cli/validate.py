@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from smalti.cli.answers import counted
 from smalti.cli.options import AsJson, StorePlace, print_json, printable, the_store
 from smalti.errors import Refused, SmaltiError
 
@@ -67,15 +68,11 @@ def _validated(path: Path, contract: str | None, schema: str | None) -> dict[str
 def _extent(shape: list[int] | None) -> str:
     match shape:
         case [count, height, width]:
-            return f", {_counted(count, 'pattern')} of {height} x {width}"
+            return f", {counted(count, 'pattern')} of {height} x {width}"
         case [rows, columns]:
-            return f", {_counted(rows, 'row')} of {_counted(columns, 'column')}"
+            return f", {counted(rows, 'row')} of {counted(columns, 'column')}"
         case _:
             return ""
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _remarks(found: dict[str, Any]) -> list[tuple[str, str]]:

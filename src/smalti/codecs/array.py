@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -63,6 +63,21 @@ def is_array(value: Any) -> bool:
     return isinstance(value, np.ndarray | np.generic | LazyArray | BFloat16) or _is_mlx(value)
 
 
+def is_scalar(value: Any) -> bool:
+    """Tell whether a value is a scalar of numpy, such as ``numpy.float64``, rather than an array without axes.
+
+    Raises:
+        Refused: it is a text or byte string that ends with zeros, which numpy takes off.
+    """
+    if not isinstance(value, np.generic):
+        return False
+    if isinstance(value, np.str_ | np.bytes_) and len(value) != len(np.asarray(value)[()]):
+        raise Refused(
+            f"{value!r} ends with zeros, which numpy takes off; store str(it), or bytes(it), which keep them."
+        )
+    return True
+
+
 def plain_array(value: Any) -> tuple[NDArray[Any], Json]:
     """Return an array in the form that equal ones share, and how a header spells its dtype.
 
@@ -77,8 +92,11 @@ def plain_array(value: Any) -> tuple[NDArray[Any], Json]:
     return array, describe_dtype(array.dtype)
 
 
-def array_of(dtype: Any, shape: Any, data: memoryview) -> NDArray[Any] | BFloat16:
+def array_of(dtype: Any, shape: Any, data: memoryview, scalar: bool = False) -> Any:
     """Return the array of that dtype, as ``plain_array`` spells it, and shape; nothing is copied.
+
+    Args:
+        scalar: return a numpy scalar, such as ``numpy.float64``, in place of an array without axes.
 
     Raises:
         Damaged: the data is not that of such an array.
@@ -86,15 +104,18 @@ def array_of(dtype: Any, shape: Any, data: memoryview) -> NDArray[Any] | BFloat1
     lengths, in_file = _checked(dtype, shape, data.nbytes)
     array = array_from(data, in_file, lengths)
     check_truths(array)
+    if scalar:
+        return array[()]
     return BFloat16(array) if dtype == BFLOAT16 else array
 
 
 class ArrayCodec:
     """numpy arrays and scalars of every dtype that is data, MLX arrays, bfloat16; equal values have equal bytes.
 
-    What is normalised: a scalar becomes an array without axes, byte order little endian, memory order C. Fields of a
-    structure are packed, since what pads them is not data; every true is a 1; the ``metadata`` of a dtype is dropped,
-    since numpy leaves it out of account too. bfloat16 lies in the file as uint16.
+    What is normalised: byte order little endian, memory order C. Fields of a structure are packed, since what pads
+    them is not data; every true is a 1; the ``metadata`` of a dtype is dropped, since numpy leaves it out of account
+    too. bfloat16 lies in the file as uint16. A scalar lies there as an array without axes; ``"scalar": true`` in the
+    header tells the two apart.
     """
 
     kind = "array"
@@ -104,15 +125,16 @@ class ArrayCodec:
 
     def encode(self, value: Any) -> Encoded:
         array, dtype = plain_array(value)
-        return encode_bytes(dtype, array.shape, bytes_of(array))
+        encoded = encode_bytes(dtype, array.shape, bytes_of(array))
+        return replace(encoded, header={**encoded.header, "scalar": True}) if is_scalar(value) else encoded
 
-    def decode(self, header: Mapping[str, Json], buffers: list[memoryview]) -> NDArray[Any] | BFloat16:
-        check_fields(header, {"kind", "dtype", "shape"})
+    def decode(self, header: Mapping[str, Json], buffers: list[memoryview]) -> Any:
         (data,) = buffers
-        return array_of(header["dtype"], header["shape"], data)
+        return array_of(header["dtype"], header["shape"], data, says_scalar(header, {"kind"}))
 
-    def lazy(self, header: Mapping[str, Json], reader: Reader) -> LazyArray | BFloat16:
-        check_fields(header, {"kind", "dtype", "shape"})
+    def lazy(self, header: Mapping[str, Json], reader: Reader) -> Any:
+        if says_scalar(header, {"kind"}):
+            return self.decode(header, reader.whole())
         ((_, nbytes),) = reader.record.buffers
         lazy = LazyArray(*_checked(header["dtype"], header["shape"], nbytes), reader)
         return BFloat16(lazy) if header["dtype"] == BFLOAT16 else lazy
@@ -130,14 +152,21 @@ def described(header: Mapping[str, Any]) -> tuple[tuple[int, ...], np.dtype[Any]
     return tuple(header["shape"]), dtype_in_file(header["dtype"])
 
 
-def check_fields(header: Mapping[str, Any], fields: set[str]) -> None:
-    """Pass a header that has these fields and no other.
+def says_scalar(header: Mapping[str, Any], others: Collection[str] = ()) -> bool:
+    """Tell whether what describes an array says that it is a scalar.
+
+    Args:
+        others: the fields it has besides those of an array.
 
     Raises:
-        Damaged: it has others: no codec writes such a header, and the value would come to have another address.
+        Damaged: it has more than those of an array: no codec writes it, and the value would have another address.
     """
-    if header.keys() != fields:
-        raise Damaged(f"a header has the fields {sorted(header)[:8]}, not {sorted(fields)}; restore it.")
+    scalar = "scalar" in header
+    if header.keys() - {"scalar"} != {"dtype", "shape", *others} or (scalar and header["scalar"] is not True):
+        raise Damaged(f"an array is described by {sorted(header)[:8]}, as no codec does; restore it.")
+    if scalar and (header["shape"] != [] or header["dtype"] == BFLOAT16):
+        raise Damaged(f"a scalar is described as of the shape {str(header['shape'])[:80]}; restore it.")
+    return scalar
 
 
 def _checked(dtype: Any, shape: Any, nbytes: int) -> tuple[tuple[int, ...], np.dtype[Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from smalti.canonical import normalise
 from smalti.errors import Damaged
 from smalti.store.values import Encoded
 
@@ -26,6 +27,7 @@ class DocumentCodec:
         return value is None or isinstance(value, list | tuple | str | int | float)
 
     def encode(self, value: Any) -> Encoded:
+        normalise(value, "the document")  # refuses what is none, and says where
         return Encoded({"kind": "json", "value": value})
 
     def decode(self, header: Mapping[str, Any], buffers: list[memoryview]) -> Any:

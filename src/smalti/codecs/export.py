@@ -7,6 +7,7 @@ may differ in type (CSV has no types). ``h5py`` and ``zarr`` are imported only w
 from __future__ import annotations
 
 import contextlib
+import csv
 import importlib
 import json
 import os
@@ -14,7 +15,7 @@ import shutil
 import uuid
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from smalti.store.values import Tree
 
 Group = dict[str, "Group | NDArray[Any]"]
 _ATTRS = "attrs.json"
+_BLOCK_NBYTES = 1 << 20
 _LONG = 2**63  # HDF5 has no longer integers
 _ONLY = "data"  # what an array that is no tree is called in a file of several
 
@@ -38,8 +40,9 @@ _ONLY = "data"  # what an array that is no tree is called in a file of several
 def export_value(value: Any, path: Path, form: str) -> None:
     """Write a value, as ``store.get`` or ``store.open`` gives it, to a new file (for Zarr a new folder).
 
-    A tree's children become members, groups and arrays of the same names; its attributes those of the group, or in
-    NPZ a text ``attrs.json``. Bytes become arrays of uint8, bfloat16 becomes float32.
+    A tree's children become members, groups and arrays of the same names, in which a ``/`` leads into a group; its
+    attributes those of the group, or in NPZ a text ``attrs.json``. Bytes become arrays of uint8, bfloat16 becomes
+    float32. CSV has the index of a DataFrame unless it only counts the rows from 0.
 
     Args:
         form: ``npy`` for an array; ``npz``, ``hdf5`` or ``zarr`` for an array or a tree of them; ``parquet`` or
@@ -101,8 +104,12 @@ def _write_npy(value: Any, path: Path) -> None:
 
 
 def _write_npz(value: Any, path: Path) -> None:
+    written = set[str]()
     with zipfile.ZipFile(path, "w") as archive:
         for name, array in _members(value):
+            if name in written:
+                raise Refused(f"two arrays would be called {name!r} in an archive; rename one, or read it in Python.")
+            written.add(name)
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
 
@@ -126,6 +133,7 @@ def _write_hdf5(value: Any, path: Path) -> None:
         for name, attribute in attrs.items():
             fits = isinstance(attribute, str | float) or (isinstance(attribute, int) and -_LONG <= attribute < _LONG)
             group.attrs[name] = attribute if fits else _json(attribute)
+        _check_no_array_is_a_group(children)
         for name, child in children.items():
             if not _is_array(child):
                 fill(group.create_group(name), child)
@@ -149,6 +157,7 @@ def _write_zarr(value: Any, path: Path) -> None:
     def fill(group: Any, value: Any) -> None:
         children, attrs = _group(value, group.path)
         group.attrs.update(attrs)
+        _check_no_array_is_a_group(children)
         for name, child in children.items():
             if _is_array(child):
                 group.create_array(name, data=np.asarray(child))
@@ -172,19 +181,35 @@ def _write_csv(value: Any, path: Path) -> None:
     table = _table(value, "CSV")
     _check_csv(table)
     if hasattr(table, "to_csv"):
-        import pandas as pd
-
-        table.to_csv(path, index=not isinstance(table.index, pd.RangeIndex))
+        index = not _only_counts(table.index)
+        table.to_csv(path, index=index)
+        if _has_carriage_return(path):  # pandas does not quote a text for it, and readers take it for the end of a row
+            table.to_csv(path, index=index, quoting=csv.QUOTE_NONNUMERIC)
         return
     import pyarrow.csv
 
     pyarrow.csv.write_csv(table, path)
 
 
+def _only_counts(index: Any) -> bool:
+    """Tell whether an index says nothing but the number of each row, from 0."""
+    import pandas as pd
+
+    return isinstance(index, pd.RangeIndex) and index.name is None and index.equals(pd.RangeIndex(len(index)))
+
+
+def _has_carriage_return(path: Path) -> bool:
+    with path.open("rb") as file:
+        return any(b"\r" in block for block in iter(lambda: file.read(_BLOCK_NBYTES), b""))
+
+
 def _check_csv(table: Any) -> None:
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    if not isinstance(table, pa.Table):
+    is_frame = not isinstance(table, pa.Table)
+
+    if is_frame:
         from smalti.codecs.arrow.frame import to_arrow
 
         table, _ = to_arrow(table)
@@ -192,6 +217,13 @@ def _check_csv(table: Any) -> None:
         opaque = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_nested)
         if any(is_opaque(field.type) for is_opaque in opaque):
             raise Refused(f"column {field.name!r} is of {field.type}, and CSV holds texts and numbers; choose parquet.")
+        texts = pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
+        column = table[field.name]
+        if is_frame and texts and column.null_count and pc.any(pc.equal(column, "")).as_py():
+            raise Refused(
+                f"column {field.name!r} has empty texts beside missing ones, and pandas writes both as nothing; "
+                "choose parquet, or replace one of them."
+            )
 
 
 def _table(value: Any, form: str) -> Any:
@@ -211,10 +243,17 @@ def _group(value: Any, where: str) -> tuple[dict[str, Any], dict[str, Any]]:
     if tree is None:
         raise Refused(f"{where or 'this value'} is a {type(value).__name__}, no array or tree; write its own file.")
     children = {name: _plain(child) for name, child in tree.children.items()}
-    wrong = next((name for name in children if name in ("", ".", "..", _ATTRS) or {"/", "\0"} & {*name}), None)
+    wrong = next((name for name in children if {"", ".", "..", _ATTRS} & {*name.split("/")} or "\0" in name), None)
     if wrong is not None:
         raise Refused(f"the child {wrong!r} cannot be the name of an array in a file; read it in Python.")
     return children, dict(tree.attrs)
+
+
+def _check_no_array_is_a_group(children: Mapping[str, Any]) -> None:
+    for name in children:
+        above = next((f for f in map(str, PurePosixPath(name).parents) if f in children), None)
+        if above is not None:
+            raise Refused(f"the child {name!r} would lie in the child {above!r} of the same tree; rename one.")
 
 
 def _plain(child: Any) -> Any:

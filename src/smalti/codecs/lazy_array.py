@@ -35,6 +35,10 @@ class LazyArray:
         self._reader = reader
         self._known: NDArray[Any] | None = None  # the whole, once every leaf of a view was verified
 
+    def __reduce__(self) -> tuple[type[LazyArray], tuple[Any, ...]]:
+        """Return what a process that is spawned opens it with: the place of the store and the address, no content."""
+        return LazyArray, (self.shape, self.dtype, self._reader)
+
     def __repr__(self) -> str:
         return f"LazyArray(shape={self.shape}, dtype={self.dtype}, {self._reader.record.address[:19]}...)"
 

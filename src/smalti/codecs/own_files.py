@@ -21,7 +21,7 @@ Write = Callable[[str, Path], None]
 
 def write_value(store: Store, ref: str, target: Path, write: Write | None = None) -> None:
     """Write a value, verified: an array to ``.npy``, a table to ``.arrow``, bytes as they were, a tree to a folder,
-    a checkpoint to that of :mod:`smalti.codecs.checkpoint_folder`.
+    a checkpoint to that of :mod:`smalti.codecs.checkpoint_folder`. A ``/`` in the name of a child leads into a folder.
 
     Args:
         target: does not exist; its folder does.
@@ -40,6 +40,17 @@ def attributes(record: Record) -> dict[str, Any]:
     return dict(attrs) if isinstance(attrs, dict) else {}
 
 
+def document_text(record: Record) -> str | None:
+    """Return a JSON document, or a mapping of nothing else, as a file for people to read; None for another value."""
+    if record.kind == "json":
+        value = record.header["value"]
+    elif record.kind == "tree" and not record.children and not record.header.get("type"):
+        value = attributes(record)
+    else:
+        return None
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
 def _write(store: Store, record: Record, target: Path, write: Write) -> None:
     if record.kind != "tree":
         write(record.address, target)
@@ -53,13 +64,15 @@ def _write(store: Store, record: Record, target: Path, write: Write) -> None:
         return
     for name, address in record.children.items():
         child = store.record(address)
-        _write(store, child, target / _part(name, Path(child.filename).suffix), write)
+        place = target / _place(name, Path(child.filename).suffix)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _write(store, child, place, write)
     text = json.dumps(attributes(record), indent=2, ensure_ascii=False) + "\n"
     (target / ATTRS).write_text(text, encoding="utf-8")
 
 
-def _part(name: str, suffix: str) -> str:
-    """A child's name is foreign text: it becomes one plain part of a path, or is refused."""
-    if name in ("", ".", "..", ATTRS) or "/" in name or "\0" in name:
+def _place(name: str, suffix: str) -> str:
+    """A child's name is foreign text: it becomes a path of plain parts, or is refused."""
+    if not {"", ".", "..", ATTRS}.isdisjoint(name.split("/")) or "\0" in name:
         raise Refused(f"the child {name!r} cannot be written as a file; read it in Python with store.get.")
     return name + suffix

@@ -18,7 +18,8 @@ if TYPE_CHECKING:  # both take long to import: only those who have a table pay
 
     from smalti.codecs.arrow.file import Layout
 
-_COUNTED = ("rows", "batches", "dictionaries")
+_FIELDS = {"kind", "columns", "rows", "batches", "dictionaries"}
+_MAY_BE = {"pandas", "metadata", "bitmaps"}
 
 
 class LazyTable:
@@ -30,8 +31,13 @@ class LazyTable:
 
     def __init__(self, header: Mapping[str, Json], reader: Reader) -> None:
         self._header = header
-        self._layout = _layout_of(header, len(reader.record.buffers))
+        self._schema, self._layout = _layout_of(header, len(reader.record.buffers))
         self._reader = reader
+        _check_bitmaps(header, self._layout, [nbytes for _, nbytes in reader.record.buffers])
+
+    def __reduce__(self) -> tuple[type[LazyTable], tuple[Any, ...]]:
+        """Return what a process that is spawned opens it with: the place of the store and the address, no content."""
+        return LazyTable, (self._header, self._reader)
 
     def __repr__(self) -> str:
         columns = ", ".join(self.schema.names[:8]) + (", ..." if len(self.schema) > 8 else "")
@@ -50,7 +56,7 @@ class LazyTable:
             raise Refused(f"a lazy table is indexed by a range of rows, table[a:b], not {rows!r}; see also column().")
         start, stop, _ = rows.indices(self.num_rows)
         stop = max(start, stop)
-        return _value(self._header, self._layout, self._rows(range(len(self.schema)), start, stop), range(start, stop))
+        return _value(self._header, self._schema, self._rows(range(len(self.schema)), start, stop), range(start, stop))
 
     def batches(self) -> Iterator[Any]:
         """Yield the whole as it was stored, some thousand rows at a time."""
@@ -70,7 +76,7 @@ class LazyTable:
     @property
     def schema(self) -> pa.Schema:
         """Names and types of the columns; a pandas index that is not a plain range is among them."""
-        return self._layout.schema
+        return self._schema
 
     @property
     def num_rows(self) -> int:
@@ -105,10 +111,15 @@ class LazyTable:
         return table_of(schema, self._rows(chosen, 0, self.num_rows), self.num_rows)
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return the whole as a pandas DataFrame, whatever it was stored from."""
+        """Return the whole as a pandas DataFrame, whatever it was stored from.
+
+        Of a pyarrow Table, whole numbers some of which are missing become floats, as everywhere in pandas, or ``Int64``
+        and ``UInt64`` where floats would round them.
+        """
+        from smalti.codecs.arrow.whole_numbers import frame_of
+
         whole = self[:]
-        frame: pd.DataFrame = whole if "pandas" in self._header else whole.to_pandas()
-        return frame
+        return whole if "pandas" in self._header else frame_of(whole)
 
     def _rows(self, columns: Iterable[int], start: int, stop: int) -> list[pa.ChunkedArray]:
         """Return rows ``start`` to ``stop`` of some columns, read from the batches that hold them."""
@@ -160,21 +171,22 @@ class TableCodec:
     def decode(self, header: Mapping[str, Any], buffers: list[memoryview]) -> Any:
         from smalti.codecs.arrow.file import checked_column
 
-        layout = _layout_of(header, len(buffers))
+        schema, layout = _layout_of(header, len(buffers))
+        _check_bitmaps(header, layout, [buffer.nbytes for buffer in buffers])
         every = range(len(layout.batches))
         columns = [
             checked_column(layout, column, layout.batches, (buffers[i] for i in place.buffers(every)))
             for column, place in enumerate(layout.places())
         ]
-        return _value(header, layout, columns, range(header["rows"]))
+        return _value(header, schema, columns, range(header["rows"]))
 
     def lazy(self, header: Mapping[str, Json], reader: Reader) -> LazyTable:
         return LazyTable(header, reader)
 
 
 def _encoded(table: pa.Table, rows: int, about: dict[str, Json]) -> Encoded:
-    from smalti.codecs.arrow.file import pieces_of
-    from smalti.codecs.arrow.schema import describe_field, describe_metadata
+    from smalti.codecs.arrow.file import bitmaps_of, pieces_of
+    from smalti.codecs.arrow.schema import describe_field, describe_metadata, plain_schema
 
     repeated = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
     if repeated:
@@ -186,9 +198,23 @@ def _encoded(table: pa.Table, rows: int, about: dict[str, Json]) -> Encoded:
     }
     if table.schema.metadata:
         header["metadata"] = describe_metadata(table.schema.metadata, "the table")
-    layout, pieces = pieces_of(table, _schema_of(header))
+    plain = plain_schema(_schema_of(header))
+    if table.schema.types != plain.types:
+        table = table.cast(plain)
+    layout, pieces = pieces_of(table, plain)
     header |= {"rows": rows, "batches": list(layout.batches), "dictionaries": list(layout.dictionaries)}
-    return Encoded(header, "data.arrow", pieces)
+    encoded = Encoded(header, "data.arrow", pieces)
+    if there := bitmaps_of(layout, [buffer.data.nbytes for buffer in encoded.buffers]):
+        header["bitmaps"] = there
+    return encoded
+
+
+def _check_bitmaps(header: Mapping[str, Any], layout: Layout, nbytes: list[int]) -> None:
+    """Refuse buffers that are cut otherwise than the header, which the address is of, says."""
+    from smalti.codecs.arrow.file import bitmaps_of
+
+    if bitmaps_of(layout, nbytes) != header.get("bitmaps", ""):
+        raise Refused("the nulls of this table lie elsewhere than its header says; restore it from its source.")
 
 
 def _schema_of(header: Mapping[str, Any]) -> pa.Schema:
@@ -199,21 +225,21 @@ def _schema_of(header: Mapping[str, Any]) -> pa.Schema:
     return pa.schema([field_of(described) for described in header["columns"]], header.get("metadata"))
 
 
-def _layout_of(header: Mapping[str, Any], buffers: int) -> Layout:
-    """Return the layout that a header describes, of a table with so many buffers; a header may say anything.
+def _layout_of(header: Mapping[str, Any], buffers: int) -> tuple[pa.Schema, Layout]:
+    """Return the schema and the layout of a table with so many buffers; a header may say anything.
 
     Raises:
-        Damaged: it is not that of such a table.
+        Damaged: they are not those of such a table.
     """
     import pyarrow as pa
 
     from smalti.codecs.arrow.batches import MAX_ROWS
     from smalti.codecs.arrow.file import Layout
-    from smalti.codecs.arrow.schema import describe_field
+    from smalti.codecs.arrow.schema import describe_field, plain_schema
 
-    batches, dictionaries, known = header["batches"], header["dictionaries"], {"kind", "columns", *_COUNTED}
+    batches, dictionaries = header["batches"], header["dictionaries"]
     numbers = (header["rows"], *batches, *dictionaries)
-    if header.keys() - {"pandas", "metadata"} != known or not all(type(n) is int and 0 <= n < 2**62 for n in numbers):
+    if header.keys() - _MAY_BE != _FIELDS or not all(type(n) is int and 0 <= n < 2**62 for n in numbers):
         raise Damaged(f"a header with the fields {sorted(header)[:8]} is not that of a table; restore it.")
     if sum(batches) != header["rows"] or not batches or max(batches) > MAX_ROWS:
         raise Damaged(f"a header cuts {header['rows']} rows into batches of {str(batches)[:80]}; restore it.")
@@ -222,19 +248,19 @@ def _layout_of(header: Mapping[str, Any], buffers: int) -> Layout:
     names = set(schema.names)
     if canonical.dumps(described) != canonical.dumps(header["columns"]) or len(names) != len(schema):
         raise Damaged("a header describes columns as no codec does; restore it.")
-    layout = Layout(schema, tuple(batches), tuple(dictionaries))
+    layout = Layout(plain_schema(schema), tuple(batches), tuple(dictionaries))
     wanted = len(dictionaries), layout.buffer_count
     if wanted != (sum(map(pa.types.is_dictionary, schema.types)), buffers):
         raise Damaged(f"a header describes a table of {wanted[1]} buffers, and there are {buffers}; restore it.")
-    return layout
+    return schema, layout
 
 
-def _value(header: Mapping[str, Any], layout: Layout, columns: list[pa.ChunkedArray], rows: range) -> Any:
-    """Return ``rows`` of the whole, which ``columns`` hold, as what was stored."""
+def _value(header: Mapping[str, Any], schema: pa.Schema, columns: list[pa.ChunkedArray], rows: range) -> Any:
+    """Return ``rows`` of the whole, which ``columns`` hold as they are in the file, as what was stored."""
+    from smalti.codecs.arrow.file import as_described, table_of
+
     if "pandas" in header:
         from smalti.codecs.arrow.frame import from_arrow
 
-        return from_arrow(header["pandas"], columns, rows)
-    from smalti.codecs.arrow.file import table_of
-
-    return table_of(layout.schema, columns, len(rows))
+        return from_arrow(header["pandas"], as_described(schema, columns), rows)
+    return table_of(schema, columns, len(rows))

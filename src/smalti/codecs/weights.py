@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from smalti import canonical
 from smalti.canonical import Json
-from smalti.codecs.array import BFLOAT16, BFloat16, array_of, check_fields, is_array, plain_array
+from smalti.codecs.array import BFLOAT16, BFloat16, array_of, is_array, is_scalar, plain_array, says_scalar
 from smalti.codecs.dtype import bytes_of
 from smalti.errors import Damaged, Refused
 from smalti.store.format.chunking import MAX_NBYTES
@@ -60,21 +60,25 @@ class WeightsCodec:
     def encode(self, value: Weights) -> Encoded:
         tensors = {name: _tensor(name, tensor) for name, tensor in value.tensors.items()}
         order = sorted(tensors, key=lambda name: (-tensors[name][0].dtype.itemsize, name))
-        described = {name: {"dtype": dtype, "shape": list(array.shape)} for name, (array, dtype) in tensors.items()}
+        described: dict[str, dict[str, Any]] = {
+            name: {"dtype": dtype, "shape": list(array.shape)} for name, (array, dtype) in tensors.items()
+        }
+        for name in (name for name, tensor in value.tensors.items() if is_scalar(tensor)):
+            described[name]["scalar"] = True
         header: dict[str, Json] = {"kind": "weights", "tensors": canonical.normalise(described, "the tensors")}
         buffers = tuple(_buffer(tensors[name][0]) for name in order)
         return Encoded(header, "data.safetensors", (_file_header(tensors, order), *buffers))
 
     def decode(self, header: Mapping[str, Any], buffers: list[memoryview]) -> Weights:
-        check_fields(header, {"kind", "tensors"})
         described = header["tensors"]
+        if header.keys() != {"kind", "tensors"} or _METADATA in described:
+            raise Damaged("a header is not that of weights; restore it.")
         for name, said in described.items():
-            check_fields(said, {"dtype", "shape"})
-            if name == _METADATA or said["dtype"] not in _CODES:
+            if said["dtype"] not in _CODES:
                 raise Damaged(f"a header says that {name!r} is a tensor of dtype {said['dtype']!r}; restore it.")
         return Weights(
             {
-                name: array_of(described[name]["dtype"], described[name]["shape"], data)
+                name: array_of(described[name]["dtype"], described[name]["shape"], data, says_scalar(described[name]))
                 for name, data in zip(in_file_order(described), buffers, strict=True)
             }
         )
@@ -108,7 +112,8 @@ def _tensor_in(data: memoryview, dtype: str, shape: list[int], data_offsets: lis
     begin, end = data_offsets
     if not 0 <= begin <= end <= len(data):
         raise ValueError(f"it ends {end - len(data)} bytes too early")
-    return array_of(DTYPES[dtype], shape, data[begin:end])
+    array: NDArray[Any] | BFloat16 = array_of(DTYPES[dtype], shape, data[begin:end])
+    return array
 
 
 def _tensor(name: Any, value: Any) -> tuple[NDArray[Any], str]:

@@ -99,6 +99,8 @@ def _key_frames(before: Table, after: Table, key: Sequence[str]) -> tuple[pd.Dat
     """Return the columns of the key of both tables in types that can be held against each other."""
     import pandas as pd
 
+    from smalti.codecs.arrow.whole_numbers import column_of
+
     columns: tuple[dict[str, Any], dict[str, Any]] = {}, {}
     for name in key:
         for table, which in ((before, "before"), (after, "after")):
@@ -112,7 +114,7 @@ def _key_frames(before: Table, after: Table, key: Sequence[str]) -> tuple[pd.Dat
                 "correspond; name another key."
             )
         for found, column in zip(columns, pair, strict=True):
-            found[name] = column.to_pandas()
+            found[name] = column_of(column)
     return pd.DataFrame(columns[0]), pd.DataFrame(columns[1])
 
 

@@ -66,7 +66,7 @@ def described(record: Record) -> str:
     if record.kind == "array":
         dtype = header["dtype"] if header["dtype"] == "bfloat16" else spelled(_dtype(header))
         shape = ", ".join(map(str, header["shape"])) + ("," if len(header["shape"]) == 1 else "")
-        what = f"array {dtype} ({shape})"
+        what = f"scalar {dtype}" if header.get("scalar") else f"array {dtype} ({shape})"
     elif record.kind == "table":
         what = f"table of {header['rows']} rows, {len(header['columns'])} columns"
     elif record.kind == "weights":
@@ -131,7 +131,8 @@ class _Comparing:
     @staticmethod
     def _what(old: Record, new: Record) -> str:
         one, other = described(old), described(new)
-        same = (old.kind, old.header.get("type")) == (new.kind, new.header.get("type"))
+        forms = [(each.kind, each.header.get("type"), each.header.get("scalar")) for each in (old, new)]
+        same = forms[0] == forms[1]
         return other if same or one == other else f"{one} -> {other}"
 
     def _content(self, change: Change, old: Record, new: Record, name: str) -> tuple[Content | None, tuple[str, ...]]:

@@ -52,8 +52,8 @@ def keep_dataset(store: Store, card: DatasetCard, value: Any, split: str | None 
 
 
 def stored_datasets(store: Store) -> Iterator[StoredDataset]:
-    """Yield the datasets in a store, in the order of their names."""
-    for named in store.names():
+    """Yield the datasets in a store, in the order of their names; none where there is no store yet."""
+    for named in store.names() if store.exists() else ():
         if named.name.startswith(_FOLDER):
             name, _, split = named.name.removeprefix(_FOLDER).partition("/")
             yield StoredDataset(name, split or None, named.name)

@@ -53,7 +53,7 @@ _FORMS: dict[str, dict[str, tuple[str, str]]] = {
         "raw_data/bad_pixels": ("|b1", "YX"),
     },
 }  # fmt: skip
-_TABLE_KEYS = {"kind", "columns", "metadata", "rows", "batches", "dictionaries"}
+_TABLE_KEYS = {"kind", "columns", "metadata", "rows", "batches", "dictionaries", "bitmaps"}
 
 
 def write(value: Any, folder: Path) -> None:
@@ -181,6 +181,9 @@ def _decoded(header: Any, buffers: list[memoryview]) -> Any:
         case {"kind": "array", "dtype": str(dtype), "shape": list(shape)} if len(header) == 3:
             (buffer,) = buffers
             return _array(dtype, shape, buffer)
+        case {"kind": "array", "dtype": str(dtype), "shape": [], "scalar": True} if len(header) == 4:
+            (buffer,) = buffers
+            return np.asarray(_array(dtype, [], buffer))[()]
         case {"kind": "table"} if header.keys() <= _TABLE_KEYS:
             return _table(header, buffers)
     raise ValueError("an object is an array or a table")

@@ -68,7 +68,7 @@ def csv_bytes(columns: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> b
 
 def json_bytes(value: Mapping[str, Any]) -> bytes:
     """Return indented JSON with sorted keys."""
-    return (json.dumps(normalise(value), sort_keys=True, indent=2, ensure_ascii=False) + "\n").encode()
+    return (json.dumps(normalise(value, "the document"), sort_keys=True, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def _is_replaced(target: Path, of: str, name: str, known: Collection[str]) -> bool:

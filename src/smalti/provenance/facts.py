@@ -65,15 +65,17 @@ def facts_of(store: Store, address: str) -> Facts:
 def described(record: Record) -> str:
     """Return the type or kind of a value, with dtype and shape, or rows and columns."""
     header = record.header
-    what = [_text(header.get("type")) or record.kind]
+    what = ["scalar" if header.get("scalar") else _text(header.get("type")) or record.kind]
     if isinstance(shape := header.get("shape"), list):
         dtype = header.get("dtype")
-        what.append(f"{dtype if isinstance(dtype, str) else 'structure'} {tuple(shape)}")
+        what.append(
+            f"{dtype if isinstance(dtype, str) else 'structure'} {'' if header.get('scalar') else tuple(shape)}"
+        )
     if isinstance(columns := header.get("columns"), list):
         what.append(f"{header.get('rows')} rows x {len(columns)} columns")
     if isinstance(tensors := header.get("tensors"), dict):
         what.append(f"{len(tensors)} tensors")
-    return " ".join(what)
+    return " ".join(what).rstrip()
 
 
 def attributes_of(record: Record) -> dict[str, Any]:

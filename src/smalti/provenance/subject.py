@@ -56,6 +56,8 @@ def subject_of(store: Store, reference: str) -> Subject:
     except Ambiguous:
         raise
     except NotFound as error:
+        if run is None and not store.exists():
+            raise
         if run is None:
             raise NotFound(
                 f"{reference!r} is neither a name, nor a digest (8 digits or more), nor a run in the store at "

@@ -62,8 +62,12 @@ def sync(path: str | Path) -> None:
         os.close(descriptor)
 
 
+def sync_command() -> str:
+    """Return what makes a file durable here: on macOS fsync leaves what it was given in the disk's own cache."""
+    return "F_FULLFSYNC" if sys.platform == "darwin" else "fsync"
+
+
 def _sync(descriptor: int) -> None:
-    """Ask the disk itself, too: on macOS fsync leaves what it was given in the disk's own cache."""
     if sys.platform == "darwin":
         with contextlib.suppress(OSError):  # a file system that does not know it
             fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
@@ -114,7 +118,7 @@ def write_file(path: str | Path, pieces: Iterable[bytes | memoryview], *, synced
 
 def sync_together(paths: Sequence[str | Path]) -> None:
     """Make files and folders of one file system durable; many of them by syncing all of it at once, where it can be."""
-    if len(paths) <= _FEW_PATHS or not _syncfs_tells_errors():
+    if len(paths) <= _FEW_PATHS or not syncfs_tells_errors():
         for path in paths:
             sync(path)
     else:
@@ -137,7 +141,7 @@ def sync_file_system(path: str | Path) -> None:
 
 
 @cache
-def _syncfs_tells_errors() -> bool:
+def syncfs_tells_errors() -> bool:
     """Tell whether ``syncfs`` is there and reports what could not be written: Linux 5.8 and later."""
     numbers = os.uname().release.split(".")
     return sys.platform == "linux" and [int(number) for number in numbers[:2]] >= [5, 8]

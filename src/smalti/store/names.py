@@ -60,11 +60,15 @@ class Names:
         keys = self._keys_of(check_name(name))
         return self.read(keys[-1]) if keys else None
 
-    def give(self, name: str, address: str) -> None:
-        """Let ``name`` stand for ``address`` from now on; nothing is written when it does already."""
+    def give(self, name: str, address: str, known: NameVersion | None = None) -> None:
+        """Let ``name`` stand for ``address`` from now on; nothing is written when it does already.
+
+        Args:
+            known: what it stood for a moment ago.
+        """
         check_name(name)
+        latest = known if known and known.address != address else self.latest(name)
         while True:
-            latest = self.latest(name)
             if latest and latest.address == address:
                 self._documents.create(_key(name, latest.version), seal(asdict(latest)))  # there, and surely durable
                 return
@@ -74,7 +78,8 @@ class Names:
             now = datetime.now(UTC).isoformat(timespec="seconds")
             content = seal({"name": name, "version": version, "address": address, "at": now})
             if self._documents.create(_key(name, version), content):
-                return  # otherwise another writer took this version: look again
+                return
+            latest = self.latest(name)  # another writer took this version
 
     def forget(self, name: str, keep_last: int = 0) -> None:
         """Take away the versions of a name but the newest ``keep_last``; the values stay until they are collected."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,6 @@ from smalti import digest
 from smalti.errors import Ambiguous, NotFound, Refused
 from smalti.store import identity
 from smalti.store.backends.base import Backend
-from smalti.store.backends.memory import LOCATION
 from smalti.store.commit import create_file, machine_errors, spool
 from smalti.store.documents import Documents
 from smalti.store.format.record import Record
@@ -21,7 +20,7 @@ from smalti.store.long_work import OnProgress
 from smalti.store.maintenance.gc import DAY_SECONDS, GcReport, collect
 from smalti.store.manifests import Manifest, Manifests
 from smalti.store.manifests.recording import RecordsRuns
-from smalti.store.names import Names, NameVersion
+from smalti.store.names import Names, NameVersion, check_name
 from smalti.store.objects.index import Index, MemoryIndex
 from smalti.store.objects.object_store import ObjectStore
 from smalti.store.objects.taking import Codecs, Taken, take
@@ -45,18 +44,35 @@ class Store(RecordsRuns):
     """
 
     def __init__(
-        self, backend: Backend, codecs: Codecs, index: Index | None = None, manifests: Manifests | None = None
+        self,
+        backend: Backend,
+        codecs: Codecs,
+        index: Index | None = None,
+        manifests: Manifests | None = None,
+        reopen: Callable[[], Store] | None = None,
     ) -> None:
-        """Take a backend and the codecs; what remembers things only to be quicker ends with the process by default."""
+        """Take a backend and the codecs.
+
+        Args:
+            index, manifests: remember things only to be quicker; by default they end with the process.
+            reopen: opens this store in another process; without, it cannot be pickled.
+        """
+        self._reopen = reopen
         self._backend = backend
         self._codecs = codecs
         self._index = index or MemoryIndex()
         self._of_runs = manifests
         self._is_there = False
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Another process opens the store anew: no connection and no lock goes along."""
-        return _reopened, (self.place,)
+    def __reduce__(self) -> tuple[Callable[..., Store], tuple[Callable[[], Store]]]:
+        """Return how to open the store again, as in a process that is spawned.
+
+        Raises:
+            Refused: it is in the memory of this process.
+        """
+        if self._reopen is None:
+            raise Refused(f"the store {self.place} cannot be pickled: no other process sees it; put it in a folder.")
+        return _reopened, (self._reopen,)
 
     @cached_property
     def _all_objects(self) -> ObjectStore:
@@ -98,6 +114,23 @@ class Store(RecordsRuns):
             identity.create(self._all_documents, self._all_objects)
             self._is_there = True
 
+    def exists(self) -> bool:
+        """Tell whether there is a store, and not only a place for one.
+
+        Raises:
+            Refused: what lies there is of a format that this version does not know.
+        """
+        try:
+            self._check_there()
+        except NotFound:
+            return False
+        return True
+
+    @property
+    def id(self) -> str:
+        """What tells this store from all others, also when it is moved: 32 hexadecimal digits."""
+        return identity.check(self._all_documents)
+
     def _check_there(self) -> None:
         if not self._is_there:
             identity.check(self._all_documents)
@@ -133,6 +166,8 @@ class Store(RecordsRuns):
             Refused: no codec can store the value exactly, or the name is not one; nothing was stored.
             Unavailable: the machine did not let it be written.
         """
+        if name is not None:
+            check_name(name)
         self.init()
         named = self._names.latest(name) if name is not None else None
         before = self.resolve(like) if like is not None else named.address if named else None
@@ -141,7 +176,7 @@ class Store(RecordsRuns):
         ref = taken.ref(writer.added)
         if name is not None:
             with machine_errors(f"naming {ref.digest} {name!r}"):
-                self._names.give(name, ref.digest)
+                self._names.give(name, ref.digest, named)
         return ref
 
     def put_all(self, values: Iterable[Any], like: Sequence[str | None] = ()) -> list[Ref]:
@@ -197,7 +232,7 @@ class Store(RecordsRuns):
         record = self.record(ref)
         if record.kind == "tree":
             return self._codecs.assemble(self._tree(record, lambda child: self.get(child, verify=verify, copy=copy)))
-        return self._codecs.decode(record.header, self._objects.reader(record, verify=verify).whole(copy=copy))
+        return self._codecs.decode(record.header, self._reader(record, verify).whole(copy=copy))
 
     def open(self, ref: Ref | str) -> Any:
         """Return a value that reads nothing yet; what it hands out later is verified leaf by leaf.
@@ -207,11 +242,15 @@ class Store(RecordsRuns):
         record = self.record(ref)
         if record.kind == "tree":
             return self._tree(record, self.open)
-        return self._codecs.lazy(record.header, self._objects.reader(record))
+        return self._codecs.lazy(record.header, self._reader(record))
 
-    def reader(self, ref: Ref | str) -> Reader:
+    def reader(self, ref: Ref | str, *, verify: bool = True) -> Reader:
         """Return what reads any part of an object's content, verified leaf by leaf; of a tree there is none."""
-        return self._objects.reader(self.record(ref))
+        return self._reader(self.record(ref), verify)
+
+    def _reader(self, record: Record, verify: bool = True) -> Reader:
+        reopen = partial(self.reader, record.address, verify=verify)
+        return self._objects.reader(record, verify=verify, reopen=reopen)
 
     def resolve(self, ref: Ref | str) -> str:
         """Return the address that a reference means.
@@ -297,6 +336,7 @@ class Store(RecordsRuns):
         else:
             names = {ref for ref in refs if isinstance(ref, str) and self._is_name(ref)}
             addresses = {self.resolve(ref) for ref in refs}
+        target.init()
         ours, theirs = (self._objects, self._names), (target._objects, target._names)
         report = transfer(ours, theirs, addresses, names, progress)
         for address in pins:  # else a collection there would remove what only a pointer file in git refers to
@@ -421,9 +461,5 @@ class Store(RecordsRuns):
         return Tree(children, attrs, record.header.get("type"), record.order)
 
 
-def _reopened(place: str) -> Store:
-    if place == LOCATION:
-        raise Refused("a store in memory ends with its process, and cannot be given to another; use a folder.")
-    from smalti import open_store
-
-    return open_store(place)
+def _reopened(reopen: Callable[[], Store]) -> Store:
+    return reopen()

@@ -81,6 +81,11 @@ class Encoded:
         return sum(buffer.data.nbytes for buffer in self.buffers)
 
     @property
+    def file_nbytes(self) -> int:
+        """The size of the file."""
+        return sum(len(piece) if isinstance(piece, bytes) else piece.data.nbytes for piece in self.pieces)
+
+    @property
     def file(self) -> list[bytes | memoryview]:
         """The content of the file, in order."""
         pieces: list[bytes | memoryview] = []

@@ -32,7 +32,7 @@ def form(value: Any) -> Hashable:
     if isinstance(value, np.ndarray | np.generic):
         array = np.asarray(value)
         array = array.astype(array.dtype.newbyteorder("<"), order="C")
-        return "array", array.dtype.str, array.shape, array.tobytes()
+        return "scalar" if isinstance(value, np.generic) else "array", array.dtype.str, array.shape, array.tobytes()
     if isinstance(value, bytes | bytearray | memoryview):
         return "bytes", bytes(value)
     return "json", canonical.dumps(value)

@@ -124,7 +124,7 @@ def values(max_leaves: int = 6) -> st.SearchStrategy[Any]:
 
 
 def scalars() -> st.SearchStrategy[Any]:
-    """Scalars of numpy, which a store keeps as arrays without axes; some are numbers or texts of Python too."""
+    """Scalars of numpy, which are no arrays without axes; some are numbers or texts of Python too."""
     return PLAIN_DTYPES.flatmap(lambda dtype: hnp.arrays(dtype, ())).map(lambda array: array[()])
 
 

@@ -30,6 +30,8 @@ ARROW_TYPES: list[tuple[pa.DataType, st.SearchStrategy[Any]]] = [
     (pa.uint64(), st.integers(0, 2**64 - 1)),
     (pa.float64(), st.floats()),
     (pa.string(), _TEXT),
+    (pa.string_view(), _TEXT),
+    (pa.list_(pa.string_view()), st.lists(_TEXT, max_size=2)),
     (pa.large_binary(), st.binary(max_size=5)),
     (pa.binary(3), st.binary(min_size=3, max_size=3)),
     (pa.decimal128(9, 2), st.decimals(-99, 99, places=2)),

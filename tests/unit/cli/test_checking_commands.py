@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,10 @@ from typer.testing import CliRunner
 from smalti import Store, open_store
 from smalti.cli import app
 from smalti.cli.progress import shown
+from smalti.cli.stored.keeping import _unneeded
+from smalti.errors import SmaltiError
 from smalti.store import Progress
+from smalti.store.maintenance.gc import Unneeded
 
 STACK = np.random.default_rng(0).random((100, 2048))
 Run = Callable[..., str]
@@ -34,8 +38,11 @@ def store(tmp_path: Path) -> Store:
 def run(store: Store) -> Run:
     """Run a command on the store; return its output, or with ``--json`` what that says."""
 
-    def run(*arguments: str, exit_code: int = 0) -> Any:
+    def run(*arguments: str, exit_code: int = 0, refused: bool = False) -> Any:
         done = CliRunner().invoke(app, [*arguments, "--store", store.place])
+        if refused:
+            assert isinstance(done.exception, SmaltiError)
+            return str(done.exception)
         assert done.exit_code == exit_code, done.output
         return json.loads(done.stdout) if "--json" in arguments else done.output
 
@@ -43,14 +50,19 @@ def run(store: Store) -> Run:
 
 
 def damage(store: Store, ref: str) -> str:
-    """Flip a bit in an object's file; return its address."""
-    path = store.file(ref)
-    assert path is not None
+    """Flip a bit in an object's file, or in its record where its content is kept there; return its address."""
+    address = store.resolve(ref)
+    path = store.file(ref) or object_folder(store, address) / "metadata.json"
     content = bytearray(path.read_bytes())
-    content[-1] ^= 1
+    content[-3] ^= 1
     path.chmod(0o644)
     path.write_bytes(content)
-    return store.resolve(ref)
+    return address
+
+
+def object_folder(store: Store, address: str) -> Path:
+    digits = address.removeprefix("sha256:")
+    return Path(store.place) / "data" / digits[:2] / digits
 
 
 def test_fsck_repairs_from_another_store(store: Store, run: Run, tmp_path: Path) -> None:
@@ -69,10 +81,73 @@ def test_fsck_repairs_from_another_store(store: Store, run: Run, tmp_path: Path)
 
 def test_a_repair_that_fails_says_why(store: Store, run: Run, tmp_path: Path) -> None:
     address = damage(store, store.record("scan/one").children["stack"])
+    open_store(tmp_path / "empty").init()
     report = run("fsck", "--repair-from", str(tmp_path / "empty"), "--json", exit_code=1)
     problem = next(problem for problem in report["problems"] if problem["place"] == address)
     assert (report["clean"], problem["repaired"]) == (False, False)
     assert f"It could not be repaired: {address} is not in the store at" in problem["what"]
+
+
+def test_fsck_goes_on_past_a_file_that_cannot_be_read(store: Store, run: Run) -> None:
+    address = store.record("scan/one").children["stack"]
+    record = object_folder(store, address) / "metadata.json"
+    record.unlink()
+    record.mkdir()  # nobody can read that as a file, root neither
+    other = damage(store, store.record("scan/two").children["stack"])
+    said = run("fsck", "--full", exit_code=1)
+    assert f"{address}: " in said
+    assert f"{other}: " in said
+    assert said.splitlines()[-1].endswith("2 problems")
+
+
+def test_gc_says_what_is_kept_and_why_and_what_would_go(store: Store, run: Run) -> None:
+    store.pin(loose := store.put(np.arange(3.0)))
+    store.forget("scan/two")
+    lines = [line.split(maxsplit=2) for line in run("gc", "--grace-hours", "0").splitlines()]
+    digest = store.resolve("scan/one")
+    assert ["kept", digest[:19], "the name scan/one"] in lines
+    assert ["kept", loose.digest[:19], "a pin"] in lines
+    assert {line[0] for line in lines[2:-1]} == {"condemned"}
+    assert "may go in 0 min" in run("gc", "--grace-hours", "0")
+    assert "younger than the grace period for 24.0 h" in run("gc")
+    run("gc", "--no-dry-run", "--grace-hours", "0")
+    found = run("gc", "--json", "--grace-hours", "0")
+    assert found["roots"][digest] == "the name scan/one"
+    assert {item["state"] for item in found["unneeded"]} == {"removed"}
+
+
+@pytest.mark.parametrize(
+    ("item", "state", "why"),
+    [
+        (Unneeded("a", 1, "young", None, 7200), "young", "; younger than the grace period for 2.0 h"),
+        (Unneeded("a", 1, "condemned", None, 86400), "condemned", "; condemned from now on, may go in 24.0 h"),
+        (Unneeded("a", 1, "condemned", 10800, 75600), "waiting", "; condemned 3.0 h ago, may go in 21.0 h"),
+        (Unneeded("a", 1, "removed", 90000, 0), "removed", ""),
+    ],
+)
+def test_gc_says_how_long_each_waits(item: Unneeded, state: str, why: str) -> None:
+    assert _unneeded(item) == (state, "a", "1 B", f"no name, pin or run leads to it{why}")
+
+
+def test_gc_removes_nothing_where_something_needed_is_missing_and_names_it(store: Store, run: Run) -> None:
+    store.forget("scan/two")
+    for _ in range(2):
+        store.gc(dry_run=False, grace_seconds=0)
+    store.put(np.arange(9.0))
+    address = store.record("scan/one").children["stack"]
+    shutil.rmtree(object_folder(store, address))
+    before = sorted(Path(store.place, "data").rglob("*"))
+    for option in ("--dry-run", "--no-dry-run"):
+        refused = run("gc", option, "--grace-hours", "0", exit_code=1, refused=True)
+        assert f"{address}, which the name scan/one needs, is missing" in refused
+        assert "nothing was removed" in refused
+    assert sorted(Path(store.place, "data").rglob("*")) == before
+    other = store.put(b"small", name="small").digest
+    damage(store, other)
+    store.forget("scan/one")
+    refused = run("gc", "--no-dry-run", "--grace-hours", "0", exit_code=1, refused=True)
+    assert other in refused
+    assert "It is needed by the name small, so nothing was removed." in refused
 
 
 def test_verify_is_0_when_all_is_there_and_1_with_what_is_not_named(store: Store, run: Run, tmp_path: Path) -> None:
@@ -109,12 +184,13 @@ def test_diff_is_0_when_equal_1_when_different_and_2_when_it_cannot_tell(run: Ru
 
 def test_tree_shows_what_occurs_again_once(store: Store, run: Run) -> None:
     said = run("tree", "scan/one")
-    assert "├── copy  array <f8 (100, 2048), 1.64 MB" in said
-    assert "the same as copy" in next(line for line in said.splitlines() if "stack" in line)
-    assert "│   └── x  bytes, 1 B" in said
+    assert "├── stack  array <f8 (100, 2048), 1.64 MB" in said
+    assert "the same as stack" in next(line for line in said.splitlines() if "copy" in line)
+    assert "└── deep  tree, 1 B" in said
+    assert "    └── x  bytes, 1 B" in said
     found = run("tree", "scan/one", "--json")
     assert found["digest"] == store.resolve("scan/one")
-    assert found["children"]["stack"]["same_as"] == "copy"
+    assert found["children"]["copy"]["same_as"] == "stack"
     assert found["children"]["deep"]["children"]["x"]["nbytes"] == 1
 
 

@@ -155,6 +155,8 @@ def test_a_clone_pulls_what_was_pushed(
     subprocess.run(["git", "clone", "-q", ".", tmp_path / "clone"], check=True)
     monkeypatch.chdir(tmp_path / "clone")
     assert "missing here, not in the store: smalti pull" in smalti("status", code=1).stdout
+    assert "fetch what the pointer files refer to: smalti pull" in smalti("checkout", code=1).stderr
+    assert not Path("store").exists(), "looking makes no store"
     assert "what data/images.smalti refers to is not in" in smalti("push", str(tmp_path / "remote"), ".", code=1).stderr
     done = json.loads(smalti("pull", str(tmp_path / "remote"), "data", "--json").stdout)
     assert done["checked_out"] == [{"path": "data/images", "written": 2, "removed": 0, "kept": 0}]

@@ -151,11 +151,41 @@ def test_metadata_of_a_dtype_does_not_count(store: Store) -> None:
 
 
 @pytest.mark.parametrize("scalar", [np.float64(1.5), np.float32(1.5), np.int64(7), np.bool_(True), np.str_("é")])
-def test_scalars_of_numpy_are_arrays_without_axes_by_themselves_and_in_a_mapping(store: Store, scalar: Any) -> None:
+def test_scalars_of_numpy_come_back_as_scalars_by_themselves_and_in_a_mapping(store: Store, scalar: Any) -> None:
     deep = store.get(store.put({"x": scalar, "deep": {"er": {"x": scalar}}}))
-    for found in (store.get(store.put(scalar)), deep["x"], deep["deep"]["er"]["x"]):
-        assert (found.dtype, found.shape, found) == (scalar.dtype, (), scalar)
-    assert store.put({"x": scalar}).digest == store.put({"x": np.asarray(scalar)}).digest
+    for found in (store.get(store.put(scalar)), store.open(store.put(scalar)), deep["x"], deep["deep"]["er"]["x"]):
+        assert type(found) is type(scalar)
+        assert (found.dtype, found) == (scalar.dtype, scalar)
+
+
+@pytest.mark.parametrize("scalar", [np.float64(-0.0), np.float32("nan"), np.datetime64("NaT", "ms"), np.complex64(1j)])
+def test_an_array_without_axes_is_another_value_than_its_scalar(store: Store, scalar: Any) -> None:
+    array = np.asarray(scalar)
+    found = store.get(store.put(array))
+    assert isinstance(found, np.ndarray)
+    assert (found.shape, found.dtype, found.tobytes()) == ((), array.dtype, array.tobytes())
+    assert store.get(store.put(scalar)).tobytes() == array.tobytes()
+    assert store.put(scalar).digest != store.put(array).digest
+    assert store.record(store.put(array)).header == {"kind": "array", "dtype": array.dtype.str, "shape": []}
+
+
+def test_a_record_of_a_structured_array_comes_back_as_one(store: Store) -> None:
+    record = np.array([(1, 2.5)], [("n", "<i4"), ("x", "<f8")])[0]
+    found = store.get(store.put({"first": record}))["first"]
+    assert type(found) is np.void
+    assert (found.dtype, found.item()) == (record.dtype, (1, 2.5))
+
+
+@pytest.mark.parametrize("scalar", [np.str_("a\0"), np.bytes_(b"\0")])
+def test_a_text_that_numpy_would_cut_is_refused(store: Store, scalar: Any) -> None:
+    with pytest.raises(Refused, match="ends with zeros, which numpy takes off; store str"):
+        store.put(scalar)
+
+
+def test_a_scalar_among_tensors_stays_one(store: Store) -> None:
+    found = store.get(store.put(Weights({"step": np.int64(7), "bias": np.array(7)}))).tensors
+    assert type(found["step"]) is np.int64
+    assert type(found["bias"]) is np.ndarray
 
 
 def test_bfloat16_is_exact_as_float32_and_lies_in_the_file_as_uint16(store: Store) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smalti import Store, open_store
+from smalti import Store, Tree, open_store
 from smalti.errors import Refused
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
@@ -59,7 +59,13 @@ def test_equal_documents_have_equal_addresses_and_types_count(store: Store) -> N
         ([1, [math.inf]], r"the document\[1\]\[0\] is inf"),
         ([b"x"], r"the document\[0\] is a bytes"),
         ([np.zeros(2)], r"the document\[0\] is a ndarray"),
-        ({"a": math.nan}, "the document is nan, which JSON cannot hold"),
+        ({"a": math.nan}, "^a: the document is nan, which JSON cannot hold"),
+        ({"fold": {"metrics": {"loss": math.nan}, "n": np.ones(2)}}, "^fold/metrics/loss: the document is nan"),
+        ({"log": {"losses": [0.5, math.inf], "n": np.ones(2)}}, r"^log/losses: the document\[1\] is inf"),
+        ({"images": [np.zeros(2)]}, r"^images: the document\[0\] is a ndarray"),
+        ({"run": {"tags": {1, 2}}}, "^run/tags: a set has no codec"),
+        ({"a": {"b": np.zeros(1, np.longdouble)}}, "^a/b: an array of dtype float128 cannot be stored"),
+        (Tree({"run": Tree({}, {"loss": [math.nan]})}), r"^the attributes of run\.loss\[0\] is nan"),
         ([{1: 2}], r"the document\[0\] has the key 1"),
         ("\ud800", "half a surrogate pair"),
         ((1, 2), "a tuple has no codec"),

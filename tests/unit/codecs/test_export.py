@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import json
+import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from smalti import Store, Tree, Weights, open_store
 from smalti.codecs import BFloat16, RawFile
@@ -30,6 +34,7 @@ TREE = Tree(
     },
     {"energy_eV": 8800.0, "title": "star", "note": None},
 )
+NAMES = st.text("abc", min_size=1, max_size=3)
 FRAME = pd.DataFrame({"x": [1, 2], "s": ["a", None]}, index=pd.Index([7, 9], name="row"))
 
 
@@ -135,6 +140,37 @@ def test_csv_has_the_index_where_it_says_something(tmp_path: Path) -> None:
     assert (tmp_path / "range.csv").read_text() == "x,s\n1,a\n2,\n"
 
 
+@settings(deadline=None)
+@given(start=st.integers(-2, 2), step=st.integers(-2, 2).filter(bool), count=st.integers(0, 3), name=st.none() | NAMES)
+def test_csv_leaves_out_no_index_but_the_one_that_counts_from_0(
+    start: int, step: int, count: int, name: str | None
+) -> None:
+    index = pd.RangeIndex(start, start + step * count, step, name=name)
+    with tempfile.TemporaryDirectory() as folder:
+        export_value(pd.DataFrame({"x": range(count)}, index), Path(folder) / "t.csv", "csv")
+        header, *rows = (Path(folder) / "t.csv").read_text().splitlines()
+    if header == "x":
+        assert name is None
+        assert list(index) == list(range(count))
+    else:
+        assert (header, rows) == (f"{name or ''},x", [f"{label},{x}" for x, label in enumerate(index)])
+
+
+def test_a_text_with_any_end_of_line_is_one_field_of_csv(tmp_path: Path) -> None:
+    texts = ["a\rb", "a\nb", "a\r\nb", 'a"b', "a,b", ""]
+    export_value(pd.DataFrame({"s": texts}), tmp_path / "t.csv", "csv")
+    with (tmp_path / "t.csv").open(newline="") as file:
+        assert [row[0] for row in csv.reader(file)] == ["s", *texts]
+
+
+def test_a_slash_in_a_name_leads_into_a_group(tmp_path: Path) -> None:
+    export_value({"linear/w": STACK, "linear/b": np.zeros(2), "c": np.ones(1)}, tmp_path / "t.npz", "npz")
+    export_value({"linear/w": STACK, "linear/b": np.zeros(2), "c": np.ones(1)}, tmp_path / "t.h5", "hdf5")
+    assert list(np.load(tmp_path / "t.npz")) == ["linear/w", "linear/b", "c"]
+    with h5py.File(tmp_path / "t.h5") as file:
+        np.testing.assert_array_equal(file["linear"]["w"], STACK)
+
+
 @pytest.mark.skipif(importlib.util.find_spec("zarr") is not None, reason="zarr is installed")
 def test_zarr_asks_to_be_installed(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="pip install zarr"):
@@ -166,6 +202,11 @@ def test_a_tree_becomes_zarr_groups(tmp_path: Path) -> None:
         (pd.DataFrame({"x": [[1], [2]]}), "csv", "column 'x' is of list<item: int64>, and CSV"),
         (pd.DataFrame({"x": [b"a"]}), "csv", "column 'x' is of binary, and CSV"),
         (Tree({"attrs.json": STACK}, {"x": 1}), "npz", "the child 'attrs.json' cannot be the name"),
+        (Tree({"a/../x": STACK}), "hdf5", "the child 'a/../x' cannot be the name"),
+        (Tree({"/x": STACK}), "hdf5", "the child '/x' cannot be the name"),
+        (Tree({"a": STACK, "a/b": STACK}), "hdf5", "the child 'a/b' would lie in the child 'a' of the same tree"),
+        (Tree({"a": Tree({"b": STACK}), "a/b": STACK}), "npz", "two arrays would be called 'a/b' in an archive"),
+        (pd.DataFrame({"s": ["", None, "a"]}), "csv", "column 's' has empty texts beside missing ones"),
         (Weights({"a\0b": STACK}), "npz", "the child 'a.x00b' cannot be the name"),
         (Weights({"": STACK}), "hdf5", "the child '' cannot be the name"),
         (np.zeros(2, complex), "csv", "a ndarray is no table, and CSV holds one"),

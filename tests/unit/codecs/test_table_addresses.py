@@ -14,7 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smalti.codecs import CODECS
-from smalti.store.format.record import Record, record_of
+from smalti.errors import Refused
+from smalti.store.format.record import Record
+from smalti.store.objects.hashing import record_of
 from smalti.store.values import Buffer, Encoded
 from smalti.testing import tables
 
@@ -44,6 +46,43 @@ def test_chunks_slices_and_what_nulls_hide_do_not_change_the_address(data: st.Da
         array = pa.array(["u", "v", *array.to_pylist()], array.type)[2:]
     laid_out = [data.draw(tables.layouts(array)) for _ in range(2)]
     assert len({address(pa.table({"x": column})) for column in (array, *laid_out)}) == 1
+
+
+SMALL = [
+    pa.table({"a": pa.array(a, pa.int8()), "b": pa.array(b, pa.int8())}) for a in ([0], [None]) for b in ([0], [None])
+]
+PAIR = pa.struct([("a", pa.int8()), ("b", pa.int8())])
+SMALL += [pa.table({"x": pa.array([cell], PAIR)}) for cell in (None, {"a": None, "b": 0}, {"a": 0, "b": None})]
+
+
+def test_where_the_nulls_are_is_part_of_an_address_also_where_the_bytes_are_the_same() -> None:
+    assert len({address(table) for table in SMALL}) == len(SMALL)
+    assert [back(table).to_pylist() for table in SMALL] == [table.to_pylist() for table in SMALL]
+
+
+cells = st.sampled_from([None, 0, 1])
+numbers = st.lists(st.tuples(cells, cells), min_size=1, max_size=9)
+
+
+@settings(deadline=None, max_examples=200)
+@given(one=numbers, other=numbers)
+def test_tables_with_other_cells_have_other_addresses(one: list[Any], other: list[Any]) -> None:
+    kinds = ("a", pa.int8()), ("b", pa.int8())
+    tables_of = [
+        pa.table({n: pa.array(c, t) for (n, t), c in zip(kinds, zip(*rows, strict=True), strict=True)})
+        for rows in (one, other)
+    ]
+    assert (address(tables_of[0]) == address(tables_of[1])) == (one == other)
+
+
+def test_nulls_that_lie_elsewhere_than_the_header_says_are_refused() -> None:
+    encoded = CODECS.encode(SMALL[1])
+    assert isinstance(encoded, Encoded)
+    buffers = [memoryview(bytes(buffer.data)) for buffer in encoded.buffers]
+    with pytest.raises(Refused, match="the nulls of this table lie elsewhere than its header says"):
+        CODECS.decode(encoded.header, [buffers[2], buffers[1], buffers[0], buffers[3]])
+    with pytest.raises(Refused, match="has 4 buffers, and there are 3"):
+        CODECS.decode(encoded.header, buffers[:3])
 
 
 def test_bytes_under_nulls_and_bitmaps_without_nulls_do_not_count() -> None:
@@ -138,7 +177,7 @@ def test_addresses_of_known_tables_never_change() -> None:
 
 
 PINNED = {
-    "frame": "sha256:3f678c35b999e24d5103676ebbd84cf15cc7a21d23bf1f5efcae5db532cc3b25",
+    "frame": "sha256:85d403fabe472179c5684c7ab15c0e19229468ebd714feaf802b3bcbf52f6be4",
     "flags": "sha256:9cd64bf5029f49ff86ff786e4c4cc5fe4c2266613b6fc01aa6214656acdde0eb",
 }
 

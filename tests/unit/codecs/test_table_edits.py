@@ -13,7 +13,8 @@ import pytest
 from smalti import Store, open_store
 from smalti.codecs import CODECS, LazyTable
 from smalti.errors import Damaged, NotFound, Refused
-from smalti.store.format.record import Record, record_of
+from smalti.store.format.record import Record
+from smalti.store.objects.hashing import record_of
 from smalti.store.values import Encoded
 
 Frame = pd.DataFrame

@@ -74,6 +74,15 @@ def test_a_key_that_repeats_pairs_its_rows_in_order() -> None:
     assert "some values repeat" in found.matching
 
 
+def test_long_whole_numbers_are_keys_to_the_last_digit_also_where_some_are_missing() -> None:
+    long = 2**63 - 1
+    before = pa.table({"id": [long - 1, long, None], "x": [1, 2, 3]})
+    after = pa.table({"id": [long, long - 1, None], "x": [2, 1, 9]})
+    found = difference(before, after, key="id")
+    assert [(cell[1:]) for cell in cells(found)] == [("x", "3", "9")]
+    assert (found.rows_added, found.rows_removed) == (0, 0)
+
+
 def test_several_columns_may_be_the_key() -> None:
     before = pd.DataFrame({"year": [1, 1, 2], "month": ["a", "b", "a"], "x": [1, 2, 3]})
     after = before[::-1].reset_index(drop=True).assign(x=[3, 2, 9])

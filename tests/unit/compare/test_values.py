@@ -60,6 +60,14 @@ def test_children_are_named_that_came_went_and_changed(store: Store) -> None:
     assert found.same == 1
 
 
+def test_a_scalar_and_an_array_of_one_number_are_told_apart(store: Store) -> None:
+    assert "m  scalar float64 -> array float64 ()" in told(store, {"m": np.float64(1)}, {"m": np.array(1.0)}).replace(
+        ", 8 B", ""
+    )
+    assert "scalar float32, 4 B" in told(store, np.float32(1), np.float32(2))
+    assert "1 -> 2" in told(store, np.float32(1), np.float32(2))
+
+
 def test_two_kinds_are_said_to_be_two_kinds(store: Store, scan: Scan) -> None:
     assert "array int64 (3,), 24 B -> table of 3 rows, 1 columns" in told(
         store, np.arange(3), pd.DataFrame({"x": [1, 2, 3]})

@@ -142,6 +142,10 @@ def test_a_table_of_several_batches_comes_back_equal() -> None:
     require_equal(large := pa.table({"a": range(50_000), "b": list("xyzw") * 12_500}), handed_over(large))
 
 
+def test_a_scalar_comes_back_as_a_scalar() -> None:
+    assert repr(handed_over({"n": np.float32(0.1)})["n"]) == "np.float32(0.1)"
+
+
 def test_bfloat16_comes_back_as_it_is() -> None:
     back = handed_over({"w": BFloat16(np.arange(6, dtype=np.uint16).reshape(2, 3))})["w"]
     assert isinstance(back, BFloat16)

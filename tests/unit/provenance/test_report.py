@@ -160,6 +160,7 @@ def test_an_odd_value_has_a_page(store: Store, tmp_path: Path) -> None:
         "inf": np.array([1.0, np.inf, -np.inf]),
         "text": np.array(["a", "b"]),
         "scalar": np.float32(3),
+        "short": np.bytes_(b"ab"),
         "structure": np.zeros(3, [("a", "i4"), ("b", "f8")]),
         "rgb": np.zeros((4, 4, 3), np.uint8),
         "big": np.array([[1e308, -1e308]]),

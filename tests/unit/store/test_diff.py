@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from smalti import BFloat16, Store, Weights, open_store
 from smalti.store import Change, ContentChange, FieldChange, RowChange
-from smalti.store.maintenance.diff import differing_ranges
 from smalti.store.backends.memory import MemoryObjects
+from smalti.store.maintenance.diff import differing_ranges
 
 RANDOM = np.random.default_rng(0)
 ROW_NBYTES = 16 * 1024

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 from smalti.errors import Refused, Unavailable
 from smalti.store import Use
+from smalti.store.backends.memory import MemoryDocuments
 from smalti.store.cache import Cache
 from smalti.store.documents import LocalDocuments
 from smalti.store.manifests import Manifests, Step
 from smalti.store.manifests.local_index import LocalManifests
-from smalti.store.backends.memory import MemoryDocuments
 from tests.forked_process import ForkedProcess, Say
 
 VALUES = [f"sha256:{number:064x}" for number in range(8)]

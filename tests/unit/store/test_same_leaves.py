@@ -16,7 +16,8 @@ from smalti.codecs import CODECS
 from smalti.codecs.array import encode_bytes
 from smalti.store import Encoded, Ref, Store
 from smalti.store.format.chunking import leaf_ids, leaf_sizes
-from smalti.store.format.record import Record, record_of
+from smalti.store.format.record import Record
+from smalti.store.objects.hashing import record_of
 from smalti.store.objects.same_leaves import has_such_rows, leaves_beside
 from smalti.store.segments import Segments, in_one
 

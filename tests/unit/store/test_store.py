@@ -13,8 +13,8 @@ import pytest
 from smalti import Ref, Store, open_store
 from smalti.errors import NotFound, Refused, Unavailable
 from smalti.store.documents import LocalDocuments
-from smalti.store.names import Names
 from smalti.store.format.sealed import seal
+from smalti.store.names import Names
 
 
 @pytest.fixture

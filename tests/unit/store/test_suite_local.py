@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from smalti import Store, open_store
-from smalti.store.documents import LocalDocuments
 from smalti.store.backends.local.backend import LocalObjects
+from smalti.store.documents import LocalDocuments
 from smalti.testing import FolderBytes, StoreSuite
 
 

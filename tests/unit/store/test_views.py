@@ -20,12 +20,12 @@ from hypothesis import strategies as st
 from smalti import Store, open_store
 from smalti.codecs import CODECS
 from smalti.errors import NotFound, Refused
-from smalti.store.documents import LocalDocuments
 from smalti.store.backends.local.backend import LocalObjects
+from smalti.store.backends.memory import MemoryDocuments, MemoryObjects
+from smalti.store.documents import LocalDocuments
 from smalti.store.manifests.linked_views import LinkedViews
 from smalti.store.manifests.manifest import Manifest
 from smalti.store.manifests.views import places_of, safe_part
-from smalti.store.backends.memory import MemoryDocuments, MemoryObjects
 
 CHURN = "by_project/churn"
 

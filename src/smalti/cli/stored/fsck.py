@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from smalti.cli.answers import counted
 from smalti.cli.options import AsJson, StorePlace, print_json, readable, the_store
 from smalti.cli.progress import shown
 
@@ -43,7 +44,7 @@ def say(report: FsckReport, as_json: bool) -> None:
             needed = f" Needed by: {', '.join(problem.names)}." if problem.names else ""
             repaired = " It was repaired." if problem.repaired else ""
             typer.echo(f"{problem.place}: {problem.what}{needed}{repaired}")
-        typer.echo(f"{report.objects} objects, {readable(report.nbytes)}: {_summary(report)}")
+        typer.echo(f"{counted(report.objects, 'object')}, {readable(report.nbytes)}: {_summary(report)}")
     if not report.clean:
         raise typer.Exit(1)
 
@@ -51,5 +52,5 @@ def say(report: FsckReport, as_json: bool) -> None:
 def _summary(report: FsckReport) -> str:
     repaired = sum(problem.repaired for problem in report.problems)
     left = len(report.problems) - repaired
-    said = [f"{repaired} repaired"] * bool(repaired) + [f"{left} problem{'s' * (left > 1)}"] * bool(left)
+    said = [f"{repaired} repaired"] * bool(repaired) + [counted(left, "problem")] * bool(left)
     return ", ".join(said) or "clean"

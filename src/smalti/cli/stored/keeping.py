@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from smalti.cli.answers import warn
-from smalti.cli.options import AsJson, Reference, StorePlace, print_json, readable, the_store
+from smalti.cli.options import AsJson, Reference, StorePlace, print_json, printable, readable, the_store
 from smalti.errors import NotFound
+
+if TYPE_CHECKING:
+    from smalti.store.maintenance.gc import Unneeded
+
+_DIGITS_SHOWN = len("sha256:") + 12
+_ROOTS_SHOWN = 40
 
 
 def pin(ref: Reference, store: StorePlace = None, as_json: AsJson = False) -> None:
@@ -49,17 +56,19 @@ def gc(
     store: StorePlace = None,
     as_json: AsJson = False,
 ) -> None:
-    """Collect what no name, pin or run needs: condemn it, and remove it in a later run after the grace period."""
+    """Collect what no name, pin or run needs: condemn it, and remove it in a later run after the grace period.
+
+    By default it only says what is kept and why, and what would go. Where something that is needed is missing or
+    damaged, nothing is removed: that is named, and the exit code is 1.
+    """
     opened = the_store(store)
     report = opened.gc(dry_run=dry_run, grace_seconds=grace_hours * 3600)
     if as_json:
         print_json({"dry_run": dry_run, **asdict(report)})
         return
-    if dry_run:
-        for address, why in report.roots.items():
-            typer.echo(f"{'kept':9}  {address}  {why} leads to it")
-    for item in report.unneeded:
-        typer.echo(f"{item.state:9}  {item.address}  {readable(item.nbytes)}, no name, pin or run leads to it")
+    rows = [*_kept(report.roots)] if dry_run else []
+    for line in _table([*rows, *map(_unneeded, report.unneeded)]):
+        typer.echo(line)
     sums = {state: report.nbytes(state) for state in ("young", "condemned", "removed")}
     would = "would be " if dry_run else ""
     typer.echo(
@@ -69,3 +78,36 @@ def gc(
     removed = [] if dry_run else [item.address for item in report.unneeded if item.state == "removed"]
     if any(map(opened.runs_of, removed)):
         warn("links below runs/ to what was removed lead nowhere now; smalti runs views --rebuild takes them away")
+
+
+Row = tuple[str, str, str, str]  # state, object, size, why
+
+
+def _kept(roots: Mapping[str, str]) -> Iterator[Row]:
+    for address, why in list(roots.items())[:_ROOTS_SHOWN]:
+        yield "kept", address[:_DIGITS_SHOWN], "", printable(why)
+    if (more := len(roots) - _ROOTS_SHOWN) > 0:
+        yield "kept", f"and {more} more", "", "all of them: --json"
+
+
+def _unneeded(item: Unneeded) -> Row:
+    left, ago = _hours(item.seconds_left), item.condemned_seconds
+    state, why = item.state, "no name, pin or run leads to it"
+    if state == "young":
+        why += f"; younger than the grace period for {left}"
+    elif state == "condemned" and ago is not None:
+        state, why = "waiting", f"{why}; condemned {_hours(ago)} ago, may go in {left}"
+    elif state == "condemned":
+        why += f"; condemned from now on, may go in {left}"
+    return state, item.address[:_DIGITS_SHOWN], readable(item.nbytes), why
+
+
+def _table(rows: Sequence[Row]) -> Iterator[str]:
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
+    for state, what, size, why in rows:
+        cells = (f"{state:<{widths[0]}}", f"{what:<{widths[1]}}", f"{size:>{widths[2]}}", why)
+        yield "  ".join(cell for cell in cells if cell)
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h" if seconds >= 360 else f"{seconds / 60:.0f} min"

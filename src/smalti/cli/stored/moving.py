@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from smalti.cli.answers import warn
 from smalti.cli.options import AsJson, StorePlace, print_json, readable, the_store
 from smalti.cli.progress import shown
 from smalti.cli.stored.fsck import say
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 Other = Annotated[str, typer.Argument(metavar="REMOTE", help="The other store: a folder or a URL.")]
 References = Annotated[
-    list[str] | None, typer.Argument(metavar="[REF]...", help="What; all names and pins if nothing.")
+    list[str] | None, typer.Argument(metavar="[REF]...", help="What; all that names, pins and runs keep if nothing.")
 ]
 What = Annotated[
     list[str] | None,
@@ -53,7 +54,11 @@ class _Request:
 
 
 def push(what: What = None, store: StorePlace = None, as_json: AsJson = False) -> None:
-    """Send values to another store: only what it lacks; interrupted, the next push goes on."""
+    """Send values to another store: only what it lacks; interrupted, the next push goes on.
+
+    With REMOTE alone it is a backup: every version of every name, every pin and every run is there afterwards, and the
+    copy answers what this store answers. Where there is no store yet, one is made.
+    """
     from smalti import tracking
 
     opened = the_store(store)
@@ -77,8 +82,6 @@ def pull(what: What = None, store: StorePlace = None, as_json: AsJson = False) -
     """Fetch values from another store, only what is missing here, and check out what the pointer files refer to."""
     opened = the_store(store)
     request = _request(what or [], opened)
-    if ":" not in request.remote and not Path(request.remote).is_dir():
-        raise NotFound(f"there is no store at {request.remote} to pull from; name the folder or URL it was pushed to.")
     report = _move(the_store(request.remote), opened, request)
     if not as_json:
         _say(report, "fetched", opened)
@@ -118,7 +121,7 @@ def _is_remote(text: str, store: Store) -> bool:
     from smalti.settings import Settings
 
     path = Path(text)
-    if "://" in text or any((path / name).exists() for name in ("index.sqlite", "names", "pins")):
+    if "://" in text or (path / "store.json").is_file():
         return True
     if tracking.is_tracked(path):
         return False
@@ -132,8 +135,13 @@ def _is_remote(text: str, store: Store) -> bool:
 
 
 def _move(source: Store, target: Store, request: _Request) -> TransferReport:
-    with shown("sending", f"what has arrived stays in {target.place}, and the same command goes on.") as progress:
-        report = source.push(target, request.wanted, progress)
+    was_there = target.exists()
+    try:
+        with shown("sending", f"what has arrived stays in {target.place}, and the same command goes on.") as progress:
+            report = source.push(target, request.wanted, progress)
+    finally:
+        if not was_there and target.exists():
+            warn(f"there was no store at {target.place}; one was made.")
     if request.wanted is not None:
         for digest in request.digests:
             target.pin(digest)  # git's pointers are out of sight of a collection there

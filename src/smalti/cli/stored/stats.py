@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from smalti.cli.answers import counted
 from smalti.cli.options import AsJson, StorePlace, print_json, readable, the_store
 from smalti.cli.progress import shown
 
@@ -23,7 +24,8 @@ def stats(
     if as_json:
         print_json({**asdict(found), "largest": [asdict(name) for name in found.largest[:largest]]})
         return
-    typer.echo(f"{found.objects} objects, {found.names} names with {found.versions} versions in {opened.place}")
+    objects, names = counted(found.objects, "object"), counted(found.names, "name")
+    typer.echo(f"{objects}, {names} with {counted(found.versions, 'version')} in {opened.place}")
     saved = f"; keeping every piece once saves {readable(found.nbytes_saved)}" if found.nbytes_saved > 0 else ""
     apart, kept = readable(found.nbytes), readable(found.nbytes_kept)
     typer.echo(f"{apart} of values, each counted by itself, are kept in {kept}{saved}")

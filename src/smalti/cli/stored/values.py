@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from smalti.cli.answers import warn
 from smalti.cli.options import (
     AsJson,
     OutputPlace,
@@ -17,13 +18,15 @@ from smalti.cli.options import (
     print_json,
     printable,
     readable,
+    shown_nbytes,
     the_store,
 )
+from smalti.cli.progress import shown
 from smalti.cli.work_tree.tracked import is_to_be_tracked, the_cache, track
-from smalti.errors import NotFound, Refused
+from smalti.errors import Damaged, NotFound, Refused, Unavailable
 
 if TYPE_CHECKING:
-    from smalti.store import Record, Store
+    from smalti.store import NameVersion, Record, Ref, Store
 
 _DIGITS_SHOWN = len("sha256:") + 12
 _MOST_CHARACTERS = 300
@@ -44,19 +47,21 @@ def put(
     """Store a file or folder, once; print its digest.
 
     In a git work tree it is tracked: kept byte for byte, and found again by the pointer file PATH.smalti that git keeps
-    in its place. With --name, or elsewhere, it is a value: .npy and .npz become arrays, .parquet a table, anything else
-    bytes. A folder without a name is always tracked.
+    in its place. With --name, or elsewhere, it is a value: .npy becomes an array, .npz a mapping of its members by the
+    names that numpy.load gives them, .parquet a table, anything else bytes. A folder without a name is always tracked.
     """
     opened = the_store(store)
     if is_to_be_tracked(path, name, pointer):
         track(path, opened, as_json)
         return
-    if path.is_dir():
-        from smalti.tracking import put_path
+    then = "the same command goes on." if path.is_dir() else "nothing was stored; the same command begins anew."
+    with shown("storing", then) as progress:
+        if path.is_dir():
+            from smalti.tracking import put_path
 
-        ref = put_path(opened, the_cache(), path, name=name).ref
-    else:
-        ref = opened.put(_value(path, opaque), name)
+            ref = put_path(opened, the_cache(), path, name=name, progress=progress).ref
+        else:
+            ref = _put_file(opened, path, name, opaque)
     if as_json:
         fields = ("digest", "kind", "nbytes", "new_bytes")
         print_json({"name": name} | {field: getattr(ref, field) for field in fields})
@@ -77,30 +82,39 @@ def get(
     store: StorePlace = None,
     as_json: AsJson = False,
 ) -> None:
-    """Verify a value and write it: an array to .npy, a table to .arrow, files as they were, a tree to a folder."""
-    opened = the_store(store)
-    record = _record_to_write(opened, ref)
+    """Verify a value and write it: an array to .npy, a table to .arrow, JSON to .json, a file as it was.
+
+    Other mappings are written as a folder.
+    """
     if form is not None and form not in FORMS:
         raise typer.BadParameter(f"{form!r} is none of {', '.join(FORMS)}", param_hint="--as")
-    suffix = FORMS[form] if form else Path(record.filename).suffix
-    target = output or Path(ref.rsplit("/", 1)[-1].replace(":", "-") + suffix)
+    opened = the_store(store)
+    record = _record_to_write(opened, ref)
     from smalti.codecs.folder import FolderCodec
-    from smalti.outputs.file import check_place
+    from smalti.codecs.own_files import document_text
+    from smalti.outputs.file import check_place, write_output
+
+    text = document_text(record)
+    suffix = FORMS[form] if form else ".json" if text is not None else Path(record.filename).suffix
+    target = output or Path(ref.rsplit("/", 1)[-1].replace(":", "-") + suffix)
 
     check_place(target)
 
-    if form:
-        from smalti.codecs.export import export_value
+    with shown("writing", "what was not written whole is not there; the same command begins anew."):
+        if form:
+            from smalti.codecs.export import export_value
 
-        export_value(opened.open(record.address), target, form)
-    elif record.header.get("type") == FolderCodec.type_name:
-        from smalti.tracking import stored_contents, write_contents
+            export_value(opened.open(record.address), target, form)
+        elif text is not None:
+            write_output(target, text.encode())
+        elif record.header.get("type") == FolderCodec.type_name:
+            from smalti.tracking import stored_contents, write_contents
 
-        write_contents(opened, target, stored_contents(opened, record.address))
-    else:
-        from smalti.codecs.own_files import write_value
+            write_contents(opened, target, stored_contents(opened, record.address))
+        else:
+            from smalti.codecs.own_files import write_value
 
-        write_value(opened, record.address, target)
+            write_value(opened, record.address, target)
     if as_json:
         print_json({"digest": record.address, "written": str(target)})
     else:
@@ -108,29 +122,22 @@ def get(
 
 
 def ls(store: StorePlace = None, as_json: AsJson = False) -> None:
-    """List the names, each with what it stands for now."""
+    """List the names, each with what it stands for now. Exit code 1: some of that cannot be read."""
     opened = the_store(store)
-    rows = [
-        {
-            "name": named.name,
-            "version": named.version,
-            "kind": (record := opened.record(named.address)).kind,
-            "type": record.header.get("type"),
-            "nbytes": record.nbytes,
-            "digest": named.address,
-            "at": named.at,
-        }
-        for named in opened.names()
-    ]
+    rows = [_row(opened, named) for named in opened.names()]
+    unreadable = [row for row in rows if "error" in row]
     if as_json:
         print_json(rows)
-        return
-    width = max((len(str(row["name"])) for row in rows), default=0)
-    for row in rows:
-        what = row["type"] or row["kind"]
-        size = readable(int(str(row["nbytes"])))
-        typer.echo(f"{row['name']:{width}}  {what:14} {size:>8}  {str(row['digest'])[:19]}  {row['at']}")
-    if not rows:
+    else:
+        width = max((len(row["name"]) for row in rows), default=0)
+        for row in rows:
+            what, size = row["type"] or row["kind"], readable(row["nbytes"]) if "nbytes" in row else ""
+            typer.echo(f"{row['name']:{width}}  {what:14} {size:>8}  {row['digest'][:_DIGITS_SHOWN]}  {row['at']}")
+        for row in unreadable:
+            warn(f"smalti: {row['name']}: {row['error']}")
+    if unreadable:
+        raise typer.Exit(1)
+    if not rows and not as_json:
         typer.echo(f"no names in the store at {opened.place}; put something: smalti put FILE --name NAME", err=True)
 
 
@@ -156,10 +163,38 @@ def show(ref: Reference, store: StorePlace = None, as_json: AsJson = False) -> N
         if document[name]:
             shown = ", ".join(document[name]) if name == "names" else document[name]  # type: ignore[arg-type]
             typer.echo(f"  {name}: {shown}")
+    if record.kind == "json":
+        typer.echo(f"  value: {_short(record.header['value'])}")
     for line in _attribute_lines(attributes(record)):
         typer.echo(f"  {line}")
     for name, address in record.children.items():
         typer.echo(f"  {printable(name)}  {address[:19]}  {described(opened.record(address))}")
+
+
+def _put_file(store: Store, path: Path, name: str | None, opaque: bool) -> Ref:
+    """Store what a file holds; of a value that no codec takes, say which file it is in, and the way around."""
+    from smalti.cli.stored.local_file import OPAQUE, value_of
+    from smalti.store.names import check_name
+
+    if name is not None:
+        check_name(name)
+    value = value_of(path, opaque)
+    try:
+        return store.put(value, name)
+    except Refused as error:
+        if isinstance(value, bytes | memoryview):
+            raise
+        raise Refused(f"{path}: {str(error).removesuffix('.')}; {OPAQUE}.") from error
+
+
+def _row(store: Store, named: NameVersion) -> dict[str, Any]:
+    """Return a name and what it stands for; of what cannot be read, why not."""
+    row: dict[str, Any] = {"name": named.name, "version": named.version, "digest": named.address, "at": named.at}
+    try:
+        record = store.record(named.address)
+    except (NotFound, Damaged, Refused, Unavailable) as error:  # one of them does not hide the others
+        return row | {"kind": "cannot be read", "type": None, "error": str(error)}
+    return row | {"kind": record.kind, "type": record.header.get("type"), "nbytes": shown_nbytes(record)}
 
 
 def _record_to_write(store: Store, ref: str) -> Record:
@@ -194,45 +229,3 @@ def _short(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     cut = text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]} ... (all of it: --json)"
     return printable(cut)
-
-
-def _value(path: Path, opaque: bool) -> Any:
-    import mmap
-
-    from smalti.formats import read_arrays
-
-    if not path.is_file():
-        if path.exists():
-            raise Refused(f"{path} is neither a file nor a folder; name one to store.")
-        raise NotFound(f"there is nothing at {path}; name a file or a folder to store.")
-    if not opaque and path.suffix == ".npz":
-        return read_arrays(path)
-    if not opaque and path.suffix == ".npy":
-        return _npy(path)
-    if not opaque and path.suffix == ".parquet":
-        return _table(path)
-    with path.open("rb") as file:
-        if not path.stat().st_size:  # an empty file cannot be mapped
-            return b""
-        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-
-
-def _npy(path: Path) -> Any:
-    import numpy as np
-
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise Refused(f"{path} is not a .npy file that can be stored ({error}); --opaque keeps it as bytes.") from error
-
-
-def _table(path: Path) -> Any:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        return pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise Refused(
-            f"{path} is not a Parquet file that can be read ({error}); --opaque keeps it as bytes."
-        ) from error

@@ -57,6 +57,8 @@ def check_out_all(paths: Iterable[Path], force: bool, store: str | None, as_json
     wanted = tracked_paths(paths, opened)
     if not wanted:
         raise NotFound("there are no pointer files here; track a file or folder: smalti put PATH.")
+    if not opened.exists():
+        raise NotFound(f"there is no store at {opened.place} yet; fetch what the pointer files refer to: smalti pull.")
     check_out(opened, wanted, force, as_json)
 
 

@@ -30,6 +30,16 @@ def buffer_count(dtype: pa.DataType) -> int:
     return own + sum(buffer_count(dtype.field(i).type) for i in range(dtype.num_fields))
 
 
+def bitmaps(dtype: pa.DataType) -> list[bool]:
+    """Return of each buffer of an array of this type whether it is a validity bitmap, which is empty without nulls."""
+    if pa.types.is_null(dtype):
+        return []
+    if pa.types.is_dictionary(dtype):
+        return bitmaps(dtype.index_type)
+    below = [is_bitmap for i in range(dtype.num_fields) for is_bitmap in bitmaps(dtype.field(i).type)]
+    return [True, *[False] * (buffer_count(dtype) - len(below) - 1), *below]
+
+
 def flatten(array: pa.Array, hidden: Rows | None = None) -> Iterator[Buffer]:
     """Yield the canonical buffers of an array.
 

@@ -12,11 +12,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+import numpy as np
 import pyarrow as pa
 
 from smalti.codecs.arrow.batches import batch_lengths
-from smalti.codecs.arrow.buffers import assemble, buffer_count, flatten
-from smalti.errors import Damaged, Unavailable
+from smalti.codecs.arrow.buffers import assemble, bitmaps, buffer_count, flatten
+from smalti.errors import Damaged, Refused, Unavailable
 from smalti.store.segments import in_one
 from smalti.store.values import Buffer
 
@@ -69,6 +70,24 @@ class Place:
         yield from self.dictionary
         for batch in batches:
             yield from (number + batch * self.step for number in self.first)
+
+
+def bitmaps_of(layout: Layout, nbytes: Sequence[int]) -> str:
+    """Return which validity bitmaps there are, one bit for each that there may be, in hexadecimal digits.
+
+    Header and content do not tell: a bitmap that is missing here and another that is there may leave the same bytes.
+
+    Args:
+        nbytes: the size of every buffer, in order.
+    """
+    types = layout.schema.types
+    dictionaries = [bitmap for dtype in types if pa.types.is_dictionary(dtype) for bitmap in bitmaps(dtype.value_type)]
+    batch = [bitmap for dtype in types for bitmap in bitmaps(dtype)]
+    may_be = np.concatenate([np.array(dictionaries, bool), np.tile(np.array(batch, bool), len(layout.batches))])
+    if len(may_be) != len(nbytes):
+        raise Refused(f"a table of these columns has {len(may_be)} buffers, and there are {len(nbytes)}; restore it.")
+    there = np.array(nbytes, np.int64)[may_be] > 0
+    return np.packbits(there).tobytes().hex() if there.any() else ""
 
 
 def pieces_of(table: pa.Table, schema: pa.Schema) -> tuple[Layout, Pieces]:
@@ -130,7 +149,26 @@ def table_of(schema: pa.Schema, columns: Sequence[pa.ChunkedArray], rows: int) -
     """Return the Arrow table of these columns; one without columns has rows all the same."""
     if not columns:
         return pa.table([pa.nulls(rows)], schema=pa.schema({"": pa.null()}, schema.metadata)).select([])
-    return pa.Table.from_arrays(columns, schema=schema)
+    return pa.Table.from_arrays(as_described(schema, columns), schema=schema)
+
+
+def as_described(schema: pa.Schema, columns: Sequence[pa.ChunkedArray]) -> list[pa.ChunkedArray]:
+    """Return the columns as they are in their file in the types that the schema of the value has.
+
+    Raises:
+        Refused: a column that is to be cast is none of its type, as in what somebody else made.
+    """
+    return [_cast(column, field) for column, field in zip(columns, schema, strict=True)]
+
+
+def _cast(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    if column.type.equals(field.type):
+        return column
+    try:
+        column.validate(full=True)  # a cast follows offsets, wherever they lead
+        return column.cast(field.type)
+    except pa.ArrowException as error:
+        raise Refused(f"the column {field.name!r} is no {field.type} ({error}); restore it from its source.") from error
 
 
 class _Parts(list[bytes | pa.Buffer]):

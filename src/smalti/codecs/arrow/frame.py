@@ -16,14 +16,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from smalti import canonical
 from smalti.canonical import Json
+from smalti.codecs.arrow.labels import describe_label, describe_level, level_from
 from smalti.codecs.arrow.series import column_from, describe
-from smalti.codecs.dtype import dtype_of
 from smalti.errors import Damaged, Refused
 
 
@@ -75,37 +74,13 @@ def _describe_rows(index: pd.Index) -> tuple[dict[str, Json], list[pa.ChunkedArr
 def _describe_labels(labels: pd.Index) -> dict[str, Json]:
     if isinstance(labels, pd.RangeIndex):
         return _describe_range(labels)
-    return _described(labels, [_describe_level(_level(labels, i, "columns")) for i in range(labels.nlevels)])
-
-
-def _describe_level(level: pd.Index) -> Json:
-    """Return the labels of one level as JSON, with their dtype."""
-    dtype, labels = level.dtype, level.tolist()
-    if isinstance(dtype, pd.StringDtype):
-        column, description = describe(level, "the labels of the columns")
-        return {"dtype": description, "labels": column.to_pylist()}
-    if isinstance(dtype, np.dtype) and dtype.kind in "biufmMO":
-        if dtype.kind in "mM":
-            labels = np.asarray(level).view(np.int64).tolist()
-        return {"dtype": dtype.newbyteorder("<").str, "labels": [_label(label) for label in labels]}
-    raise Refused(f"the labels of the columns have the pandas type {dtype}; use text, numbers or times without zone.")
+    return _described(labels, [describe_level(_level(labels, i, "columns")) for i in range(labels.nlevels)])
 
 
 def _labels_from(described: Any) -> pd.Index:
     if "range" in described:
         return _range_from(described)
-    return _index_of(described, [_level_from(level) for level in described["levels"]])
-
-
-def _level_from(described: Any) -> Any:
-    labels, dtype = described["labels"], described["dtype"]
-    if isinstance(dtype, dict):
-        return column_from(pa.chunked_array([pa.array(labels, pa.large_string())]), dtype)
-    if dtype == "|O":
-        return np.array(labels, object)
-    if dtype_of(dtype).kind in "mM":
-        return np.array(labels, np.int64).view(dtype)
-    return np.array(labels, dtype_of(dtype))
+    return _index_of(described, [level_from(level) for level in described["levels"]])
 
 
 def _index_from(described: Any, levels: Sequence[pa.ChunkedArray], rows: range) -> pd.Index:
@@ -118,7 +93,7 @@ def _index_from(described: Any, levels: Sequence[pa.ChunkedArray], rows: range) 
 def _described(index: pd.Index, levels: Sequence[Json]) -> dict[str, Json]:
     return {
         "levels": list(levels),
-        "names": [_label(name) for name in index.names],
+        "names": [describe_label(name) for name in index.names],
         "multi": isinstance(index, pd.MultiIndex),
         "freq": None if isinstance(index, pd.PeriodIndex) else _frequency(index),
     }
@@ -148,7 +123,7 @@ def _index_of(described: Any, levels: list[Any]) -> pd.Index:
 def _describe_range(index: pd.RangeIndex) -> dict[str, Json]:
     """Return the numbers that equal ranges share: range(0, 5, 2) is range(0, 6, 2), and all empty ones are equal."""
     start, step = (index.start if len(index) else 0), (index.step if len(index) > 1 else 1)
-    return {"range": [start, start + step * len(index), step], "names": [_label(index.name)]}
+    return {"range": [start, start + step * len(index), step], "names": [describe_label(index.name)]}
 
 
 def _range_from(described: Any) -> pd.RangeIndex:
@@ -165,12 +140,6 @@ def _level(index: pd.Index, number: int, where: str) -> pd.Index:
             f"level {number} of the {where} has missing values, which {dtype} cannot hold; convert it to {level.dtype}."
         )
     return level
-
-
-def _label(label: Any) -> Json:
-    if type(label) not in (str, int, bool, float, type(None)):
-        raise Refused(f"the label {label!r} of the table is a {type(label).__name__}; use text or a number.")
-    return canonical.normalise(label, "a label of the table")
 
 
 def _plain(attrs: Any) -> Json:

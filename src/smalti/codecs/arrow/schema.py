@@ -1,5 +1,7 @@
 """Arrow fields as JSON in a spelling of our own, since pyarrow's may change and this one is part of every address.
 
+Texts and bytes that are views, and the extension types UUID, JSON and bool8, lie in the file as the plain type below
+them (``plain_schema``), and are cast back when they are read.
 Format: https://arrow.apache.org/docs/format/Columnar.html (logical types as in Schema.fbs).
 """
 
@@ -21,11 +23,14 @@ _PLAIN = {
     "float16": pa.float16(), "float32": pa.float32(), "float64": pa.float64(), "date32": pa.date32(),
     "date64": pa.date64(), "time32[s]": pa.time32("s"), "time32[ms]": pa.time32("ms"), "time64[us]": pa.time64("us"),
     "time64[ns]": pa.time64("ns"), "binary": pa.binary(), "large_binary": pa.large_binary(), "string": pa.string(),
-    "large_string": pa.large_string(), "month_day_nano": pa.month_day_nano_interval(),
+    "large_string": pa.large_string(), "string_view": pa.string_view(),
+    "binary_view": pa.binary_view(), "month_day_nano": pa.month_day_nano_interval(),
     **{f"duration[{unit}]": pa.duration(unit) for unit in ("s", "ms", "us", "ns")},
     **{f"timestamp[{unit}]": pa.timestamp(unit) for unit in ("s", "ms", "us", "ns")},
 }  # fmt: skip
 _PLAIN_NAMES = {dtype: name for name, dtype in _PLAIN.items()}
+# name of an extension type -> how pyarrow makes it, and the first version that does
+_EXTENSIONS = {"arrow.uuid": ("uuid", 18), "arrow.json": ("json_", 19), "arrow.bool8": ("bool8", 18)}
 _DECIMALS = {32: "decimal32", 64: "decimal64", 128: "decimal128", 256: "decimal256"}
 # What pyarrow writes about pandas names its versions; without them equal tables have equal schemas.
 _VERSIONED = ("creator", "pandas_version")
@@ -51,6 +56,37 @@ def field_of(described: Any) -> pa.Field:
     return pa.field(described["name"], _type_of(described["type"]), described.get("nullable", True), metadata)
 
 
+def plain_schema(schema: pa.Schema) -> pa.Schema:
+    """Return the schema that a table of this one has in its file."""
+    return pa.schema([_plain_field(field) for field in schema], schema.metadata)
+
+
+def _plain_field(field: pa.Field) -> pa.Field:
+    return field.with_type(_plain_type(field.type))
+
+
+def _plain_type(dtype: pa.DataType) -> pa.DataType:  # noqa: PLR0911, a case per type
+    if isinstance(dtype, pa.BaseExtensionType):
+        return _plain_type(dtype.storage_type)
+    if pa.types.is_string_view(dtype):
+        return pa.large_string()
+    if pa.types.is_binary_view(dtype):
+        return pa.large_binary()
+    if pa.types.is_list(dtype):
+        return pa.list_(_plain_field(dtype.value_field))
+    if pa.types.is_large_list(dtype):
+        return pa.large_list(_plain_field(dtype.value_field))
+    if pa.types.is_fixed_size_list(dtype):
+        return pa.list_(_plain_field(dtype.value_field), dtype.list_size)
+    if pa.types.is_struct(dtype):
+        return pa.struct([_plain_field(dtype.field(i)) for i in range(dtype.num_fields)])
+    if pa.types.is_map(dtype):
+        return pa.map_(_plain_field(dtype.key_field), _plain_field(dtype.item_field), dtype.keys_sorted)
+    if pa.types.is_dictionary(dtype):
+        return pa.dictionary(dtype.index_type, _plain_type(dtype.value_type), dtype.ordered)
+    return dtype
+
+
 def describe_metadata(metadata: Mapping[bytes, bytes], where: str) -> Json:
     """Return key-value metadata as text; pandas' entry, where it is JSON, loses its library versions.
 
@@ -71,6 +107,8 @@ def describe_metadata(metadata: Mapping[bytes, bytes], where: str) -> Json:
 def _describe_type(dtype: pa.DataType, where: str, top: bool = True) -> Any:  # noqa: PLR0911, a case per type
     if not isinstance(dtype, pa.BaseExtensionType) and dtype in _PLAIN_NAMES:  # those of a user cannot be hashed
         return _PLAIN_NAMES[dtype]
+    if isinstance(dtype, pa.BaseExtensionType) and dtype.extension_name in _EXTENSIONS:
+        return {"extension": dtype.extension_name, "storage": _describe_type(dtype.storage_type, where, top=False)}
     nested = f"{where} (inside {dtype})"
     if pa.types.is_timestamp(dtype):
         return {"timestamp": dtype.unit, "tz": dtype.tz}
@@ -105,6 +143,8 @@ def _type_of(described: Any) -> pa.DataType:  # noqa: PLR0911, a case per type
     match described:
         case {"timestamp": unit, "tz": tz}:
             return pa.timestamp(unit, tz)
+        case {"extension": str(name), "storage": storage}:
+            return _extension(name, _type_of(storage))
         case {"fixed_size_binary": nbytes}:
             return pa.binary(nbytes)
         case {"list": field}:
@@ -124,3 +164,17 @@ def _type_of(described: Any) -> pa.DataType:  # noqa: PLR0911, a case per type
         raise Refused(f"a column is described as {name!r}, which this version does not know.")
     decimal: pa.DataType = getattr(pa, name)(precision, scale)
     return decimal
+
+
+def _extension(name: str, storage: pa.DataType) -> pa.DataType:
+    make, since = _EXTENSIONS.get(name, ("", 0))
+    if not make:
+        raise Refused(f"a column has the extension type {name!r}; this version knows {', '.join(_EXTENSIONS)}.")
+    if not hasattr(pa, make):
+        raise Refused(
+            f"a column has the type {name}, which pyarrow {pa.__version__} has not; install {since} or later."
+        )
+    made: pa.DataType = pa.json_(storage) if name == "arrow.json" else getattr(pa, make)()
+    if not made.storage_type.equals(storage):
+        raise Refused(f"a column of the type {name} lies in {storage}, which is not how it is stored.")
+    return made

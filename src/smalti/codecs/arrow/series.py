@@ -13,6 +13,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import math
+import uuid
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,13 @@ Described = tuple[pa.ChunkedArray, Any]
 _MISSING: dict[str, Any] = {"None": None, "nan": float("nan"), "NA": pd.NA}
 _NUMPY_KINDS = "biufmM"
 _CELLS = (str, bytes, bool, int, datetime.date, type(None))
-_CELLS_TO_THE_LETTER = (datetime.datetime, datetime.time, datetime.timedelta, decimal.Decimal)  # == is too generous
+_CELLS_TO_THE_LETTER = (
+    datetime.datetime,
+    datetime.time,
+    datetime.timedelta,
+    decimal.Decimal,
+    uuid.UUID,
+)  # == is too generous
 
 
 def describe(values: Column, where: str) -> Described:
@@ -149,6 +156,8 @@ def _describe_objects(values: Column, where: str) -> Described:
 def _check_comes_back(array: pa.Array | pa.ChunkedArray, cells: NDArray[np.object_], where: str) -> None:
     """Refuse what Arrow takes but turns into something else: 1 into 1.0, a tuple into a list."""
     for row, (cell, back) in enumerate(zip(cells, array.to_pylist(), strict=True)):
+        if not _same(cell, back) and repr(cell) == repr(back):
+            raise Refused(f"{where} holds {cell!r} in row {row}, and a {type(cell).__name__} is not kept; convert it.")
         if not _same(cell, back):
             raise Refused(f"{where} holds {cell!r} in row {row}, which would come back as {back!r}; convert it first.")
 

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from smalti.errors import NotFound, Refused, Unavailable
-from smalti.store.backends.s3.bucket import check_endpoint
+from smalti.store.backends.s3.endpoint import check_endpoint
 
 _TIMEOUTS_S = {"connect_timeout": 5, "read_timeout": 60}
 _PIECE_NBYTES = 1 << 20

@@ -95,10 +95,12 @@ class Previews:
     def _array(self, record: Record, name: str) -> list[str]:
         if not self._has_room():
             return []
+        import numpy as np
+
         array = self._store.open(record.address)
         shape = (array.bits if hasattr(array, "bits") else array).shape
         if not shape:
-            return [f"<p>{text(name)} {text(array[()])}</p>"] if record.header.get("dtype") != "bfloat16" else []
+            return [f"<p>{text(name)} {text(np.asarray(array)[()])}</p>"]
         sample = sampled(array)
         if sample is None:
             return [f'<p class="soft">{text(name)} is not drawn here.</p>'] if 0 not in shape and len(shape) > 1 else []

@@ -13,15 +13,25 @@ from smalti.digest import PREFIX
 Bytes = bytes | memoryview
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A file that a backend lists.
+class Entry(Protocol):
+    """A file that a backend lists."""
 
-    Attributes:
-        key: its name, e.g. ``names/star/@000001.json``.
-        nbytes: its size; of a file that is kept compressed, what it takes.
-        stamp: what is another once the file is written to, replaced or renamed.
-    """
+    @property
+    def key(self) -> str:
+        """Its name, e.g. ``names/star/@000001.json``."""
+
+    @property
+    def nbytes(self) -> int:
+        """Its size; of a file that is kept compressed, what it takes; 0 when it was removed meanwhile."""
+
+    @property
+    def stamp(self) -> str:
+        """What is another once the file is written to, replaced or renamed; "" when it was removed meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A file of which all is known that a list says."""
 
     key: str
     nbytes: int
@@ -66,10 +76,26 @@ class File(Protocol):
 
 
 class Draft(Protocol):
-    """An object that is being written; nobody sees it."""
+    """An object that is being written; nobody sees it.
 
-    def write(self, name: str, pieces: Iterable[Bytes]) -> int:
-        """Write one of its files, as the pieces come; return its size."""
+    Attributes:
+        form: how the object is kept. Where two writers of one object would share keys, that is what the first of them
+            wanted, and the other has to follow; ``insist`` where that cannot be done any more.
+    """
+
+    @property
+    def form(self) -> bytes: ...
+
+    def insist(self, form: bytes) -> None:
+        """Let the object be kept in this form from now on."""
+
+    def write(self, name: str, pieces: Iterable[Bytes], nbytes: int) -> int:
+        """Write one of its files, as the pieces come; return its size.
+
+        Args:
+            pieces: each is good until the next is asked for. What is not ``writes_ahead`` may go through them again.
+            nbytes: how many there are.
+        """
 
     def adopt(self, name: str, file: Path) -> int:
         """Take over a file that lies in ``staging``; return its size."""
@@ -78,8 +104,12 @@ class Draft(Protocol):
 class Batch(Protocol):
     """Objects on their way in: written one after another, durable and visible together."""
 
-    def draft(self, address: str | None) -> Draft:
-        """Begin an object; the address may be unknown where the backend ``writes_ahead``."""
+    def draft(self, address: str | None, form: bytes | None = None) -> Draft:
+        """Begin an object; the address may be unknown where the backend ``writes_ahead``.
+
+        Args:
+            form: how it is to be kept: the recipe of a near-duplicate, b"" for a whole one, None: no choice.
+        """
 
     def discard(self, draft: Draft) -> None:
         """Take back an object that is not wanted after all."""

@@ -12,7 +12,7 @@ from blake3 import blake3
 
 from smalti.digest import PREFIX
 from smalti.errors import Damaged, NotFound
-from smalti.store.backends.base import Bytes, Draft, Entry, folder_key
+from smalti.store.backends.base import Bytes, Draft, Entry, Listed, folder_key
 
 LOCATION = "memory:"
 
@@ -56,15 +56,22 @@ class MemoryFile:
 class MemoryDraft:
     """The files of an object that nobody sees yet."""
 
-    def __init__(self) -> None:
+    def __init__(self, form: bytes) -> None:
+        self.form = form
         self.files: dict[str, bytes] = {}
 
-    def write(self, name: str, pieces: Iterable[Bytes]) -> int:
-        self.files[name] = b"".join(pieces)
-        return len(self.files[name])
+    def insist(self, form: bytes) -> None:
+        self.form = form
+
+    def write(self, name: str, pieces: Iterable[Bytes], nbytes: int) -> int:
+        content = bytearray()
+        for piece in pieces:
+            content += piece
+        self.files[name] = bytes(content)
+        return len(content)
 
     def adopt(self, name: str, file: Path) -> int:
-        return self.write(name, [file.read_bytes()])
+        return self.write(name, [file.read_bytes()], 0)
 
 
 class MemoryBackend:
@@ -117,7 +124,7 @@ class MemoryBackend:
                 found = [(folder_key(address) + name, c) for name, c in sorted(self.files.get(address, {}).items())]
             else:
                 found = sorted((key, c) for key, c in self.documents.items() if key.startswith(prefix))
-        yield from (Entry(key, len(content), blake3(content).hexdigest()) for key, content in found)
+        yield from (Listed(key, len(content), blake3(content).hexdigest()) for key, content in found)
 
     def addresses(self, hex_prefix: str = "") -> Iterator[str]:
         with self._lock:
@@ -128,8 +135,8 @@ class MemoryBackend:
     def batch(self) -> Iterator[MemoryBackend]:
         yield self
 
-    def draft(self, address: str | None) -> MemoryDraft:
-        return MemoryDraft()
+    def draft(self, address: str | None, form: bytes | None = None) -> MemoryDraft:
+        return MemoryDraft(form or b"")
 
     def discard(self, draft: Draft) -> None:
         """Do nothing: it is forgotten."""

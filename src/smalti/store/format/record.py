@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,8 @@ class Record:
     Attributes:
         address: ``sha256:<hex>``; see ``address_of``.
         header: the value's description; what JSON does not tell apart is as it was given.
-        canonical_header: the header as the address is computed from it, RFC 8785.
+        plain_header: the header as JSON holds it, with the ``types`` of what JSON does not tell apart.
+        canonical_header: the same as the address is computed from it, RFC 8785.
         nbytes: size of the content; of a tree, of all its children together.
         filename: the ordinary file, or "" for what is all header: a tree, a JSON document.
         buffers: (offset, nbytes) of each content buffer in the file.
@@ -52,6 +54,7 @@ class Record:
 
     address: str
     header: dict[str, Any]
+    plain_header: dict[str, Json] = field(repr=False)
     canonical_header: bytes = field(repr=False)
     nbytes: int
     filename: str = ""
@@ -115,8 +118,8 @@ def canonical_header(header: Mapping[str, Any]) -> tuple[dict[str, Json], bytes]
 
 def header_record(header: dict[str, Any], nbytes: int, order: tuple[str, ...] = ()) -> Record:
     """Return the record of what is all header: a tree, or a JSON document."""
-    _, spelled = canonical_header(header)
-    return Record(address_of(header, spelled, b""), header, spelled, nbytes, order=order)
+    plain, spelled = canonical_header(header)
+    return Record(address_of(header, spelled, b""), header, plain, spelled, nbytes, order=order)
 
 
 def file_names(record: Record) -> list[str]:
@@ -131,8 +134,7 @@ def may_be_inline(nbytes: int, file_nbytes: int) -> bool:
 
 def dump(record: Record) -> dict[str, bytes]:
     """Return the files, name -> bytes, that hold ``record``."""
-    plain, _ = canonical_header(record.header)
-    document: dict[str, Any] = {"format": FORMAT, "header": plain, "nbytes": record.nbytes}
+    document: dict[str, Any] = {"format": FORMAT, "header": record.plain_header, "nbytes": record.nbytes}
     files = {}
     if record.filename:
         document |= {"file": record.filename, "buffers": record.buffers, "framing": record.framing}
@@ -174,7 +176,7 @@ def _record(document: dict[str, Any], levels_of: Callable[[int], leaf_table.Leve
     for name, value in document.items():
         if name not in _FIELDS or type(value) is not _FIELDS[name]:
             raise ValueError(f"its field {name!r} is unknown or no {_FIELDS.get(name, int).__name__}")
-    header, spelled = _header(document["header"])
+    header, plain, spelled = _header(document["header"])
     nbytes = _size(document["nbytes"])
     order = tuple(document.get("order", ()))
     if order and (
@@ -185,7 +187,7 @@ def _record(document: dict[str, Any], levels_of: Callable[[int], leaf_table.Leve
     if not filename:
         if document.keys() - {"format", "header", "nbytes", "order"}:
             raise ValueError("it has content, but no file")
-        return Record(address_of(header, spelled, b""), header, spelled, nbytes, order=order)
+        return Record(address_of(header, spelled, b""), header, plain, spelled, nbytes, order=order)
     if not _FILENAME.fullmatch(filename) or not _HEX_DIGEST.fullmatch(document["framing"]):
         raise ValueError(f"{filename!r} is no name of a file of content")
     buffers = tuple((_size(offset), _size(length)) for offset, length in document["buffers"])
@@ -201,13 +203,17 @@ def _record(document: dict[str, Any], levels_of: Callable[[int], leaf_table.Leve
     if content and not (end <= len(content) <= _MOST_INLINE_FILE_NBYTES):
         raise ValueError("the content in it does not hold its buffers")
     address = address_of(header, spelled, table.top)
-    return Record(address, header, spelled, nbytes, filename, buffers, document["framing"], table, content, order)
+    return Record(
+        address, header, plain, spelled, nbytes, filename, buffers, document["framing"], table, content, order
+    )
 
 
-def _header(plain: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+def _header(plain: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Json], bytes]:
     spelled = canonical.canonical_bytes(plain)
-    types = plain.pop("types", None)
-    header = plain if types is None else canonical.restore(plain, types)
+    types = plain.get("types")
+    header = plain
+    if types is not None:
+        header = canonical.restore({name: deepcopy(value) for name, value in plain.items() if name != "types"}, types)
     if canonical_header(header)[1] != spelled:  # or the value would come to have another address
         raise ValueError("its types are not those of its header")
     if not isinstance(header["kind"], str):
@@ -221,7 +227,7 @@ def _header(plain: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         more = {name: header[name] for name in header.keys() - {"kind", "children"}}
         if not all(more.values()) or not more.keys() <= {"attrs", "type"} or not isinstance(more.get("type", ""), str):
             raise ValueError("a tree has children, attributes and a type only")
-    return header, spelled
+    return header, plain, spelled
 
 
 def _table(top: list[Any], count: int | None, levels_of: Callable[[int], leaf_table.Levels], what: str) -> LeafTable:

@@ -9,11 +9,10 @@ unnoticed, not even one that decompresses to the same bytes, and none reaches th
 from __future__ import annotations
 
 import struct
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import accumulate
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,7 +30,6 @@ FRAME_NBYTES = 1024 * 1024
 _LEAST_NBYTES = 64 * 1024  # a smaller file is one request either way
 _LEAST_SAVED_SHARE = 0.1
 _SAMPLED_FRAMES = 8
-_FRAMES_AT_ONCE = 8
 _CHECK_NBYTES = 8
 _CHECKS = 0x184D2A50
 _TABLE = 0x184D2A5E
@@ -91,18 +89,18 @@ class SeekTable:
         return checks + head + sizes.tobytes() + _FOOT.pack(len(sizes), 0, _SEEKABLE)
 
 
-def table_nbytes(foot: Piece, most_nbytes: int, what: str) -> int:
+def table_nbytes(foot: Piece, compressed_nbytes: int, what: str) -> int:
     """Return how many bytes of a compressed file follow its frames, given the last ``FOOT_NBYTES`` of them.
 
     Args:
-        most_nbytes: the file has no more.
+        compressed_nbytes: the compressed file has so many.
         what: file and object, for messages.
 
     Raises:
         Damaged: no such file ends so.
     """
     entries, descriptor, magic = _FOOT.unpack(foot) if len(foot) == FOOT_NBYTES else (0, 0, 0)
-    if magic != _SEEKABLE or descriptor or not 1 < entries <= most_nbytes // FRAME_NBYTES + 2:
+    if magic != _SEEKABLE or descriptor or not 1 < entries <= compressed_nbytes // 8:
         raise _damaged(what)
     return int(2 * _HEAD.size + _CHECK_NBYTES * (entries - 1) + 8 * entries + FOOT_NBYTES)
 
@@ -123,34 +121,54 @@ def parse_table(end: Piece, compressed_nbytes: int, what: str) -> SeekTable:
     return table
 
 
-def most_nbytes(content_nbytes: int) -> int:
-    """Return the size beyond which no file is compressed: a forged table must not make a reader fill its memory."""
-    return 2 * content_nbytes + 64 * FRAME_NBYTES
-
-
-def pays(pieces: Sequence[Piece], content_nbytes: int) -> bool:
-    """Tell whether compression saves a tenth, from eight frames of a file, evenly spaced."""
-    file = _File(pieces)
-    if not _LEAST_NBYTES <= file.nbytes <= most_nbytes(content_nbytes):
+def pays(pieces: Iterable[Piece], nbytes: int) -> bool:
+    """Tell whether compression saves a tenth, from the first eight frames of a file of ``nbytes`` bytes."""
+    if nbytes < _LEAST_NBYTES:
         return False
-    numbers = np.unique(np.linspace(0, file.frames - 1, _SAMPLED_FRAMES).astype(int)).tolist()
-    frames = [file.frame(number) for number in numbers]
+    frames = list(islice(_frames(pieces), _SAMPLED_FRAMES))
     compressed = sum(map(len, in_parallel(_compress, frames)))
     return compressed <= (1 - _LEAST_SAVED_SHARE) * sum(map(len, frames))
 
 
-def compress(pieces: Sequence[Piece]) -> Iterator[bytes]:
-    """Yield a file compressed: its frames, some of them made at once, then their table."""
-    file = _File(pieces)
-    sizes: list[int] = []
-    checks = b""
-    for first in range(0, file.frames, _FRAMES_AT_ONCE):
-        numbers = range(first, min(first + _FRAMES_AT_ONCE, file.frames))
-        for frame in in_parallel(_compress, map(file.frame, numbers)):
+class Compressed:
+    """A file compressed as it is gone through, more than once where that is needed: its frames, then their table."""
+
+    def __init__(self, pieces: Iterable[Piece]) -> None:
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        sizes: list[int] = []
+        checks = b""
+        nbytes = 0
+
+        def measured() -> Iterator[Piece]:
+            nonlocal nbytes
+            for frame in _frames(self._pieces):
+                nbytes += len(frame)
+                yield frame
+
+        for frame in in_parallel(_compress, measured()):
             sizes.append(len(frame))
             checks += _check(frame)
             yield frame
-    yield SeekTable(np.cumsum(sizes, dtype=np.int64), checks, file.nbytes).dump()
+        yield SeekTable(np.cumsum(sizes, dtype=np.int64), checks, nbytes).dump()
+
+
+def _frames(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """Cut a file that comes in pieces into frames."""
+    rest: list[Piece] = []
+    have = 0
+    for piece in pieces:
+        left = memoryview(piece)
+        while have + len(left) >= FRAME_NBYTES:
+            taken = FRAME_NBYTES - have
+            yield left[:taken] if not rest else b"".join([*rest, left[:taken]])
+            left, rest, have = left[taken:], [], 0
+        if len(left):
+            rest.append(left)
+            have += len(left)
+    if rest:
+        yield b"".join(rest)
 
 
 def decompress(compressed: Piece, frames: Sequence[Frame], what: str) -> memoryview:
@@ -172,26 +190,6 @@ def decompress(compressed: Piece, frames: Sequence[Frame], what: str) -> memoryv
         at += frame.nbytes
     whole.flags.writeable = False
     return memoryview(whole)  # type: ignore[arg-type]  # numpy arrays are buffers
-
-
-class _File:
-    """The pieces of a file, cut into frames."""
-
-    def __init__(self, pieces: Sequence[Piece]) -> None:
-        self._pieces = pieces
-        self._ends = list(accumulate(map(len, pieces)))
-        self.nbytes = self._ends[-1] if pieces else 0
-        self.frames = -(-self.nbytes // FRAME_NBYTES)
-
-    def frame(self, number: int) -> Piece:
-        start, stop = number * FRAME_NBYTES, min((number + 1) * FRAME_NBYTES, self.nbytes)
-        parts: list[Piece] = []
-        for at in range(bisect_right(self._ends, start), len(self._ends)):
-            base = self._ends[at] - len(self._pieces[at])
-            parts.append(memoryview(self._pieces[at])[max(start - base, 0) : stop - base])
-            if stop <= self._ends[at]:
-                break
-        return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _compress(frame: Piece) -> bytes:

@@ -16,7 +16,13 @@ from smalti.digest import LEAF_ID_NBYTES
 from smalti.store.format.record import Record
 from smalti.store.objects.object_store import ObjectStore
 
-_NOT_FIELDS = {"children", "batches", "dictionaries", "sha256"}  # how content is cut, or what follows from it
+_NOT_FIELDS = {
+    "children",
+    "batches",
+    "bitmaps",
+    "dictionaries",
+    "sha256",
+}  # how content is cut, or what follows from it
 
 Range = tuple[int, int]  # start, stop
 

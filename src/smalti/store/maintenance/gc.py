@@ -41,11 +41,15 @@ class Unneeded:
         address: which.
         nbytes: bytes it takes.
         state: ``young`` (within the grace period), ``condemned`` (from now on, or still waiting) or ``removed``.
+        condemned_seconds: how long ago it was condemned; None: not before this collection.
+        seconds_left: how long at least until a collection does more with it, if nothing needs it until then.
     """
 
     address: str
     nbytes: int
     state: str
+    condemned_seconds: float | None = None
+    seconds_left: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,8 @@ class GcPlan:
         objects: how many there are.
         states: of what is not needed: ``young``, ``condemned`` or ``removed``.
         since: when each was condemned, by the backend's clock.
+        seconds_left: of what is not needed, how long at least until a collection does more with it.
+        at: when this was planned, by the backend's clock.
         lists: the lists of what earlier collections condemned: key -> their addresses.
         needs: of what is not needed, what each needs of it.
     """
@@ -85,6 +91,8 @@ class GcPlan:
     objects: int
     states: Mapping[str, str]
     since: Mapping[str, float]
+    seconds_left: Mapping[str, float]
+    at: float
     lists: Mapping[str, list[str]]
     needs: Mapping[str, set[str]]
 
@@ -103,22 +111,24 @@ def plan(
     needed = _closure(objects, roots, present)
     unneeded = sorted(present - needed)
     lists = _condemned_lists(documents)
-    since = {address: at for at, addresses in sorted(lists.values()) for address in addresses}  # the latest counts
+    since = {address: at for at, some in sorted(lists.values()) for address in some}  # the latest counts
     leases = _of_each(objects, lambda address: objects.backend.lease(address, renew=False), unneeded)
     now = objects.backend.clock()
-    states = {}
+    states, seconds_left = {}, {}
     for address, lease in leases.items():
         if lease > since.get(address, lease):  # found by a put since it was condemned
             del since[address]
         waited = address in since and now - since[address] >= grace_seconds
         states[address] = "young" if now - lease < grace_seconds else "removed" if waited else "condemned"
+        began = lease if states[address] == "young" else since.get(address, now)
+        seconds_left[address] = max(0.0, began + grace_seconds - now)
     needs = _needs_of_garbage(objects, states) if "removed" in states.values() else {}
     for generation in _dependents_first(needs):  # what something that stays needs stays
         for address in generation:
             if states[address] != "removed":
                 states.update((child, "condemned") for child in needs[address] if states[child] == "removed")
     kept = {key: addresses for key, (_, addresses) in lists.items()}
-    return GcPlan(roots, len(present), states, since, kept, needs)
+    return GcPlan(roots, len(present), states, since, seconds_left, now, kept, needs)
 
 
 def collect(
@@ -141,8 +151,14 @@ def collect(
     if not dry_run:
         planned = _carry_out(objects, documents, planned)
         objects.backend.sweep(grace_seconds)
-    found = tuple(Unneeded(address, sizes[address], state) for address, state in planned.states.items())
+    found = tuple(_unneeded(planned, address, sizes[address]) for address in planned.states)
     return GcReport(planned.objects, planned.objects - len(found), found, planned.roots)
+
+
+def _unneeded(planned: GcPlan, address: str, nbytes: int) -> Unneeded:
+    state, since = planned.states[address], planned.since.get(address)
+    condemned_seconds = None if since is None or state == "young" else planned.at - since
+    return Unneeded(address, nbytes, state, condemned_seconds, planned.seconds_left[address])
 
 
 def _carry_out(objects: ObjectStore, documents: Documents, planned: GcPlan) -> GcPlan:
@@ -162,8 +178,8 @@ def _carry_out(objects: ObjectStore, documents: Documents, planned: GcPlan) -> G
                 states.update((child, "condemned") for child in planned.needs[address] if states[child] == "removed")
     condemned = {address for address, state in states.items() if state == "condemned"}
     if new := sorted(condemned - planned.since.keys()):
-        at = objects.backend.clock()
-        documents.create(f"{_CONDEMNED}{unique_name()}.json", seal({"addresses": new, "at": at}))
+        now = objects.backend.clock()
+        documents.create(f"{_CONDEMNED}{unique_name()}.json", seal({"addresses": new, "at": now}))
     for key, addresses in planned.lists.items():
         if (condemned & planned.since.keys()).isdisjoint(addresses):
             documents.remove(key)
@@ -193,6 +209,13 @@ def _closure(objects: ObjectStore, roots: Mapping[str, str], present: set[str]) 
     """
     found = dict(roots)  # address -> why it is needed
     generation = list(roots)
+
+    def needs_of(address: str) -> set[str]:
+        try:
+            return objects.needs(address)
+        except (NotFound, Damaged) as error:
+            raise Damaged(f"{error} It is needed by {found[address]}, so nothing was removed.") from error
+
     while generation:
         for address in generation:
             if address not in present and not objects.has(address):
@@ -201,7 +224,7 @@ def _closure(objects: ObjectStore, roots: Mapping[str, str], present: set[str]) 
                     "restore it (smalti fsck --repair-from STORE), or let go of what needs it."
                 )
         below: dict[str, str] = {}
-        for address, needs in _of_each(objects, objects.needs, generation).items():
+        for address, needs in _of_each(objects, needs_of, generation).items():
             below.update((child, found[address]) for child in needs if child not in found)
         found |= below
         generation = list(below)

@@ -57,8 +57,8 @@ class LinkedViews:
 
     A value with a file of its own leads to that, called by its name and the ending of the file. A tree is a folder of
     such links, of up to 100 children and three levels, and one to its record. A small value lies in its record, which
-    its link leads to. A near-duplicate has no file that a tool could open, so its link leads to its folder. A value that is
-    not there any more has no link.
+    its link leads to. A near-duplicate has no file that a tool could open, so its link leads to its folder. A value
+    that is not there any more has no link.
     """
 
     def __init__(self, backend: LocalBackend, symlink: Callable[[str, str], None] = os.symlink) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -20,7 +18,7 @@ from smalti.store.format.leaf_table import LeafTable
 from smalti.store.format.recipe import Recipe, own_slices, pack_framing
 from smalti.store.format.record import Record, address_of, canonical_header, may_be_inline
 from smalti.store.segments import Segments, in_one
-from smalti.store.threads import in_parallel, threads
+from smalti.store.threads import in_parallel
 from smalti.store.values import MIN_LEAF_NBYTES, Buffer, Encoded
 
 if TYPE_CHECKING:
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
 Bytes = bytes | memoryview
 Runs = tuple[tuple[int, int], ...]  # (offset, nbytes)
 _BLOCK_NBYTES = 4 * 1024 * 1024
-_LEAD_NBYTES = 64  # before a block, so that whether a row of it may end a leaf can be told
 
 
 def copied(encoded: Encoded) -> Encoded:
@@ -45,11 +42,7 @@ def record_of(encoded: Encoded) -> Record:
         from smalti.store.format.record import header_record
 
         return header_record(encoded.header, 0)
-    record = _finish(encoded, _entries(encoded), hashlib.sha256() if encoded.sha256 else None)
-    file_nbytes = sum(len(piece) if isinstance(piece, bytes) else piece.data.nbytes for piece in encoded.pieces)
-    if may_be_inline(record.nbytes, file_nbytes):
-        return replace(record, content=b"".join(encoded.file))
-    return record
+    return finished(encoded, _entries(encoded), hashlib.sha256() if encoded.sha256 else None)
 
 
 def _entries(encoded: Encoded) -> bytes:
@@ -68,8 +61,8 @@ def _entries(encoded: Encoded) -> bytes:
     return leaf_table.entries_of(ids, np.concatenate(sizes))
 
 
-def _finish(encoded: Encoded, entries: bytes, sha256: Any) -> Record:
-    """Return the record, given the entries of all leaves.
+def finished(encoded: Encoded, entries: bytes, sha256: Any) -> Record:
+    """Return the record of an object, given the entries of all its leaves.
 
     Args:
         sha256: of the content; one that has seen nothing yet is given the content of ``encoded``.
@@ -86,16 +79,19 @@ def _finish(encoded: Encoded, entries: bytes, sha256: Any) -> Record:
     if sha256 is not None:
         header = {**header, "sha256": sha256 if isinstance(sha256, str) else _sha256_of(encoded, sha256)}
     table = LeafTable.of(entries)
-    _, spelled = canonical_header(header)
+    plain, spelled = canonical_header(header)
+    nbytes = sum(nbytes for _, nbytes in spans)
     return Record(
         address=address_of(header, spelled, table.top),
         header=header,
+        plain_header=plain,
         canonical_header=spelled,
-        nbytes=sum(nbytes for _, nbytes in spans),
+        nbytes=nbytes,
         filename=encoded.filename,
         buffers=tuple(spans),
         framing=framing.hexdigest(),
         table=table,
+        content=b"".join(encoded.file) if may_be_inline(nbytes, offset) else b"",
     )
 
 
@@ -129,7 +125,7 @@ def record_around(encoded: Encoded, parts: Sequence[tuple[Runs, Record]]) -> Rec
     for block, some in in_parallel(hashed, _spans(bounds)):
         sha256.update(block)
         entries.append(some)
-    return _finish(encoded, b"".join(entries), sha256.hexdigest())
+    return finished(encoded, b"".join(entries), sha256.hexdigest())
 
 
 def _sizes_around(data: memoryview, parts: Sequence[tuple[Runs, Record]]) -> NDArray[np.int64]:
@@ -153,97 +149,6 @@ def _sizes_around(data: memoryview, parts: Sequence[tuple[Runs, Record]]) -> NDA
     return np.concatenate([*sizes, leaf_sizes(data[at:], 1)])
 
 
-class PassingObject:
-    """A large object that is hashed block by block while it passes by."""
-
-    def __init__(self, encoded: Encoded) -> None:
-        self._encoded = encoded
-        self._entries: list[bytes] = []
-        self._pieces = self._pass()
-        self._copies = True
-        self._sha256 = _OrderedSha256() if encoded.sha256 else None
-
-    def first(self, nbytes: int) -> list[Bytes]:
-        """Return the first pieces of the file, of so many bytes or more, hashed."""
-        found: list[Bytes] = []
-        for piece in self._pieces:
-            found.append(piece)
-            nbytes -= len(piece)
-            if nbytes <= 0:
-                break
-        return found
-
-    def rest(self, *, copies: bool = True) -> Iterator[Bytes]:
-        """Yield the other pieces.
-
-        Args:
-            copies: whether the pieces are to be written; without, they are hashed where they lie.
-        """
-        self._copies = copies
-        yield from self._pieces
-
-    @property
-    def ids(self) -> bytes:
-        """The ids of the leaves that have passed."""
-        return b"".join(leaf_id for entries in self._entries for leaf_id, _ in leaf_table.parsed(entries))
-
-    def record(self) -> Record:
-        """Return the record, once everything has passed."""
-        return _finish(self._encoded, b"".join(self._entries), self._sha256.hexdigest() if self._sha256 else None)
-
-    def _pass(self) -> Iterator[Bytes]:
-        for piece in self._encoded.pieces:
-            if not isinstance(piece, Buffer):
-                yield piece
-            elif piece.row_nbytes >= MIN_LEAF_NBYTES:
-                yield from self._pass_long_rows(piece)
-            else:
-                yield from self._pass_short_rows(piece)
-
-    def _pass_long_rows(self, buffer: Buffer) -> Iterator[Bytes]:
-        row = buffer.row_nbytes
-        step = max(1, _BLOCK_NBYTES // row) * row
-
-        def hashed(at: int) -> tuple[Bytes, bytes]:
-            data = self._taken(buffer.data[at : at + step])
-            rows = range(0, len(data), row)
-            return data, b"".join(leaf_table.entry(digest.leaf_id(data[i : i + row]), row) for i in rows)
-
-        for data, entries in in_parallel(hashed, range(0, buffer.data.nbytes, step)):
-            self._entries.append(entries)
-            if self._sha256:
-                self._sha256.update(data)
-            yield data
-
-    def _pass_short_rows(self, buffer: Buffer) -> Iterator[Bytes]:
-        cutter = _Cutter(buffer.data.nbytes, buffer.row_nbytes)
-        lead = -(-_LEAD_NBYTES // buffer.row_nbytes) * buffer.row_nbytes
-        step = _BLOCK_NBYTES // buffer.row_nbytes * buffer.row_nbytes
-        from smalti.store.format.chunking import candidate_ends
-
-        def looked_at(at: int) -> tuple[memoryview, list[int]]:
-            before = min(lead, at)
-            data = self._taken(buffer.data[at - before : at + step])
-            ends = [at - before + end for end in candidate_ends(data, buffer.row_nbytes) if end > before]
-            return data[before:], ends
-
-        hashing: deque[Future[bytes]] = deque()
-        for data, ends in in_parallel(looked_at, range(0, buffer.data.nbytes, step)):
-            hashing.append(threads().submit(_entries_of, cutter.add(data, ends)))
-            if self._sha256:
-                self._sha256.update(data)
-            yield data
-            while len(hashing) > 2 or (hashing and hashing[0].done()):
-                self._entries.append(hashing.popleft().result())
-        hashing.append(threads().submit(_entries_of, cutter.finish()))
-        self._entries += [future.result() for future in hashing]
-
-    def _taken(self, data: memoryview | Segments) -> memoryview:
-        if not self._copies and not isinstance(data, Segments):
-            return data
-        return _copy_of(data)
-
-
 def _copy_of(data: memoryview | Segments) -> memoryview:
     """Return content in memory of our own."""
     import numpy as np
@@ -253,81 +158,6 @@ def _copy_of(data: memoryview | Segments) -> memoryview:
     return memoryview(np.frombuffer(data, np.uint8).copy())  # type: ignore[arg-type]  # numpy arrays are buffers
 
 
-def _entries_of(leaves: Sequence[Sequence[memoryview]]) -> bytes:
-    return b"".join(
-        leaf_table.entry(digest.leaf_id(parts[0] if len(parts) == 1 else b"".join(parts)), sum(map(len, parts)))
-        for parts in leaves
-    )
-
-
-class _Cutter:
-    """Cuts content that comes block by block at the ends it allows, as ``chunking.leaf_sizes`` does."""
-
-    def __init__(self, nbytes: int, row_nbytes: int) -> None:
-        from smalti.store.format.chunking import MAX_NBYTES
-
-        self._nbytes = nbytes
-        self._longest = MAX_NBYTES // row_nbytes * row_nbytes
-        self._start = 0  # of the leaf that is not complete yet
-        self._end = 0  # of what has come
-        self._blocks: deque[tuple[int, memoryview]] = deque()
-        self._ends: list[int] = []
-
-    def add(self, data: memoryview, ends: list[int]) -> list[list[memoryview]]:
-        """Return the leaves that are complete now, each as pieces of blocks."""
-        self._blocks.append((self._end, data))
-        self._end += len(data)
-        at = bisect_left(self._ends, self._start + MIN_LEAF_NBYTES)
-        self._ends = self._ends[at:] + ends
-        leaves = []
-        while True:
-            at = bisect_left(self._ends, self._start + MIN_LEAF_NBYTES)
-            stop = min(
-                self._ends[at] if at < len(self._ends) else self._nbytes, self._start + self._longest, self._nbytes
-            )
-            if stop > self._end or self._start >= self._nbytes or (stop == self._nbytes and self._end < self._nbytes):
-                break
-            leaves.append(self._between(self._start, stop))
-            self._start = stop
-        while self._blocks and self._blocks[0][0] + len(self._blocks[0][1]) <= self._start:
-            self._blocks.popleft()
-        return leaves
-
-    def finish(self) -> list[list[memoryview]]:
-        """Return what is left as the last leaf."""
-        return [self._between(self._start, self._nbytes)] if self._start < self._nbytes else []
-
-    def _between(self, start: int, stop: int) -> list[memoryview]:
-        parts = []
-        for base, data in self._blocks:
-            low, high = max(start - base, 0), min(stop - base, len(data))
-            if low < high:
-                parts.append(data[low:high])
-        return parts
-
-
-class _OrderedSha256:
-    """A SHA-256 that is computed in a thread of its own, of pieces in the order in which they are given."""
-
-    def __init__(self) -> None:
-        from concurrent.futures import ThreadPoolExecutor
-
-        self._thread = ThreadPoolExecutor(1)
-        self._digest = hashlib.sha256()
-        self._last: deque[Future[None]] = deque()
-
-    def update(self, data: Bytes) -> None:
-        self._last.append(self._thread.submit(self._digest.update, data))
-        while len(self._last) > 4:  # what waits is kept in memory
-            self._last.popleft().result()
-
-    def hexdigest(self) -> str:
-        for future in self._last:
-            future.result()
-        self._thread.shutdown()
-        return self._digest.hexdigest()
-
-
 @dataclass(frozen=True, slots=True)
 class CheckedObject:
     """An object whose record is known, to be written: what is yielded is proven to be what was hashed."""
@@ -335,27 +165,28 @@ class CheckedObject:
     record: Record
     encoded: Encoded
 
-    def file(self) -> Iterator[Bytes]:
-        """Yield the ordinary file.
+    def file(self) -> Iterable[Bytes]:
+        """Return the pieces of the ordinary file, which can be gone through more than once.
 
         Raises:
             Refused: the content is not what was hashed: somebody wrote to it meanwhile.
         """
+        spans: list[bytes | tuple[int, int]] = []
         base = 0
         for piece in self.encoded.pieces:
             if isinstance(piece, Buffer):
-                yield from self._content(base, base + piece.data.nbytes)
+                spans.append((base, base + piece.data.nbytes))
                 base += piece.data.nbytes
             else:
-                yield piece
+                spans.append(piece)
+        return _Pieces(self, spans)
 
-    def delta(self, recipe: Recipe) -> Iterator[Bytes]:
-        """Yield what goes into ``delta.bin``: the framing, then the new leaves; raises as ``file`` does."""
-        yield pack_framing(self.encoded)
-        for start, stop in own_slices(self.record, recipe):
-            yield from self._content(start, stop)
+    def delta(self, recipe: Recipe) -> Iterable[Bytes]:
+        """Return the pieces of ``delta.bin``: the framing, then the new leaves; raises as ``file`` does."""
+        return _Pieces(self, [pack_framing(self.encoded), *own_slices(self.record, recipe)])
 
-    def _content(self, start: int, stop: int) -> Iterator[Bytes]:
+    def content(self, start: int, stop: int) -> Iterator[Bytes]:
+        """Yield content, proven."""
         if start >= stop:
             return
         leaves = self.record.table.leaves(start, stop)
@@ -375,6 +206,21 @@ class CheckedObject:
             return data
 
         yield from in_parallel(checked, _spans(bounds))
+
+
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    """Pieces of a file: bytes, and content from one place to another."""
+
+    of: CheckedObject
+    spans: Sequence[bytes | tuple[int, int]]
+
+    def __iter__(self) -> Iterator[Bytes]:
+        for span in self.spans:
+            if isinstance(span, bytes):
+                yield span
+            else:
+                yield from self.of.content(*span)
 
 
 def _spans(bounds: list[int]) -> Iterable[tuple[int, int]]:

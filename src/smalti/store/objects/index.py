@@ -15,12 +15,13 @@ import json
 import sqlite3
 import struct
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from smalti.digest import LEAF_ID_NBYTES
+from smalti.store.backends.base import Entry
 from smalti.store.cache import Cache, cached
 from smalti.store.format.recipe import Recipe
 from smalti.store.format.record import Record
@@ -34,11 +35,16 @@ _MOST_SIMILAR = 16
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """An object that was written or read whole, and how its files looked then; "" says nothing about that."""
+    """An object that was written or read whole, and its files as they looked then; none say nothing about that."""
 
     record: Record
     recipe: Recipe | None
-    stamp: str
+    files: tuple[Entry, ...] = ()
+
+    @property
+    def stamp(self) -> str:
+        """What is another once any of its files is written to, replaced or renamed."""
+        return stamp_of(self.files)
 
     def hooks(self) -> list[int]:
         """Return which leaves of its own file to remember, each as the first eight bytes of its id."""
@@ -49,6 +55,11 @@ class Known:
         from smalti.store.format.planning import own_leaves  # numpy takes long to import
 
         return _some(own_leaves(self.record, self.recipe).ids.tobytes(), _FEW_LEAVES)
+
+
+def stamp_of(files: Sequence[Entry]) -> str:
+    """Return how files look, in one text; "" for none."""
+    return "; ".join(f"{file.key.rpartition('/')[2]} {file.stamp}" for file in files)
 
 
 def _some(leaf_ids: bytes, few: int) -> list[int]:
@@ -68,8 +79,8 @@ class Index(Protocol):
     def similar(self, leaf_ids: bytes) -> list[str]:
         """Return the addresses of the objects that seem to share most leaves with these, best first."""
 
-    def stamp(self, address: str) -> str:
-        """Return how an object's files looked when they were last known to be intact; "" when that is not known."""
+    def is_unchanged(self, address: str, files: Sequence[Entry]) -> bool:
+        """Tell whether an object's files look as they did when they were last known to be intact."""
 
     def remember(self, objects: Iterable[Known]) -> None:
         """Remember objects."""
@@ -95,8 +106,8 @@ class MemoryIndex:
                 shared[address] += _weight(leaf)
         return [address for address, _ in sorted(shared.items(), key=lambda item: (-item[1], item[0]))][:_MOST_SIMILAR]
 
-    def stamp(self, address: str) -> str:
-        return self._stamps.get(address, "")
+    def is_unchanged(self, address: str, files: Sequence[Entry]) -> bool:
+        return self._stamps.get(address) == stamp_of(files)
 
     def remember(self, objects: Iterable[Known]) -> None:
         for known in objects:
@@ -134,14 +145,10 @@ class LocalIndex:
         asked = json.dumps(_some(leaf_ids, _ASKED_LEAVES))
         return cached(self._cache, [], lambda db: [address for (address,) in db.execute(query, (asked,))])
 
-    def stamp(self, address: str) -> str:
-        query = "SELECT stamp FROM object WHERE address = ?"
-
-        def look(db: sqlite3.Connection) -> str:
-            row = db.execute(query, (address,)).fetchone()
-            return str(row[0]) if row else ""
-
-        return cached(self._cache, "", look)
+    def is_unchanged(self, address: str, files: Sequence[Entry]) -> bool:
+        query = "SELECT 1 FROM object WHERE address = ? AND stamp = ?"
+        asked = (address, stamp_of(files))
+        return cached(self._cache, False, lambda db: db.execute(query, asked).fetchone() is not None)
 
     def remember(self, objects: Iterable[Known]) -> None:
         some = [(known.record.address, known.stamp, known.hooks()) for known in objects]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from smalti.canonical import Json
-from smalti.errors import NotFound, SmaltiError
+from smalti.canonical import Json, normalise
+from smalti.errors import NotFound, Refused, SmaltiError
 from smalti.store.format.record import Record, header_record
 from smalti.store.objects.object_store import ObjectStore
 from smalti.store.objects.writer import Writer
@@ -48,23 +48,30 @@ class Taken:
 
 
 def take(
-    value: Any, codecs: Codecs, objects: ObjectStore, writer: Writer, before: str | None, just_put: Mapping[str, int]
+    value: Any,
+    codecs: Codecs,
+    objects: ObjectStore,
+    writer: Writer,
+    before: str | None,
+    just_put: Mapping[str, int],
+    path: tuple[str, ...] = (),
 ) -> Taken:
     """Take a value in.
 
     Args:
         before: what its name stood for until now, as the most likely to share leaves with it.
         just_put: address -> nbytes of objects that are there and young.
+        path: names of the children that lead to the value, for messages.
 
     Raises:
-        Refused: no codec stores it exactly.
+        Refused: no codec stores it exactly; the sentence names the child.
         NotFound: it is a reference to nothing.
     """
     if isinstance(value, Ref):
         record = objects.record(value.digest)
         keep(objects, record.address)
         return Taken(record, frozenset())
-    encoded = value if isinstance(value, Encoded) else codecs.encode(value)
+    encoded = value if isinstance(value, Encoded) else _encoded(value, codecs, path)
     if isinstance(encoded, Encoded):
         record = writer.put(encoded, [before] if before else [])
         return Taken(record, writer.parts.get(record.address, frozenset()) | {record.address})
@@ -72,7 +79,7 @@ def take(
     children_before = earlier.children if earlier else {}
     kept = _kept_refs(encoded, earlier, children_before, just_put, objects)
     children = {
-        name: take(child, codecs, objects, writer, children_before.get(name), just_put)
+        name: take(child, codecs, objects, writer, children_before.get(name), just_put, (*path, name))
         for name, child in encoded.children.items()
         if name not in kept.addresses
     }
@@ -80,7 +87,7 @@ def take(
     nbytes = kept.nbytes + sum(child.record.nbytes for child in children.values())
     # Names as they were given: kept references were found apart from the others.
     ordered = {name: addresses[name] for name in encoded.children}
-    record = header_record(_tree_header(encoded, ordered), nbytes, tuple(encoded.order))
+    record = header_record(_tree_header(encoded, ordered, path), nbytes, tuple(encoded.order))
     writer.write(record, None)
     return Taken(record, frozenset({record.address}).union(*(child.addresses for child in children.values())))
 
@@ -133,9 +140,20 @@ def keep(objects: ObjectStore, address: str) -> None:
         raise NotFound(f"{address} is not in {objects.location}, or was removed just now; put the value again.")
 
 
-def _tree_header(tree: Tree, addresses: Mapping[str, str]) -> dict[str, Any]:
+def _encoded(value: Any, codecs: Codecs, path: tuple[str, ...]) -> Encoded | Tree:
+    """Return what a value is stored as; where it is refused, the sentence names the child."""
+    try:
+        return codecs.encode(value)
+    except Refused as error:
+        if not path:
+            raise
+        raise Refused(f"{'/'.join(path)}: {error}") from error
+
+
+def _tree_header(tree: Tree, addresses: Mapping[str, str], path: tuple[str, ...]) -> dict[str, Any]:
     header: dict[str, Any] = {"kind": "tree", "children": dict(addresses)}
     if tree.attrs:
+        normalise(tree.attrs, f"the attributes{' of ' * bool(path)}{'/'.join(path)}")  # refuses, and says where
         header["attrs"] = dict(tree.attrs)
     if tree.type:
         header["type"] = tree.type

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Protocol
@@ -22,8 +22,9 @@ from smalti.store.backends.base import Batch, Draft, folder_key
 from smalti.store.format import recipe as recipes
 from smalti.store.format.recipe import DELTA, LEAST_SAVED_NBYTES, Recipe
 from smalti.store.format.record import Record
-from smalti.store.objects.hashing import CheckedObject, PassingObject, copied, record_around, record_of
+from smalti.store.objects.hashing import CheckedObject, copied, record_around, record_of
 from smalti.store.objects.index import Known
+from smalti.store.objects.passing import PassingObject
 from smalti.store.values import Encoded
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class BatchWriter:
             self.write(record, encoded, similar)
             return record
         draft = self._begin(None)
-        nbytes = draft.write(encoded.filename, chain(first, passing.rest()))
+        nbytes = draft.write(encoded.filename, chain(first, passing.rest()), encoded.file_nbytes)
         record = passing.record()
         there, damaged = self._look(record, repair=False)
         recipe = None if there else self._plan(record, encoded, similar)
@@ -171,7 +172,8 @@ class BatchWriter:
             self.added[address] = drafted[address].nbytes
         with_files = [drafted[address] for address in published if not drafted[address].record.is_inline]
         self._objects.index.remember(
-            Known(one.record, one.recipe, stamp_of(self._objects, one.record.address)) for one in with_files
+            Known(one.record, one.recipe, tuple(self._objects.backend.list(folder_key(one.record.address))))
+            for one in with_files
         )
 
     def _look(self, record: Record, *, repair: bool) -> tuple[bool, bool]:
@@ -203,14 +205,42 @@ class BatchWriter:
         Args:
             begun: a draft that holds the large file already, and its size.
         """
-        draft, nbytes = begun or (self._begin(record.address), 0)
-        if not begun:
+        if begun:
+            draft, nbytes = begun
+        else:
+            draft, recipe = self._begin_in_form(record, encoded, recipe, replaces)
             nbytes = write_content(draft, record, encoded, recipe)
-        nbytes += sum(draft.write(name, [content]) for name, content in recipes.small_files(record, recipe).items())
+        for name, content in recipes.small_files(record, recipe).items():
+            nbytes += draft.write(name, [content], len(content))
         self._drafted[record.address] = _Drafted(record, recipe, draft, nbytes, replaces)
 
-    def _begin(self, address: str | None) -> Draft:
-        return self._begun().draft(address)
+    def _begin(self, address: str | None, form: bytes | None = None) -> Draft:
+        return self._begun().draft(address, form)
+
+    def _begin_in_form(
+        self, record: Record, encoded: Encoded | None, recipe: Recipe | None, replaces: bool
+    ) -> tuple[Draft, Recipe | None]:
+        """Begin an object, and return in which form it is to be kept: as another who writes it has begun."""
+        if replaces and not self._objects.backend.writes_ahead:
+            recipe = None  # what is written over is written whole
+        wanted = recipe.dump() if recipe else b""
+        has_choice = not replaces and record.content_nbytes >= LEAST_SAVED_NBYTES
+        draft = self._begin(record.address, wanted if has_choice else None)
+        if draft.form == wanted or not has_choice:
+            return draft, recipe
+        if encoded and draft.form and (theirs := self._can_follow(record, encoded, draft.form)):
+            return draft, theirs
+        if draft.form:
+            draft.insist(b"")
+        return draft, None
+
+    def _can_follow(self, record: Record, encoded: Encoded, form: bytes) -> Recipe | None:
+        with suppress(Damaged):
+            theirs = recipes.parse(record.address, form)
+            intact = all(self._objects.lease(one) and self._objects.intact(one) for one in theirs.sources)
+            if intact and theirs.framing_nbytes == len(recipes.pack_framing(encoded)):
+                return theirs
+        return None
 
     def _begun(self) -> Batch:
         if self._batch is None:
@@ -282,10 +312,11 @@ def write_content(draft: Draft, record: Record, encoded: Encoded | None, recipe:
         return 0
     checked = CheckedObject(record, encoded)
     if recipe:
-        return draft.write(DELTA, checked.delta(recipe))
+        nbytes = recipe.framing_nbytes + recipe.own_nbytes
+        return draft.write(DELTA, checked.delta(recipe), nbytes)
     if encoded.spooled:
         return draft.adopt(record.filename, encoded.spooled)
-    return draft.write(record.filename, checked.file())
+    return draft.write(record.filename, checked.file(), encoded.file_nbytes)
 
 
 def plan(objects: ObjectStore, record: Record, encoded: Encoded, similar: Sequence[str]) -> Recipe | None:
@@ -323,9 +354,3 @@ def with_leaves_beside(objects: ObjectStore, encoded: Encoded, similar: Sequence
     except Damaged:
         return None
     return copy and with_leaves(encoded, *leaves_beside(buffers[0].data, buffers[0].row_nbytes, before, copy))
-
-
-def stamp_of(objects: ObjectStore, address: str) -> str:
-    """Return how the files of an object look."""
-    folder = folder_key(address)
-    return "; ".join(f"{entry.key.removeprefix(folder)} {entry.stamp}" for entry in objects.backend.list(folder))

@@ -18,6 +18,7 @@ Piece = tuple[Path, int, int]  # file, offset, nbytes
 
 _MOST_MAPS = 2048  # of the 65530 that one process may have
 _MAP_FIXED = 0x10  # not in Python's mmap module; the same on Linux and macOS
+_MAP_NORESERVE = 0x4000 if sys.platform == "linux" else 0x40
 _FAILED = ctypes.c_void_p(-1).value
 _NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR}
 
@@ -46,7 +47,8 @@ def _mapped(some: Sequence[Piece]) -> memoryview | None:
     if sys.platform not in {"linux", "darwin"} or not whole_pages or not 0 < len(some) <= _MOST_MAPS:
         return None
     total = sum(nbytes for *_, nbytes in some)
-    region = mmap.mmap(-1, total)  # owns the addresses: when it is freed, everything mapped into it goes too
+    # It owns the addresses: when it is freed, everything mapped into it goes too. No memory is set aside for it.
+    region = mmap.mmap(-1, total, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE)
     base = ctypes.addressof(ctypes.c_char.from_buffer(region))
     descriptors: dict[Path, int] = {}
     try:

@@ -11,14 +11,16 @@ import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
-from smalti.errors import Damaged
+from smalti.errors import Damaged, Refused
 from smalti.store.format.chunking import MAX_NBYTES, first_difference, ids_of
 from smalti.store.format.leaf_table import Leaves
 from smalti.store.format.record import Record
 from smalti.store.read.content import Content, room
 from smalti.store.threads import in_parallel
 
+_MOST_FETCHES = 3  # of what fails its check, until it is called damaged
 _BLOCK_NBYTES = 4 * 1024 * 1024  # verified at a time
+_STEP_NBYTES = 1024 * 1024  # read at a time: it stays in a cache until it is hashed
 _LARGE_NBYTES = 8 * 1024 * 1024  # from here on several threads verify
 
 
@@ -30,8 +32,15 @@ class Reader:
     wants them to be his own says ``copy``.
     """
 
-    def __init__(self, record: Record, content: Content, *, verify: bool = True) -> None:
-        """With ``verify`` off nothing is hashed: whoever asks for that takes what the disk gives."""
+    def __init__(
+        self, record: Record, content: Content, *, verify: bool = True, reopen: Callable[[], Reader] | None = None
+    ) -> None:
+        """With ``verify`` off nothing is hashed: whoever asks for that takes what the disk gives.
+
+        Args:
+            reopen: returns this reader again in another process; it is what a reader is pickled as.
+        """
+        self._reopen = reopen
         self.record = record
         self._content = content
         self._buffer_starts = np.cumsum([0] + [nbytes for _, nbytes in record.buffers]).tolist()
@@ -40,6 +49,14 @@ class Reader:
         self._view: memoryview | None = None
         self._viewed = False
         self._verifies = verify
+
+    def __reduce__(self) -> tuple[Callable[..., Reader], tuple[Callable[[], Reader]]]:
+        """Return where to open the content again: of the content itself nothing is pickled."""
+        if self._reopen is None:
+            raise Refused(
+                f"a reader of {self.record.address} that no store gave out cannot be pickled; use store.reader."
+            )
+        return _reopened, (self._reopen,)
 
     def read(self, buffer: int = 0, start: int = 0, stop: int | None = None) -> memoryview:
         """Return bytes ``start`` to ``stop`` of a buffer, verified.
@@ -93,10 +110,12 @@ class Reader:
         Raises:
             Damaged: they are not what was stored.
         """
-        framing = self._content.framing()
-        if blake3(framing).hexdigest() != self.record.framing:
-            raise Damaged(f"{self._content.location} of {self.record.address} is damaged in its file format's header.")
-        return framing
+        for _ in range(_MOST_FETCHES):
+            framing = self._content.framing()
+            if blake3(framing).hexdigest() == self.record.framing:
+                return framing
+            self._content.forget()
+        raise Damaged(f"{self._content.location} of {self.record.address} is damaged in its file format's header.")
 
     @property
     def all_known(self) -> bool:
@@ -177,10 +196,11 @@ class Reader:
         scratch = threading.local()
 
         def check(leaves: Leaves) -> None:
-            start, stop = _span(leaves)
-            if len(getattr(scratch, "room", b"")) < stop - start:
-                scratch.room = room(max(stop - start, _BLOCK_NBYTES + MAX_NBYTES))
-            self._read(leaves, scratch.room[: stop - start])
+            if not hasattr(scratch, "room"):
+                scratch.room = room(_STEP_NBYTES + MAX_NBYTES)
+            for some in _in_steps(leaves, _STEP_NBYTES):
+                start, stop = _span(some)
+                self._read(some, scratch.room[: stop - start])
 
         self._for_all(check)
 
@@ -205,14 +225,7 @@ class Reader:
                 pass
 
     def _blocks(self) -> Iterator[Leaves]:
-        """Yield the leaves some at a time."""
-        leaves = self.record.table.all
-        ends = leaves.starts + leaves.sizes
-        low = 0
-        while low < len(leaves):
-            high = max(low + 1, int(np.searchsorted(ends, leaves.starts[low] + _BLOCK_NBYTES, "right")))
-            yield Leaves(leaves.ids[low:high], leaves.starts[low:high], leaves.sizes[low:high])
-            low = high
+        return _in_steps(self.record.table.all, _BLOCK_NBYTES)
 
     def sample(self, count: int) -> None:
         """Verify up to ``count`` leaves chosen at random.
@@ -235,24 +248,40 @@ class Reader:
         self._read(Leaves(table.ids[one], table.starts[one], table.sizes[one]))
 
     def _read(self, leaves: Leaves, into: memoryview | None = None) -> memoryview:
-        """Read leaves and verify them; what is not right is fetched once more before it is called damaged."""
+        """Read leaves and verify them; what is not right is fetched again before it is called damaged."""
         start, stop = _span(leaves)
         data = room(stop - start) if into is None else into
         self._content.read_into(start, data)
-        if self._verifies and self._first_wrong(data, leaves) is not None:
-            self._content.forget()
-            self._content.read_into(start, data)
-            if (wrong := self._first_wrong(data, leaves)) is not None:
+        fetches = 1
+        while self._verifies and (wrong := self._first_wrong(data, leaves)) is not None:
+            if fetches == _MOST_FETCHES:
                 raise Damaged(
                     f"{self._content.location} of {self.record.address} is damaged in the {leaves.sizes[wrong]} bytes "
                     f"from {leaves.starts[wrong]} of its content; put the same value again to repair it, or restore it "
                     "from another store."
                 )
+            self._content.forget()
+            self._content.read_into(start, data)
+            fetches += 1
         return data
 
     @staticmethod
     def _first_wrong(data: memoryview, leaves: Leaves) -> int | None:
         return first_difference(leaves.ids.tobytes(), ids_of(data, leaves.sizes))
+
+
+def _reopened(reopen: Callable[[], Reader]) -> Reader:
+    return reopen()
+
+
+def _in_steps(leaves: Leaves, nbytes: int) -> Iterator[Leaves]:
+    """Yield leaves some at a time: as many as take so many bytes, one at least."""
+    ends = leaves.starts + leaves.sizes
+    low = 0
+    while low < len(leaves):
+        high = max(low + 1, int(np.searchsorted(ends, leaves.starts[low] + nbytes, "right")))
+        yield Leaves(leaves.ids[low:high], leaves.starts[low:high], leaves.sizes[low:high])
+        low = high
 
 
 def _span(leaves: Leaves) -> tuple[int, int]:

@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
+from functools import cached_property
 from io import FileIO
 from pathlib import Path
 
@@ -28,6 +29,29 @@ from smalti.store.commit import (
 )
 
 _SLOWEST_WRITE_SECONDS = 3600.0
+
+
+class LocalEntry:
+    """A file in a folder, looked at when something is asked of it."""
+
+    def __init__(self, entry: os.DirEntry[str], skipped: int) -> None:
+        self.key = entry.path[skipped:]
+        self._entry = entry
+
+    @property
+    def nbytes(self) -> int:
+        return self._status.st_size if self._status else 0
+
+    @property
+    def stamp(self) -> str:
+        return _stamp(self._status) if self._status else ""
+
+    @cached_property
+    def _status(self) -> os.stat_result | None:
+        try:
+            return self._entry.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            return None
 
 
 class LocalBackend:
@@ -91,10 +115,7 @@ class LocalBackend:
             found = sorted(
                 (entry for entry in _entries_below(f"{self.root}/{folder}", beginning)), key=lambda entry: entry.path
             )
-            for entry in found:
-                with suppress(FileNotFoundError):  # removed meanwhile
-                    status = entry.stat(follow_symlinks=False)
-                    yield Entry(entry.path[skipped:], status.st_size, _stamp(status))
+            yield from (LocalEntry(entry, skipped) for entry in found)
 
     def stamp(self, key: str) -> str:
         """Return how one file looks, without a look at the others in its folder."""

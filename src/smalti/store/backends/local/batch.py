@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -16,8 +17,8 @@ from smalti.store.commit import (
     make_folder,
     make_folders,
     move_folder,
-    staged_folder,
     sync_together,
+    unique_name,
     write_file,
 )
 
@@ -25,11 +26,15 @@ from smalti.store.commit import (
 class LocalDraft:
     """The files of an object in a folder of its own, neither durable nor visible."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, form: bytes) -> None:
         self.folder = folder
+        self.form = form
         self.names: list[str] = []
 
-    def write(self, name: str, pieces: Iterable[Bytes]) -> int:
+    def insist(self, form: bytes) -> None:
+        self.form = form
+
+    def write(self, name: str, pieces: Iterable[Bytes], nbytes: int) -> int:
         with machine_errors(f"writing {name} in {self.folder}"):
             self.names.append(name)
             return write_file(f"{self.folder}/{name}", pieces, synced=False)
@@ -48,16 +53,19 @@ class LocalDraft:
 class LocalBatch:
     """Objects that become durable together."""
 
-    def __init__(self, root: Path, folder: Path) -> None:
+    def __init__(self, root: Path, staging: Path) -> None:
         self._root = root
-        self._folder = folder
-        self._numbers = count()
+        self._staging = staging
+        self._left: set[str] = set()  # folders of drafts
 
-    def draft(self, address: str | None) -> LocalDraft:
-        folder = f"{self._folder}/{next(self._numbers)}"
+    def draft(self, address: str | None, form: bytes | None = None) -> LocalDraft:
+        folder = f"{self._staging}/{unique_name()}"
         with machine_errors(f"writing {folder}"):
+            if not self._left:
+                make_folder(self._staging)
+            self._left.add(folder)
             os.mkdir(folder)  # noqa: PTH102, this runs for every object
-        return LocalDraft(folder)
+        return LocalDraft(folder, form or b"")
 
     def discard(self, draft: Draft) -> None:
         assert isinstance(draft, LocalDraft)
@@ -75,16 +83,27 @@ class LocalBatch:
             sync_together([path for draft in some.values() for path in draft.paths()])
             shards = [self._root / folder_key(one).rsplit("/", 2)[0] for one in {*some, *found}]
             shards = sorted(set(shards))
-            make_folders(shards)
+            make_folders(shards if (self._root / "data").is_dir() else self._all_shards())
             for address, draft in some.items():
                 folder = f"{self._root}/{folder_key(address)[:-1]}"
                 if address in replace:
                     self._replace(draft.folder, folder)
-                elif not move_folder(draft.folder, folder):
+                elif move_folder(draft.folder, folder):
+                    self._left.discard(draft.folder)
+                else:
                     continue  # another writer was first, with the same bytes
                 published.add(address)
             sync_together(shards)
         return published
+
+    def close(self) -> None:
+        """Remove what is left of drafts."""
+        for folder in self._left:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _all_shards(self) -> list[Path]:
+        """Return all folders of objects: made together, none is waited for later."""
+        return [self._root / "data" / f"{number:02x}" for number in range(256)]
 
     def _replace(self, folder: str, target: str) -> None:
         """Swap a damaged object for its replacement; the damaged one is kept for whoever wants to look at it.
@@ -105,6 +124,9 @@ class LocalBatch:
 
 @contextmanager
 def local_batch(root: Path, staging: Path) -> Iterator[LocalBatch]:
-    """Give a batch whose drafts lie in a folder below ``staging``, which is removed afterwards."""
-    with staged_folder(staging) as folder:
-        yield LocalBatch(root, folder)
+    """Give a batch whose drafts lie below ``staging``; those that were not published are removed afterwards."""
+    batch = LocalBatch(root, staging)
+    try:
+        yield batch
+    finally:
+        batch.close()

@@ -2,44 +2,43 @@
 
 from __future__ import annotations
 
-import ipaddress
-import os
-import re
 import threading
 import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from itertools import chain
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from itertools import chain, pairwise
+from typing import TYPE_CHECKING, TypeVar
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import S3Store
 
 from smalti.errors import NotFound, Refused, SmaltiError, Unavailable
+from smalti.store.backends.s3.endpoint import (
+    bucket_and_prefix,
+    check_credentials,
+    check_endpoint,
+    endpoint_in_environment,
+)
+from smalti.store.backends.s3.etag import ETags, Parts, Piece, bare, md5
+from smalti.store.backends.s3.retry import NOT_IMPLEMENTED, USUAL, Retry, code_of, is_transient, status_of
 
 if TYPE_CHECKING:
-    from obstore import GetOptions, ObjectMeta
+    from obstore import GetOptions, ObjectMeta, UpdateVersion
+
+T = TypeVar("T")
 
 PART_NBYTES = 8 * 1024 * 1024
 PARTS_AT_ONCE = 8
 _UPLOADS_AT_ONCE = 2  # in parts, each of which keeps some in memory
 _MOST_PARTS = 10_000  # of one upload, by the rules of S3
-_TRIES = 3  # of a creation whose outcome is unknown, each looked into
+_UPLOAD_TRIES = 3  # of a whole upload in parts, each of which has a budget of its own
+_LOOKS, LOOKS_FOR_KNOWN = 2, 4  # until a key is taken not to be there: something in between may not know it yet
 _WRITER = "smalti-writer"
 _NO_ETAG = '"00000000000000000000000000000000"'
-_URL = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[A-Za-z0-9][A-Za-z0-9._-]{0,127})*)/?")
-_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
-_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-_ROLES = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
 _FORBIDDEN = {401, 403}
-_CONFLICT = {409, 412}
-_NOT_IMPLEMENTED = 501
-
-Piece = bytes | memoryview
 
 
 class Forbidden(Unavailable):
@@ -75,50 +74,45 @@ class Part:
 class Bucket:
     """Keys below one prefix of one bucket."""
 
-    def __init__(self, url: str, endpoint: str | None = None) -> None:
+    def __init__(
+        self, url: str, endpoint: str | None = None, *, retry: Retry = USUAL, answer_seconds: float = 30.0
+    ) -> None:
         """Take credentials and region from the environment, as boto3 does; no request is made.
+
+        Args:
+            retry: the budget of each request.
+            answer_seconds: after so long without a byte a request is given up.
 
         Raises:
             Refused: the URL is not ``s3://bucket/prefix``, the endpoint is not safe, or there are no credentials.
         """
-        match = _URL.fullmatch(url)
-        if not match:
-            shown = "the store's URL" if "@" in url else repr(url)  # it may hold a secret
-            raise Refused(
-                f"{shown} is no place for a store; write s3://bucket/prefix in letters, digits, '.', '_', '-'."
-            )
-        self.name, prefix = match[1], match[2].strip("/")
-        self.place = f"s3://{self.name}/{prefix}".rstrip("/")
-        endpoint = endpoint or next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), None)
+        self.name, prefix = bucket_and_prefix(url)
+        self.location = f"s3://{self.name}/{prefix}".rstrip("/")
+        endpoint = endpoint or endpoint_in_environment()
         self._at = f" at {endpoint}" if endpoint else ""
-        self.identity = f"{self.place}{self._at}"
+        self.identity = f"{self.location}{self._at}"
         loopback = check_endpoint(endpoint) if endpoint else False
-        if not all(map(os.environ.get, _KEYS)) and not any(map(os.environ.get, _ROLES)):
-            raise Refused(
-                f"there are no credentials for {self.place}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
-            )
+        check_credentials(self.location)
         self._uploads = threading.BoundedSemaphore(_UPLOADS_AT_ONCE)
         self._honours_if_match = False  # known when a key is first replaced
-        self._store = S3Store(
-            self.name,
-            prefix=prefix or None,
-            # Single deletions: not every server knows the bulk request.
-            config={"disable_bulk_delete": True, **({"aws_endpoint_url_s3": endpoint} if endpoint else {})},
-            client_options={
-                "allow_http": loopback,
-                "connect_timeout": timedelta(seconds=5),
-                "read_timeout": timedelta(seconds=30),
-                "timeout": timedelta(minutes=5),
-            },
-            retry_config={
-                "max_retries": 5,
-                "retry_timeout": timedelta(minutes=1),
-                "backoff": {
-                    "init_backoff": timedelta(milliseconds=100),
-                    "max_backoff": timedelta(seconds=5),
-                    "base": 2,
+        self._etags = ETags()
+        self._retry = retry
+        # Only the parts of an upload are tried again below us; elsewhere we look at what has happened first.
+        self._single, self._in_parts = (
+            S3Store(
+                self.name,
+                prefix=prefix or None,
+                # Single deletions: not every server knows the bulk request.
+                config={"disable_bulk_delete": True, **({"aws_endpoint_url_s3": endpoint} if endpoint else {})},
+                client_options={
+                    "allow_http": loopback,
+                    "connect_timeout": timedelta(seconds=min(5, answer_seconds)),
+                    "read_timeout": timedelta(seconds=answer_seconds),
+                    "timeout": timedelta(seconds=10 * answer_seconds),
                 },
-            },
+                retry_config=retry.below(tries),
+            )
+            for tries in (1, retry.tries)
         )
 
     def create(self, key: str, content: bytes, attributes: dict[str, str] | None = None) -> bool:
@@ -126,27 +120,26 @@ class Bucket:
 
         The writer's mark beside the bytes tells our own write, whose reply was lost, from somebody else's.
         """
-        mark = uuid.uuid4().hex
+        noted = {**(attributes or {}), _WRITER: uuid.uuid4().hex}
         failure: Exception | None = None
-        for _ in range(_TRIES):
+        for _ in self._retry.attempts():
             try:
-                obstore.put(
-                    self._store,
-                    key,
-                    content,
-                    mode="create",
-                    attributes={**(attributes or {}), _WRITER: mark},
-                    use_multipart=False,
-                )
-                return True
+                reply = obstore.put(self._single, key, content, mode="create", attributes=noted, use_multipart=False)
+                if self._etags.say(reply["e_tag"], content):
+                    return True
             except AlreadyExistsError:
                 pass
             except (BaseError, FileNotFoundError) as error:
-                if _is_final(_status(error)):
-                    raise self._sentence("create", key, error) from None
                 failure = error
+                if not is_transient(error):
+                    break
             if found := self.get(key):
-                return found.attributes.get(_WRITER) == mark
+                if found.attributes.get(_WRITER) != noted[_WRITER]:
+                    return False
+                if found.content == content:
+                    return True
+                with suppress(BaseError, FileNotFoundError):  # ours, but a bit has flipped on its way
+                    self._put_over(key, content, found.etag, noted)
         raise self._sentence("create", key, failure) from None
 
     def replace(self, key: str, content: bytes, was: bytes) -> bool:
@@ -155,87 +148,151 @@ class Bucket:
         Raises:
             Refused: the server ignores If-Match, and would let writers replace each other's changes.
         """
-        mark = uuid.uuid4().hex
+        noted = {_WRITER: uuid.uuid4().hex}
         failure: Exception | None = None
-        for _ in range(_TRIES):
+        for _ in self._retry.attempts():
             found = self.get(key)
-            if found is None or found.attributes.get(_WRITER) == mark:
-                return found is not None
-            if found.content != was:
+            if found is None:
                 return False
-            if not self._honours_if_match:
-                if any(self._put_over(key, was, etag, found.attributes) for etag in _spellings(_NO_ETAG)):
-                    raise Refused(f"the server of {self.place} ignores If-Match, so {key} cannot be changed safely.")
-                self._honours_if_match = True
+            ours = found.attributes.get(_WRITER) == noted[_WRITER]
+            if found.content == content and ours:
+                return True
+            if found.content != was and not ours:
+                return False
             try:
-                if any(self._put_over(key, content, etag, {_WRITER: mark}) for etag in _spellings(found.etag)):
+                if not self._honours_if_match:
+                    if self._put_over(key, found.content, _NO_ETAG, found.attributes) is not None:
+                        raise Refused(
+                            f"the server of {self.location} ignores If-Match, so {key} cannot be changed safely."
+                        )
+                    self._honours_if_match = True
+                if self._etags.say(self._put_over(key, content, found.etag, noted), content):
                     return True
-            except SmaltiError as error:
+            except (BaseError, FileNotFoundError) as error:
                 failure = error
-        raise failure or self._sentence("replace", key, None)
+                if not is_transient(error):
+                    break
+        raise self._sentence("replace", key, failure) from None
 
-    def _put_over(self, key: str, content: bytes, etag: str, attributes: dict[str, str]) -> bool:
-        """Write a key that must have this ETag; tell whether it had."""
-        with self._failures("replace", key):
-            try:
-                obstore.put(self._store, key, content, mode={"e_tag": etag}, attributes=attributes, use_multipart=False)
-            except PreconditionError:
-                return False
-            return True
+    def _put_over(self, key: str, content: bytes, etag: str, attributes: dict[str, str]) -> str | None:
+        """Write a key that must have this ETag; return its new one, None where it had not."""
+        for spelled in (etag, etag.strip('"')):  # as HTTP writes it, and as a RADOS gateway compares it
+            with suppress(PreconditionError):
+                mode: UpdateVersion = {"e_tag": spelled}
+                reply = obstore.put(self._single, key, content, mode=mode, attributes=attributes, use_multipart=False)
+                return reply["e_tag"] or ""
+        return None
 
     def put(
         self, key: str, pieces: Iterable[Piece], attributes: dict[str, str] | None = None, most_nbytes: int = 0
     ) -> Written:
         """Write a key, whatever is there; more than one part's worth goes up in parallel, as the pieces come.
 
+        What the server holds in the end is what was sent: its ETag says so, or it is read back.
+
         Args:
+            pieces: no iterator, since they are gone through again where they have to be sent again.
             most_nbytes: the pieces have no more; needed where they may be more than 80 GB.
         """
         part_nbytes = max(PART_NBYTES, -(-most_nbytes // _MOST_PARTS))
+        rest = iter(pieces)
+        first: list[Piece] = []
         nbytes = 0
+        for piece in rest:
+            first.append(piece)
+            nbytes += len(piece)
+            if nbytes > part_nbytes:
+                break
+        else:
+            return self._put_whole(key, b"".join(first), attributes)
+        if rest is pieces:
+            raise TypeError("the pieces of a large key may have to be sent again; give no iterator.")
+        return self._put_in_parts(key, pieces, chain(first, rest), part_nbytes, attributes)
 
-        def counted() -> Iterator[Piece]:
-            nonlocal nbytes
-            for piece in pieces:
-                nbytes += len(piece)
-                yield from (piece[at : at + part_nbytes] for at in range(0, len(piece), part_nbytes))
+    def _put_whole(self, key: str, content: bytes, attributes: dict[str, str] | None) -> Written:
+        for _ in self._retry.attempts():
+            reply = self._ask(
+                "write",
+                key,
+                lambda: obstore.put(self._single, key, content, attributes=attributes, use_multipart=False),
+            )
+            etag = reply["e_tag"] if reply else None
+            if etag and self._etags.say(etag, content):
+                return Written(len(content), etag)
+            if (found := self.get(key)) and found.content == content:
+                return Written(len(content), found.etag)
+        raise self._not_kept(key)
 
-        stream = counted()
-        first = []
-        with self._failures("write", key):
-            for piece in stream:
-                first.append(piece)
-                if nbytes > part_nbytes:
-                    break
-            if nbytes <= part_nbytes:
-                reply = obstore.put(self._store, key, b"".join(first), attributes=attributes, use_multipart=False)
-            else:
+    def _put_in_parts(
+        self,
+        key: str,
+        pieces: Iterable[Piece],
+        begun: Iterable[Piece],
+        part_nbytes: int,
+        attributes: dict[str, str] | None,
+    ) -> Written:
+        failure: Exception | None = None
+        for _ in replace(self._retry, tries=_UPLOAD_TRIES, seconds=float("inf")).attempts():
+            parts = Parts(part_nbytes)
+            try:
                 with self._uploads:
                     reply = obstore.put(
-                        self._store,
+                        self._in_parts,
                         key,
-                        chain(first, stream),
+                        parts.cut(begun),
                         attributes=attributes,
                         use_multipart=True,
                         chunk_size=part_nbytes,
                         max_concurrency=PARTS_AT_ONCE,
                     )
-        # A RADOS gateway does not say it where parts were joined.
-        found = None if reply["e_tag"] else self.head(key)
-        return Written(nbytes, reply["e_tag"] or (found and found["e_tag"]) or "")
+                etag, failure = reply["e_tag"], None
+            except (BaseError, FileNotFoundError) as error:
+                etag, failure = None, error
+                if not is_transient(error):
+                    break
+            # A RADOS gateway does not say it where parts were joined, and a lost reply may have been a success.
+            found = None if etag else self.head(key)
+            etag = etag or (found and found["e_tag"]) or ""
+            if parts.are_all and etag and (bare(etag) == parts.etag() or self._holds(key, parts)):
+                return Written(parts.nbytes, etag)
+            begun = pieces
+        raise (self._sentence("write", key, failure) if failure else self._not_kept(key)) from None
 
-    def get(self, key: str) -> Found | None:
-        """Return a key's bytes, or None where there is none."""
-        with self._failures("read", key):
-            try:
-                reply = obstore.get(self._store, key)
-                attributes = {str(name): str(value) for name, value in reply.attributes.items()}
-                meta = reply.meta
-                return Found(bytes(reply.bytes()), attributes, meta["last_modified"].timestamp(), meta["e_tag"] or "")
-            except FileNotFoundError as error:
-                if _code(error) == "NoSuchBucket":
-                    raise
-                return None
+    def _holds(self, key: str, parts: Parts) -> bool:
+        """Read a key back, each part twice where it has to be, and tell whether it holds what was sent."""
+
+        def is_there(number: int, digest: bytes) -> bool:
+            start = number * parts.part_nbytes
+            part = self.read(key, start, min(start + parts.part_nbytes, parts.nbytes))
+            return part.key_nbytes == parts.nbytes and md5(part.content).digest() == digest
+
+        return all(any(is_there(*part) for _ in range(2)) for part in enumerate(parts.digests()))
+
+    def get(self, key: str, looks: int = _LOOKS) -> Found | None:
+        """Return a key's bytes, or None where there is none.
+
+        Bytes that do not agree with their ETag are fetched again; coming twice alike they are what the server holds.
+
+        Args:
+            looks: so many answers that there is none are believed; the second is asked for at once.
+        """
+
+        def fetch() -> Found:
+            reply = obstore.get(self._single, key)
+            attributes = {str(name): str(value) for name, value in reply.attributes.items()}
+            meta = reply.meta
+            return Found(bytes(reply.bytes()), attributes, meta["last_modified"].timestamp(), meta["e_tag"] or "")
+
+        before: Found | None = None
+        for _ in self._retry.attempts():
+            found = self._ask("read", key, fetch, looks)
+            if found is None or "-" in found.etag or self._etags.say(found.etag, found.content):
+                return found
+            if self._etags.are_md5 is False or (before and before.content == found.content):
+                self._etags.are_md5 = bool(self._etags.are_md5)
+                return found
+            before = found
+        raise self._sentence("read", key, None)
 
     def read(self, key: str, start: int, stop: int) -> Part:
         """Return bytes ``start`` to ``stop`` of a key, fewer where it ends before."""
@@ -246,47 +303,89 @@ class Bucket:
         return self._read(key, {"range": {"suffix": nbytes}})
 
     def _read(self, key: str, options: GetOptions) -> Part:
-        with self._failures("read", key):
+        """Whoever reads a range knows of the key."""
+
+        def fetch() -> Part:
             try:
-                reply = obstore.get(self._store, key, options=options)
+                reply = obstore.get(self._single, key, options=options)
                 return Part(memoryview(reply.bytes()), reply.meta["size"])
-            except FileNotFoundError:
-                return Part(memoryview(b""), 0)
             except BaseError as error:
-                if _status(error) == 416 or "NotPartial" in str(error):  # how servers answer where a key is empty
+                if status_of(error) == 416 or "NotPartial" in str(error):  # how servers answer where a key is empty
                     return Part(memoryview(b""), 0)
                 raise
 
+        return self._ask("read", key, fetch, LOOKS_FOR_KNOWN) or Part(memoryview(b""), 0)
+
     def head(self, key: str) -> ObjectMeta | None:
-        """Return a key's size, time and ETag, or None where there is none."""
-        with self._failures("look at", key):
-            try:
-                return obstore.head(self._store, key)
-            except FileNotFoundError:
-                return None
+        """Return a key's size, time and ETag, or None where there is none, which is asked twice."""
+        return self._ask("look at", key, lambda: obstore.head(self._single, key), _LOOKS)
 
     def list(self, folder: str, after: str | None = None) -> Iterator[ObjectMeta]:
-        """Yield what lies below a folder, in the order of its keys, which is how S3 lists them."""
-        with self._failures("list", folder):
-            for page in obstore.list(self._store, folder, offset=after, chunk_size=1000):
-                yield from page
+        """Yield what lies below a folder, in the order of its keys, which is how S3 lists them.
+
+        A listing that breaks off goes on after the last key; one that is out of order was harmed on the way.
+        """
+        below = f"{folder.rstrip('/')}/" if folder else ""
+        ended = False
+        while not ended:
+            failure: Exception | None = None
+            for _ in self._retry.attempts():
+                try:
+                    page = next(iter(obstore.list(self._single, folder, offset=after, chunk_size=1000)), [])
+                except (BaseError, FileNotFoundError) as error:
+                    failure = error
+                    if is_transient(error):
+                        continue
+                    raise self._sentence("list", folder, error) from None
+                paths = [found["path"] for found in page]
+                if all(a < b for a, b in pairwise([after or "", *paths])) and all(p.startswith(below) for p in paths):
+                    break
+            else:
+                raise self._sentence("list", folder, failure) from None
+            yield from page
+            ended = len(page) < 1000
+            after = paths[-1] if paths else after
 
     def delete(self, key: str) -> None:
         """Remove a key; nothing happens when there is none."""
-        with self._failures("remove", key):
-            obstore.delete(self._store, key)
+        self._ask("remove", key, lambda: obstore.delete(self._single, key))
 
-    @contextmanager
-    def _failures(self, doing: str, key: str) -> Iterator[None]:
-        try:
-            yield
-        except (BaseError, FileNotFoundError) as error:
-            raise self._sentence(doing, key, error) from None
+    def _ask(self, doing: str, key: str, request: Callable[[], T], looks: int = 1) -> T | None:
+        """Return the reply, or None once there was no such key ``looks`` times, the second of them at once."""
+
+        def ask() -> T:
+            nonlocal looks
+            try:
+                return request()
+            except FileNotFoundError:
+                looks -= 1
+                if looks <= 0:
+                    raise
+                return request()
+
+        failure: Exception | None = None
+        for _ in self._retry.attempts():
+            try:
+                return ask()
+            except (BaseError, FileNotFoundError) as error:
+                failure = error
+                absent = isinstance(error, FileNotFoundError) and code_of(error) != "NoSuchBucket" and doing != "write"
+                looks -= absent
+                if absent and looks <= 0:
+                    return None
+                if not absent and not is_transient(error):
+                    break
+        raise self._sentence(doing, key, failure) from None
+
+    def _not_kept(self, key: str) -> Unavailable:
+        return Unavailable(
+            f"{self.location}/{key}{self._at} is not what was written, also when tried again; check the server."
+        )
 
     def _sentence(self, doing: str, key: str, error: Exception | None) -> SmaltiError:
         """Say in our words what went wrong: a server's own can repeat what was signed, session tokens included."""
-        what = f"could not {doing} {self.place}/{key}{self._at}"
-        status, code = _status(error), _code(error)
+        what = f"could not {doing} {self.location}/{key}{self._at}"
+        status, code = status_of(error), code_of(error)
         if code == "NoSuchBucket" or (status == 404 and doing == "list"):
             return NotFound(f"there is no bucket {self.name!r}{self._at}; create it, or mend the store's URL.")
         answered = f"the server answered {status} {code}".rstrip()
@@ -294,7 +393,7 @@ class Bucket:
             return Forbidden(
                 f"{what}: {answered}; check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and what they are allowed to do."
             )
-        if status == _NOT_IMPLEMENTED:
+        if status == NOT_IMPLEMENTED:
             return Refused(f"{what}: {answered}; it lacks a request a store needs, use another server.")
         if status and 300 <= status < 400:
             return Refused(f"{what}: {answered}; the bucket is in another region, set AWS_REGION to it.")
@@ -303,47 +402,3 @@ class Bucket:
         return Unavailable(
             f"{what}: no complete answer came, also when tried again; check the network and the endpoint."
         )
-
-
-def _spellings(etag: str) -> tuple[str, str]:
-    """Return an ETag as HTTP writes it, and as a RADOS gateway compares it."""
-    return etag, etag.strip('"')
-
-
-def check_endpoint(endpoint: str) -> bool:
-    """Tell whether an endpoint is on this machine.
-
-    Raises:
-        Refused: it is no URL of a server, or would send data in the clear over a network.
-    """
-    parts = urlsplit(endpoint)
-    host = parts.hostname or ""
-    if parts.scheme not in {"http", "https"} or not host or parts.username or parts.password or parts.query:
-        raise Refused("the S3 endpoint is not a plain https://host:port; credentials belong in AWS_ACCESS_KEY_ID.")
-    loopback = host == "localhost" or (_is_ip(host) and ipaddress.ip_address(host).is_loopback)
-    if parts.scheme == "http" and not loopback:
-        raise Refused(f"the S3 endpoint {endpoint} is not encrypted; use https, plain http is for this machine only.")
-    return loopback
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_final(status: int | None) -> bool:
-    """Tell whether an answer to a creation rules out that the key was written."""
-    return status is not None and (status < 500 or status == _NOT_IMPLEMENTED) and status not in _CONFLICT
-
-
-def _status(error: Exception | None) -> int | None:
-    match = re.search(r"status code: (\d{3})", str(error))
-    return int(match[1]) if match else None
-
-
-def _code(error: Exception | None) -> str:
-    match = re.search(r"<Code>(\w{1,64})</Code>", str(error))
-    return match[1] if match else ""

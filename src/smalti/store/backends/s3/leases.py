@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -16,44 +19,106 @@ from smalti.store.format.record import METADATA
 if TYPE_CHECKING:
     from obstore import ObjectMeta
 
-_TOUCHED, _REMOVING, _WRITING = "touched/", "removing/", "writing/"
+_TOUCHED, _REMOVING, _WRITING, _CLOCK = "touched/", "removing/", "writing/", "clock"
 _REMOVAL_SECONDS = 300.0  # a removal's mark that is older was left by a process that died
+_MARGIN_SECONDS = 120.0  # more than a request takes, with all its tries: until then a removal ends by itself
+_CLOCK_SECONDS = 600.0  # so long ours goes as fast as the server's
 _LOOK_AGAIN_SECONDS = 0.2
 _SLOWEST_WRITE_SECONDS = 3600.0  # from an object's first key to its last, which is a moment where nothing hangs
 
 
-class Marks:
-    """What tells writers and collections of each other."""
+class ServerClock:
+    """The server's clock, read from the time it gives a key, which is in whole seconds, and kept by a monotonic one."""
 
-    def __init__(self, bucket: Bucket) -> None:
+    def __init__(
+        self,
+        bucket: Bucket,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._bucket = bucket
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._read: tuple[float, float] | None = None  # the server's time, ours when it was known
 
-    def touch(self, address: str) -> None:
+    def now(self) -> float:
+        """Return a time, in seconds since 1970, that is past for the server, by little more than a second."""
+        if self._read is None or self._monotonic() - self._read[1] > _CLOCK_SECONDS:
+            self._bucket.put(_CLOCK, [b""])
+            found = self._bucket.head(_CLOCK)
+            if found is None:
+                raise Unavailable(
+                    f"{self._bucket.location}/{_CLOCK} is not there, though just written; check the server."
+                )
+            self._read = found["last_modified"].timestamp(), self._monotonic()
+        return self._read[0] + self._monotonic() - self._read[1]
+
+    def after_all(self) -> float:
+        """Return a time that is past for the server when this returns, and not before ``latest`` of any key so far."""
+        self._read = None
+        self.now()
+        assert self._read
+        self._sleep(1.0)
+        return self._read[0] + 1.0
+
+
+def latest(last_modified: float) -> float:
+    """Return until when a key may have been written that has this time, of which S3 counts whole seconds."""
+    return math.floor(last_modified) + 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalRight:
+    """The right to remove an object, for as long as nobody takes its holder for dead."""
+
+    until: float
+    monotonic: Callable[[], float]
+
+    def is_held(self) -> bool:
+        """Tell whether it is safe to go on."""
+        return self.monotonic() < self.until
+
+
+class Leases:
+    """What tells writers and collections of each other; all ages are differences of times that the server gave."""
+
+    def __init__(self, bucket: Bucket, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._bucket = bucket
+        self._monotonic = monotonic
+        self.clock = ServerClock(bucket, monotonic)
+
+    def renew(self, address: str) -> None:
         """Note that an object was found by a put."""
-        self._bucket.put(_key(_TOUCHED, address), [b"%d" % time.time_ns()])
+        self._bucket.put(_key(_TOUCHED, address), [b""])
 
-    def touched_at(self, address: str) -> float:
-        """Return when that was last noted, in seconds since 1970; 0 where it never was."""
-        found = self._bucket.get(_key(_TOUCHED, address))
-        return 0.0 if found is None else int(found.content) / 1e9 if found.content.isdigit() else found.at
+    def renewed_at(self, address: str) -> float:
+        """Return when that was last noted at the latest, by the server's clock; 0 where it never was."""
+        found = self._bucket.head(_key(_TOUCHED, address))
+        return latest(found["last_modified"].timestamp()) if found else 0.0
 
     def forget(self, address: str) -> None:
         """Forget when an object was found: it is gone."""
         self._bucket.delete(_key(_TOUCHED, address))
 
     @contextmanager
-    def removal(self, address: str) -> Iterator[bool]:
-        """Mark an object while it is removed, so that puts of it wait; give False where another process does that."""
-        mark = _key(_REMOVING, address)
-        if not self._bucket.create(mark, b""):
-            if self._is_being_removed(address):
-                yield False
+    def removal(self, address: str) -> Iterator[RemovalRight | None]:
+        """Mark an object while it is removed, so that puts of it wait; give None where another process does that."""
+        mark, ours = _key(_REMOVING, address), uuid.uuid4().hex.encode()
+        lease = RemovalRight(self._monotonic() + _REMOVAL_SECONDS - _MARGIN_SECONDS, self._monotonic)
+        if not self._bucket.create(mark, ours):
+            found = self._bucket.get(mark)
+            if found is None or not self._is_old(found.at, _REMOVAL_SECONDS):
+                yield None
                 return
-            self._bucket.put(mark, [b""])
+            lease = RemovalRight(self._monotonic() + _REMOVAL_SECONDS - _MARGIN_SECONDS, self._monotonic)
+            if not self._bucket.replace(mark, ours, found.content):
+                yield None
+                return
         try:
-            yield True
+            yield lease
         finally:
-            self._bucket.delete(mark)
+            if lease.is_held():  # else it may be another's by now
+                self._bucket.delete(mark)
 
     def wait_for_removal(self, address: str) -> None:
         """Wait until nobody removes an object.
@@ -61,11 +126,11 @@ class Marks:
         Raises:
             Unavailable: that takes too long.
         """
-        until = time.monotonic() + _REMOVAL_SECONDS
-        while self._is_being_removed(address):
-            if time.monotonic() > until:
+        until = self._monotonic() + _REMOVAL_SECONDS + _MARGIN_SECONDS
+        while self.is_being_removed(address):
+            if self._monotonic() > until:
                 raise Unavailable(
-                    f"{address} is being removed from {self._bucket.place} all the time; try again later."
+                    f"{address} is being removed from {self._bucket.location} all the time; try again later."
                 )
             time.sleep(_LOOK_AGAIN_SECONDS)
 
@@ -106,20 +171,23 @@ class Marks:
         The mark makes a put that begins from now on wait before it looks at what it wrote.
         """
         digits = address.removeprefix(PREFIX)
-        with self.removal(address) as ours:
+        with self.removal(address) as lease:
             found = list(self._bucket.list(f"data/{digits[:2]}/{digits}"))
             begun = not self._are_old(found, seconds) or any(key["path"].endswith(f"/{METADATA}") for key in found)
-            for key in found if ours and not begun else ():
-                self._bucket.delete(key["path"])
+            for key in found if lease and not begun else ():
+                if lease and lease.is_held():
+                    self._bucket.delete(key["path"])
 
-    def _is_being_removed(self, address: str) -> bool:
+    def is_being_removed(self, address: str) -> bool:
         """Tell whether a process that may still live is removing an object."""
         found = self._bucket.head(_key(_REMOVING, address))
         return found is not None and not self._are_old([found], _REMOVAL_SECONDS)
 
-    @staticmethod
-    def _are_old(keys: list[ObjectMeta], seconds: float) -> bool:
-        return all(time.time() - key["last_modified"].timestamp() >= seconds for key in keys)
+    def _are_old(self, keys: list[ObjectMeta], seconds: float) -> bool:
+        return all(self._is_old(key["last_modified"].timestamp(), seconds) for key in keys)
+
+    def _is_old(self, last_modified: float, seconds: float) -> bool:
+        return self.clock.now() - latest(last_modified) >= seconds
 
 
 def _key(folder: str, address: str) -> str:

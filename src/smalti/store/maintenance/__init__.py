@@ -1,0 +1,1 @@
+"""Looking after a store: collection, checks, transfers, differences, statistics."""

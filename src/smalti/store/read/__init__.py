@@ -1,0 +1,1 @@
+"""Reading what is stored: records, content put together, leaves verified, files mapped."""
