@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from smalti.canonical import Json
-from smalti.codecs.dtype import array_from, bytes_of, canonical_array, describe_dtype, dtype_of
+from smalti.codecs.dtype import array_from, bytes_of, canonical_array, check_truths, describe_dtype, dtype_of
 from smalti.codecs.lazy_array import LazyArray
-from smalti.errors import Refused
+from smalti.errors import Damaged, Refused
 from smalti.store.format.chunking import MAX_NBYTES
 from smalti.store.read.reader import Reader
 from smalti.store.segments import Segments
@@ -28,6 +28,7 @@ BFLOAT16 = "bfloat16"
 _PAGE_NBYTES = 4096
 _MAGIC = b"\x93NUMPY"
 _LONGEST_NPY_HEADER = 10_000  # numpy.load refuses a longer one
+_MOST_AXES = 64  # numpy's own limit
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -96,8 +97,13 @@ def array_of(dtype: Any, shape: Any, data: memoryview, scalar: bool = False) -> 
 
     Args:
         scalar: return a numpy scalar, such as ``numpy.float64``, in place of an array without axes.
+
+    Raises:
+        Damaged: the data is not that of such an array.
     """
-    array = array_from(data, dtype_in_file(dtype), tuple(shape))
+    lengths, in_file = _checked(dtype, shape, data.nbytes)
+    array = array_from(data, in_file, lengths)
+    check_truths(array)
     if scalar:
         return array[()]
     return BFloat16(array) if dtype == BFLOAT16 else array
@@ -123,12 +129,14 @@ class ArrayCodec:
         return replace(encoded, header={**encoded.header, "scalar": True}) if is_scalar(value) else encoded
 
     def decode(self, header: Mapping[str, Json], buffers: list[memoryview]) -> Any:
-        return array_of(header["dtype"], header["shape"], buffers[0], bool(header.get("scalar")))
+        (data,) = buffers
+        return array_of(header["dtype"], header["shape"], data, says_scalar(header, {"kind"}))
 
     def lazy(self, header: Mapping[str, Json], reader: Reader) -> Any:
-        if header.get("scalar"):
+        if says_scalar(header, {"kind"}):
             return self.decode(header, reader.whole())
-        lazy = LazyArray(*described(header), reader)
+        ((_, nbytes),) = reader.record.buffers
+        lazy = LazyArray(*_checked(header["dtype"], header["shape"], nbytes), reader)
         return BFloat16(lazy) if header["dtype"] == BFLOAT16 else lazy
 
 
@@ -142,6 +150,38 @@ def encode_bytes(dtype: Json, shape: tuple[int, ...], data: memoryview | Segment
 def described(header: Mapping[str, Any]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Return the shape of an array and its dtype in the file."""
     return tuple(header["shape"]), dtype_in_file(header["dtype"])
+
+
+def says_scalar(header: Mapping[str, Any], others: Collection[str] = ()) -> bool:
+    """Tell whether what describes an array says that it is a scalar.
+
+    Args:
+        others: the fields it has besides those of an array.
+
+    Raises:
+        Damaged: it has more than those of an array: no codec writes it, and the value would have another address.
+    """
+    scalar = "scalar" in header
+    if header.keys() - {"scalar"} != {"dtype", "shape", *others} or (scalar and header["scalar"] is not True):
+        raise Damaged(f"an array is described by {sorted(header)[:8]}, as no codec does; restore it.")
+    if scalar and (header["shape"] != [] or header["dtype"] == BFLOAT16):
+        raise Damaged(f"a scalar is described as of the shape {str(header['shape'])[:80]}; restore it.")
+    return scalar
+
+
+def _checked(dtype: Any, shape: Any, nbytes: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return shape and dtype in the file of an array of so many bytes; a header may say anything."""
+    in_file = dtype_in_file(dtype)
+    try:
+        lengths = tuple(shape) if len(shape) <= _MOST_AXES else (-1,)
+        fits = all(type(length) is int and length >= 0 for length in lengths)
+        if fits and math.prod(lengths) * in_file.itemsize == nbytes:
+            if not nbytes:
+                np.ndarray(lengths, in_file)  # other axes may be too long, beside one of length 0
+            return lengths, in_file
+    except (TypeError, ValueError):
+        pass
+    raise Damaged(f"a header says {str(shape)[:80]} for the shape of {nbytes} bytes of {in_file}; restore it.")
 
 
 def dtype_in_file(dtype: Any) -> np.dtype[Any]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from smalti.canonical import Json
+from smalti.errors import Damaged
 from smalti.store.segments import Segments
 from smalti.store.values import ArrayInside, Buffer, Encoded, Part
 
@@ -27,7 +28,10 @@ class BlobCodec:
         return encode_blob(value)
 
     def decode(self, header: Mapping[str, Json], buffers: list[memoryview]) -> bytes:
-        return bytes(buffers[0])
+        (data,) = buffers
+        if header.keys() != {"kind", "nbytes", "sha256"} or header["nbytes"] != data.nbytes:
+            raise Damaged(f"a header is not that of {data.nbytes} bytes; restore it.")
+        return bytes(data)
 
     def lazy(self, header: Mapping[str, Json], reader: Reader) -> memoryview:
         return reader.read()

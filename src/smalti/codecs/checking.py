@@ -128,18 +128,9 @@ def _json_file(_: _Object) -> None:
 
 
 def _table_header(header: Mapping[str, Any], sizes: list[int]) -> None:
-    from smalti.codecs.arrow.buffers import buffer_count
-    from smalti.codecs.table import check_bitmaps, layout_of, schema_of
+    from smalti.codecs.table import check_bitmaps, layout_of
 
-    layout = layout_of(header, schema_of(header))
-    if any(type(number) is not int or number < 0 for number in (header["rows"], *layout.batches, *layout.dictionaries)):
-        raise ValueError("numbers of rows that are none")
-    if layout.schema.names and sum(layout.batches) != header["rows"]:
-        raise ValueError(f"batches of {sum(layout.batches)} rows, not {header['rows']}")
-    per_batch = sum(map(buffer_count, layout.schema.types))
-    of_dictionaries = sum(buffer_count(one.value_type) for one in layout.schema.types if hasattr(one, "index_type"))
-    if len(sizes) != of_dictionaries + per_batch * len(layout.batches):
-        raise ValueError("as many buffers as its columns do not have")
+    _, layout = layout_of(header, len(sizes))
     check_bitmaps(header, layout, sizes)
 
 
@@ -148,11 +139,10 @@ def _table_file(one: _Object) -> None:
     import pyarrow as pa
 
     from smalti.codecs.arrow.file import columns_of, pieces_of
-    from smalti.codecs.table import layout_of, schema_of, value_of
+    from smalti.codecs.table import layout_of, value_of
     from smalti.store.values import Buffer
 
-    schema = schema_of(one.header)
-    layout = layout_of(one.header, schema)
+    schema, layout = layout_of(one.header, len(one.buffers))
     columns = columns_of(layout, one.buffers)
     for column in columns:
         column.validate(full=True)

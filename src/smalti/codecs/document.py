@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from smalti.canonical import normalise
+from smalti.errors import Damaged
 from smalti.store.values import Encoded
 
 if TYPE_CHECKING:
@@ -30,7 +31,13 @@ class DocumentCodec:
         return Encoded({"kind": "json", "value": value})
 
     def decode(self, header: Mapping[str, Any], buffers: list[memoryview]) -> Any:
-        return header["value"]
+        return _value(header)
 
     def lazy(self, header: Mapping[str, Any], reader: Reader) -> Any:
-        return header["value"]
+        return _value(header)
+
+
+def _value(header: Mapping[str, Any]) -> Any:
+    if header.keys() != {"kind", "value"} or isinstance(header["value"], Mapping):
+        raise Damaged("a header is not that of a JSON document; restore it.")
+    return header["value"]

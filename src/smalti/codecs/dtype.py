@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from smalti import canonical
 from smalti.canonical import Json
-from smalti.errors import Refused
+from smalti.errors import Damaged, Refused
 
 _KINDS = "biufcmMSUV"
+# How numpy spells those that are not structures; much else that it takes for a dtype is no data.
+_PLAIN = re.compile(
+    r"\|[bui]1|[|][SV]\d{1,10}|<(?:[ui][248]|f[248]|c8|c16|U\d{1,10}|[mM]8(?:\[\d{0,18}(?:[YMWDhms]|[munpfa]s)\])?)"
+)
 
 
 def canonical_array(array: NDArray[Any]) -> NDArray[Any]:
@@ -86,20 +93,52 @@ def dtype_of(described: Any) -> np.dtype[Any]:
     """Return the dtype that ``describe_dtype`` described.
 
     Raises:
-        Refused: it described none: an array of Python objects made of stored bytes would end the process.
+        Damaged: it describes none; what comes from another store may hold anything.
     """
+    if type(described) is str and (plain := _plain_dtype(described)) is not None:
+        return plain
     try:
-        if isinstance(described, str):
-            dtype = np.dtype(described)
-        else:
-            dtype = np.dtype(
-                [(name, dtype_of(base), *(tuple(shape) for shape in more)) for name, base, *more in described]
-            )
-        if canonical_dtype(dtype) == dtype and describe_dtype(dtype) == described:
+        dtype = _structure_of(described)
+        if canonical.dumps(describe_dtype(canonical_dtype(dtype))) == canonical.dumps(described):
             return dtype
-    except (ArithmeticError, MemoryError, RecursionError, SyntaxError, TypeError, ValueError) as error:
-        raise Refused(f"no array has the dtype {described!r}: {error}") from error
-    raise Refused(f"no array has the dtype {described!r}.")
+    except (Refused, TypeError, ValueError, LookupError, OverflowError, RecursionError):
+        pass
+    raise Damaged(f"a header says {str(described)[:80]!r} where it has the dtype of an array; restore it.")
+
+
+@cache
+def _plain_dtype(described: str) -> np.dtype[Any] | None:
+    try:
+        dtype = np.dtype(described) if _PLAIN.fullmatch(described) else None
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return dtype if dtype is not None and dtype.str == described else None
+
+
+def _structure_of(described: Any) -> np.dtype[Any]:
+    if not isinstance(described, list):
+        raise TypeError("a structure is a list of fields")
+    fields = [(name, _field_dtype(base), *(tuple(shape) for shape in more)) for name, base, *more in described]
+    return np.dtype(fields)
+
+
+def _field_dtype(described: Any) -> np.dtype[Any]:
+    if isinstance(described, str):
+        plain = _plain_dtype(described)
+        if plain is None:
+            raise ValueError("it is no dtype")
+        return plain
+    return _structure_of(described)
+
+
+def check_truths(array: NDArray[Any]) -> None:
+    """Pass an array whose booleans are all 0 or 1, as those of every array that was stored are.
+
+    Raises:
+        Damaged: one is another byte.
+    """
+    if any(truths.max(initial=0) > 1 for truths in _booleans(array)):
+        raise Damaged("an array holds booleans that are neither 0 nor 1, which no store writes; restore it.")
 
 
 def bytes_of(array: NDArray[Any]) -> memoryview:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from smalti import canonical
 from smalti.canonical import Json, normalise
-from smalti.errors import Refused
+from smalti.errors import Damaged, Refused, SmaltiError
 from smalti.store.values import Encoded, Ref, Tree
 
 if TYPE_CHECKING:
@@ -53,6 +53,17 @@ _INSTEAD = {
     "xarray": "store a mapping of its arrays: {name: array.values for name, array in dataset.variables.items()}",
     "zarr": "read it, array[...], or give its blocks to store.put_rows",
 }  # by library, or by library and type
+
+# What codecs and the libraries below them raise for a header or content that no codec made.
+_NOT_MADE_BY_A_CODEC = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    StopIteration,
+    TypeError,
+    ValueError,
+)
 
 
 class ObjectCodec(Protocol):
@@ -123,12 +134,27 @@ class CodecTable:
         return bool(_type_name(value))
 
     def decode(self, header: Mapping[str, Json], buffers: list[memoryview]) -> Any:
-        """Return the value of an object from its verified content."""
-        return _codec_of(header).decode(header, buffers)
+        """Return the value of an object from its verified content.
+
+        Raises:
+            Damaged: header and content are not what a codec made: a store that is not trusted may send anything.
+            Refused: the kind is not known here.
+        """
+        try:
+            return _codec_of(header).decode(header, buffers)
+        except SmaltiError:
+            raise
+        except _NOT_MADE_BY_A_CODEC as error:
+            raise _damaged(header, error) from error
 
     def lazy(self, header: Mapping[str, Json], reader: Reader) -> Any:
-        """Return a value that reads from ``reader`` when it is used."""
-        return _codec_of(header).lazy(header, reader)
+        """Return a value that reads from ``reader`` when it is used; raises as ``decode`` does."""
+        try:
+            return _codec_of(header).lazy(header, reader)
+        except SmaltiError:
+            raise
+        except _NOT_MADE_BY_A_CODEC as error:
+            raise _damaged(header, error) from error
 
     def file_of(self, header: Mapping[str, Any]) -> list[bytes] | None:
         """Return the ordinary file of a value that is all header; None for one that has a file."""
@@ -163,6 +189,12 @@ class CodecTable:
             return _tree_codec(tree.type).from_tree(tree)
         except (KeyError, TypeError, ValueError) as error:
             raise Refused(f"this tree says it is a {tree.type} but is not made of what one is; open it.") from error
+
+
+def _damaged(header: Mapping[str, Any], error: Exception) -> Damaged:
+    return Damaged(
+        f"this object says it is of the kind {header['kind']!r} but is not made as one is ({error}); restore it."
+    )
 
 
 def _codec_of(header: Mapping[str, Json]) -> ObjectCodec:

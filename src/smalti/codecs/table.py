@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
+from smalti import canonical
 from smalti.canonical import Json
-from smalti.errors import NotFound, Refused
+from smalti.errors import Damaged, NotFound, Refused
 from smalti.store.read.reader import Reader
 from smalti.store.values import Encoded
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:  # both take long to import: only those who have a table pay
     import pyarrow as pa
 
     from smalti.codecs.arrow.file import Layout
+
+_FIELDS = {"kind", "columns", "rows", "batches", "dictionaries"}
+_MAY_BE = {"pandas", "metadata", "bitmaps"}
 
 
 class LazyTable:
@@ -27,8 +31,7 @@ class LazyTable:
 
     def __init__(self, header: Mapping[str, Json], reader: Reader) -> None:
         self._header = header
-        self._schema = schema_of(header)
-        self._layout = layout_of(header, self._schema)
+        self._schema, self._layout = layout_of(header, len(reader.record.buffers))
         self._reader = reader
         check_bitmaps(header, self._layout, [nbytes for _, nbytes in reader.record.buffers])
 
@@ -122,7 +125,7 @@ class LazyTable:
 
     def _rows(self, columns: Iterable[int], start: int, stop: int) -> list[pa.ChunkedArray]:
         """Return rows ``start`` to ``stop`` of some columns, read from the batches that hold them."""
-        from smalti.codecs.arrow.file import column_of
+        from smalti.codecs.arrow.file import checked_column
 
         batches, places = self._layout.batches, self._layout.places()
         begins = list(accumulate(batches, initial=0))
@@ -132,7 +135,7 @@ class LazyTable:
 
         def read(column: int) -> pa.ChunkedArray:
             content = (self._reader.read(number) for number in places[column].buffers(touched))
-            return column_of(self._layout, column, chosen, content).slice(start - skipped, stop - start)
+            return checked_column(self._layout, column, chosen, content).slice(start - skipped, stop - start)
 
         return [read(column) for column in columns]
 
@@ -168,12 +171,15 @@ class TableCodec:
             raise Refused(f"the table cannot be written as one Arrow file ({error}); convert that column.") from error
 
     def decode(self, header: Mapping[str, Any], buffers: list[memoryview]) -> Any:
-        from smalti.codecs.arrow.file import columns_of
+        from smalti.codecs.arrow.file import checked_column
 
-        schema = schema_of(header)
-        layout = layout_of(header, schema)
+        schema, layout = layout_of(header, len(buffers))
         check_bitmaps(header, layout, [buffer.nbytes for buffer in buffers])
-        columns = columns_of(layout, buffers)
+        every = range(len(layout.batches))
+        columns = [
+            checked_column(layout, column, layout.batches, (buffers[i] for i in place.buffers(every)))
+            for column, place in enumerate(layout.places())
+        ]
         return value_of(header, schema, columns, range(header["rows"]))
 
     def lazy(self, header: Mapping[str, Json], reader: Reader) -> LazyTable:
@@ -221,11 +227,34 @@ def schema_of(header: Mapping[str, Any]) -> pa.Schema:
     return pa.schema([field_of(described) for described in header["columns"]], header.get("metadata"))
 
 
-def layout_of(header: Mapping[str, Any], schema: pa.Schema) -> Layout:
-    from smalti.codecs.arrow.file import Layout
-    from smalti.codecs.arrow.schema import plain_schema
+def layout_of(header: Mapping[str, Any], buffers: int) -> tuple[pa.Schema, Layout]:
+    """Return the schema and the layout of a table with so many buffers; a header may say anything.
 
-    return Layout(plain_schema(schema), tuple(header["batches"]), tuple(header["dictionaries"]))
+    Raises:
+        Damaged: they are not those of such a table.
+    """
+    import pyarrow as pa
+
+    from smalti.codecs.arrow.batches import MAX_ROWS
+    from smalti.codecs.arrow.file import Layout
+    from smalti.codecs.arrow.schema import describe_field, plain_schema
+
+    batches, dictionaries = header["batches"], header["dictionaries"]
+    numbers = (header["rows"], *batches, *dictionaries)
+    if header.keys() - _MAY_BE != _FIELDS or not all(type(n) is int and 0 <= n < 2**62 for n in numbers):
+        raise Damaged(f"a header with the fields {sorted(header)[:8]} is not that of a table; restore it.")
+    if sum(batches) != header["rows"] or not batches or max(batches) > MAX_ROWS:
+        raise Damaged(f"a header cuts {header['rows']} rows into batches of {str(batches)[:80]}; restore it.")
+    schema = schema_of(header)
+    described = [describe_field(field, f"column {field.name!r}") for field in schema]
+    names = set(schema.names)
+    if canonical.dumps(described) != canonical.dumps(header["columns"]) or len(names) != len(schema):
+        raise Damaged("a header describes columns as no codec does; restore it.")
+    layout = Layout(plain_schema(schema), tuple(batches), tuple(dictionaries))
+    wanted = len(dictionaries), layout.buffer_count
+    if wanted != (sum(map(pa.types.is_dictionary, schema.types)), buffers):
+        raise Damaged(f"a header describes a table of {wanted[1]} buffers, and there are {buffers}; restore it.")
+    return schema, layout
 
 
 def value_of(header: Mapping[str, Any], schema: pa.Schema, columns: list[pa.ChunkedArray], rows: range) -> Any:

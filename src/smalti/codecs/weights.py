@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from smalti import canonical
 from smalti.canonical import Json
-from smalti.codecs.array import BFLOAT16, BFloat16, array_of, is_array, is_scalar, plain_array
+from smalti.codecs.array import BFLOAT16, BFloat16, array_of, is_array, is_scalar, plain_array, says_scalar
 from smalti.codecs.dtype import bytes_of
 from smalti.errors import Damaged, Refused
 from smalti.store.format.chunking import MAX_NBYTES
@@ -71,11 +71,14 @@ class WeightsCodec:
 
     def decode(self, header: Mapping[str, Any], buffers: list[memoryview]) -> Weights:
         described = header["tensors"]
+        if header.keys() != {"kind", "tensors"} or _METADATA in described:
+            raise Damaged("a header is not that of weights; restore it.")
+        for name, said in described.items():
+            if said["dtype"] not in _CODES:
+                raise Damaged(f"a header says that {name!r} is a tensor of dtype {said['dtype']!r}; restore it.")
         return Weights(
             {
-                name: array_of(
-                    described[name]["dtype"], described[name]["shape"], data, bool(described[name].get("scalar"))
-                )
+                name: array_of(described[name]["dtype"], described[name]["shape"], data, says_scalar(described[name]))
                 for name, data in zip(in_file_order(described), buffers, strict=True)
             }
         )

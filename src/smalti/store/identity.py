@@ -48,7 +48,7 @@ def check(documents: Documents) -> str:
     try:
         document = json.loads(content)
         found, name = document["format"], document["id"]
-    except (ValueError, TypeError, LookupError) as error:
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise Refused(f"{KEY} in {documents.location} is not what a store writes; restore it from a copy.") from error
     if found != FORMAT:
         raise Refused(

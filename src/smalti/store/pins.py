@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 
-from smalti.digest import PREFIX
+from smalti.digest import PREFIX, is_address
 from smalti.errors import Damaged, NotFound
 from smalti.store.documents import Documents
 from smalti.store.format.sealed import seal, unseal
@@ -39,7 +39,7 @@ class Pins:
             NotFound: it was taken away.
         """
         address = unseal(self._documents.read(key), f"the pin {key}").get("address")
-        if not isinstance(address, str) or _key(address) != key:
+        if not isinstance(address, str) or not is_address(address) or _key(address) != key:
             raise Damaged(f"the pin {key} holds {address!r}; pin the value again.")
         return address
 

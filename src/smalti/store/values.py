@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     Sizes = NDArray[np.int64]  # of leaves, in bytes
 
 MIN_LEAF_NBYTES = 16 * 1024  # of the leaves that are gathered from shorter rows
+MAX_LEAF_NBYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)

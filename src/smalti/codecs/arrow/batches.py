@@ -39,7 +39,8 @@ from smalti.codecs.arrow.buffers import (
     value_bytes,
 )
 
-_MIN_ROWS, _MAX_ROWS = 2048, 16384
+MAX_ROWS = 16384
+_MIN_ROWS = 2048
 _EXPECTED_GAP_ROWS = 2048
 _HEAD_ROWS = 65536
 _WINDOW_ROWS = 32
@@ -87,7 +88,7 @@ def _cut(keys: Keys) -> list[int]:
     start = 0
     while start < len(keys):
         found = bisect_left(ends, start + _MIN_ROWS)
-        end = min(ends[found] if found < len(ends) else len(keys), start + _MAX_ROWS, len(keys))
+        end = min(ends[found] if found < len(ends) else len(keys), start + MAX_ROWS, len(keys))
         lengths.append(end - start)
         start = end
     return lengths

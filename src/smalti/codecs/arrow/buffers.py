@@ -102,6 +102,8 @@ def assemble(dtype: pa.DataType, count: int, buffers: Iterator[memoryview], dict
     Args:
         dictionary: the values of a dictionary array, which are kept apart.
     """
+    if count < 0:
+        raise ValueError(f"there cannot be {count} rows")
     if pa.types.is_null(dtype):
         return pa.nulls(count)
     if pa.types.is_dictionary(dtype):

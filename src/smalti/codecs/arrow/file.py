@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from smalti.codecs.arrow.batches import batch_lengths
 from smalti.codecs.arrow.buffers import assemble, bitmaps, buffer_count, flatten
-from smalti.errors import Refused, Unavailable
+from smalti.errors import Damaged, Refused, Unavailable
 from smalti.store.segments import in_one
 from smalti.store.values import Buffer
 
@@ -37,6 +37,12 @@ class Layout:
     schema: pa.Schema
     batches: tuple[int, ...]
     dictionaries: tuple[int, ...]
+
+    @property
+    def buffer_count(self) -> int:
+        """How many buffers there are."""
+        places = self.places()
+        return sum(len(place.dictionary) + len(place.first) * len(self.batches) for place in places)
 
     def places(self) -> list[Place]:
         """Return where the buffers of each column are."""
@@ -120,6 +126,23 @@ def column_of(layout: Layout, column: int, batches: Iterable[int], buffers: Iter
         before = sum(pa.types.is_dictionary(other) for other in layout.schema.types[:column])
         dictionary = assemble(dtype.value_type, layout.dictionaries[before], buffers)
     return pa.chunked_array([assemble(dtype, count, buffers, dictionary) for count in batches], dtype)
+
+
+def checked_column(
+    layout: Layout, column: int, batches: Iterable[int], buffers: Iterator[memoryview]
+) -> pa.ChunkedArray:
+    """Return the same of content that is not trusted: no offset, index or text in it leads beyond the buffers.
+
+    Raises:
+        Damaged: one does.
+    """
+    try:
+        found = column_of(layout, column, batches, buffers)
+        found.validate(full=True)
+    except (ArithmeticError, LookupError, RuntimeError, StopIteration, TypeError, ValueError) as error:
+        name = layout.schema.names[column]
+        raise Damaged(f"the content of the column {name!r} is not that of one ({error}); restore it.") from error
+    return found
 
 
 def table_of(schema: pa.Schema, columns: Sequence[pa.ChunkedArray], rows: int) -> pa.Table:

@@ -23,7 +23,7 @@ from smalti import canonical
 from smalti.canonical import Json
 from smalti.codecs.arrow.labels import describe_label, describe_level, level_from
 from smalti.codecs.arrow.series import column_from, describe
-from smalti.errors import Refused
+from smalti.errors import Damaged, Refused
 
 
 def to_arrow(frame: pd.DataFrame) -> tuple[pa.Table, Json]:
@@ -58,6 +58,8 @@ def from_arrow(about: Any, columns: Sequence[pa.ChunkedArray], rows: range) -> p
     series = {i: pd.Series(value, index, dtype=value.dtype, copy=False) for i, value in enumerate(values)}
     frame = pd.DataFrame(series, index)  # this copies, so that the values can be written to
     frame.columns = _labels_from(about["columns"])
+    if len(frame) != len(rows):
+        raise Damaged(f"a table of {len(rows)} rows says it has an index of {len(frame)}; restore it.")
     frame.attrs = dict(about["attrs"])
     return frame.set_flags(allows_duplicate_labels=False) if about.get("unique_labels") else frame
 

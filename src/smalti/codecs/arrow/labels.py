@@ -19,6 +19,7 @@ import pyarrow as pa
 from smalti import canonical
 from smalti.canonical import Json
 from smalti.codecs.arrow.series import column_from, describe
+from smalti.codecs.dtype import dtype_of
 from smalti.errors import Refused
 
 _WHERE = "the labels of the columns"
@@ -64,9 +65,8 @@ def level_from(described: Any) -> Any:
             return _from_numbers(np.array(labels, np.int64), pd.api.types.pandas_dtype(name))
         case dict():
             return column_from(pa.chunked_array([pa.array(labels, pa.large_string())]), dtype)
-    if np.dtype(dtype).kind in "mM":
-        return np.array(labels, np.int64).view(dtype)
-    return np.array(labels, dtype)
+    plain = np.dtype(object) if dtype == "|O" else dtype_of(dtype)
+    return np.array(labels, np.int64).view(plain) if plain.kind in "mM" else np.array(labels, plain)
 
 
 def describe_label(label: Any) -> Json:

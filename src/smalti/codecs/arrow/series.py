@@ -21,6 +21,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from smalti.codecs.dtype import dtype_of
 from smalti.errors import Refused
 
 Column = Any  # a pandas Series or Index
@@ -67,7 +68,9 @@ def column_from(column: pa.ChunkedArray, description: Any) -> Any:
         case {"category": inner, "ordered": ordered}:
             return _categorical(column, inner, ordered)
         case str() if description != "arrow":
-            dtype = np.dtype(description)
+            dtype = dtype_of(description)
+            if dtype.kind not in _NUMPY_KINDS:
+                raise Refused(f"a column is described as {description!r}, which this version does not know.")
             return np.asarray(column.to_numpy(), dtype) if column.num_chunks else np.zeros(0, dtype)
     dtype = _extension_dtype(column, description)
     if isinstance(dtype, pd.Float32Dtype | pd.Float64Dtype):  # pandas would take NaN for missing

@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from smalti.digest import LEAF_ID_NBYTES, leaf_id
 from smalti.store.segments import Segments, in_one
 from smalti.store.threads import in_parallel
+from smalti.store.values import MAX_LEAF_NBYTES
 from smalti.store.values import MIN_LEAF_NBYTES as MIN_NBYTES
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 Data = memoryview | Segments
 
-MAX_NBYTES = 256 * 1024
+MAX_NBYTES = MAX_LEAF_NBYTES
 _EXPECTED_GAP_NBYTES = 48 * 1024
 _WINDOW_NBYTES = 32
 _GOLDEN = np.uint32(0x9E3779B1)

@@ -19,6 +19,7 @@ from blake3 import blake3
 
 from smalti.digest import LEAF_ID_NBYTES
 from smalti.errors import Damaged
+from smalti.store.values import MAX_LEAF_NBYTES
 
 if TYPE_CHECKING:  # numpy takes long to import: small objects are stored and found without
     import numpy as np
@@ -94,6 +95,11 @@ def counts(leaves: int) -> list[int]:
     while found[-1] > FANOUT:
         found.append(-(-found[-1] // FANOUT))
     return found
+
+
+def most_nbytes(leaves: int) -> int:
+    """Return the size beyond which an entry of the top is forged, for so many leaves."""
+    return int(MAX_LEAF_NBYTES * FANOUT ** (len(counts(leaves)) - 1))
 
 
 def build(entries: bytes) -> list[bytes]:
@@ -192,19 +198,20 @@ class LeafTable:
             begin, end = int(nodes.starts[0]), int(nodes.starts[-1] + nodes.sizes[-1])
             assert self._levels
             below = self._levels.entries(level, first, last, begin, end)
-            _prove(nodes, below, last - first, self.what)
+            _prove(nodes, below, last - first, self.what, MAX_LEAF_NBYTES * FANOUT**level)
             found = leaves_of(below, begin)
         return found
 
 
-def _prove(nodes: Leaves, below: bytes, count: int, what: str) -> None:
+def _prove(nodes: Leaves, below: bytes, count: int, what: str, most: int) -> None:
     node_nbytes = FANOUT * ENTRY_NBYTES
     view = memoryview(below)
     ids = (blake3(view[at : at + node_nbytes]).digest() for at in range(0, len(below), node_nbytes))
     if len(below) != count * ENTRY_NBYTES or b"".join(ids) != nodes.ids.tobytes():
         raise Damaged(f"{what} is not what was written; put the same value again to repair it, or restore it.")
     views = (view[at : at + node_nbytes] for at in range(0, len(below), node_nbytes))
-    if [sum(size for _, size in _ENTRY.iter_unpack(node)) for node in views] != nodes.sizes.tolist():
+    sizes = [[size for _, size in _ENTRY.iter_unpack(node)] for node in views]
+    if list(map(sum, sizes)) != nodes.sizes.tolist() or not all(0 < size <= most for node in sizes for size in node):
         raise Damaged(f"{what} says sizes that do not add up; restore it from another store.")
 
 

@@ -210,11 +210,11 @@ def _record(document: dict[str, Any], levels_of: Callable[[int], leaf_table.Leve
 
 def _header(plain: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Json], bytes]:
     spelled = canonical.canonical_bytes(plain)
-    types = plain.get("types", {})
+    types = plain.get("types")
     header = plain
-    if types:
+    if types is not None:
         header = canonical.restore({name: deepcopy(value) for name, value in plain.items() if name != "types"}, types)
-    if types and canonical_header(header)[1] != spelled:
+    if canonical_header(header)[1] != spelled:  # or the value would come to have another address
         raise ValueError("its types are not those of its header")
     if not isinstance(header["kind"], str):
         raise TypeError("its kind is no text")
@@ -224,6 +224,9 @@ def _header(plain: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Json], byt
             raise TypeError("a tree has named children")
         if not all(isinstance(child, str) and digest.is_address(child) for child in children.values()):
             raise ValueError("a child is no address")
+        more = {name: header[name] for name in header.keys() - {"kind", "children"}}
+        if not all(more.values()) or not more.keys() <= {"attrs", "type"} or not isinstance(more.get("type", ""), str):
+            raise ValueError("a tree has children, attributes and a type only")
     return header, plain, spelled
 
 
@@ -231,6 +234,9 @@ def _table(top: list[Any], count: int | None, levels_of: Callable[[int], leaf_ta
     pairs = [(bytes.fromhex(leaf_id), _size(nbytes)) for leaf_id, nbytes in top]
     if len(pairs) > FANOUT or any(len(leaf_id) != digest.LEAF_ID_NBYTES for leaf_id, _ in pairs):
         raise ValueError("the top of its leaf table is none")
+    most = leaf_table.most_nbytes(count or len(pairs))
+    if not all(0 < nbytes <= most for _, nbytes in pairs):
+        raise ValueError("a leaf is longer than one may be")
     entries = b"".join(leaf_table.entry(leaf_id, nbytes) for leaf_id, nbytes in pairs)
     if count is None:
         return LeafTable(entries, len(pairs))

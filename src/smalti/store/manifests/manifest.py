@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from itertools import filterfalse
-from types import UnionType
 from typing import Any, Literal, NamedTuple
 
 from smalti.canonical import Json, normalise
@@ -239,10 +238,11 @@ def parse(content: bytes, key: str) -> Manifest:
             "upgrade Smalti."
         )
     try:
+        _check_types(document)
         document["steps"] = tuple(Step(**step) for step in document.get("steps", ()))
         document["views"] = tuple(document.get("views", ()))
         manifest = Manifest(**document)
-        _check_types(manifest)
+        check_name(manifest.run)
     except (TypeError, Refused) as error:
         raise Damaged(f"the manifest {key} has other fields than a manifest: {error}.") from error
     # One that was begun, or is being released, has not moved yet.
@@ -254,35 +254,28 @@ def parse(content: bytes, key: str) -> Manifest:
     return manifest
 
 
-def _check_types(manifest: Manifest) -> None:
-    """Pass a manifest whose fields are of their types; another store may say anything.
-
-    Raises:
-        TypeError, Refused: they are not.
-    """
-    check_name(manifest.run)
-    for name in _TEXTS:
-        _check_type(name, getattr(manifest, name), str)
-    for name in _BY_NAME:
-        _check_type(name, getattr(manifest, name), dict)
-    for view in manifest.views:
-        _check_type("views", view, str)
-    for part in (manifest.whole, *manifest.steps):
-        for text in (part.name, part.started_at):
-            _check_type("steps", text, str)
-        if part.seconds is not None:
-            _check_type("seconds", part.seconds, int | float)
-        for used in (part.inputs, part.outputs):
-            _check_type("inputs and outputs", used, dict)
-            for address in used.values():
-                _check_type("inputs and outputs", address, str)
-    if type(manifest.revision) is not int or not 1 <= manifest.revision <= _MOST_REVISIONS:
-        raise TypeError(f"the revision {manifest.revision!r} is no number of one")
+_TYPES: dict[str, type] = {
+    **dict.fromkeys((*_BY_NAME, "inputs", "outputs"), dict),
+    **dict.fromkeys(("steps", "views"), list),
+    **dict.fromkeys(("run", "created_at", "name", "started_at", "ended_at", "released_at", "error"), str),
+    **dict.fromkeys(("run_type", "status", "project", "parent"), str),
+    "revision": int,
+}
 
 
-def _check_type(name: str, value: object, wanted: type | UnionType) -> None:
-    if not isinstance(value, wanted):
-        raise TypeError(f"{value!r} among {name} is no {getattr(wanted, '__name__', 'number')}")
+def _check_types(document: Mapping[str, Any]) -> None:
+    """Pass fields that are of their types; those of a step are called as those of a run."""
+    for name, value in document.items():
+        if name in _TYPES and type(value) is not _TYPES[name]:
+            raise TypeError(f"{name!r} is a {type(value).__name__}, not a {_TYPES[name].__name__}")
+        of_text = ("inputs", "outputs", "links")
+        texts = value.values() if name in of_text else value if name == "views" else ()
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError(f"{name!r} holds something that is no text")
+    for step in document.get("steps", ()):
+        if type(step) is not dict or "steps" in step or type(step.get("seconds", 0.0)) not in {int, float}:
+            raise TypeError("a step is none")
+        _check_types(step)
 
 
 def run_of(key: str) -> str:

@@ -72,7 +72,10 @@ class Reader:
             return self.whole()[buffer]
         leaves = self.record.table.leaves(first, last)
         begin = int(leaves.starts[0])
-        return self._read(leaves)[first - begin : last - begin].toreadonly()
+        data = self._read(leaves)[first - begin : last - begin].toreadonly()
+        if (first, last) == (0, self._buffer_starts[-1]):
+            self._check_bytes(data)
+        return data
 
     def read_into(self, start: int, out: memoryview) -> None:
         """Fill ``out`` with bytes of the first buffer from ``start`` on, verified.
@@ -161,8 +164,7 @@ class Reader:
         if self.record.is_inline:
             views = self._content.map() or []
             self._read(self.record.table.all)
-            if self._verifies and self.record.kind == "bytes":
-                self._check_sha256(hashlib.sha256(views[0]).hexdigest())
+            self._check_bytes(views[0])
             return self._cut(memoryview(bytes(views[0])) if copy else views[0])
         mapped = None if copy else self._content.map()
         if mapped is None:
@@ -179,8 +181,7 @@ class Reader:
     def _fill(self, data: memoryview) -> None:
         """Read all of the content into memory, verified."""
         self._for_all(lambda leaves: self._read(leaves, data[slice(*_span(leaves))]))
-        if self._verifies and self.record.kind == "bytes":
-            self._check_sha256(hashlib.sha256(data).hexdigest())
+        self._check_bytes(data)
 
     def verify_all(self) -> None:
         """Read all of the content, without keeping it, and verify it.
@@ -204,6 +205,11 @@ class Reader:
                 self._read(some, scratch.room[: stop - start])
 
         self._for_all(check)
+
+    def _check_bytes(self, data: memoryview) -> None:
+        """Verify opaque bytes, whose address is that of their SHA-256, by it as well."""
+        if self._verifies and self.record.kind == "bytes":
+            self._check_sha256(hashlib.sha256(data).hexdigest())
 
     def _check_sha256(self, found: str) -> None:
         if found != self.record.header.get("sha256"):
