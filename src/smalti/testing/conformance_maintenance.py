@@ -15,7 +15,7 @@ from smalti.errors import Damaged, NotFound, Refused, Unavailable
 from smalti.store import Store
 from smalti.store.backends.base import Backend, Batch, file_key
 from smalti.store.backends.memory import MemoryBackend
-from smalti.testing.place import Place, Stored
+from smalti.testing.backend_under_test import BackendUnderTest, Stored
 
 _TICK_S = 0.02  # longer than a file system takes for two moments to be the same
 _OPERATIONS = frozenset(("addresses", "delete", "lease", "list", "put", "read", "remove"))
@@ -131,7 +131,7 @@ def answers(store: Store) -> dict[str, Any]:
     }
 
 
-class MaintenanceLaws(Place):
+class MaintenanceLaws(BackendUnderTest):
     """What push, pull, verify, fsck and gc owe whoever relies on them."""
 
     def test_a_copy_answers_every_question_and_gives_all_back(self, store: Store) -> None:
