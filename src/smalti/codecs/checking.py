@@ -1,4 +1,4 @@
-"""Whether an object of another store is what its header says: nothing in it is trusted, and no Python object is made.
+"""Whether an object of another store is what its header says: nothing in it is trusted, and none is handed out.
 
 Content that was verified leaf by leaf is what was put; that whoever put it meant well, nobody has proven. So types are
 built from a header only where they are ones that a codec writes, sizes have to fit, and the file around the content
@@ -92,7 +92,10 @@ def _weights_header(header: Mapping[str, Any], sizes: list[int]) -> None:
     from smalti.codecs.weights import in_file_order
 
     for name, nbytes in zip(in_file_order(header["tensors"]), sizes, strict=True):
-        _check_array(header["tensors"][name]["dtype"], header["tensors"][name]["shape"], nbytes)
+        described = header["tensors"][name]
+        if described.keys() != {"dtype", "shape"}:
+            raise ValueError(f"it says {sorted(described)} of the tensor {name!r}")
+        _check_array(described["dtype"], described["shape"], nbytes)
 
 
 def _weights_file(one: _Object) -> None:
@@ -146,7 +149,7 @@ def _table_file(one: _Object) -> None:
     columns = columns_of(layout, one.buffers)
     for column in columns:
         column.validate(full=True)
-    value_of(one.header, schema, [column.slice(0, 0) for column in columns], range(0))
+    value_of(one.header, schema, columns, range(one.header["rows"]))
     read = pa.ipc.open_file(pa.BufferReader(_joined(one))).read_all()
     read.validate(full=True)
     again, pieces = pieces_of(read, layout.schema)

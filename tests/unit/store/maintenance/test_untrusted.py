@@ -9,6 +9,7 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -107,12 +108,12 @@ def lies(draw: st.DrawFn, document: dict[str, Any]) -> dict[str, Any]:
             holder = holder[key]
         match draw(st.sampled_from(["replace", "remove", "add"])):
             case "replace":
-                holder[last] = draw(HOSTILE)
+                holder[last] = deepcopy(draw(HOSTILE))
             case "remove":
                 del holder[last]
             case "add" if isinstance(holder, dict):
-                holder[draw(st.sampled_from(["file", "recipe", "x", "../x", "types", "content", "views"]))] = draw(
-                    HOSTILE
+                holder[draw(st.sampled_from(["file", "recipe", "x", "../x", "types", "content", "views"]))] = deepcopy(
+                    draw(HOSTILE)
                 )
     return dict(changed)
 
