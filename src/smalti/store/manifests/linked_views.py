@@ -156,7 +156,7 @@ class LinkedViews:
         try:
             self._symlink(target, path)
         except FileNotFoundError:
-            os.makedirs(os.path.dirname(path), mode=0o750, exist_ok=True)  # noqa: PTH103, PTH120
+            os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
             self._link(path, target)
         except FileExistsError:
             with suppress(OSError):
