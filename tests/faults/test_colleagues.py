@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +39,14 @@ def import_everything(store: Store, value: Callable[[int], Any]) -> None:
 
 
 @pytest.fixture
-def shared(disk_path: Path) -> Iterator[Path]:
+def shared(disk_path: Path) -> Path:
     """A folder of the group's, in which whatever is made is the group's too."""
     disk_path.chmod(0o755)
     folder = disk_path / "shared"
     folder.mkdir()
     os.chown(folder, 0, GROUP)
     folder.chmod(0o2775)
-    yield folder / "store"
+    return folder / "store"
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_what_one_has_put_the_other_collects_and_repairs(
     stored = FolderBytes(shared)
     for user, kind in ((BERT, "flip"), (ANNE, "cut"), (BERT, "empty")):
         for key in [key for key in stored if key.startswith("data/")]:
-            owner = os.stat(shared / key)
+            owner = (shared / key).stat()
             stored[key] = DAMAGES[kind](stored[key], random.Random(key))
             os.chown(shared / key, owner.st_uid, owner.st_gid)
         as_user(user, repair)

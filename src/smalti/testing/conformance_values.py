@@ -16,8 +16,8 @@ from hypothesis.extra import numpy as hnp
 from smalti.errors import Ambiguous, Damaged, NotFound, Refused
 from smalti.store import Ref, Store, Tree
 from smalti.testing import strategies
-from smalti.testing.model import form
 from smalti.testing.backend_under_test import LAW, BackendUnderTest, Stored, damage_where, nbytes_of
+from smalti.testing.model import form
 
 
 class ValueLaws(BackendUnderTest):

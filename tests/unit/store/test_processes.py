@@ -1,4 +1,4 @@
-"""One store used from threads, forked and spawned processes at once: all is there afterwards, and nothing waits forever."""
+"""One store used from threads, forked and spawned processes at once: all is there afterwards, nobody waits forever."""
 
 from __future__ import annotations
 

@@ -83,6 +83,15 @@ def test_what_would_write_is_one_sentence(place: Path, write: str) -> None:
         WRITES[write](open_store(place))
 
 
+def test_a_folder_that_may_not_be_looked_into_is_one_sentence(place: Path) -> None:
+    os.seteuid(os.getuid())
+    place.parent.chmod(0o700 if os.getuid() == 0 else 0o000)
+    if os.getuid() == 0:
+        os.seteuid(65534)
+    with pytest.raises(Unavailable, match=r"could not finish looking for a store at .*: Permission denied"):
+        open_store(place)
+
+
 def test_where_there_is_no_store_and_none_can_be_made_that_is_one_sentence(place: Path) -> None:
     store = open_store(place.parent / "none")
     with pytest.raises(NotFound, match="there is no store at"):

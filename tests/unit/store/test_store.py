@@ -34,7 +34,13 @@ def stored_files(store: Store) -> list[Path]:
 def full_store(store: Store) -> Store:
     """A store with every kind of file: small values in their records, few leaves, many leaves, bytes, a tree, names."""
     store.put(
-        {"small": np.arange(9), "some": np.arange(999), "large": np.random.default_rng(0).random((70, 2048)), "raw": b"raw bytes", "n": 1},
+        {
+            "small": np.arange(9),
+            "some": np.arange(999),
+            "large": np.random.default_rng(0).random((70, 2048)),
+            "raw": b"raw bytes",
+            "n": 1,
+        },
         name="everything/here",
     )
     return store

@@ -148,7 +148,9 @@ class _StoredLevels:
         if level == 0 and (recipe := load_recipe(self._backend, self._address)):
             own = self._file.read(offset, self._file.nbytes)
             if len(own) % leaf_table.ENTRY_NBYTES:
-                raise Damaged(f"{LEAVES} of {self._address} is not what was written: it ends in the middle of an entry.")
+                raise Damaged(
+                    f"{LEAVES} of {self._address} is not what was written: it ends in the middle of an entry."
+                )
             return b"".join(part.entries() for part in self._taken(recipe, leaves_of(own), start, stop))
         first = offset + low * leaf_table.ENTRY_NBYTES
         return bytes(self._file.read(first, offset + high * leaf_table.ENTRY_NBYTES))
