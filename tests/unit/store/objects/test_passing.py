@@ -1,4 +1,4 @@
-"""A large object that is hashed while it passes by has the record of what passed, even if it was written to meanwhile."""
+"""A large object that is hashed as it passes by has the record of what passed, even if it was written to meanwhile."""
 
 from __future__ import annotations
 
