@@ -241,7 +241,7 @@ class BackendLaws(BackendUnderTest):
             lambda: store.push(Store(MemoryBackend(), CODECS)), lambda: store.verify(Store(MemoryBackend(), CODECS)),
         ]  # fmt: skip
         for act in acts:
-            with pytest.raises(NotFound, match="there is no store at .* smalti init"):
+            with pytest.raises(NotFound, match=r"there is no store at .* smalti init"):
                 act()
         assert not list(stored)
         store.init()

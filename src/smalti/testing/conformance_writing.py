@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from smalti.codecs import CODECS, Weights
 from smalti.errors import NotFound, Refused
-from smalti.store import Store
+from smalti.store import Ref, Store
 from smalti.store.backends.base import Backend, Batch, Bytes, Draft
 from smalti.testing.backend_under_test import BackendUnderTest, Stored
 from smalti.testing.damage import DAMAGES
@@ -25,8 +25,8 @@ _SEVERAL = 64
 # Values over one array of float64: every way in which content is handed to a store.
 _OVER: Mapping[str, Callable[[NDArray[np.float64]], Any]] = {
     "array of short rows": lambda array: array,
-    "array of long rows": lambda array: array.reshape(-1, 4096),
-    "bytes": lambda array: memoryview(array).cast("B"),
+    "array of long rows": lambda array: array[: len(array) // 4096 * 4096].reshape(-1, 4096),
+    "bytes": lambda array: array.data.cast("B"),
     "weights": lambda array: Weights({str(n): part for n, part in enumerate(np.split(array, _SEVERAL))}),
     "tree": lambda array: {"one": array[: len(array) // 2], "other": array[len(array) // 2 :]},
 }
@@ -36,26 +36,21 @@ class ChangingLaws(BackendUnderTest):
     """A value that is written to while it is put is stored as one value it had, or refused; never as damage."""
 
     @pytest.mark.parametrize("earlier", [False, True], ids=["first", "near-duplicate"])
-    @pytest.mark.parametrize("nbytes", [20_000, 2 * MIB, 24 * MIB], ids=["small", "medium", "large"])
+    @pytest.mark.parametrize("nbytes", [40_000, 2 * MIB, 24 * MIB], ids=["small", "medium", "large"])
     @pytest.mark.parametrize("kind", sorted(_OVER))
     def test_a_value_that_is_written_to_as_it_is_stored_is_sound_or_refused(
         self, store: Store, backend: Backend, kind: str, nbytes: int, earlier: bool
     ) -> None:
         count = -(-nbytes // 8 // (_SEVERAL * 4096)) * _SEVERAL * 4096
         array = np.random.default_rng(0).random(count if nbytes > MIB else nbytes // 8 // _SEVERAL * _SEVERAL)
-        if kind == "array of long rows" and len(array) % 4096:
-            pytest.skip("a small array has no long rows")
         value = _OVER[kind](array)
         if earlier:
             store.put(value, name="x")
             array[len(array) // 2] = 7
         changing = _WrittenTo(backend, array)
         into = Store(changing, CODECS)
-        try:
-            ref = into.put(value, name="x")
-        except Refused as error:
-            assert "was written to while it was stored" in str(error)
-        else:
+        ref = _put_or_refused(into, value)
+        if ref is not None:
             assert store.put(store.get(ref, copy=True)).digest == ref.digest, "it has not the address of what it is"
         assert changing.writes, "nothing was written to meanwhile"
         report = store.fsck(full=True)
@@ -75,18 +70,15 @@ class ChangingLaws(BackendUnderTest):
         writer.start()
         try:
             for _ in range(3):
-                try:
-                    ref = store.put(array, name="changing")
-                except Refused as error:
-                    assert "was written to while it was stored" in str(error)
-                else:
+                ref = _put_or_refused(store, array)
+                if ref is not None:
                     assert store.put(store.get(ref, copy=True)).digest == ref.digest
         finally:
             stop.set()
             writer.join()
         report = store.fsck(full=True)
         assert report.clean, report.problems
-        assert form(store.get(store.put(array, name="changing"))) == form(array)
+        assert form(store.get(store.put(array, name="x"))) == form(array)
 
     def test_a_copy_that_was_got_is_the_reader_s_own(self, store: Store, stored: Stored) -> None:
         for value in (np.arange(9), np.random.default_rng(0).random((70, 2048)), np.array(2.5), np.zeros((0, 3))):
@@ -96,6 +88,16 @@ class ChangingLaws(BackendUnderTest):
                 stored[key] = bytes(len(stored[key]))
             assert form(copy) == form(value)
             store.put(value)
+
+
+def _put_or_refused(store: Store, value: Any) -> Ref | None:
+    """Put a value that is being written to; None where that was refused for that reason."""
+    try:
+        return store.put(value, name="x")
+    except Refused as error:
+        if "was written to while it was stored" not in str(error):
+            raise
+        return None
 
 
 class HintLaws(BackendUnderTest):
@@ -133,13 +135,14 @@ def _versions(kind: str) -> list[Any]:
     array = rng.random((100, 2048))
     changed = np.concatenate([array[:30], rng.random((2, 2048)), array[30:]])
     again = np.concatenate([changed[:60], rng.random((2, 2048)), changed[60:]])
-    return {
+    versions: dict[str, list[Any]] = {
         "array": [array, changed],
         "near-duplicate": [array, changed, again],
         "tree": [{"x": array, "n": 1, "deep": {"y": b"y"}}, {"x": changed, "n": 2, "deep": {"y": b"y"}}],
         "weights": [Weights({"a": array, "b": np.ones(3)}), Weights({"a": changed, "b": np.ones(3)})],
         "small": [np.arange(9), np.arange(10)],
-    }[kind]
+    }
+    return versions[kind]
 
 
 def _harm(stored: Stored, harm: str) -> None:
@@ -165,7 +168,7 @@ class _WrittenTo:
     @contextmanager
     def batch(self) -> Iterator[Batch]:
         with self._backend.batch() as batch:
-            yield _WrittenToBatch(batch, self)  # type: ignore[misc]  # the rest is the batch's own
+            yield _WrittenToBatch(batch, self)
 
     def write(self) -> None:
         self.writes += 1

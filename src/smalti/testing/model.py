@@ -26,10 +26,9 @@ def form(value: Any) -> Hashable:
     no array. Of what JSON does not tell apart all counts: integers and floats, the sign of zero, lists and tuples. The
     order of a mapping does not count.
     """
-    if isinstance(value, Mapping):
-        return "tree", frozenset((name, form(item)) for name, item in value.items())
-    if isinstance(value, Weights):
-        return "weights", frozenset((name, form(tensor)) for name, tensor in value.tensors.items())
+    if isinstance(value, Mapping | Weights):
+        kind, items = ("weights", value.tensors) if isinstance(value, Weights) else ("tree", value)
+        return kind, frozenset((name, form(item)) for name, item in items.items())
     if isinstance(value, np.ndarray | np.generic):
         array = np.asarray(value)
         array = array.astype(array.dtype.newbyteorder("<"), order="C")

@@ -12,37 +12,14 @@ import pytest
 
 from smalti import Store, open_store
 from smalti.errors import NotFound, Unavailable
-
-
-def use(store: Store) -> None:
-    """Do all that only reads: read, look up, check, collect dry, compare, add up and send."""
-    assert store.get("value")["a"].sum() == 4950
-    assert store.open("value").children["large"][7, 1] == 7
-    assert [named.name for named in store.names()] == ["value"]
-    assert [len(store.versions("value")), len(store.pins())] == [2, 1]
-    assert [use.run for use in store.runs_of("value")] == ["run"]
-    assert [manifest.run for manifest in store.runs()] == ["run"]
-    assert store.lineage("value", "upstream")[0].run == "run"
-    assert store.fsck().clean
-    assert store.fsck(full=True).clean
-    assert [one.state for one in store.gc(grace_seconds=0).unneeded] == ["condemned"]
-    assert store.stats().objects > 5
-    assert not store.diff("value", store.versions("value")[0].address).equal
-    target = open_store("memory:")
-    assert store.push(target).sent > 2
-    assert store.verify(target).clean
+from tests.store_reading import fill, use
 
 
 @pytest.fixture
 def place(disk_path: Path) -> Iterator[Path]:
     """A store that the user this test runs as may not write to."""
     store = open_store(disk_path / "store")
-    rows = np.repeat(np.arange(4000.0), 4).reshape(4000, 4)
-    store.put({"a": np.arange(99), "large": rows}, name="value")
-    ref = store.put({"a": np.arange(100), "large": np.concatenate([rows, rows[:9]])}, name="value")
-    store.pin(ref)
-    store.add_manifest("run", inputs={"x": store.put(np.arange(7))}, outputs={"y": ref})
-    store.put(b"nobody needs it")
+    fill(store)
     use(store)  # imports all that is imported when first used, which the other user may not be able to
     del store
     gc.collect()  # the index is closed, as another process leaves it
@@ -104,6 +81,15 @@ def _other() -> Store:
 def test_what_would_write_is_one_sentence(place: Path, write: str) -> None:
     with pytest.raises(Unavailable, match="could not finish"):
         WRITES[write](open_store(place))
+
+
+def test_a_folder_that_may_not_be_looked_into_is_one_sentence(place: Path) -> None:
+    os.seteuid(os.getuid())
+    place.parent.chmod(0o700 if os.getuid() == 0 else 0o000)
+    if os.getuid() == 0:
+        os.seteuid(65534)
+    with pytest.raises(Unavailable, match=r"could not finish looking for a store at .*: Permission denied"):
+        open_store(place)
 
 
 def test_where_there_is_no_store_and_none_can_be_made_that_is_one_sentence(place: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a process holds of a store's files: no descriptors, copies that are its own, and no death by a file cut short."""
+"""What a process holds of a store's files: no descriptors, its own copies, no death by a file cut short."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_what_was_verified_once_is_verified_again_when_it_is_read_again(store: S
     np.testing.assert_array_equal(lazy[7:9], ROWS[7:9])
     in_place(store, ref, 4096 + 8 * 4000, b"changed")
     for read in (lambda: lazy[7:9], lambda: lazy[[8]], lambda: np.asarray(lazy), lambda: store.get(ref)):
-        with pytest.raises(Damaged, match="data.npy"):
+        with pytest.raises(Damaged, match=r"data\.npy"):
             read()
 
 
