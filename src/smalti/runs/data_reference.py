@@ -78,7 +78,7 @@ def reference_of(
         name=name,
         storage_path=f"{folder}/{record.filename}" if record.filename and has_file else folder,
         size_bytes=record.nbytes,
-        format=record.filename.rpartition(".")[2] or record.kind,
+        format=record.ending.removeprefix(".") or record.kind,
         shape=tuple(int(n) for n in shape) if isinstance(shape, list) else None,
         columns=names,
         dtype=dtype if isinstance(dtype, str) else None,

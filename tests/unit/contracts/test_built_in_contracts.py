@@ -17,16 +17,16 @@ from smalti.errors import Refused
 from smalti.simulation import simulate_scan
 
 VERSIONS = {
-    "scan/3": "7dd823bfef5e",
-    "product/2": "981772c1aafc",
+    "scan/3": "5c00ed600fad",
+    "product/2": "f42162abdaba",
     "readable-product/1": "5a6dce89417e",
-    "export/1": "12cceabbc94c",
+    "export/1": "8553102e8148",
     "export-without-patterns/1": "c56bb07e0bf6",
-    "checkpoint/1": "8b5317097d19",
+    "checkpoint/1": "58cef32a5a09",
     "weights/1": "6c0cf89b4929",
     "table/1": "8b120a08ac50",
-    "titanic-train/1": "de302ac0ecb5",
-    "titanic-test/1": "4c1a97ef706a",
+    "titanic-train/1": "6e5e7f79a2b5",
+    "titanic-test/1": "01fefc36887a",
 }
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from smalti.errors import NotFound
@@ -85,7 +84,7 @@ def layout_of(store: Store, wanted: Iterable[str], called: Mapping[str, str]) ->
             continue
         record = store.record(address)
         name = called.get(address) or str(record.header.get("type") or record.kind)
-        top = _part(f"{_safe(name)[:40]}-{address[7 : 7 + _DIGITS]}", _suffix(record), tops)
+        top = _part(f"{_safe(name)[:40]}-{address[7 : 7 + _DIGITS]}", record.ending, tops)
         _place(store, record, f"{DATA}/{top}", name, layout)
     return layout
 
@@ -114,17 +113,13 @@ def _place(store: Store, record: Record, path: str, name: str, layout: Layout) -
                 continue
             child = _child(store, address, record)
             shown = str(attrs.get("filename") or child_name) if is_raw and child_name == "content" else child_name
-            suffix = "" if is_folder or is_raw else _suffix(child)
+            suffix = "" if is_folder or is_raw else child.ending
             below.append((child, folder + _part(_safe(shown), suffix, taken), shown))
         waiting += reversed(below)
 
 
 def _is_tree(record: Record) -> bool:
     return record.kind == "tree"
-
-
-def _suffix(record: Record) -> str:
-    return ".json" if record.kind == "json" else PurePosixPath(record.filename).suffix
 
 
 def _child(store: Store, address: str, of: Record) -> Record:

@@ -153,7 +153,7 @@ class LinkedViews:
                 record = load_record(self._backend, address)
                 if record.kind != "tree":
                     small = self._small.key(record)
-                    ending = Path(small or records.METADATA).suffix
+                    ending = record.ending if small else ".json"
                     shown = path if path.endswith(ending) else path + ending
                     links.add(shown, small or f"{key}/{records.METADATA}", digits)
                 elif not levels:

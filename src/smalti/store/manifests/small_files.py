@@ -34,8 +34,7 @@ class SmallFiles:
         if (content := _content(record)) is None or len(content) > _MOST_NBYTES:
             return None
         digits = record.address.removeprefix(PREFIX)
-        ending = record.filename.removeprefix("data") or ".json"
-        return f"{_FOLDER}{digits[:2]}/{digits}{ending}"
+        return f"{_FOLDER}{digits[:2]}/{digits}{record.ending}"
 
     def make(self, link: str) -> None:
         """Write the file that a link leads to, if it is one of these and not there."""
