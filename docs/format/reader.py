@@ -47,7 +47,7 @@ def canonical(value):
 
 
 def restore(header, types):
-    """Return a header in which what JSON does not tell apart is what it was; ``types`` is by JSON Pointer (RFC 6901)."""
+    """Return a header in which what JSON does not tell apart is what it was; types are by JSON Pointer, RFC 6901."""
     for pointer in sorted(types, key=len, reverse=True):
         *path, last = (name.replace("~1", "/").replace("~0", "~") for name in pointer.split("/")[1:])
         parent = header
@@ -143,7 +143,7 @@ class Object:
 
     def content(self, start, stop):
         """Return bytes of the content, verified leaf by leaf."""
-        leaves = self.leaves(start, stop)
+        leaves = self.leaves(start, stop) if start < stop else []
         begin, end = (leaves[0][2], sum(leaves[-1][1:])) if leaves else (0, 0)
         data = self.unverified(begin, end)
         for digest, size, at in leaves:

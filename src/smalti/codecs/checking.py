@@ -133,7 +133,7 @@ def _json_file(_: _Object) -> None:
 def _table_header(header: Mapping[str, Any], sizes: list[int]) -> None:
     from smalti.codecs.table import check_bitmaps, layout_of
 
-    _, layout = layout_of(header, len(sizes))
+    _, layout = layout_of(header)
     check_bitmaps(header, layout, sizes)
 
 
@@ -145,7 +145,7 @@ def _table_file(one: _Object) -> None:
     from smalti.codecs.table import layout_of, value_of
     from smalti.store.values import Buffer
 
-    schema, layout = layout_of(one.header, len(one.buffers))
+    schema, layout = layout_of(one.header)
     columns = columns_of(layout, one.buffers)
     for column in columns:
         column.validate(full=True)

@@ -106,6 +106,14 @@ def dtype_of(described: Any) -> np.dtype[Any]:
     raise Damaged(f"a header says {str(described)[:80]!r} where it has the dtype of an array; restore it.")
 
 
+def any_dtype_of(described: Any) -> np.dtype[Any]:
+    """Return the same of any spelling that numpy knows; it may be no data, and numpy says of some that it is none."""
+    if isinstance(described, str):
+        return np.dtype(described)
+    fields = [(name, any_dtype_of(base), *(tuple(shape) for shape in more)) for name, base, *more in described]
+    return np.dtype(fields)
+
+
 @cache
 def _plain_dtype(described: str) -> np.dtype[Any] | None:
     try:

@@ -31,7 +31,7 @@ class LazyTable:
 
     def __init__(self, header: Mapping[str, Json], reader: Reader) -> None:
         self._header = header
-        self._schema, self._layout = layout_of(header, len(reader.record.buffers))
+        self._schema, self._layout = layout_of(header)
         self._reader = reader
         check_bitmaps(header, self._layout, [nbytes for _, nbytes in reader.record.buffers])
 
@@ -135,7 +135,9 @@ class LazyTable:
 
         def read(column: int) -> pa.ChunkedArray:
             content = (self._reader.read(number) for number in places[column].buffers(touched))
-            return checked_column(self._layout, column, chosen, content).slice(start - skipped, stop - start)
+            return checked_column(self._layout, self._schema.field(column), chosen, content).slice(
+                start - skipped, stop - start
+            )
 
         return [read(column) for column in columns]
 
@@ -173,12 +175,12 @@ class TableCodec:
     def decode(self, header: Mapping[str, Any], buffers: list[memoryview]) -> Any:
         from smalti.codecs.arrow.file import checked_column
 
-        schema, layout = layout_of(header, len(buffers))
+        schema, layout = layout_of(header)
         check_bitmaps(header, layout, [buffer.nbytes for buffer in buffers])
         every = range(len(layout.batches))
         columns = [
-            checked_column(layout, column, layout.batches, (buffers[i] for i in place.buffers(every)))
-            for column, place in enumerate(layout.places())
+            checked_column(layout, field, layout.batches, (buffers[i] for i in place.buffers(every)))
+            for field, place in zip(schema, layout.places(), strict=True)
         ]
         return value_of(header, schema, columns, range(header["rows"]))
 
@@ -227,11 +229,11 @@ def schema_of(header: Mapping[str, Any]) -> pa.Schema:
     return pa.schema([field_of(described) for described in header["columns"]], header.get("metadata"))
 
 
-def layout_of(header: Mapping[str, Any], buffers: int) -> tuple[pa.Schema, Layout]:
-    """Return the schema and the layout of a table with so many buffers; a header may say anything.
+def layout_of(header: Mapping[str, Any]) -> tuple[pa.Schema, Layout]:
+    """Return the schema and the layout of a table; a header may say anything.
 
     Raises:
-        Damaged: they are not those of such a table.
+        Damaged: it is not that of a table.
     """
     import pyarrow as pa
 
@@ -243,18 +245,18 @@ def layout_of(header: Mapping[str, Any], buffers: int) -> tuple[pa.Schema, Layou
     numbers = (header["rows"], *batches, *dictionaries)
     if header.keys() - _MAY_BE != _FIELDS or not all(type(n) is int and 0 <= n < 2**62 for n in numbers):
         raise Damaged(f"a header with the fields {sorted(header)[:8]} is not that of a table; restore it.")
-    if sum(batches) != header["rows"] or not batches or max(batches) > MAX_ROWS:
+    in_batches = header["rows"] if header["columns"] else 0
+    if sum(batches) != in_batches or not batches or max(batches) > MAX_ROWS:
         raise Damaged(f"a header cuts {header['rows']} rows into batches of {str(batches)[:80]}; restore it.")
     schema = schema_of(header)
     described = [describe_field(field, f"column {field.name!r}") for field in schema]
     names = set(schema.names)
     if canonical.dumps(described) != canonical.dumps(header["columns"]) or len(names) != len(schema):
         raise Damaged("a header describes columns as no codec does; restore it.")
-    layout = Layout(plain_schema(schema), tuple(batches), tuple(dictionaries))
-    wanted = len(dictionaries), layout.buffer_count
-    if wanted != (sum(map(pa.types.is_dictionary, schema.types)), buffers):
-        raise Damaged(f"a header describes a table of {wanted[1]} buffers, and there are {buffers}; restore it.")
-    return schema, layout
+    plain = plain_schema(schema)
+    if len(dictionaries) != sum(map(pa.types.is_dictionary, plain.types)):
+        raise Damaged(f"a header has the sizes of {len(dictionaries)} dictionaries, not one of each; restore it.")
+    return schema, Layout(plain, tuple(batches), tuple(dictionaries))
 
 
 def value_of(header: Mapping[str, Any], schema: pa.Schema, columns: list[pa.ChunkedArray], rows: range) -> Any:

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from smalti.codecs.arrow.batches import batch_lengths
 from smalti.codecs.arrow.buffers import assemble, bitmaps, buffer_count, flatten
-from smalti.errors import Damaged, Refused, Unavailable
+from smalti.errors import Refused, Unavailable
 from smalti.store.segments import in_one
 from smalti.store.values import Buffer
 
@@ -37,12 +37,6 @@ class Layout:
     schema: pa.Schema
     batches: tuple[int, ...]
     dictionaries: tuple[int, ...]
-
-    @property
-    def buffer_count(self) -> int:
-        """How many buffers there are."""
-        places = self.places()
-        return sum(len(place.dictionary) + len(place.first) * len(self.batches) for place in places)
 
     def places(self) -> list[Place]:
         """Return where the buffers of each column are."""
@@ -129,19 +123,29 @@ def column_of(layout: Layout, column: int, batches: Iterable[int], buffers: Iter
 
 
 def checked_column(
-    layout: Layout, column: int, batches: Iterable[int], buffers: Iterator[memoryview]
+    layout: Layout, field: pa.Field, batches: Iterable[int], buffers: Iterator[memoryview]
 ) -> pa.ChunkedArray:
-    """Return the same of content that is not trusted: no offset, index or text in it leads beyond the buffers.
+    """Return the same of content that is not trusted: no offset, index or text of it leads beyond the buffers.
+
+    Args:
+        field: the column as the schema of the value has it.
 
     Raises:
-        Damaged: one does.
+        Refused: one does, as in what somebody else made.
     """
     try:
-        found = column_of(layout, column, batches, buffers)
+        found = column_of(layout, layout.schema.get_field_index(field.name), batches, buffers)
         found.validate(full=True)
-    except (ArithmeticError, LookupError, RuntimeError, StopIteration, TypeError, ValueError) as error:
-        name = layout.schema.names[column]
-        raise Damaged(f"the content of the column {name!r} is not that of one ({error}); restore it.") from error
+    except (
+        pa.ArrowException,
+        ArithmeticError,
+        LookupError,
+        RuntimeError,
+        StopIteration,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise _none_of_its_type(field, error) from error
     return found
 
 
@@ -165,10 +169,13 @@ def _cast(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
     if column.type.equals(field.type):
         return column
     try:
-        column.validate(full=True)  # a cast follows offsets, wherever they lead
         return column.cast(field.type)
     except pa.ArrowException as error:
-        raise Refused(f"the column {field.name!r} is no {field.type} ({error}); restore it from its source.") from error
+        raise _none_of_its_type(field, error) from error
+
+
+def _none_of_its_type(field: pa.Field, error: Exception) -> Refused:
+    return Refused(f"the column {field.name!r} is no {field.type} ({error}); restore it from its source.")
 
 
 class _Parts(list[bytes | pa.Buffer]):

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from smalti.canonical import Json
-from smalti.codecs.array import BFLOAT16, dtype_in_file, npy_header
-from smalti.codecs.dtype import canonical_dtype, describe_dtype
+from smalti.codecs.array import BFLOAT16, npy_header
+from smalti.codecs.dtype import any_dtype_of, canonical_dtype, describe_dtype
 from smalti.errors import Refused
 from smalti.store.values import ArrayInside
 
@@ -64,7 +64,7 @@ def _is_possible(array: ArrayInside, size: int) -> bool:
 
 
 def _dtype(described: Json) -> np.dtype[Any]:
-    return dtype_in_file(described)
+    return np.dtype("<u2") if described == BFLOAT16 else any_dtype_of(described)
 
 
 def _spelled(described: Json) -> Json:

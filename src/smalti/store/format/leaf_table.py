@@ -109,11 +109,12 @@ def build(entries: bytes) -> list[bytes]:
     while len(levels[-1]) > node_nbytes:
         below = memoryview(levels[-1])
         nodes = [below[at : at + node_nbytes] for at in range(0, len(below), node_nbytes)]
-        levels.append(b"".join(map(_entry_of, nodes)))
+        levels.append(b"".join(map(node_entry, nodes)))
     return levels
 
 
-def _entry_of(node: memoryview) -> bytes:
+def node_entry(node: bytes | memoryview) -> bytes:
+    """Return the entry that the next level has for up to 64 entries."""
     return _ENTRY.pack(blake3(node).digest(), sum(size for _, size in _ENTRY.iter_unpack(node)))
 
 

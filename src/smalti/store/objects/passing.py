@@ -75,6 +75,7 @@ class PassingObject:
                 yield from self._pass_short_rows(piece)
 
     def _pass_long_rows(self, buffer: Buffer) -> Iterator[Bytes]:
+        assert self._sha256 is None, "it is of opaque bytes, whose rows are short"
         row = buffer.row_nbytes
         step = max(1, _PASSING_NBYTES // row) * row
 

@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 
 from smalti import Store, Weights, open_store
 from smalti.errors import Damaged
-from smalti.store import Record, leaf_table
+from smalti.store import Record
+from smalti.store.format.leaf_table import LeafTable, Leaves
+from smalti.store.format.planning import plan
+from smalti.store.format.recipe import Recipe
 
 RANDOM = np.random.default_rng(0)
 MB = 1_000_000
@@ -211,11 +214,16 @@ def test_long_pieces_of_a_large_value_may_be_many() -> None:
     rows, row_nbytes = 8000, 32 * 1024
     new = np.arange(rows) % 2 == 1
     ids = RANDOM.integers(0, 256, (rows, 32), np.uint8)
-    sizes = np.full(rows, row_nbytes, np.uint32)
-    offered = leaf_table.Leaves(ids[~new], np.cumsum(sizes[~new], dtype=np.int64) - row_nbytes, sizes[~new])
-    record = SimpleNamespace(leaf_ids=ids.tobytes(), leaf_sizes=sizes, nbytes=rows * row_nbytes)
-    recipe = leaf_table.plan(cast(Record, record), 0, ["sha256:one"], lambda _: offered)
+    starts = np.arange(rows, dtype=np.int64) * row_nbytes
+    sizes = np.full(rows, row_nbytes, np.int64)
+    offered = Leaves(ids[~new], starts[: rows // 2], sizes[~new])
+
+    def planned(nbytes: int) -> Recipe | None:
+        table = LeafTable.of(Leaves(ids, starts, np.full(rows, nbytes, np.int64)).entries())
+        record = SimpleNamespace(table=table, nbytes=rows * nbytes)
+        return plan(cast(Record, record), 0, ["sha256:one"], lambda _: offered)
+
+    recipe = planned(row_nbytes)
     assert recipe
     assert len(recipe.extents) == rows
-    half = SimpleNamespace(leaf_ids=ids.tobytes(), leaf_sizes=sizes // 2, nbytes=rows * row_nbytes // 2)
-    assert leaf_table.plan(cast(Record, half), 0, ["sha256:one"], lambda _: offered) is None
+    assert planned(row_nbytes // 2) is None

@@ -1,13 +1,16 @@
-"""Laws of cutting: leaves are whole rows, cover everything, stay in bounds, and survive inserted rows."""
+"""Laws of cutting: leaves are whole rows, cover everything, stay in bounds, survive inserted rows, also in passing."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smalti.store.format.chunking import MAX_NBYTES, MIN_NBYTES, leaf_ids, leaf_sizes
+from smalti.store.objects.hashing import record_of
+from smalti.store.objects.passing import PassingObject
+from smalti.store.values import Buffer, Encoded
 
 KIB = 1024
 
@@ -66,40 +69,56 @@ def test_the_cuts_of_known_bytes_never_change() -> None:
     assert leaf_sizes(pattern, 100).tolist() == PINNED_ROWS
 
 
-def fmix32(x: int) -> int:
-    x = ((x ^ (x >> 16)) * 0x85EBCA6B) % 2**32
-    x = ((x ^ (x >> 13)) * 0xC2B2AE35) % 2**32
-    return x ^ (x >> 16)
-
-
-def cuts_by_the_letter(data: bytes, row: int) -> list[int]:
-    """The rule as the module states it, in plain integers."""
-    word = 4 if row % 4 == 0 else 2 if row % 2 == 0 else 1
-    count = row // word
-    weights = [1] if count == 1 else [fmix32(j + 1) | 1 for j in range(count)]
-    window = max([1, *(w for w in (2, 4, 8, 16, 32) if w * row <= 32)])
-    rows = [data[i : i + row] for i in range(0, len(data), row)]
-    r = [sum(w * int.from_bytes(x[j * word : (j + 1) * word], "little") for j, w in enumerate(weights)) for x in rows]
-    sizes, size = [], 0
-    for i in range(len(rows)):
-        size += row
-        h = 0x9E3779B1 * sum(2**k * r[i - k] for k in range(window) if i >= k) % 2**32
-        allowed = size >= 16 * KIB and h >= 2**32 - 2**32 * row // (48 * KIB)
-        if allowed or size + row > 256 * KIB:
-            sizes.append(size)
-            size = 0
-    return sizes + ([size] if size else [])
-
-
-@pytest.mark.parametrize("row", [1, 2, 5, 6, 8, 32, 100])
-def test_the_fast_rule_is_the_stated_rule(row: int) -> None:
-    rows = random_rows(300 * KIB // row, row)
-    assert leaf_sizes(view(rows), row).tolist() == cuts_by_the_letter(rows.tobytes(), row)
-
-
 def test_data_that_is_not_whole_rows_is_an_error() -> None:
     with pytest.raises(ValueError, match="10 bytes are not whole rows of 3"):
         leaf_sizes(memoryview(bytes(10)), 3)
+
+
+BLOCK = KIB * KIB  # what passes by at a time
+CONTENT = {
+    "random": lambda n: np.random.default_rng(n).integers(0, 256, n, np.uint8),
+    "zeros": lambda n: np.zeros(n, np.uint8),
+    "periodic": lambda n: np.resize(np.random.default_rng(7).integers(0, 256, 5000, np.uint8), n),
+    "zeros with islands": lambda n: np.where(np.arange(n) // 70_000 % 3 == 1, np.arange(n) ** 2 >> 5, 0).astype("u1"),
+}
+
+
+def check_passing(content: np.ndarray, row: int, first: int) -> None:
+    encoded = Encoded({"kind": "x"}, "data.bin", (b"framing", Buffer(view(content), row)), sha256=row == 1)
+    passing = PassingObject(encoded)
+    pieces = [bytes(piece) for piece in passing.first(first)]
+    pieces += [bytes(piece) for piece in passing.rest()]
+    found, wanted = passing.record(), record_of(encoded)
+    assert found.leaf_sizes.tolist() == wanted.leaf_sizes.tolist(), "the cuts differ"
+    assert found.leaf_ids == wanted.leaf_ids, "the ids differ"
+    assert found.address == wanted.address
+    assert b"".join(pieces) == b"framing" + content.tobytes(), "what is handed on differs"
+
+
+@pytest.mark.parametrize("row", [1, 2, 3, 4, 5, 8, 12, 31, 33, 1000, 1003, 16_383, 16_384, 20_000, 262_144])
+@pytest.mark.parametrize("kind", CONTENT)
+def test_content_that_passes_by_is_cut_as_all_of_it_is(row: int, kind: str) -> None:
+    block = BLOCK // row * row
+    for nbytes in {0, row, block - row, block, block + row, 2 * block + 3 * row, 3 * block}:
+        check_passing(CONTENT[kind](nbytes), row, first=nbytes % 3 * BLOCK)
+
+
+@given(
+    row=st.integers(1, 300) | st.sampled_from([1000, 8192, 16_384, 100_000]),
+    rows=st.integers(0, 3 * BLOCK),
+    first=st.integers(0, 4 * BLOCK),
+    kind=st.sampled_from([*CONTENT]),
+)
+@settings(max_examples=30, deadline=None)
+def test_whatever_passes_by_is_cut_as_all_of_it_is(row: int, rows: int, first: int, kind: str) -> None:
+    check_passing(CONTENT[kind](rows % (3 * BLOCK // row + 1) * row), row, first)
+
+
+@pytest.mark.parametrize("row", [1, 2, 3, 4, 12, 1003])
+def test_rows_taken_away_change_few_leaves(row: int) -> None:
+    before = random_rows(4 * KIB * KIB // row, row)
+    after = np.delete(before, slice(len(before) // 2, len(before) // 2 + 3), axis=0)
+    assert len(ids_of(after) - ids_of(before)) <= 3
 
 
 PINNED_BYTES = [262144, 137856]
