@@ -142,6 +142,8 @@ def _bring(target: Side, carried: Carried, name: str) -> None:
             merge = Merge(tuple(to_append(ours, theirs)))
         elif not carried.whole and theirs and theirs[-1].address == ours[-1].address and len(ours) == 1:
             merge = Merge(())  # it stands for that there already, given at another time
+        elif merge.left and name.startswith(HISTORIES):  # two copies of a directory go on with one history
+            merge = Merge(tuple(to_append(ours, theirs)))
         if all(target.names.bring(version) for version in merge.brought):
             break  # otherwise somebody gave it meanwhile: look again
     if merge.left:
