@@ -147,7 +147,7 @@ def _about(store: Store, contents: Contents, layout: Layout) -> dict[str, Any]:
         if one.record.kind == "json":
             del header["value"]  # its file says it
         values[address] = {"header": header, "path": one.path}
-        if one.record.buffers:
+        if one.record.filename:
             values[address]["buffers"] = [list(span) for span in one.record.buffers]
         if one.record.order:
             values[address]["order"] = list(one.record.order)
