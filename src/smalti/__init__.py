@@ -73,7 +73,7 @@ def open_store(where: str | Path = "store") -> Store:
 
     Raises:
         Refused: ``where`` is none of these, or the bucket's server cannot keep a store safely.
-        Unavailable: the bucket cannot be reached.
+        Unavailable: the bucket cannot be reached, or the folder may not be looked at.
     """
     from smalti.codecs import CODECS
     from smalti.errors import Refused
@@ -104,14 +104,17 @@ def open_store(where: str | Path = "store") -> Store:
     if "://" in place:
         raise Refused(f"{place} is no store; give a folder, s3://bucket/prefix or memory:")
     from smalti.store.backends.local.backend import LocalBackend
+    from smalti.store.commit import machine_errors
     from smalti.store.manifests.local_index import LocalManifests
     from smalti.store.objects.index import LocalIndex
 
     root = Path(where).expanduser().absolute()
-    if root.exists() and not root.is_dir():
-        raise Refused(f"{root} is a file, but a store is a folder; name another place.")
     folder = LocalBackend(root)
-    return Store(folder, CODECS, LocalIndex(root / "index.sqlite"), LocalManifests(folder), partial(open_store, root))
+    with machine_errors(f"looking for a store at {root}"):
+        if root.exists() and not root.is_dir():
+            raise Refused(f"{root} is a file, but a store is a folder; name another place.")
+        manifests = LocalManifests(folder)
+    return Store(folder, CODECS, LocalIndex(root / "index.sqlite"), manifests, partial(open_store, root))
 
 
 __getattr__ = lazy_names(__name__, _HOME)

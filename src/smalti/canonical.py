@@ -109,6 +109,18 @@ def spelled(plain: Any, *, sort: bool = False) -> bytes:
         ) from error
 
 
+def exact(value: Any) -> bytes:
+    """Return bytes that are equal where values are, to the type: 1 is not 1.0, a list is no tuple; in maps no order.
+
+    >>> exact({"a": 1, "b": 2}) == exact({"b": 2, "a": 1}), exact(1) == exact(1.0), exact([0.0]) == exact([-0.0])
+    (True, False, False)
+
+    Raises:
+        Refused: JSON cannot hold it, or it is nested too deep.
+    """
+    return spelled([*describe(value)], sort=True)
+
+
 def loads(data: bytes) -> Json:
     """Parse JSON strictly: duplicate keys, NaN and Infinity are refused.
 

@@ -38,7 +38,7 @@ KNOWN = {
     "Configuration 2": "run against a bucket on this machine",
 }
 BUCKETS = ("my-mltrack-bucket", "my-bucket")
-TRAINING = pd.DataFrame({"age": [31, 42, 53], "churned": [False, True, False]})
+TRAINING = pd.DataFrame({"age": [31, 42, 53] * 300, "churned": [False, True, False] * 300})  # a file of its own
 
 
 @pytest.fixture(scope="session")

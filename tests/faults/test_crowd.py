@@ -32,6 +32,7 @@ def test_writers_of_equal_and_different_values_beside_a_collector_lose_nothing(
     tmp_path: Path, value: Callable[[int], Any], child: Callable[..., Any]
 ) -> None:
     stop = tmp_path / "stop"
+    open_store(tmp_path / "store").init()  # the collector may be the first
 
     def writing(number: int) -> Callable[[Any], None]:
         def write(say: Callable[[str], None]) -> None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Callable
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from smalti import Store, open_store
 from smalti.errors import Unavailable
 from smalti.testing import form
+from tests.store_reading import fill, use
 
 KIB = 1024
 
@@ -82,6 +88,78 @@ def test_room_is_made_by_collecting_on_a_full_disk(tight_disk: Path) -> None:
     assert free_nbytes(tight_disk) > 3_000_000
     assert store.get("kept").size == 9
     assert store.put(np.arange(9)).digest == kept.digest
+
+
+@pytest.fixture(params=["tmpfs", "ext4 of blocks of 1 KiB", "ext4 of blocks of 4 KiB"])
+def small_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A file system of 24 MiB; skipped where one may not be made or mounted."""
+    place, image = tmp_path / "disk", tmp_path / "image"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(place)]
+    if request.param != "tmpfs":
+        if not (make := shutil.which("mkfs.ext4")):
+            pytest.skip("there is no mkfs.ext4; on Debian: apt-get install e2fsprogs")
+        image.write_bytes(bytes(24 * KIB * KIB))
+        block = "1024" if "1 KiB" in request.param else "4096"
+        subprocess.run([make, "-q", "-m", "0", "-b", block, str(image)], check=True)
+        command = ["mount", "-o", "loop", str(image), str(place)]
+    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"a small file system may not be mounted here: {mounted.stderr.strip()}")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def fill_up(place: Path) -> None:
+    """Leave no byte free."""
+    with (place / "ballast").open("wb", buffering=0) as file:
+        for nbytes in (KIB * KIB, 4 * KIB, 512, 1):
+            with suppress(OSError):
+                while file.write(bytes(nbytes)) == nbytes:
+                    pass
+
+
+@pytest.mark.parametrize(
+    ("state", "index"),
+    [
+        *((state, index) for state in ("full", "full and read-only") for index in ("there", "deleted", "damaged")),
+        ("full", "open in a writer"),
+    ],
+)
+def test_all_that_only_reads_works_on_a_full_disk(
+    small_disk: Path, child: Callable[..., Any], state: str, index: str
+) -> None:
+    store = open_store(small_disk / "store")
+    fill(store)
+    use(store)
+    if index != "open in a writer":
+        del store
+        gc.collect()
+    path = small_disk / "store" / "index.sqlite"
+    if index == "deleted":
+        path.unlink()
+    elif index == "damaged":
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    fill_up(small_disk)
+    if state == "full and read-only":
+        subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+
+    def read(say: Callable[[str], None]) -> None:
+        for _ in range(2):
+            use(open_store(small_disk / "store"))
+        try:
+            open_store(small_disk / "store").put(np.arange(100_000))
+        except Unavailable as error:
+            say(str(error))
+
+    process = child(read)
+    process.release()
+    outcome = process.finish()
+    assert outcome.ended == 0, outcome
+    (refusal,) = outcome.said
+    assert ("Read-only file system" if "read-only" in state else "No space left") in refusal
+    if index == "open in a writer":
+        use(store)
 
 
 def check(store: Store, acknowledged: list[int], value: Callable[[int], Any]) -> None:

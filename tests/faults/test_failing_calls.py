@@ -27,7 +27,8 @@ FAILURES = {
     "pwrite64": "ENOSPC",
     "ftruncate": "EIO",
     "unlink,unlinkat": "EIO",
-    "fchmod": "EPERM",
+    "utimensat": "EPERM",
+    "preadv,preadv2": "EIO",
     "openat": "EMFILE",
 }
 EVERY = int(os.environ.get("SMALTI_TEST_CALLS_EVERY", "8"))  # after the first ten, take every k-th call; 1 for all

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from smalti.store.documents import LocalDocuments
+from smalti.store.backends.local.backend import LocalBackend
+from smalti.store.documents import Documents
 from smalti.store.manifests import Manifests
 from smalti.store.manifests.local_index import LocalManifests
 
@@ -33,7 +34,7 @@ X, Y, Z = (f"sha256:{number:064x}" for number in range(3))
 @pytest.fixture
 def begun(tmp_path: Path) -> Path:
     """Manifests with complete tables, to be copied for each trial."""
-    manifests = LocalManifests(tmp_path / "begun")
+    manifests = LocalManifests(LocalBackend(tmp_path / "begun"))
     manifests.add("old", inputs={"x": X})
     manifests.add("there", inputs={"x": X}, outputs={"y": Y})
     assert len(manifests.uses(X)) == 2
@@ -49,7 +50,7 @@ def test_a_call_that_fails_tears_no_manifest_and_the_tables_tell_the_truth(
     root = tmp_path / "store"
 
     def act(say: Callable[[str], None]) -> None:
-        manifests = LocalManifests(root)
+        manifests = LocalManifests(LocalBackend(root))
         manifests.add("new", inputs={"y": Y}, outputs={"z": Z})
         say("added")
         manifests.update("there", tags={"a": "1"}, outputs={"z": Z})
@@ -60,7 +61,7 @@ def test_a_call_that_fails_tears_no_manifest_and_the_tables_tell_the_truth(
     injected = 0
     for when in itertools.chain(range(1, 11), itertools.count(11, EVERY)):
         shutil.copytree(begun, root)
-        assert len(LocalManifests(root).uses(X)) == 2  # a copy has other inodes, and is indexed anew
+        assert len(LocalManifests(LocalBackend(root)).uses(X)) == 2  # a copy has other inodes, and is indexed anew
         outcome = under_strace(act, ["-e", f"trace={calls}", "-e", f"inject={calls}:{how}:when={when}"])
         if not outcome.injected:
             assert outcome.said == ["added", "updated", "released"]
@@ -69,7 +70,7 @@ def test_a_call_that_fails_tears_no_manifest_and_the_tables_tell_the_truth(
         what = f"{calls} {fault} number {when}: {outcome.said}"
         if outcome.ended and fault == "error":
             assert outcome.said[-1].startswith("Unavailable: could not "), what
-        true, found = Manifests(LocalDocuments(root)), LocalManifests(root)
+        true, found = Manifests(Documents(LocalBackend(root))), LocalManifests(LocalBackend(root))
         if "added" in outcome.said:
             assert true.get("new").outputs == {"z": Z}, what
         if "updated" in outcome.said:

@@ -109,7 +109,8 @@ class LazyArray:
     def take(self, rows: ArrayLike, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Return rows by their numbers, in the order given, reading and verifying only the leaves that they lie in.
 
-        A leaf of a file on this machine is hashed the first time only. This is the quick way to rows that lie apart.
+        A leaf of a file on this machine is hashed the first time only: what becomes of it afterwards shows, and a file
+        that is cut short then ends the process, as with ``Store.get``. This is the quick way to rows that lie apart.
 
         Args:
             rows: (B,) numbers from 0 to N - 1.

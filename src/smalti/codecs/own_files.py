@@ -64,7 +64,7 @@ def _write(store: Store, record: Record, target: Path, write: Write) -> None:
         return
     for name, address in record.children.items():
         child = store.record(address)
-        place = target / _place(name, Path(child.filename).suffix)
+        place = target / _place(name, child.ending)
         place.parent.mkdir(parents=True, exist_ok=True)
         _write(store, child, place, write)
     text = json.dumps(attributes(record), indent=2, ensure_ascii=False) + "\n"

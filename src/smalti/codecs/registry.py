@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -159,6 +159,20 @@ class CodecTable:
     def file_of(self, header: Mapping[str, Any]) -> list[bytes] | None:
         """Return the ordinary file of a value that is all header; None for one that has a file."""
         return [canonical.text(header["value"])] if header["kind"] == "json" else None
+
+    def check_header(self, header: Mapping[str, Any], sizes: Sequence[int]) -> None:
+        """Pass a header that describes content in buffers of these sizes; see :func:`.checking.check_header`."""
+        from smalti.codecs.checking import check_header
+
+        check_header(header, sizes)
+
+    def check_object(
+        self, header: Mapping[str, Any], buffers: Sequence[memoryview], framing: bytes, offsets: list[int]
+    ) -> None:
+        """Pass an object of another store whose file is what its header says; see :func:`.checking.check_object`."""
+        from smalti.codecs.checking import check_object
+
+        check_object(header, buffers, framing, offsets)
 
     def assemble(self, tree: Tree) -> Any:
         """Return the Python object a tree stands for: a typed one, or a plain dict.

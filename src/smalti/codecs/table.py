@@ -31,9 +31,9 @@ class LazyTable:
 
     def __init__(self, header: Mapping[str, Json], reader: Reader) -> None:
         self._header = header
-        self._schema, self._layout = _layout_of(header)
+        self._schema, self._layout = layout_of(header)
         self._reader = reader
-        _check_bitmaps(header, self._layout, [nbytes for _, nbytes in reader.record.buffers])
+        check_bitmaps(header, self._layout, [nbytes for _, nbytes in reader.record.buffers])
 
     def __reduce__(self) -> tuple[type[LazyTable], tuple[Any, ...]]:
         """Return what a process that is spawned opens it with: the place of the store and the address, no content."""
@@ -56,7 +56,9 @@ class LazyTable:
             raise Refused(f"a lazy table is indexed by a range of rows, table[a:b], not {rows!r}; see also column().")
         start, stop, _ = rows.indices(self.num_rows)
         stop = max(start, stop)
-        return _value(self._header, self._schema, self._rows(range(len(self.schema)), start, stop), range(start, stop))
+        return value_of(
+            self._header, self._schema, self._rows(range(len(self.schema)), start, stop), range(start, stop)
+        )
 
     def batches(self) -> Iterator[Any]:
         """Yield the whole as it was stored, some thousand rows at a time."""
@@ -173,14 +175,14 @@ class TableCodec:
     def decode(self, header: Mapping[str, Any], buffers: list[memoryview]) -> Any:
         from smalti.codecs.arrow.file import checked_column
 
-        schema, layout = _layout_of(header)
-        _check_bitmaps(header, layout, [buffer.nbytes for buffer in buffers])
+        schema, layout = layout_of(header)
+        check_bitmaps(header, layout, [buffer.nbytes for buffer in buffers])
         every = range(len(layout.batches))
         columns = [
             checked_column(layout, field, layout.batches, (buffers[i] for i in place.buffers(every)))
             for field, place in zip(schema, layout.places(), strict=True)
         ]
-        return _value(header, schema, columns, range(header["rows"]))
+        return value_of(header, schema, columns, range(header["rows"]))
 
     def lazy(self, header: Mapping[str, Json], reader: Reader) -> LazyTable:
         return LazyTable(header, reader)
@@ -200,7 +202,7 @@ def _encoded(table: pa.Table, rows: int, about: dict[str, Json]) -> Encoded:
     }
     if table.schema.metadata:
         header["metadata"] = describe_metadata(table.schema.metadata, "the table")
-    plain = plain_schema(_schema_of(header))
+    plain = plain_schema(schema_of(header))
     if table.schema.types != plain.types:
         table = table.cast(plain)
     layout, pieces = pieces_of(table, plain)
@@ -211,7 +213,7 @@ def _encoded(table: pa.Table, rows: int, about: dict[str, Json]) -> Encoded:
     return encoded
 
 
-def _check_bitmaps(header: Mapping[str, Any], layout: Layout, nbytes: list[int]) -> None:
+def check_bitmaps(header: Mapping[str, Any], layout: Layout, nbytes: list[int]) -> None:
     """Refuse buffers that are cut otherwise than the header, which the address is of, says."""
     from smalti.codecs.arrow.file import bitmaps_of
 
@@ -219,7 +221,7 @@ def _check_bitmaps(header: Mapping[str, Any], layout: Layout, nbytes: list[int])
         raise Refused("the nulls of this table lie elsewhere than its header says; restore it from its source.")
 
 
-def _schema_of(header: Mapping[str, Any]) -> pa.Schema:
+def schema_of(header: Mapping[str, Any]) -> pa.Schema:
     import pyarrow as pa
 
     from smalti.codecs.arrow.schema import field_of
@@ -227,7 +229,7 @@ def _schema_of(header: Mapping[str, Any]) -> pa.Schema:
     return pa.schema([field_of(described) for described in header["columns"]], header.get("metadata"))
 
 
-def _layout_of(header: Mapping[str, Any]) -> tuple[pa.Schema, Layout]:
+def layout_of(header: Mapping[str, Any]) -> tuple[pa.Schema, Layout]:
     """Return the schema and the layout of a table; a header may say anything.
 
     Raises:
@@ -250,7 +252,7 @@ def _layout_of(header: Mapping[str, Any]) -> tuple[pa.Schema, Layout]:
         start, stop, step = index["range"]
         if (start, step) != (start if in_all else 0, step if in_all > 1 else 1) or stop != start + step * in_all:
             raise Damaged(f"a header says that {in_all} rows are numbered by {index['range']}; restore it.")
-    schema = _schema_of(header)
+    schema = schema_of(header)
     described = [describe_field(field, f"column {field.name!r}") for field in schema]
     names = set(schema.names)
     if canonical.dumps(described) != canonical.dumps(header["columns"]) or len(names) != len(schema):
@@ -261,7 +263,7 @@ def _layout_of(header: Mapping[str, Any]) -> tuple[pa.Schema, Layout]:
     return schema, Layout(plain, tuple(batches), tuple(dictionaries))
 
 
-def _value(header: Mapping[str, Any], schema: pa.Schema, columns: list[pa.ChunkedArray], rows: range) -> Any:
+def value_of(header: Mapping[str, Any], schema: pa.Schema, columns: list[pa.ChunkedArray], rows: range) -> Any:
     """Return ``rows`` of the whole, which ``columns`` hold as they are in the file, as what was stored."""
     from smalti.codecs.arrow.file import as_described, table_of
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from smalti import canonical
@@ -17,7 +17,7 @@ _UNITS = {"eV": "eV", "keV": "keV", "m": "m", "s": "s", "deg": "deg", "rad": "ra
 
 
 def compare_documents(before: Json, after: Json) -> DocumentDifference:
-    """Compare two documents; 1 and 1.0 are one number, as in a store, and true is none."""
+    """Compare two documents; as in a store, 1 and 1.0 differ, and a list and a tuple."""
     found = changes_of("", before, after)
     changes = tuple(islice(found, _MOST))
     return DocumentDifference(changes, sum(1 for _ in found))
@@ -47,14 +47,14 @@ def changes_of(path: str, before: Json, after: Json, unit: str = "") -> Iterator
                 yield ValueChange(below, "added", after=after[name], unit=its)
             else:
                 yield from changes_of(below, before[name], after[name], its)
-    elif isinstance(before, list) and isinstance(after, list):
+    elif isinstance(before, list | tuple) and type(before) is type(after):
         yield from _list_changes(path, before, after, unit)
-    elif not _same(before, after):
+    elif canonical.exact(before) != canonical.exact(after):
         yield ValueChange(path, "changed", before, after, unit)
 
 
-def _list_changes(path: str, before: list[Json], after: list[Json], unit: str) -> Iterator[ValueChange]:
-    spelled = ([canonical.text(item, sort=True) for item in items] for items in (before, after))
+def _list_changes(path: str, before: Sequence[Json], after: Sequence[Json], unit: str) -> Iterator[ValueChange]:
+    spelled = ([canonical.exact(item) for item in items] for items in (before, after))
     for (i, j), (k, m) in differing_ranges(next(spelled), next(spelled)):
         both = min(j - i, m - k)
         for n in range(both):
@@ -63,10 +63,6 @@ def _list_changes(path: str, before: list[Json], after: list[Json], unit: str) -
             yield ValueChange(f"{path}[{n}]", "removed", before[n], unit=unit)
         for n in range(k + both, m):
             yield ValueChange(f"{path}[{n}]", "added", after=after[n], unit=unit)
-
-
-def _same(one: Json, other: Json) -> bool:
-    return isinstance(one, bool) == isinstance(other, bool) and one == other
 
 
 def _below(path: str, name: str) -> str:

@@ -96,4 +96,4 @@ def _differences(
 
 
 def _digest(document: Any) -> str:
-    return PREFIX + hashlib.sha256(canonical.dumps(document)).hexdigest()
+    return PREFIX + hashlib.sha256(canonical.text(document, sort=True)).hexdigest()

@@ -35,7 +35,7 @@ class AnyContract(BaseModel):
     def digest(self) -> str:
         """Twelve digits that change with what the contract asks for; a new digest needs a new version."""
         asked = self.model_dump(mode="json", exclude={"summary": True})
-        return hashlib.sha256(canonical.dumps(_without_words(asked))).hexdigest()[:12]
+        return hashlib.sha256(canonical.text(_without_words(asked), sort=True)).hexdigest()[:12]
 
     def describe(self) -> str:
         """Return the contract as a Markdown page."""

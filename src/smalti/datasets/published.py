@@ -216,8 +216,7 @@ def _build(
         write_value(store, record.address, staged, write)
     else:
         staged.mkdir()
-        suffix = Path(record.filename).suffix
-        write_value(store, record.address, staged / f"{about['name']}{suffix}", write)
+        write_value(store, record.address, staged / f"{about['name']}{record.ending}", write)
     for problem in store.verify(store, sorted(linked)).problems if linked else ():
         raise Damaged(problem.what)
     for name in (VIEW, CARD, README):

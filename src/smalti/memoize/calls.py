@@ -107,11 +107,13 @@ def _lasting_name(function: Callable[..., Any]) -> str:
 
 
 def recall(store: Store, name: str) -> tuple[Any] | None:
-    """Return the first result of that name that can be read, in a tuple of its own; None if none can.
+    """Return the first result of that name that can be read, in a tuple of its own; None where there is none.
 
     Args:
         name: begins with ``FOLDER``, so that ``forget_all`` knows it.
     """
+    if not store.exists():
+        return None
     try:
         versions = store.versions(name)
     except Damaged:

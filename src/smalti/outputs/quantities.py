@@ -30,6 +30,8 @@ def change_text(before: float, after: float, unit: str = "") -> str:
     >>> change_text(8800.0, 9000.0, "eV"), change_text(1, 2), change_text(0.0, 1e-9, "m")
     ('8.8 keV -> 9 keV (+2.27 %)', '1 -> 2', '0 nm -> 1 nm')
     """
+    if not unit and isinstance(before, int) and isinstance(after, int):
+        return f"{before} -> {after}"  # seeds have more digits than a float holds
     factor, name = _prefix(max(abs(before), abs(after)), unit)
     one, other = before / factor, after / factor
     digits = _DIGITS

@@ -19,10 +19,10 @@ class DataReference:
     Attributes:
         hash: 64 hexadecimal digits of the content's address.
         name: what it is called here.
-        storage_path: below the store, the file that any tool opens; the folder of a tree or a near-duplicate. "" where
-            the data is not in the store any more.
+        storage_path: below the store, the file that any tool opens; the folder of what has none of its own: a tree, a
+            JSON document, a near-duplicate, a value of up to 4 KiB. "" where the data is not in the store any more.
         size_bytes: of the content; None where the data is not there any more.
-        format: the ending of the file, such as npy or arrow; ``tree`` for a mapping of values.
+        format: the ending of its file, such as npy, arrow or json; ``tree`` for a mapping of values.
         shape: of an array; rows and columns of a table.
         columns: names, of a table.
         dtype: of an array.
@@ -78,7 +78,7 @@ def reference_of(
         name=name,
         storage_path=f"{folder}/{record.filename}" if record.filename and has_file else folder,
         size_bytes=record.nbytes,
-        format=record.filename.rpartition(".")[2] or "tree",
+        format=record.ending.removeprefix(".") or record.kind,
         shape=tuple(int(n) for n in shape) if isinstance(shape, list) else None,
         columns=names,
         dtype=dtype if isinstance(dtype, str) else None,

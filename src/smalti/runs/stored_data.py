@@ -75,8 +75,9 @@ class StoredData:
         self, address: str, name: str, created_at: str, metadata: Mapping[str, Json] | None = None
     ) -> DataReference:
         record = self.store.record(address)
-        local = "://" not in self.store.place and record.filename
-        return reference_of(record, name, created_at, not local or self.store.file(address) is not None, metadata)
+        is_far = "://" in self.store.place
+        has_file = not record.is_inline and (is_far or self.store.file(address) is not None)
+        return reference_of(record, name, created_at, has_file, metadata)
 
     def _metadata(self, name: str, address: str) -> dict[str, Json]:
         """Return what was said of a value under a name, the latest."""

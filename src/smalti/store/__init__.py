@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from smalti.store.format.record import Record
     from smalti.store.long_work import Progress
     from smalti.store.maintenance.diff import Change, ContentChange, Diff, FieldChange, RowChange
-    from smalti.store.maintenance.fsck import FsckReport, Problem
     from smalti.store.maintenance.gc import GcReport, Unneeded
+    from smalti.store.maintenance.problems import FsckReport, Problem
     from smalti.store.maintenance.stats import KindStats, NameStats, StoreStats
     from smalti.store.maintenance.transfer import TransferReport
     from smalti.store.manifests import Hop, Manifest, Step, UnreadManifests, Use, outdated
@@ -27,14 +27,14 @@ _HOME = {
     "Diff": "smalti.store.maintenance.diff",
     "Encoded": "smalti.store.values",
     "FieldChange": "smalti.store.maintenance.diff",
-    "FsckReport": "smalti.store.maintenance.fsck",
+    "FsckReport": "smalti.store.maintenance.problems",
     "GcReport": "smalti.store.maintenance.gc",
     "Hop": "smalti.store.manifests",
     "KindStats": "smalti.store.maintenance.stats",
     "Manifest": "smalti.store.manifests",
     "NameStats": "smalti.store.maintenance.stats",
     "NameVersion": "smalti.store.names",
-    "Problem": "smalti.store.maintenance.fsck",
+    "Problem": "smalti.store.maintenance.problems",
     "Progress": "smalti.store.long_work",
     "Record": "smalti.store.format.record",
     "Ref": "smalti.store.values",

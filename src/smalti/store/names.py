@@ -18,6 +18,8 @@ _FOLDER = "names/"
 HISTORIES = (
     "directories/"  # names that begin so are those of directories: their earlier versions go where the last goes
 )
+_MOST_VERSIONS = 10**6  # their keys are listed in order of six digits
+_TIME = re.compile(r"[0-9T:.+Z-]{10,40}")
 _NAME = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*")
 
 
@@ -70,16 +72,28 @@ class Names:
         latest = known if known and known.address != address else self.latest(name)
         while True:
             if latest and latest.address == address:
-                self._documents.create(_key(name, latest.version), seal(asdict(latest)))  # there, and surely durable
+                self._documents.create(key_of(name, latest.version), seal(asdict(latest)))  # there, and surely durable
                 return
             if latest and latest.name != name:  # the file system ignores case and would mix their versions
-                raise Refused(f"{name!r} differs from the existing name {latest.name!r} by case only; use that one.")
+                raise _other_case(name, latest)
             version = latest.version + 1 if latest else 1
             now = datetime.now(UTC).isoformat(timespec="seconds")
             content = seal({"name": name, "version": version, "address": address, "at": now})
-            if self._documents.create(_key(name, version), content):
+            if self._documents.create(key_of(name, version), content):
                 return
             latest = self.latest(name)  # another writer took this version
+
+    def bring(self, version: NameVersion) -> bool:
+        """Write a version as it is in another store, with its number and time; False where there is one of that number.
+
+        Raises:
+            Refused: it is none, or the name differs from one that is here by case only.
+        """
+        _check(version)
+        latest = self.latest(version.name)
+        if latest and latest.name != version.name:
+            raise _other_case(version.name, latest)
+        return self._documents.create(key_of(version.name, version.version), seal(asdict(version)))
 
     def forget(self, name: str, keep_last: int = 0) -> None:
         """Take away the versions of a name but the newest ``keep_last``; the values stay until they are collected."""
@@ -120,12 +134,11 @@ class Names:
             version = NameVersion(**unseal(self._documents.read(key), f"the name {key}"))
         except TypeError as error:
             raise Damaged(f"the name {key} has other fields than a name: {error}.") from error
-        told = (version.name, version.address, version.at)
-        if type(version.version) is not int or not all(isinstance(one, str) for one in told):
-            raise Damaged(f"the name {key} has fields that are not those of a name; restore it from another store.")
-        if not _NAME.fullmatch(version.name) or not is_address(version.address):
-            raise Damaged(f"the name {key} stands for {version.address!r}, which is no address; restore it.")
-        if _key(version.name, version.version).casefold() != key.casefold():  # some file systems ignore case
+        try:
+            _check(version)
+        except Refused as error:
+            raise Damaged(f"the name {key} is not what a store writes: {error}") from error
+        if key_of(version.name, version.version).casefold() != key.casefold():  # some file systems ignore case
             raise Damaged(f"the name {key} holds version {version.version} of {version.name!r}; restore it.")
         return version
 
@@ -133,5 +146,25 @@ class Names:
         return list(self._documents.keys(f"{_FOLDER}{name}/@"))  # not the names below it
 
 
-def _key(name: str, version: int) -> str:
+def _check(version: NameVersion) -> None:
+    """Pass a version whose fields are what they should be; another store may say anything.
+
+    Raises:
+        Refused: they are not.
+    """
+    check_name(version.name)
+    if type(version.version) is not int or not 1 <= version.version < _MOST_VERSIONS:
+        raise Refused(f"{version.version!r} is no number of a version of {version.name!r}.")
+    if not isinstance(version.address, str) or not is_address(version.address):
+        raise Refused(f"version {version.version} of {version.name!r} stands for {version.address!r}, no address.")
+    if not isinstance(version.at, str) or not _TIME.fullmatch(version.at):
+        raise Refused(f"version {version.version} of {version.name!r} was given at {version.at!r}, which is no time.")
+
+
+def _other_case(name: str, there: NameVersion) -> Refused:
+    return Refused(f"{name!r} differs from the existing name {there.name!r} by case only; use that one.")
+
+
+def key_of(name: str, version: int) -> str:
+    """Return the key of the document of a version."""
     return f"{_FOLDER}{name}/@{version:06}.json"

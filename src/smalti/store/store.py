@@ -18,7 +18,7 @@ from smalti.store.documents import Documents
 from smalti.store.format.record import Record
 from smalti.store.long_work import OnProgress
 from smalti.store.maintenance.gc import DAY_SECONDS, GcReport, collect
-from smalti.store.manifests import Manifest, Manifests
+from smalti.store.manifests import Manifests
 from smalti.store.manifests.recording import RecordsRuns
 from smalti.store.names import Names, NameVersion, check_name
 from smalti.store.objects.index import Index, MemoryIndex
@@ -30,7 +30,8 @@ from smalti.store.values import Ref, Tree
 
 if TYPE_CHECKING:  # what not every use of a store needs is imported by the methods that do; numpy among it takes long
     from smalti.store.maintenance.diff import Diff
-    from smalti.store.maintenance.fsck import FsckReport
+    from smalti.store.maintenance.problems import FsckReport
+    from smalti.store.maintenance.push import Side
     from smalti.store.maintenance.stats import StoreStats
     from smalti.store.maintenance.transfer import TransferReport
     from smalti.store.read.reader import Reader
@@ -264,8 +265,9 @@ class Store(RecordsRuns):
             return ref
         prefix = digest.hex_prefix(ref)
         if not ref.startswith(digest.PREFIX):
+            names = self._names
             with suppress(Refused):  # not a name at all
-                if named := self._names.latest(ref):
+                if named := names.latest(ref):
                     return named.address
         fitting = list(self._objects.addresses(prefix)) if prefix else []
         if len(fitting) > 1:
@@ -317,33 +319,25 @@ class Store(RecordsRuns):
     def push(
         self, target: Store, refs: Iterable[Ref | str] | None = None, progress: OnProgress | None = None
     ) -> TransferReport:
-        """Bring values to another store: those given, or all that names, pins and manifests keep, and what keeps them.
+        """Bring values to another store: those given, or all that names, pins and manifests keep.
 
-        A reference that is a name brings the name too, that of a directory with all its versions. Only objects that
-        are missing there are sent.
+        Without ``refs`` the copy answers what this store does: every version of every name goes with its time, and
+        with its number where the name is not there, all pins, and the manifests of all runs, released ones too. What
+        is there stays. A reference that is a name brings what it stands for now, that of a directory all its versions,
+        and the name stands there for what it does here. Objects are sent where they are missing or damaged there.
 
         Raises:
-            NotFound, Damaged, Unavailable: see :func:`smalti.store.transfer.transfer`.
+            NotFound, Damaged, Refused, Unavailable: see :func:`smalti.store.maintenance.push.push`.
         """
-        from smalti.store.maintenance.transfer import transfer
+        from smalti.store.maintenance.push import chosen, everything, push
 
-        manifests: list[Manifest] = []
-        pins: list[str] = []
+        source = self._side()
         if refs is None:
-            manifests, pins = list(self.manifests()), self.pins()
-            names = {version.name for version in self.names()}
-            addresses = set(pins).union(*(manifest.addresses() for manifest in manifests))
+            carried = everything(source)
         else:
-            names = {ref for ref in refs if isinstance(ref, str) and self._is_name(ref)}
-            addresses = {self.resolve(ref) for ref in refs}
+            carried = chosen(source, [ref.digest if isinstance(ref, Ref) else ref for ref in refs], self.resolve)
         target.init()
-        ours, theirs = (self._objects, self._names), (target._objects, target._names)
-        report = transfer(ours, theirs, addresses, names, progress)
-        for address in pins:  # else a collection there would remove what only a pointer file in git refers to
-            target.pin(address)
-        for manifest in manifests:
-            target._manifests.bring(manifest)
-        return report
+        return push(source, target._side(), carried, progress)
 
     def pull(
         self, source: Store, refs: Iterable[Ref | str] | None = None, progress: OnProgress | None = None
@@ -351,16 +345,15 @@ class Store(RecordsRuns):
         """Bring values from another store to this one; see :meth:`push`."""
         return source.push(self, refs, progress)
 
-    def _is_name(self, text: str) -> bool:
-        try:
-            return self._names.latest(text) is not None
-        except Refused:
-            return False
+    def _side(self) -> Side:
+        from smalti.store.maintenance.push import Side
+
+        return Side(self._objects, self._documents, self._manifests, self._codecs)
 
     def rebuild_index(self) -> None:
         """Make the index anew from the files; without one, near-duplicates are stored whole."""
+        self._manifests.rebuild_index()  # first: should that throw a damaged file away, both are in the new one
         self._objects.rebuild_index()
-        self._manifests.rebuild_index()
 
     def names(self) -> Iterator[NameVersion]:
         """Yield the latest version of every name, in order."""
@@ -409,7 +402,7 @@ class Store(RecordsRuns):
     def fsck(
         self, progress: OnProgress | None = None, *, full: bool = False, repair_from: Store | None = None
     ) -> FsckReport:
-        """Check every name, pin, record and list of files, and content as said in :func:`smalti.store.check.fsck`.
+        """Check every name, pin, record and list of files, and content; see :func:`smalti.store.maintenance.fsck.fsck`.
 
         Args:
             full: read every byte, not only where a file does not look as it did when it was last read whole.
@@ -417,30 +410,25 @@ class Store(RecordsRuns):
         """
         from smalti.store.maintenance.fsck import fsck
 
-        source = repair_from._objects if repair_from else None
-        documents = repair_from._documents if repair_from else None
-        return fsck(
-            self._objects,
-            self._documents,
-            full=full,
-            repair_from=source,
-            documents_from=documents,
-            progress=progress,
-        )
+        source = repair_from._side() if repair_from else None
+        return fsck(self._side(), full=full, repair_from=source, progress=progress)
 
     def verify(
         self, target: Store, refs: Iterable[Ref | str] | None = None, progress: OnProgress | None = None
     ) -> FsckReport:
-        """Read in another store, whole, all that our values consist of, and say what is missing or damaged there."""
-        from smalti.store.maintenance.fsck import verify
+        """Read in another store, whole, all that ours consist of, and say what is missing, damaged or different there.
 
-        wanted: dict[str, set[str]] = {}
-        for ref in refs if refs is not None else [*(named.name for named in self.names()), *self.pins()]:
-            wanted.setdefault(self.resolve(ref), set()).add(str(ref))
-        for manifest in self._manifests.kept() if refs is None else ():
-            for address in manifest.addresses():
-                wanted.setdefault(address, set()).add(f"the run {manifest.run}")
-        return verify(self._objects, target._objects, wanted, progress)
+        Without ``refs`` that is all that a push of everything brings: values, names with their versions, pins,
+        manifests, and whether their runs are kept.
+        """
+        from smalti.store.maintenance.push import chosen, everything
+        from smalti.store.maintenance.verify import verify
+
+        source = self._side()
+        if refs is None:
+            return verify(source, target._side(), everything(source), progress)
+        some = [ref.digest if isinstance(ref, Ref) else ref for ref in refs]
+        return verify(source, target._side(), chosen(source, some, self.resolve), progress)
 
     def diff(self, before: Ref | str, after: Ref | str) -> Diff:
         """Compare two values, by their records alone: what was added, removed and changed, and where."""

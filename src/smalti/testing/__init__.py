@@ -2,8 +2,9 @@
 
 import pytest
 
-for _name in ("laws_of_manifests", "laws_of_safety", "laws_of_values", "model"):  # a broken law then shows both sides
-    pytest.register_assert_rewrite(f"{__name__}.{_name}")
+for _name in ("collection", "manifests", "safety", "values", "writing"):  # a broken law then shows both sides
+    pytest.register_assert_rewrite(f"{__name__}.conformance_{_name}")
+pytest.register_assert_rewrite(f"{__name__}.model")
 
 from smalti.testing.damage import DAMAGES, FolderBytes, MemoryBytes  # noqa: E402
 from smalti.testing.model import StoreMachine, form  # noqa: E402

@@ -6,20 +6,23 @@ import random
 from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
 
-from smalti.store.backends.memory import MemoryDocuments, MemoryObjects
+from smalti.store.backends.base import file_key
+from smalti.store.backends.memory import MemoryBackend
+from smalti.store.identity import KEY
 
 Damage = Callable[[bytes, random.Random], bytes]
 
+NOTES = ("condemned/", "checks/")  # of collections and checks: each may be gone at any time
 _BLOCK_NBYTES = 512  # what a disk writes or loses at once
 
 
 class FolderBytes(MutableMapping[str, bytes]):
     """The files below ``root`` as a mapping, key -> bytes, read and written without asking the store.
 
-    What lies there to be rebuilt, to be staged or to be looked into by a person is left out.
+    ``store.json``, and what lies there to be rebuilt, to be staged or to be looked into by a person, are left out.
     """
 
-    NOT_STORED = ("index.sqlite", "tmp/", "quarantine/", "condemned/", "checks/")
+    NOT_STORED = (KEY, "index.sqlite", "tmp/", "quarantine/", *NOTES)
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -52,11 +55,11 @@ class FolderBytes(MutableMapping[str, bytes]):
 
 
 class MemoryBytes(MutableMapping[str, bytes]):
-    """What a store in memory holds, as a mapping with the keys that its files would have."""
+    """The same of a store in memory, with the keys that its files would have."""
 
-    def __init__(self, objects: MemoryObjects, documents: MemoryDocuments) -> None:
-        self._objects = objects.files
-        self._documents = documents.contents
+    def __init__(self, backend: MemoryBackend) -> None:
+        self._objects = backend.files
+        self._documents = backend.documents
 
     def _find(self, key: str) -> tuple[dict[str, bytes], str]:
         if not key.startswith("data/"):
@@ -77,11 +80,12 @@ class MemoryBytes(MutableMapping[str, bytes]):
         del files[name]
 
     def __iter__(self) -> Iterator[str]:
-        objects = [f"data/{a[7:9]}/{a[7:]}/{name}" for a, files in self._objects.items() for name in files]
-        return iter(sorted([*objects, *self._documents]))
+        objects = [file_key(address, name) for address, files in self._objects.items() for name in files]
+        documents = [key for key in self._documents if not key.startswith((KEY, *NOTES))]
+        return iter(sorted([*objects, *documents]))
 
     def __len__(self) -> int:
-        return len(self._documents) + sum(map(len, self._objects.values()))
+        return sum(1 for _ in self)
 
 
 def flip(content: bytes, rng: random.Random) -> bytes:

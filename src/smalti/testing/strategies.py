@@ -144,13 +144,15 @@ _KEYS = st.text(_TEXT, max_size=12)
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none()
     | st.booleans()
-    | st.integers(-(2**63), 2**63 - 1)
+    | st.integers(-(2**70), 2**70)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(_TEXT, max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.lists(inner, max_size=3).map(tuple) | st.dictionaries(_KEYS, inner, max_size=3)
+    ),
     max_leaves=5,
 )
-"""What JSON holds exactly."""
+"""What JSON can write down, and tuples: a document comes back with the types it had."""
 
 
 def names() -> st.SearchStrategy[str]:

@@ -57,6 +57,7 @@ def train_in_store(
         ContractBroken: a weight is not finite.
         Unavailable: the machine did not let it be stored, or what ``train`` raises.
     """
+    store.init()
     name = state_name(
         "training",
         {
@@ -93,7 +94,7 @@ def train_in_store(
 
 def state_name(kind: str, identity: Mapping[str, Json]) -> str:
     """Return the name of a run's stored states; a state of other versions or another machine has another name."""
-    text = canonical.dumps({**identity, "on": describe_environment()})
+    text = canonical.text({**identity, "on": describe_environment()}, sort=True)
     return f"{kind}/{hashlib.sha256(text).hexdigest()[:32]}"
 
 

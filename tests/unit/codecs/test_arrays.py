@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,21 +43,19 @@ STRUCTURES = hnp.nested_dtypes(subtype_strategy=DATA, max_itemsize=100).filter(
     lambda dtype: dtype.names and not has_titles(dtype)
 )
 
+FileOf = Callable[[Store, Any], Path]
+
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return open_store(tmp_path_factory.mktemp("store"))
 
 
-def stored_file(store: Store, value: Any) -> Path:
-    path = store.file(store.put(value))
-    assert path is not None
-    return path
-
-
 @settings(max_examples=150, deadline=None)
 @given(data=st.data(), dtype=DATA | STRUCTURES)
-def test_an_array_of_every_dtype_that_is_data_comes_back(store: Store, data: st.DataObject, dtype: np.dtype) -> None:
+def test_an_array_of_every_dtype_that_is_data_comes_back(
+    store: Store, file_of: FileOf, data: st.DataObject, dtype: np.dtype
+) -> None:
     shape = data.draw(hnp.array_shapes(min_dims=0, max_dims=2, min_side=0, max_side=3))
     nbytes = dtype.itemsize * int(np.prod(shape))
     array = np.ndarray(shape, dtype, data.draw(st.binary(min_size=nbytes, max_size=nbytes)))
@@ -64,8 +63,7 @@ def test_an_array_of_every_dtype_that_is_data_comes_back(store: Store, data: st.
         array = np.zeros(shape, dtype)  # any bytes are numbers, but not bools or texts
     expected = np.asarray(array, canonical_dtype(array.dtype), order="C")
     ref = store.put(array)
-    path = store.file(ref)
-    assert path is not None
+    path = file_of(store, array)
     for found in (store.get(ref), np.asarray(store.open(ref)), np.load(path, allow_pickle=False)):
         assert (found.dtype, found.shape, found.tobytes()) == (expected.dtype, array.shape, expected.tobytes())
 
@@ -188,7 +186,7 @@ def test_a_scalar_among_tensors_stays_one(store: Store) -> None:
     assert type(found["bias"]) is np.ndarray
 
 
-def test_bfloat16_is_exact_as_float32_and_lies_in_the_file_as_uint16(store: Store) -> None:
+def test_bfloat16_is_exact_as_float32_and_lies_in_the_file_as_uint16(store: Store, file_of: FileOf) -> None:
     bits = np.array([[0x3F80, 0xC000, 0x7F80], [0x0001, 0x8000, 0x7FC1]], np.uint16)
     ref = store.put(BFloat16(bits))
     assert store.record(ref).header == {"kind": "array", "dtype": "bfloat16", "shape": [2, 3]}
@@ -199,7 +197,7 @@ def test_bfloat16_is_exact_as_float32_and_lies_in_the_file_as_uint16(store: Stor
         np.testing.assert_array_equal(found.bits, bits)
         assert np.asarray(found).dtype == np.float32
         assert np.asarray(found)[0].tolist() == [1.0, -2.0, np.inf]
-    assert np.load(stored_file(store, BFloat16(bits))).dtype == np.uint16
+    assert np.load(file_of(store, BFloat16(bits))).dtype == np.uint16
 
 
 def test_bfloat16_is_opened_without_being_read_and_is_made_of_uint16(store: Store) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,15 +37,15 @@ def without_signed_zeros(value: Any) -> Any:
 
 @settings(max_examples=60, deadline=None)
 @given(document=DOCUMENTS)
-def test_a_document_comes_back_with_its_types_and_any_tool_reads_its_file(store: Store, document: Any) -> None:
+def test_a_document_comes_back_as_it_was_and_any_tool_reads_its_file(
+    store: Store, file_of: Callable[[Store, Any], Path], document: Any
+) -> None:
     ref = store.put(document)
-    path = store.file(ref)
-    assert path is not None
-    expected = repr(without_signed_zeros(document))
     assert ref.kind == "json"
     for found in (store.get(ref), store.open(ref)):
-        assert sorted(repr(found)) == sorted(expected)
-    assert sorted(repr(json.loads(path.read_bytes()))) == sorted(expected)
+        assert sorted(repr(found)) == sorted(repr(document))
+    read = json.loads(file_of(store, document).read_bytes())
+    assert sorted(repr(read)) == sorted(repr(without_signed_zeros(document)))
 
 
 def test_equal_documents_have_equal_addresses_and_types_count(store: Store) -> None:
@@ -68,7 +70,6 @@ def test_equal_documents_have_equal_addresses_and_types_count(store: Store) -> N
         (Tree({"run": Tree({}, {"loss": [math.nan]})}), r"^the attributes of run\.loss\[0\] is nan"),
         ([{1: 2}], r"the document\[0\] has the key 1"),
         ("\ud800", "half a surrogate pair"),
-        ((1, 2), "a tuple has no codec"),
         ({1, 2}, "a set has no codec"),
     ],
 )

@@ -177,8 +177,8 @@ def test_addresses_of_known_tables_never_change() -> None:
 
 
 PINNED = {
-    "frame": "sha256:85d403fabe472179c5684c7ab15c0e19229468ebd714feaf802b3bcbf52f6be4",
-    "flags": "sha256:9cd64bf5029f49ff86ff786e4c4cc5fe4c2266613b6fc01aa6214656acdde0eb",
+    "frame": "sha256:a8531230befc1a985e83f51511e51f2abc6ab08d505e735d3fb3d0502177e8f3",
+    "flags": "sha256:0e8a2bd938a16adb8a4e03e81c00935599d6a5d16eeb5c3e932f8b9b2da1bfa6",
 }
 
 

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from smalti import Store, open_store
 from smalti.compare import ArrayDifference, compare, text
-from smalti.store.backends.memory import MemoryObjects
+from smalti.store.backends.memory import MemoryBackend
 
 RANDOM = np.random.default_rng(0)
 
@@ -113,12 +113,12 @@ def test_nothing_but_what_differs_is_read(store: Store) -> None:
     after = before.copy()
     after[7, 5] += 1
     refs = store.put(before), store.put(after)
-    objects = store._objects
-    assert isinstance(objects, MemoryObjects)
-    content = objects.files[refs[0].digest]["data.npy"]
+    backend = store._backend
+    assert isinstance(backend, MemoryBackend)
+    content = backend.files[refs[0].digest]["data.npy"]
     row = content.index(before[7].tobytes())
     damaged = bytes(row) + content[row : row + 16 * 1024] + bytes(len(content) - row - 16 * 1024)
-    objects.files[refs[0].digest]["data.npy"] = damaged
+    backend.files[refs[0].digest]["data.npy"] = damaged
     found = compare(store, *refs).differences[0].content
     assert isinstance(found, ArrayDifference)
     assert (found.rows_changed, found.elements and found.elements.changed) == (1, 1)
@@ -126,9 +126,9 @@ def test_nothing_but_what_differs_is_read(store: Store) -> None:
 
 def test_content_that_cannot_be_read_is_said_and_is_still_a_difference(store: Store) -> None:
     refs = store.put(RANDOM.random(5000)), store.put(RANDOM.random(5000))
-    objects = store._objects
-    assert isinstance(objects, MemoryObjects)
-    objects.files[refs[1].digest]["data.npy"] = bytes(len(objects.files[refs[1].digest]["data.npy"]))
+    backend = store._backend
+    assert isinstance(backend, MemoryBackend)
+    backend.files[refs[1].digest]["data.npy"] = bytes(len(backend.files[refs[1].digest]["data.npy"]))
     (found,) = compare(store, *refs).differences
     assert found.content is None
     assert "its content could not be compared: data.npy of" in found.notes[0]

@@ -47,6 +47,15 @@ def test_runs_of_which_the_same_is_said_and_that_used_the_same_are_equal(store: 
     assert text(found) == ["equal"]
 
 
+def test_seeds_that_no_double_holds_are_told_apart(store: Store) -> None:
+    for run, seed in (("first", 2**64 + 1), ("second", 2**64 + 2), ("third", 2**64 + 2)):
+        store.add_manifest(run, seeds={"numpy": seed})
+    found = compare_runs(store, "first", "second")
+    assert found.before != found.after
+    assert "seeds.numpy: 18446744073709551617 -> 18446744073709551618" in "\n".join(text(found))
+    assert compare_runs(store, "second", "third").equal
+
+
 def test_code_that_differs_is_compared_as_the_value_it_is(store: Store) -> None:
     found = compare_runs(store, "one", "same")
     assert [(d.path, d.happened) for d in found.differences] == [("code/diff", "added")]

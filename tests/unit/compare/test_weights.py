@@ -9,7 +9,7 @@ import pytest
 
 from smalti import BFloat16, Checkpoint, Store, Weights, open_store
 from smalti.compare import DocumentDifference, TensorDifference, WeightsDifference, compare, text
-from smalti.store.backends.memory import MemoryObjects
+from smalti.store.backends.memory import MemoryBackend
 
 RANDOM = np.random.default_rng(0)
 
@@ -60,15 +60,15 @@ def test_other_precision_is_compared_by_value() -> None:
 def test_only_tensors_that_differ_are_read(store: Store) -> None:
     before = {"large": RANDOM.random(100_000), "small": np.zeros(5)}
     refs = store.put(Weights(before)), store.put(Weights({**before, "small": np.ones(5)}))
-    objects = store._objects
-    assert isinstance(objects, MemoryObjects)
+    backend = store._backend
+    assert isinstance(backend, MemoryBackend)
     for ref in refs:
         name = "data.safetensors"
-        content = bytearray(objects.files[ref.digest].get(name, b""))
+        content = bytearray(backend.files[ref.digest].get(name, b""))
         if content:
             at = content.index(before["large"][500:600].tobytes())
             content[at] ^= 1
-            objects.files[ref.digest][name] = bytes(content)
+            backend.files[ref.digest][name] = bytes(content)
     (found,) = compare(store, *refs).differences
     assert isinstance(found.content, WeightsDifference)
     assert [tensor.name for tensor in found.content.tensors] == ["small"]

@@ -187,7 +187,8 @@ def test_where_arrays_lie_in_an_hdf5_file_is_handed_to_the_store(
     (array,) = examined.arrays
     assert (array.dtype, array.shape) == ("<f4", patterns.shape)
     content = CODECS.encode(RawFile("a.h5", (tmp_path / "a.h5").read_bytes(), arrays=examined.arrays))
-    assert content.children["content"].arrays  # type: ignore[union-attr]
+    (part,) = content.children["content"].parts  # type: ignore[union-attr]
+    assert bytes(part.encoded.buffers[0].data) == patterns.tobytes()
     put: list[RawFile] = []
     monkeypatch.setattr(Store, "put", lambda self, value, name: put.append(value) or Ref("sha256:0", "tree", 0))
     keep(examined, store)

@@ -57,6 +57,13 @@ def test_the_same_call_is_computed_once(store: Store) -> None:
     assert names(store)[0].startswith(f"{FOLDER}{summed.__module__}.summed/")
 
 
+def test_the_first_call_makes_the_store(tmp_path: Path) -> None:
+    CALLS.clear()
+    with remembering(store := open_store(tmp_path / "store")):
+        assert summed(np.arange(4)) == summed(np.arange(4))
+    assert len(CALLS) == len(names(store)) == 1
+
+
 def test_however_a_call_is_spelt_it_is_the_same(store: Store) -> None:
     with remembering(store):
         for spell in (

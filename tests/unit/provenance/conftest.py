@@ -25,7 +25,9 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def other(tmp_path: Path) -> Store:
     """Another empty store, as on another machine."""
-    return open_store(tmp_path / "other")
+    store = open_store(tmp_path / "other")
+    store.init()
+    return store
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def beamline(store: Store) -> Store:
     wave = (blob * np.exp(1j * row / 9)).astype(np.complex64)
     path = np.arange(30.0)
     raw = store.put(
-        RawFile("fly001.npz", b"raw" * 400, {"licence": "CC BY 4.0", "source": "2-ID"}, "scan/1"), "raw/fly"
+        RawFile("fly001.npz", b"raw" * 2000, {"licence": "CC BY 4.0", "source": "2-ID"}, "scan/1"), "raw/fly"
     )
     dark = store.put(RawFile(f"dark {HOSTILE}.h5", b"dark" * 300, {"licence": "CC0"}))
     scan = store.put({"diffraction": np.stack([blob, 2 * blob]), "xcoords": path, "ycoords": path**0.5}, "scan/fly")

@@ -64,7 +64,7 @@ def test_equal_stores_give_equal_bytes(beamline: Store, tmp_path: Path) -> None:
 def test_files_are_ordinary(beamline: Store, tmp_path: Path) -> None:
     export_crate(beamline, "product/fly", tmp_path / "crate")
     files = {path.name: path for path in (tmp_path / "crate" / "data").rglob("*") if path.is_file()}
-    assert files["fly001.npz"].read_bytes() == b"raw" * 400, "a raw file has its name and its bytes"
+    assert files["fly001.npz"].read_bytes() == b"raw" * 2000, "a raw file has its name and its bytes"
     assert np.load(files["diffraction.npy"]).shape == (2, 24, 24)
     assert "<!DOCTYPE html>" in (tmp_path / "crate" / "ro-crate-preview.html").read_text()
 
@@ -165,6 +165,30 @@ def test_a_dry_run_writes_nothing(beamline: Store, other: Store, tmp_path: Path)
     assert not list(other.manifests())
     with pytest.raises(NotFound):
         other.record(beamline.resolve("product/fly"))
+
+
+def test_a_crate_makes_a_store_only_when_it_is_brought(beamline: Store, tmp_path: Path) -> None:
+    export_crate(beamline, "export", tmp_path / "crate")
+    missing = open_store(tmp_path / "missing")
+    import_crate(missing, tmp_path / "crate", dry_run=True)
+    assert not missing.exists()
+    import_crate(missing, tmp_path / "crate")
+    assert missing.get("sha256:" + beamline.resolve("product/fly")[7:])
+
+
+def test_documents_are_files_and_come_back_as_they_were(store: Store, tmp_path: Path) -> None:
+    document = [1, 2.0, -0.0, 2**60, (3, (4.5,)), {"b": None, "a": ["é", True]}]
+    mapping = {"z": 8800.0, "rows": np.arange(3), "a": (1, 2), "document": document}
+    ref = store.put(mapping)
+    store.add_manifest("make", inputs={"document": store.put(document)}, outputs={"all": ref})
+    export_crate(store, "make", tmp_path / "crate")
+    (file,) = (path for path in (tmp_path / "crate" / "data").iterdir() if path.suffix == ".json")
+    assert json.loads(file.read_text()) == json.loads(json.dumps(document))
+    other = open_store("memory:")
+    import_crate(other, tmp_path / "crate")
+    back = other.get(ref)
+    assert list(back) == list(mapping)
+    assert repr([back["document"], back["z"], back["a"]]) == repr([document, 8800.0, (1, 2)])
 
 
 def test_importing_twice_is_importing_once(beamline: Store, other: Store, tmp_path: Path) -> None:

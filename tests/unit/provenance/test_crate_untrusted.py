@@ -94,6 +94,10 @@ EDITS: dict[str, tuple[Edit, str]] = {
     "child": (lambda d: first(d, "tree")["header"]["children"].update(x="sha256:" + "0" * 64), "without its part"),
     "no digest": (lambda d: d["values"].update({"nonsense": {}}), "is no digest"),
     "attrs": (lambda d: first(d, "tree")["header"].update(attrs={"more": 1}), "is not sha256"),
+    "types": (lambda d: first(d, "tree")["header"].update(types=5), "are no object"),
+    "other types": (lambda d: first(d, "tree")["header"].update(types={"/kind": "float"}), "do not fit"),
+    "order": (lambda d: first(d, "tree").update(order=["x"]), "is not sha256"),
+    "no order": (lambda d: first(d, "tree").update(order=5), "no list of names"),
     "format": (lambda d: d.update(format=99), "upgrade Smalti"),
     "manifest": (lambda d: d["manifests"].append("../x.json"), "leads out of it"),
     "manifests": (lambda d: d.update(manifests={}), "no list"),
@@ -257,4 +261,15 @@ def test_a_manifest_of_other_types_is_refused(crate: Path, other: Store, field: 
     path.write_bytes(seal(document))
     with pytest.raises(SmaltiError, match="manifest"):
         import_crate(other, crate)
+    assert_nothing_is_there(other)
+
+
+@pytest.mark.parametrize("content", [b"", b"[1", b"[1, 3]", b"[1.0, 2]", b'{"a": 1}', b"[1e999]", b"[" * 100_000])
+def test_a_document_that_was_changed_is_refused(store: Store, other: Store, tmp_path: Path, content: bytes) -> None:
+    export_crate(store, store.put([1, 2]).digest, tmp_path / "crate")
+    (path,) = (tmp_path / "crate" / "data").iterdir()
+    path.chmod(0o644)
+    path.write_bytes(content)
+    with pytest.raises(Refused, match=rf"{path.name} in .* is not"):
+        import_crate(other, tmp_path / "crate")
     assert_nothing_is_there(other)

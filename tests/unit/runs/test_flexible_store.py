@@ -242,7 +242,7 @@ def test_bad_data_of_a_run_is_refused_in_a_sentence_and_changes_nothing(store: F
         with pytest.raises(error, match=sentence):
             store.add_run_input(manifest, "x", data)
     for digits in ("ab" * 32, "ab" * 31 + "cd"):
-        store.store._objects.folder(f"sha256:{digits}").mkdir(parents=True)
+        Path(store.store.place, "data", "ab", digits).mkdir(parents=True)
     with pytest.raises(Ambiguous, match="give more digits"):
         store.add_run_input(manifest, "y", "abababab")
     with pytest.raises(Refused, match="cannot end as 'done'; it ends as finished, failed, stopped"):

@@ -13,7 +13,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from smalti import Store, open_store
 from smalti.codecs import CODECS
-from smalti.store.backends.memory import MemoryDocuments, MemoryObjects
+from smalti.store.backends.memory import MemoryBackend
 from smalti.testing import FolderBytes, MemoryBytes, StoreMachine
 
 RUNS = settings(
@@ -26,15 +26,19 @@ RUNS = settings(
 
 class MemoryMachine(StoreMachine):
     def open_place(self) -> tuple[Store, MutableMapping[str, bytes]]:
-        objects, documents = MemoryObjects(), MemoryDocuments()
-        return Store(objects, documents, CODECS), MemoryBytes(objects, documents)
+        backend = MemoryBackend()
+        store = Store(backend, CODECS)
+        store.init()
+        return store, MemoryBytes(backend)
 
 
 def test_a_folder_agrees_with_a_dictionary(tmp_path: Path) -> None:
     class LocalMachine(StoreMachine):
         def open_place(self) -> tuple[Store, MutableMapping[str, bytes]]:
             self.root = Path(tempfile.mkdtemp(dir=tmp_path))
-            return open_store(self.root), FolderBytes(self.root)
+            store = open_store(self.root)
+            store.init()
+            return store, FolderBytes(self.root)
 
         def teardown(self) -> None:
             shutil.rmtree(self.root)

@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from smalti import Store, open_store
-from smalti.errors import Unavailable
-
-
-def use(store: Store) -> None:
-    """Read, check, collect dry and send."""
-    assert store.get("value")["a"].sum() == 4950
-    assert store.fsck().clean
-    assert store.fsck(full=True).clean
-    assert not store.gc().unneeded
-    assert store.push(open_store("memory:")).sent == 2
+from smalti.errors import NotFound, Unavailable
+from tests.store_reading import fill, use
 
 
 @pytest.fixture
 def place(disk_path: Path) -> Iterator[Path]:
     """A store that the user this test runs as may not write to."""
     store = open_store(disk_path / "store")
-    store.put({"a": np.arange(100)}, name="value")
+    fill(store)
     use(store)  # imports all that is imported when first used, which the other user may not be able to
     del store
     gc.collect()  # the index is closed, as another process leaves it
@@ -50,9 +42,60 @@ def test_it_is_read_checked_and_sent_from(place: Path) -> None:
     use(open_store(place))
 
 
-@pytest.mark.parametrize("write", [lambda s: s.put(b"new"), lambda s: s.pin("value"), lambda s: s.forget("value")])
-def test_what_would_write_is_one_sentence(place: Path, write: object) -> None:
-    assert callable(write)
-    store: Store = open_store(place)
+def test_it_is_read_without_an_index_and_beside_one_that_is_damaged(place: Path) -> None:
+    for content in (None, b"no database" * 999):
+        os.seteuid(os.getuid())
+        place.chmod(0o755)
+        (place / "index.sqlite").unlink(missing_ok=True)
+        if content:
+            (place / "index.sqlite").write_bytes(content)
+        place.chmod(0o555)
+        if os.getuid() == 0:
+            os.seteuid(65534)
+        use(open_store(place))
+
+
+WRITES: dict[str, Callable[[Store], object]] = {
+    "a small value": lambda store: store.put(b"new"),
+    "a large value": lambda store: store.put(np.arange(3_000_000)),
+    "a value that is there": lambda store: store.put({"a": np.arange(99)}, name="value"),
+    "many": lambda store: store.put_all([np.arange(n) for n in range(50)]),
+    "rows": lambda store: store.put_rows([np.zeros((9, 9))]),
+    "a pin": lambda store: store.pin(store.versions("value")[0].address),
+    "forget": lambda store: store.forget("value"),
+    "a run": lambda store: store.add_manifest("new"),
+    "what is said of a run": lambda store: store.update_manifest("run", tags={"a": "b"}),
+    "a release": lambda store: store.release("run"),
+    "a collection": lambda store: store.gc(dry_run=False, grace_seconds=0),
+    "a pull": lambda store: store.pull(_other()),
+}
+
+
+def _other() -> Store:
+    other = open_store("memory:")
+    other.put(np.arange(5), name="other")
+    return other
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_what_would_write_is_one_sentence(place: Path, write: str) -> None:
     with pytest.raises(Unavailable, match="could not finish"):
-        write(store)
+        WRITES[write](open_store(place))
+
+
+def test_a_folder_that_may_not_be_looked_into_is_one_sentence(place: Path) -> None:
+    os.seteuid(os.getuid())
+    place.parent.chmod(0o700 if os.getuid() == 0 else 0o000)
+    if os.getuid() == 0:
+        os.seteuid(65534)
+    with pytest.raises(Unavailable, match=r"could not finish looking for a store at .*: Permission denied"):
+        open_store(place)
+
+
+def test_where_there_is_no_store_and_none_can_be_made_that_is_one_sentence(place: Path) -> None:
+    store = open_store(place.parent / "none")
+    with pytest.raises(NotFound, match="there is no store at"):
+        store.get("value")
+    for act in (store.init, lambda: store.put(b"x")):
+        with pytest.raises(Unavailable, match="could not finish"):
+            act()

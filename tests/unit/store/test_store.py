@@ -12,7 +12,9 @@ import pytest
 
 from smalti import Ref, Store, open_store
 from smalti.errors import NotFound, Refused, Unavailable
-from smalti.store.documents import LocalDocuments
+from smalti.store.backends.base import Entry
+from smalti.store.backends.local.backend import LocalBackend
+from smalti.store.documents import Documents
 from smalti.store.format.sealed import seal
 from smalti.store.names import Names
 
@@ -30,9 +32,15 @@ def stored_files(store: Store) -> list[Path]:
 
 @pytest.fixture
 def full_store(store: Store) -> Store:
-    """A store with every kind of file: inline leaves, many leaves, bytes, a tree, names."""
+    """A store with every kind of file: small values in their records, few leaves, many leaves, bytes, a tree, names."""
     store.put(
-        {"small": np.arange(9), "large": np.random.default_rng(0).random((70, 2048)), "raw": b"raw bytes", "n": 1},
+        {
+            "small": np.arange(9),
+            "some": np.arange(999),
+            "large": np.random.default_rng(0).random((70, 2048)),
+            "raw": b"raw bytes",
+            "n": 1,
+        },
         name="everything/here",
     )
     return store
@@ -52,11 +60,11 @@ def test_the_damaged_copy_is_kept_aside_when_the_same_value_is_put_again(store: 
 
 
 def test_a_name_that_differs_by_case_only_is_refused_where_the_file_system_ignores_case(tmp_path: Path) -> None:
-    class IgnoringCase(LocalDocuments):
-        def keys(self, prefix: str) -> Iterator[str]:
-            return super().keys(prefix.lower())
+    class IgnoringCase(LocalBackend):
+        def list(self, prefix: str) -> Iterator[Entry]:
+            return super().list(prefix.lower())
 
-    names = Names(IgnoringCase(tmp_path))
+    names = Names(Documents(IgnoringCase(tmp_path)))
     (tmp_path / "names" / "run").mkdir(parents=True)
     (tmp_path / "names" / "run" / "@000001.json").write_bytes(
         seal({"name": "Run", "version": 1, "address": "sha256:" + "0" * 64, "at": "2026-01-01T00:00:00+00:00"})
@@ -88,10 +96,10 @@ except Unavailable as error:
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True, timeout=60
     )
-    assert "could not finish storing sha256:" in done.stdout
+    assert "could not finish writing data.npy in" in done.stdout
     assert "File too large" in done.stdout
     assert open_store(tmp_path).fsck().clean
-    assert not stored_files(open_store(tmp_path))
+    assert [path.name for path in stored_files(open_store(tmp_path))] == ["store.json"]
 
 
 def test_a_file_is_no_store(tmp_path: Path) -> None:

@@ -7,23 +7,20 @@ from pathlib import Path
 import pytest
 
 from smalti import Store, open_store
-from smalti.store.backends.local.backend import LocalObjects
-from smalti.store.documents import LocalDocuments
+from smalti.store.backends.local.backend import LocalBackend
 from smalti.testing import FolderBytes, StoreSuite
 
 
 class TestLocal(StoreSuite):
     @pytest.fixture
-    def objects(self, tmp_path: Path) -> LocalObjects:
-        return LocalObjects(tmp_path)
-
-    @pytest.fixture
-    def documents(self, tmp_path: Path) -> LocalDocuments:
-        return LocalDocuments(tmp_path)
+    def backend(self, tmp_path: Path) -> LocalBackend:
+        return LocalBackend(tmp_path)
 
     @pytest.fixture
     def store(self, tmp_path: Path) -> Store:
-        return open_store(tmp_path)
+        store = open_store(tmp_path)
+        store.init()
+        return store
 
     @pytest.fixture
     def stored(self, tmp_path: Path) -> FolderBytes:

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from smalti.store.backends.memory import MemoryDocuments, MemoryObjects
+from smalti.store.backends.memory import MemoryBackend
 from smalti.testing import MemoryBytes, StoreSuite
 
 
 class TestMemory(StoreSuite):
     @pytest.fixture
-    def objects(self) -> MemoryObjects:
-        return MemoryObjects()
+    def backend(self) -> MemoryBackend:
+        return MemoryBackend()
 
     @pytest.fixture
-    def documents(self) -> MemoryDocuments:
-        return MemoryDocuments()
-
-    @pytest.fixture
-    def stored(self, objects: MemoryObjects, documents: MemoryDocuments) -> MemoryBytes:
-        return MemoryBytes(objects, documents)
+    def stored(self, backend: MemoryBackend) -> MemoryBytes:
+        return MemoryBytes(backend)

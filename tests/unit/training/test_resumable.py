@@ -157,8 +157,9 @@ def test_a_run_of_something_else_starts_anew(store: Store, change: dict[str, Any
 
 
 def test_the_name_of_a_state_says_what_it_is_of_and_where() -> None:
-    names = {state_name("training", {"a": 1}), state_name("training", {"a": 2}), state_name("solving", {"a": 1})}
-    assert len(names) == 3
+    identities = [{"a": 1}, {"a": 2}, {"a": 1.0}, {"a": 2**64}, {"a": 2**64 + 1}]
+    names = {state_name("training", one) for one in identities} | {state_name("solving", {"a": 1})}
+    assert len(names) == 6
     assert state_name("training", {"a": 1}) in names
 
 

@@ -60,9 +60,10 @@ def value_change(change: ValueChange) -> str:
     if change.happened == "removed":
         return f"{path}: {json_text(change.before, change.unit)} (removed)"
     before, after = change.before, change.after
-    if _is_number(before) and _is_number(after):
+    if _is_number(before) and _is_number(after) and before != after:
         return f"{path}: {change_text(before, after, change.unit)}"  # type: ignore[arg-type]
-    return f"{path}: {json_text(before, change.unit)} -> {json_text(after, change.unit)}"
+    unit = "" if before == after else change.unit  # 1 and 1.0 in a unit would look the same
+    return f"{path}: {json_text(before, unit)} -> {json_text(after, unit)}"
 
 
 def json_text(value: Any, unit: str = "", most: int = _MOST_CHARACTERS) -> str:
@@ -72,7 +73,10 @@ def json_text(value: Any, unit: str = "", most: int = _MOST_CHARACTERS) -> str:
     if unit and isinstance(value, dict) and _is_number(value.get("value")):
         rest = {name: item for name, item in value.items() if name != "value" and item not in (False, "")}
         return quantity(value["value"], unit, 6) + (f" {json_text(rest)}" if rest else "")
-    return visible(json.dumps(value, ensure_ascii=False), most)
+    text = json.dumps(value, ensure_ascii=False)
+    if isinstance(value, tuple):
+        text = f"({text[1:-1]}{',' * (len(value) == 1)})"
+    return visible(text, most)
 
 
 def rows_text(row: RowChange) -> str:

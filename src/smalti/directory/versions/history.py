@@ -99,7 +99,7 @@ def commit(folder: Path, message: str, store: Store | None = None, progress: OnP
     Files that look as they did when they were read last are not read again. Interrupted, the next commit goes on.
 
     Args:
-        store: by default that of the root.
+        store: by default that of the root; it is made where there is none.
 
     Returns:
         The version; ``is_new`` says whether it was made now.
@@ -115,6 +115,7 @@ def commit(folder: Path, message: str, store: Store | None = None, progress: OnP
     if is_inside(folder, store.place):
         raise Refused(f"{folder} holds the store itself, {store.place}; commit the folders in it one by one.")
     listing_of(folder)
+    store.init()
     history = _history(folder)
     if history is None:
         history = _History(uuid.uuid4().hex)
@@ -240,7 +241,7 @@ def _opened(folder: Path, store: Store | None) -> Store:
     if store is not None:
         raise WrongType(f"store= is a store that was opened, smalti.open_store(...), not {store!r}.")
     store, history = open_store(places().store), _history(Path(folder))
-    if history and history.base and not store.versions(f"{HISTORIES}{history.key}"):
+    if history and history.base and not (store.exists() and store.versions(f"{HISTORIES}{history.key}")):
         raise NotFound(
             f"the versions of {folder} are not in {store.place}, which is the store of this working folder; "
             "give the one that it was committed to, store=open_store(...), or set SMALTI_ROOT."

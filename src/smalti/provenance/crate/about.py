@@ -28,24 +28,33 @@ class Kept:
     """A value in a crate, as the crate describes it.
 
     Attributes:
-        header: its canonical description; of a tree with the addresses of its children.
+        header: its description as JSON has it: of a tree with the addresses of its children, of a document without what
+            its file says.
         path: of its file; of a tree, of its folder.
-        buffers: (offset, nbytes) of each buffer of content in the file; None of a tree.
+        buffers: (offset, nbytes) of each buffer of content in the file.
+        order: the names of a mapping as they were given.
     """
 
     header: dict[str, Json]
     path: str
-    buffers: tuple[tuple[int, int], ...] | None
+    buffers: tuple[tuple[int, int], ...] = ()
+    order: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        return str(self.header.get("kind"))
 
     @property
     def children(self) -> dict[str, str]:
         """Child name -> address; empty unless this is a tree."""
-        children = self.header.get("children", {})
-        return (
-            {}
-            if self.buffers is not None or not isinstance(children, dict)
-            else {k: str(v) for k, v in children.items()}
-        )
+        children = self.header.get("children", {}) if self.kind == "tree" else {}
+        assert isinstance(children, dict)
+        return {name: str(address) for name, address in children.items()}
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the content."""
+        return sum(nbytes for _, nbytes in self.buffers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +147,19 @@ def _kept(files: CrateFiles, address: str, said: Any) -> Kept:
     _address(files, address)
     if not isinstance(said, dict) or not isinstance(header := said.get("header"), dict):
         raise _wrong(files, f"{address} has no header")
+    if not isinstance(header.get("types", {}), dict):
+        raise _wrong(files, f"the types in {address} are no object")
     path, spans = checked_path(said.get("path"), files.where), said.get("buffers")
     if header.get("kind") == "tree":
         children = header.get("children", {})
         if not isinstance(children, dict) or not all(isinstance(a, str) and is_address(a) for a in children.values()):
             raise _wrong(files, f"{address} is a tree without children")
-        return Kept(header, path, None)
+        order = said.get("order", [])
+        if not isinstance(order, list) or not all(isinstance(name, str) for name in order):
+            raise _wrong(files, f"the order of {address} is no list of names")
+        return Kept(header, path, order=tuple(order))
+    if header.get("kind") == "json":
+        return Kept(header, path)
     if not isinstance(spans, list) or not all(
         isinstance(span, list) and len(span) == 2 and all(type(one) is int and 0 <= one < 2**62 for one in span)
         for span in spans

@@ -22,7 +22,7 @@ from smalti.provenance.crate.layout import (
     layout_of,
 )
 from smalti.provenance.crate.metadata import described_crate, require_rocrate
-from smalti.provenance.crate.target import new_target
+from smalti.provenance.crate.target import Written, new_target
 from smalti.provenance.crate.workflow import workflow_document, workflow_path
 from smalti.provenance.subject import subject_of
 
@@ -96,23 +96,23 @@ def export_crate(
     layout = layout_of(store, contents.at_hand if data == "include" else (), contents.called)
     with new_target(path) as target:
         files = list(layout.files())
-        sha256: dict[str, str] = {}
+        written: dict[str, Written] = {}
         done_nbytes = 0
         for one in layout.placed.values():
-            if not one.record.filename:
+            if not one.is_file:
                 target.add_folder(one.path)
         for done, one in enumerate(files, 1):
-            sha256[one.record.address] = target.add_value(one.path, store, one.record.address)
+            written[one.record.address] = target.add_value(one.path, store, one.record.address)
             done_nbytes += one.record.nbytes
             if progress:
                 from smalti.store.long_work import Progress
 
                 progress(Progress(done, len(files), done_nbytes, layout.nbytes))
-        texts = {**layout.texts, **_documents(contents), ABOUT: json_text(_about(store, contents, layout))}
+        texts = {**layout.texts, **_documents(contents), ABOUT: json_text(_about(store, contents, layout), sort=False)}
         texts |= {README: _README.encode(), PREVIEW: _preview(store, ref_or_run)}
         for name, content in texts.items():
             target.add(name, content)
-        crate = described_crate(store.place, contents, layout, sha256, texts)
+        crate = described_crate(store.place, contents, layout, written, texts)
         target.add(METADATA, json_text(crate.document))
     return Exported(
         path=path,
@@ -143,9 +143,14 @@ def _about(store: Store, contents: Contents, layout: Layout) -> dict[str, Any]:
     subject = contents.subject
     values: dict[str, Any] = {}
     for address, one in layout.placed.items():
-        values[address] = {"header": one.record.header, "path": one.path}
-        if one.record.filename:
+        header = dict(one.record.plain_header)
+        if one.record.kind == "json":
+            del header["value"]  # its file says it
+        values[address] = {"header": header, "path": one.path}
+        if one.record.buffers:
             values[address]["buffers"] = [list(span) for span in one.record.buffers]
+        if one.record.order:
+            values[address]["order"] = list(one.record.order)
     referenced = {
         address: {
             "what": facts.what,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from smalti import canonical
 from smalti.errors import NotFound, Refused, SmaltiError
 from smalti.provenance.crate.about import About, Elsewhere, Kept, read_about
 from smalti.provenance.crate.source import CrateFiles, opened_crate
@@ -94,8 +96,8 @@ def _counted(about: About, dry_run: bool, progress: OnProgress | None) -> Advanc
     """Return what is told of work done (objects, bytes): files are checked, then all is written, then the runs."""
     from smalti.store.long_work import Progress
 
-    leaves = [kept for kept in about.values.values() if kept.buffers is not None]
-    of_nbytes = sum(map(_nbytes, leaves)) * (1 if dry_run else 2)
+    leaves = [kept for kept in about.values.values() if kept.kind != "tree"]
+    of_nbytes = sum(kept.nbytes for kept in leaves) * (1 if dry_run else 2)
     of_objects = len(leaves) + (0 if dry_run else len(about.values) + len(about.manifests))
     objects = nbytes = 0
 
@@ -144,7 +146,13 @@ def _check_trees(files: CrateFiles, values: Mapping[str, Kept]) -> None:
     from smalti.store.format.record import header_record
 
     for address, kept in values.items():
-        if kept.buffers is None and header_record(dict(kept.header), 0).address != address:
+        if kept.kind != "tree":
+            continue
+        header = _restored(kept.header)
+        attrs = header.get("attrs", {})
+        if not isinstance(attrs, dict) or header_record(header, 0).address != address:
+            raise _other(files, kept, address)
+        if kept.order and sorted(kept.order) != sorted([*kept.children, *attrs]):
             raise _other(files, kept, address)
 
 
@@ -154,11 +162,12 @@ def _check_files(files: CrateFiles, values: Mapping[str, Kept], advanced: Advanc
 
     nbytes = 0
     for address, kept in values.items():
-        if kept.buffers is None:
+        if kept.kind == "tree":
             continue
         encoded = _encoded(files, kept)
         record = record_of(encoded)
-        if record.address != address or record.canonical_header != canonical_header(kept.header)[1]:
+        header = encoded.header if kept.kind == "json" else _restored(kept.header)
+        if record.address != address or record.canonical_header != canonical_header(header)[1]:
             raise _other(files, kept, address)
         nbytes += encoded.nbytes
         advanced(1, encoded.nbytes)
@@ -175,20 +184,44 @@ def _encoded(files: CrateFiles, kept: Kept) -> Encoded:
     from smalti.store import Encoded
 
     content = files.mapped(kept.path)
-    buffers = [content[offset : offset + nbytes] for offset, nbytes in kept.buffers or ()]
-    if any(len(found) != nbytes for found, (_, nbytes) in zip(buffers, kept.buffers or (), strict=True)):
+    buffers = [content[offset : offset + nbytes] for offset, nbytes in kept.buffers]
+    if any(len(found) != nbytes for found, (_, nbytes) in zip(buffers, kept.buffers, strict=True)):
         raise Refused(f"{kept.path} in {files.where} is cut short; get the crate again.")
     try:
-        if kept.header.get("kind") == "table":
-            _check_table(kept.header, buffers)
-        encoded = CODECS.encode(CODECS.decode(kept.header, buffers))
+        if kept.kind == "json":
+            return Encoded(_header_of_document(files, kept, bytes(content)))
+        header = _restored(kept.header)
+        if kept.kind == "table":
+            _check_table(header, buffers)
+        encoded = CODECS.encode(CODECS.decode(header, buffers))
     except Exception as error:  # the header is foreign, and each codec stumbles over what it does not expect elsewhere
         raise Refused(
-            f"{kept.path} in {files.where} is not the {str(kept.header.get('kind'))[:40]} that the crate says it is "
+            f"{kept.path} in {files.where} is not the {kept.kind[:40]} that the crate says it is "
             f"({type(error).__name__}: {' '.join(str(error).split())[:500]}); get the crate again."
         ) from error
     assert isinstance(encoded, Encoded)
     return encoded
+
+
+def _header_of_document(files: CrateFiles, kept: Kept, content: bytes) -> dict[str, Any]:
+    """Return the header of a JSON document, which holds it, with the types that its file does not tell apart."""
+    plain, _ = canonical.describe(canonical.loads(content))
+    if isinstance(plain, dict):
+        raise Refused(
+            f"{kept.path} in {files.where} is a mapping, which would be stored as a tree; get the crate again."
+        )
+    return _restored({**kept.header, "value": plain})
+
+
+def _restored(header: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a header with the types that JSON does not tell apart.
+
+    Raises:
+        Refused: they do not fit.
+    """
+    plain = copy.deepcopy({name: said for name, said in header.items() if name != "types"})
+    restored: dict[str, Any] = canonical.restore(plain, header.get("types", {}))
+    return restored
 
 
 def _check_table(header: Mapping[str, Any], buffers: list[memoryview]) -> None:
@@ -206,21 +239,22 @@ def _write(store: Store, files: CrateFiles, values: Mapping[str, Kept], order: l
         level[address] = max((level[child] + 1 for child in values[address].children.values()), default=0)
     for some in _batches(sorted(order, key=level.__getitem__), values, level):
         kept = [values[address] for address in some]
-        put = store.put_all(_tree(one, refs) if one.buffers is None else _encoded(files, one) for one in kept)
+        put = store.put_all(_tree(one, refs) if one.kind == "tree" else _encoded(files, one) for one in kept)
         for address, ref in zip(some, put, strict=True):
             if ref.digest != address:
                 raise _other(files, values[address], address)
             refs[address] = ref
-        advanced(len(some), sum(map(_nbytes, kept)))
+        advanced(len(some), sum(one.nbytes for one in kept))
 
 
 def _tree(kept: Kept, refs: Mapping[str, Ref]) -> Any:
     from smalti.store import Tree
 
-    attrs, kind = kept.header.get("attrs", {}), kept.header.get("type")
+    header = _restored(kept.header)
+    attrs, kind = header.get("attrs", {}), header.get("type")
     if not isinstance(attrs, dict) or not (kind is None or isinstance(kind, str)):
         raise Refused(f"{kept.path} is described as a tree with other attributes than a tree has.")
-    return Tree({name: refs[child] for name, child in kept.children.items()}, attrs, kind)
+    return Tree({name: refs[child] for name, child in kept.children.items()}, attrs, kind, kept.order)
 
 
 def _batches(order: list[str], values: Mapping[str, Kept], level: Mapping[str, int]) -> Iterator[list[str]]:
@@ -228,7 +262,7 @@ def _batches(order: list[str], values: Mapping[str, Kept], level: Mapping[str, i
     batch: list[str] = []
     nbytes = 0
     for address in order:
-        size = _nbytes(values[address])
+        size = values[address].nbytes
         full = len(batch) >= _AT_ONCE or nbytes + size > _AT_ONCE_NBYTES
         if batch and (full or level[batch[0]] != level[address]):
             yield batch
@@ -237,10 +271,6 @@ def _batches(order: list[str], values: Mapping[str, Kept], level: Mapping[str, i
         nbytes += size
     if batch:
         yield batch
-
-
-def _nbytes(kept: Kept) -> int:
-    return sum(nbytes for _, nbytes in kept.buffers or ())
 
 
 def _check_runs(store: Store, manifests: tuple[Manifest, ...]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from smalti.errors import NotFound
@@ -20,7 +19,7 @@ PREVIEW = "ro-crate-preview.html"
 METADATA = "ro-crate-metadata.json"
 README = "README.md"
 ATTRS = "attrs.json"
-FORMAT = 1
+FORMAT = 2
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9 ._()+=@,-]+")
 _LONGEST_NAME = 100
@@ -41,6 +40,10 @@ class Placed:
     path: str
     name: str
 
+    @property
+    def is_file(self) -> bool:
+        return not _is_tree(self.record)
+
 
 @dataclass(slots=True)
 class Layout:
@@ -56,7 +59,7 @@ class Layout:
 
     def files(self) -> Iterator[Placed]:
         """Yield what becomes a file."""
-        return (one for one in self.placed.values() if one.record.filename)
+        return (one for one in self.placed.values() if one.is_file)
 
     @property
     def nbytes(self) -> int:
@@ -81,7 +84,7 @@ def layout_of(store: Store, wanted: Iterable[str], called: Mapping[str, str]) ->
             continue
         record = store.record(address)
         name = called.get(address) or str(record.header.get("type") or record.kind)
-        top = _part(f"{_safe(name)[:40]}-{address[7 : 7 + _DIGITS]}", PurePosixPath(record.filename).suffix, tops)
+        top = _part(f"{_safe(name)[:40]}-{address[7 : 7 + _DIGITS]}", record.ending, tops)
         _place(store, record, f"{DATA}/{top}", name, layout)
     return layout
 
@@ -93,7 +96,7 @@ def _place(store: Store, record: Record, path: str, name: str, layout: Layout) -
         record, path, name = waiting.pop()
         if record.address in layout.placed:
             continue
-        if record.filename:
+        if not _is_tree(record):
             layout.placed[record.address] = Placed(record, path, name)
             continue
         folder = f"{path}/"
@@ -110,9 +113,13 @@ def _place(store: Store, record: Record, path: str, name: str, layout: Layout) -
                 continue
             child = _child(store, address, record)
             shown = str(attrs.get("filename") or child_name) if is_raw and child_name == "content" else child_name
-            suffix = "" if is_folder or is_raw else PurePosixPath(child.filename).suffix
+            suffix = "" if is_folder or is_raw else child.ending
             below.append((child, folder + _part(_safe(shown), suffix, taken), shown))
         waiting += reversed(below)
+
+
+def _is_tree(record: Record) -> bool:
+    return record.kind == "tree"
 
 
 def _child(store: Store, address: str, of: Record) -> Record:
@@ -145,8 +152,8 @@ def _part(name: str, suffix: str, taken: set[str]) -> str:
     return part
 
 
-def json_text(document: object) -> bytes:
-    """Return indented JSON with sorted keys."""
+def json_text(document: object, *, sort: bool = True) -> bytes:
+    """Return indented JSON, with sorted keys unless their order matters."""
     import json
 
-    return (json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    return (json.dumps(document, indent=2, sort_keys=sort, ensure_ascii=False) + "\n").encode()

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from rocrate.rocrate import ROCrate
 
     from smalti.provenance.crate.contents import Contents
+    from smalti.provenance.crate.target import Written
     from smalti.store import Manifest, Step
 
 _LOST = "its process was gone when this crate was written"
@@ -63,27 +64,27 @@ def require_rocrate() -> None:
 
 
 def described_crate(
-    place: str, contents: Contents, layout: Layout, sha256: Mapping[str, str], texts: Mapping[str, bytes]
+    place: str, contents: Contents, layout: Layout, written: Mapping[str, Written], texts: Mapping[str, bytes]
 ) -> Described:
     """Return the metadata of a crate.
 
     Args:
         place: the store, for values that are only named.
         layout: the values that are included.
-        sha256: of the file of each included object.
+        written: the file of each included object.
         texts: the other files of the crate.
     """
-    return _Description(place, contents, layout, sha256, texts).described()
+    return _Description(place, contents, layout, written, texts).described()
 
 
 class _Description:
     def __init__(
-        self, place: str, contents: Contents, layout: Layout, sha256: Mapping[str, str], texts: Mapping[str, bytes]
+        self, place: str, contents: Contents, layout: Layout, written: Mapping[str, Written], texts: Mapping[str, bytes]
     ) -> None:
         from rocrate.model.preview import Preview
         from rocrate.rocrate import ROCrate
 
-        self._place, self._contents, self._layout, self._sha256, self._texts = place, contents, layout, sha256, texts
+        self._place, self._contents, self._layout, self._written, self._texts = place, contents, layout, written, texts
         self._crate: ROCrate = ROCrate(version=RO_CRATE)
         self._crate.metadata.extra_terms.update(TERMS)
         self._crate.add(Preview(self._crate))
@@ -95,7 +96,7 @@ class _Description:
         for one in self._layout.placed.values():
             self._values[one.record.address] = self._data(one)
         for one in self._layout.placed.values():
-            if not one.record.filename:
+            if not one.is_file:
                 parts = list(dict.fromkeys(one.record.children.values()))
                 if parts:
                     self._values[one.record.address]["hasPart"] = [self._values[a] for a in parts]
@@ -152,13 +153,13 @@ class _Description:
             said["isBasedOn"] = facts.source
         elif facts and facts.source:
             said["description"] += f"; source: {facts.source}"
-        if not one.record.filename:
+        if not one.is_file:
             return self._crate.add_dataset(dest_path=one.path, properties=said)
-        framing = max((offset + nbytes for offset, nbytes in one.record.buffers), default=0)
+        written = self._written[one.record.address]
         said |= {
-            "contentSize": str(max(framing, one.record.nbytes)),
+            "contentSize": str(written.nbytes),
             "encodingFormat": encoding_format(one.path),
-            "sha256": self._sha256[one.record.address],
+            "sha256": written.sha256,
         }
         return self._crate.add_file(dest_path=one.path, properties=said)
 
@@ -302,7 +303,7 @@ class _Description:
             f"#parameter/{quote(run.run)}/{role}/{quote(name, safe='')}",
             "FormalParameter",
             name=name,
-            additionalType="File" if self._layout.placed[address].record.filename else "Dataset",
+            additionalType="File" if self._layout.placed[address].is_file else "Dataset",
             workExample=value,
         )
         value.append_to("exampleOfWork", parameter)

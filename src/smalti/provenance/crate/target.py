@@ -8,6 +8,7 @@ import shutil
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,6 +24,14 @@ _FILE_MODE, _FOLDER_MODE = 0o100644, 0o40755
 _PIECE_NBYTES = 1024 * 1024
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file that was written: its SHA-256, hexadecimal, and its size."""
+
+    sha256: str
+    nbytes: int
+
+
 class Target(Protocol):
     """What takes the files of a crate, by path relative to it."""
 
@@ -32,8 +41,8 @@ class Target(Protocol):
     def add_folder(self, path: str) -> None:
         """Create a folder, which may stay empty; ``path`` ends with "/"."""
 
-    def add_value(self, path: str, store: Store, address: str) -> str:
-        """Write the ordinary file of an object, verified, and return the SHA-256 of the file, hexadecimal."""
+    def add_value(self, path: str, store: Store, address: str) -> Written:
+        """Write the ordinary file of an object, verified."""
 
 
 @contextmanager
@@ -84,11 +93,11 @@ class _Folder:
     def add_folder(self, path: str) -> None:
         (self._root / path).mkdir(parents=True, exist_ok=True)
 
-    def add_value(self, path: str, store: Store, address: str) -> str:
+    def add_value(self, path: str, store: Store, address: str) -> Written:
         written = self._new(path)
         store.write_file(address, written)
         with written.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            return Written(hashlib.file_digest(file, "sha256").hexdigest(), written.stat().st_size)
 
     def _new(self, path: str) -> Path:
         made = self._root / path
@@ -106,7 +115,7 @@ class _Zip:
     def add_folder(self, path: str) -> None:
         self._archive.writestr(_entry(path, zipfile.ZIP_STORED), b"")
 
-    def add_value(self, path: str, store: Store, address: str) -> str:
+    def add_value(self, path: str, store: Store, address: str) -> Written:
         store.write_file(address, self._spool)
         digest = hashlib.sha256()
         try:
@@ -118,7 +127,7 @@ class _Zip:
                     member.write(piece)
         finally:
             self._spool.unlink(missing_ok=True)
-        return digest.hexdigest()
+        return Written(digest.hexdigest(), entry.file_size)
 
 
 def _entry(path: str, method: int) -> zipfile.ZipInfo:

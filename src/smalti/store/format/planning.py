@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 
 from smalti.digest import LEAF_ID_NBYTES
 from smalti.store.format.leaf_table import Leaves
-from smalti.store.format.recipe import LEAST_SAVED_NBYTES, OWN, Extent, Recipe
+from smalti.store.format.recipe import LEAST_SAVED_NBYTES, LONG_NBYTES, MOST_EXTENTS, OWN, Extent, Recipe
 from smalti.store.format.record import Record
 
-_MOST_EXTENTS = 4096  # beyond this a copy is cheaper to read than its pieces, unless they are long enough
-_LONG_NBYTES = 32 * 1024  # so long on average
 _LEAST_SAVED_SHARE = 0.1
 
 
@@ -58,7 +56,7 @@ def plan(record: Record, framing_nbytes: int, similar: list[str], leaves_of: Cal
     own = source == OWN
     start[own] = np.cumsum(sizes[own]) - sizes[own]
     extents = _runs(source, start, sizes)
-    few = len(extents) <= max(_MOST_EXTENTS, record.nbytes // _LONG_NBYTES)
+    few = len(extents) <= max(MOST_EXTENTS, record.nbytes // LONG_NBYTES)
     return Recipe(framing_nbytes, tuple(sources), extents) if few else None
 
 

@@ -22,6 +22,8 @@ OWN = -1
 _PAGE_NBYTES = 4096
 _MOST_FRAMING_NBYTES = 1024 * 1024 * 1024  # of a table with very many batches; a forged one must not fill the memory
 _MOST_NBYTES = 2**62
+MOST_EXTENTS = 4096  # beyond this a copy is cheaper to read than its pieces, unless they are long enough
+LONG_NBYTES = 32 * 1024  # so long on average
 LEAST_SAVED_NBYTES = 256 * 1024  # a smaller object is never a near-duplicate
 
 
@@ -106,6 +108,8 @@ def parse(address: str, document: bytes) -> Recipe:
             raise ValueError("a size or a place in it is none")
         if not all(type(extent.source) is int and OWN <= extent.source < len(sources) for extent in extents):
             raise ValueError("an extent has no source")
+        if len(extents) > max(MOST_EXTENTS, sum(extent.nbytes for extent in extents) // LONG_NBYTES):
+            raise ValueError(f"it has {len(extents)} extents, more than anybody plans")
     except (ValueError, TypeError) as error:
         raise Damaged(f"{RECIPE} of {address} is no recipe ({error}); restore it from another store.") from error
     return Recipe(fields["framing_nbytes"], sources, extents)

@@ -69,6 +69,11 @@ class Record:
         return str(self.header["kind"])
 
     @property
+    def ending(self) -> str:
+        """The ending of the ordinary file that the value is written as, such as ``.npy``; "" for a tree."""
+        return ".json" if self.kind == "json" else self.filename.removeprefix("data")
+
+    @property
     def is_inline(self) -> bool:
         """Whether all of the object lies in its record."""
         return not self.filename or bool(self.content)

@@ -36,7 +36,7 @@ def unseal(data: bytes, what: str) -> dict[str, Any]:
             "smalti fsck --repair-from STORE."
         )
     try:
-        document = json.loads(body)
+        document = json.loads(body.decode())
     except (ValueError, RecursionError) as error:  # sealed by somebody who means harm
         raise Damaged(f"{what} is no JSON document ({error}); restore it from another store.") from error
     if not isinstance(document, dict):

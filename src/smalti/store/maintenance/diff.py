@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from smalti import canonical
 from smalti.canonical import Json
 from smalti.digest import LEAF_ID_NBYTES
 from smalti.store.format.record import Record
@@ -152,7 +153,7 @@ def _fields(header: Mapping[str, Any], prefix: str = "") -> dict[str, Json]:
 def _field_changes(before: Mapping[str, Json], after: Mapping[str, Json]) -> Iterator[FieldChange]:
     for name in sorted(before.keys() | after.keys()):
         change = FieldChange(name, before.get(name), after.get(name))
-        if change.before != change.after:
+        if canonical.exact(change.before) != canonical.exact(change.after):
             yield change
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TypeVar
 
-from smalti.errors import Damaged, NotFound
+from smalti.errors import Damaged, NotFound, Refused, Unavailable
 from smalti.store.commit import unique_name
 from smalti.store.documents import Documents
 from smalti.store.format.sealed import seal, unseal
@@ -54,7 +54,7 @@ class Unneeded:
 
 @dataclass(frozen=True, slots=True)
 class GcReport:
-    """What a collection found and did; of a dry run, what it would do.
+    """What a collection found and did; of a dry run, what its plan says.
 
     Attributes:
         objects, needed: how many there were, and how many of them are needed.
@@ -74,7 +74,7 @@ class GcReport:
 
 @dataclass(frozen=True, slots=True)
 class GcPlan:
-    """What a collection is to do, decided before anything is changed.
+    """What a collection is to do, decided before anything is changed; a dry run reports it as it is.
 
     Attributes:
         roots: what is kept for its own sake -> why.
@@ -85,6 +85,7 @@ class GcPlan:
         at: when this was planned, by the backend's clock.
         lists: the lists of what earlier collections condemned: key -> their addresses.
         needs: of what is not needed, what each needs of it.
+        nbytes: what each that is not needed takes.
     """
 
     roots: Mapping[str, str]
@@ -94,7 +95,18 @@ class GcPlan:
     seconds_left: Mapping[str, float]
     at: float
     lists: Mapping[str, list[str]]
-    needs: Mapping[str, set[str]]
+    needs: Mapping[str, frozenset[str]]
+    nbytes: Mapping[str, int]
+
+    def report(self) -> GcReport:
+        """Return what people are shown of it."""
+        found = tuple(map(self._unneeded, self.states))
+        return GcReport(self.objects, self.objects - len(found), found, self.roots)
+
+    def _unneeded(self, address: str) -> Unneeded:
+        state, since = self.states[address], self.since.get(address)
+        condemned_seconds = None if since is None or state == "young" else self.at - since
+        return Unneeded(address, self.nbytes[address], state, condemned_seconds, self.seconds_left[address])
 
 
 def plan(
@@ -103,7 +115,9 @@ def plan(
     """Decide what to condemn and what to remove; nothing is changed.
 
     Raises:
-        Damaged: a name, a pin, a manifest or an object that is needed is missing or not what was written.
+        Damaged, Refused: a name, a pin or a manifest is not what was written, or of a newer version; or an object that
+            is needed is missing, or what says what it needs is damaged. Nothing is removed then.
+        Unavailable: one of them cannot be read now.
     """
     roots = _roots(names, Pins(documents), manifests)
     # Roots before objects: what is named while this runs is young, and so is everything it leads to.
@@ -114,7 +128,8 @@ def plan(
     since = {address: at for at, some in sorted(lists.values()) for address in some}  # the latest counts
     leases = _of_each(objects, lambda address: objects.backend.lease(address, renew=False), unneeded)
     now = objects.backend.clock()
-    states, seconds_left = {}, {}
+    states: dict[str, str] = {}
+    seconds_left: dict[str, float] = {}
     for address, lease in leases.items():
         if lease > since.get(address, lease):  # found by a put since it was condemned
             del since[address]
@@ -128,7 +143,8 @@ def plan(
             if states[address] != "removed":
                 states.update((child, "condemned") for child in needs[address] if states[child] == "removed")
     kept = {key: addresses for key, (_, addresses) in lists.items()}
-    return GcPlan(roots, len(present), states, since, seconds_left, now, kept, needs)
+    nbytes = _of_each(objects, lambda address: _nbytes(objects, address), states)
+    return GcPlan(roots, len(present), states, since, seconds_left, now, kept, needs, nbytes)
 
 
 def collect(
@@ -147,18 +163,11 @@ def collect(
         Unavailable: the machine did not let something be removed; what was removed until then was not needed.
     """
     planned = plan(objects, documents, names, manifests, grace_seconds)
-    sizes = _of_each(objects, objects.nbytes_stored, planned.states)
     if not dry_run:
         planned = _carry_out(objects, documents, planned)
         objects.backend.sweep(grace_seconds)
-    found = tuple(_unneeded(planned, address, sizes[address]) for address in planned.states)
-    return GcReport(planned.objects, planned.objects - len(found), found, planned.roots)
-
-
-def _unneeded(planned: GcPlan, address: str, nbytes: int) -> Unneeded:
-    state, since = planned.states[address], planned.since.get(address)
-    condemned_seconds = None if since is None or state == "young" else planned.at - since
-    return Unneeded(address, nbytes, state, condemned_seconds, planned.seconds_left[address])
+        manifests.sweep_views()
+    return planned.report()
 
 
 def _carry_out(objects: ObjectStore, documents: Documents, planned: GcPlan) -> GcPlan:
@@ -178,8 +187,8 @@ def _carry_out(objects: ObjectStore, documents: Documents, planned: GcPlan) -> G
                 states.update((child, "condemned") for child in planned.needs[address] if states[child] == "removed")
     condemned = {address for address, state in states.items() if state == "condemned"}
     if new := sorted(condemned - planned.since.keys()):
-        now = objects.backend.clock()
-        documents.create(f"{_CONDEMNED}{unique_name()}.json", seal({"addresses": new, "at": now}))
+        condemned_at = objects.backend.clock()
+        documents.create(f"{_CONDEMNED}{unique_name()}.json", seal({"addresses": new, "at": condemned_at}))
     for key, addresses in planned.lists.items():
         if (condemned & planned.since.keys()).isdisjoint(addresses):
             documents.remove(key)
@@ -205,56 +214,65 @@ def _closure(objects: ObjectStore, roots: Mapping[str, str], present: set[str]) 
     """Return the roots and all they need, as their files say.
 
     Raises:
-        Damaged: one of them is missing or damaged.
+        Damaged: one of them is missing, or what says what it needs is damaged.
+        Refused, Unavailable: a newer version wrote it, or it cannot be read now.
     """
     found = dict(roots)  # address -> why it is needed
-    generation = list(roots)
 
-    def needs_of(address: str) -> set[str]:
+    def needs_of(address: str) -> frozenset[str]:
         try:
             return objects.needs(address)
-        except (NotFound, Damaged) as error:
-            raise Damaged(f"{error} It is needed by {found[address]}, so nothing was removed.") from error
+        except NotFound as error:
+            raise Damaged(
+                f"{address}, which {found[address]} needs, is missing in {objects.location}; nothing was removed: "
+                "restore it (smalti fsck --repair-from STORE), or let go of what needs it."
+            ) from error
+        except (Damaged, Refused, Unavailable) as error:
+            raise type(error)(f"{error} {found[address]} needs it; nothing was removed.") from error
+
+    generation = list(roots)
 
     while generation:
-        for address in generation:
-            if address not in present and not objects.has(address):
-                raise Damaged(
-                    f"{address}, which {found[address]} needs, is missing in {objects.location}; nothing was removed: "
-                    "restore it (smalti fsck --repair-from STORE), or let go of what needs it."
-                )
         below: dict[str, str] = {}
         for address, needs in _of_each(objects, needs_of, generation).items():
-            below.update((child, found[address]) for child in needs if child not in found)
+            if needs:
+                below.update((child, found[address]) for child in needs if child not in found)
         found |= below
         generation = list(below)
-    return set(found)
+    return found.keys() & present
 
 
-def _needs_of_garbage(objects: ObjectStore, states: Mapping[str, str]) -> dict[str, set[str]]:
-    def needs_of(address: str) -> set[str]:
+def _needs_of_garbage(objects: ObjectStore, states: Mapping[str, str]) -> dict[str, frozenset[str]]:
+    def needs_of(address: str) -> frozenset[str]:
         try:
             return objects.needs(address) & states.keys()
-        except (NotFound, Damaged):  # another collection was quicker; what is damaged is of no use to anybody
-            return set()
+        except (NotFound, Damaged, Refused, Unavailable):  # another collection was quicker, or it is of no use
+            return frozenset()
 
     return _of_each(objects, needs_of, states)
 
 
+def _nbytes(objects: ObjectStore, address: str) -> int:
+    try:
+        return objects.nbytes_stored(address)
+    except Unavailable:  # what cannot be looked into takes no less for that
+        return 0
+
+
 def _condemned_lists(documents: Documents) -> dict[str, tuple[float, list[str]]]:
-    """Return what each collection condemned: key -> when, and which objects."""
-    lists = {}
+    """Return what each collection condemned: key -> when, and which objects; what was condemned by a damaged list waits
+    anew."""
+    lists: dict[str, tuple[float, list[str]]] = {}
     for key in documents.keys(_CONDEMNED):
         with suppress(NotFound):  # another collection has done with it
-            document = unseal(documents.read(key), key)
-            try:
+            lists[key] = 0.0, []
+            with suppress(Damaged, LookupError, TypeError, ValueError):
+                document = unseal(documents.read(key), key)
                 lists[key] = float(document["at"]), [str(address) for address in document["addresses"]]
-            except (LookupError, TypeError, ValueError) as error:
-                raise Damaged(f"{key} is no list of what was condemned; remove it.") from error
     return lists
 
 
-def _dependents_first(needs: Mapping[str, set[str]]) -> Iterator[list[str]]:
+def _dependents_first(needs: Mapping[str, frozenset[str]]) -> Iterator[list[str]]:
     """Yield objects in generations: first those that nothing needs, then those that only these need, and so on."""
     needed_by = Counter(chain.from_iterable(needs.values()))
     generation = [address for address in needs if not needed_by[address]]

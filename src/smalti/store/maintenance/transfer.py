@@ -1,4 +1,4 @@
-"""Moving values between two stores: only what is missing, children before trees, names last.
+"""Moving values between two stores: only what is missing or damaged there, children before trees.
 
 Interrupted at any point, the target holds whole values only, and the next transfer goes on with what is still missing.
 Of an object that resembles others in the target, only the leaves that these lack are read from the source.
@@ -6,22 +6,23 @@ Of an object that resembles others in the target, only the leaves that these lac
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from itertools import accumulate, chain
 
-import numpy as np
-
-from smalti.errors import Damaged, NotFound, Refused
+from smalti.errors import Damaged, NotFound, Refused, Unavailable
 from smalti.store.format.planning import plan
 from smalti.store.format.recipe import LEAST_SAVED_NBYTES, OWN, Extent
 from smalti.store.format.record import Record
 from smalti.store.long_work import OnProgress, Progress, in_order
-from smalti.store.names import HISTORIES, Names
 from smalti.store.objects.object_store import ObjectStore
+from smalti.store.objects.taking import Codecs
+from smalti.store.read.content import room
 from smalti.store.read.reader import Reader
+from smalti.store.segments import in_one
 from smalti.store.values import Buffer, Encoded
 
 _RUNS_AT_ONCE = 8  # of leaves, fetched for one object
@@ -68,66 +69,55 @@ class Needed:
 
 
 def transfer(
-    source: tuple[ObjectStore, Names],
-    target: tuple[ObjectStore, Names],
+    source: ObjectStore,
+    target: ObjectStore,
     addresses: Iterable[str],
-    names: Iterable[str],
+    codecs: Codecs,
     progress: OnProgress | None = None,
 ) -> TransferReport:
-    """Bring values and names from one store to another, each object verified as it is read.
+    """Bring values from one store to another, each object verified and checked as it is read.
 
     Args:
-        source, target: objects and names of the two stores.
-        addresses: values to bring, whatever they are called.
-        names: names to bring, with the value each stands for now; that of a directory with all its versions.
+        addresses: of the values.
+        codecs: what knows which content and file belong to a header.
         progress: called after each object.
 
     Raises:
-        NotFound: the source has no such value or name.
-        Damaged: an object of the source is not what was stored; what was sent until then is whole.
+        NotFound: the source has no such value.
+        Damaged: an object of the source is not what was stored, or not what its header says; what was sent until then
+            is whole.
         Unavailable: the target could not be written; the same call again goes on from there.
     """
-    (objects, source_names), (target_objects, target_names) = source, target
-    wanted = set(names)
-    stands_for = {version.name: [version.address] for version in source_names.all() if version.name in wanted}
-    for name in stands_for:
-        if name.startswith(HISTORIES):
-            stands_for[name] = [version.address for version in source_names.versions(name)]
-    needed = needed_by(objects, {*addresses, *chain.from_iterable(stands_for.values())})
+    needed = needed_by(source, set(addresses))
     # What is there already is kept from a collection at work before the names are given; what is damaged is sent again.
-    present = in_order(lambda address: _is_kept(target_objects, address), needed.children, target_objects.parallel)
+    present = in_order(lambda address: _is_kept(target, address), needed.children, target.parallel)
     missing = {address for address, there in zip(needed.children, present, strict=True) if not there}
     of_nbytes = sum(needed.nbytes[address] for address in missing)
     generations = [sorted(missing.intersection(generation)) for generation in needed.generations()]
     added: dict[str, int] = {}
     done = done_nbytes = nbytes_read = 0
-    with closing(_send(objects, target_objects, generations, needed.nbytes, added)) as sent:
+    with closing(_send(source, target, codecs, generations, needed.nbytes, added)) as sent:
         for fetched in sent:
             done, done_nbytes = done + 1, done_nbytes + needed.nbytes[fetched.record.address]
             nbytes_read += fetched.nbytes_read
             if progress:
                 progress(Progress(done, len(missing), done_nbytes, of_nbytes))
-    for name, given in sorted(stands_for.items()):
-        there = {version.address for version in target_names.versions(name)} if name.startswith(HISTORIES) else set()
-        for address in given:
-            if address not in there:
-                target_names.give(name, address)
-    return TransferReport(
-        len(needed.children), len(missing), nbytes_read, sum(added.values()), tuple(sorted(stands_for))
-    )
+    return TransferReport(len(needed.children), len(missing), nbytes_read, sum(added.values()), ())
 
 
-def restore(source: ObjectStore, target: ObjectStore, address: str) -> None:
+def restore(source: ObjectStore, target: ObjectStore, address: str, codecs: Codecs) -> None:
     """Write a damaged or missing object anew from another store, after what is missing of those below it.
+
+    What is there stays until its replacement is written.
 
     Raises:
         NotFound, Damaged: the source has no sound copy.
         Unavailable: the target could not be written.
     """
-    fetched = _fetch(source, target, address)
+    fetched = _fetch(source, target, codecs, address)
     for child in fetched.record.children.values():
         if not target.has(child):
-            restore(source, target, child)
+            restore(source, target, child, codecs)
     target.write(fetched.record, fetched.encoded, fetched.similar, repair=True)
     target.verify(address)
 
@@ -168,6 +158,7 @@ class _Fetched:
 def _send(
     source: ObjectStore,
     target: ObjectStore,
+    codecs: Codecs,
     generations: Sequence[Sequence[str]],
     nbytes: dict[str, int],
     added: dict[str, int],
@@ -175,7 +166,7 @@ def _send(
     """Bring objects over, generation by generation; yield each, and put down what it added to the target."""
 
     def fetch(address: str) -> _Fetched:
-        return _fetch(source, target, address)
+        return _fetch(source, target, codecs, address)
 
     def send(address: str) -> _Fetched:
         fetched = fetch(address)
@@ -197,7 +188,31 @@ def _send(
     added |= writer.added
 
 
-def _fetch(source: ObjectStore, target: ObjectStore, address: str) -> _Fetched:
+def _fetch(source: ObjectStore, target: ObjectStore, codecs: Codecs, address: str) -> _Fetched:
+    """Read an object of the source and check it; nothing that the source says is trusted.
+
+    Raises:
+        NotFound, Damaged: it is not there, or not what was stored, or not what its header says.
+    """
+    try:
+        fetched = _read(source, target, address)
+        if fetched.encoded:
+            framing = b"".join(piece for piece in fetched.encoded.pieces if isinstance(piece, bytes))
+            buffers = [in_one(buffer.data) for buffer in fetched.encoded.buffers]
+            offsets = [offset for offset, _ in fetched.record.buffers]
+            codecs.check_object(fetched.record.header, buffers, framing, offsets)
+        elif fetched.record.kind != "tree":
+            codecs.check_header(fetched.record.header, [])
+    except (NotFound, Unavailable):
+        raise
+    except (Damaged, Refused) as error:
+        raise Damaged(f"{address} was not taken from {source.location}: {error}") from error
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError) as error:
+        raise Damaged(f"{address} was not taken from {source.location}: it is no object ({error}).") from error
+    return fetched
+
+
+def _read(source: ObjectStore, target: ObjectStore, address: str) -> _Fetched:
     record = source.record(address)
     if not record.filename:
         return _Fetched(record)
@@ -212,7 +227,7 @@ def _fetch(source: ObjectStore, target: ObjectStore, address: str) -> _Fetched:
     recipe = plan(record, 0, list(theirs), lambda other: theirs[other].record.table.all) if theirs else None
     if recipe is None:
         return _Fetched(record, encoded_of(source, record), similar, record.nbytes)
-    whole = memoryview(np.empty(record.nbytes, np.uint8))  # type: ignore[arg-type]  # numpy arrays are buffers
+    whole = room(record.nbytes)
 
     def read(run: tuple[Extent, int]) -> int:
         extent, end = run
@@ -226,6 +241,8 @@ def _fetch(source: ObjectStore, target: ObjectStore, address: str) -> _Fetched:
 
     runs = zip(recipe.extents, accumulate(extent.nbytes for extent in recipe.extents), strict=True)
     nbytes_read = sum(in_order(read, runs, _RUNS_AT_ONCE if source.parallel > 1 else 1))
+    if record.kind == "bytes" and hashlib.sha256(whole).hexdigest() != record.header.get("sha256"):
+        raise Damaged(f"the content of {address} has another SHA-256 than its header says; its leaves are forged.")
     ends = accumulate(nbytes for _, nbytes in record.buffers)
     buffers = [whole[end - nbytes : end] for (_, nbytes), end in zip(record.buffers, ends, strict=True)]
     return _Fetched(record, _encoded(record, ours.framing(), buffers), similar, nbytes_read)

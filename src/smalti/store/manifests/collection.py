@@ -44,7 +44,7 @@ class Manifests(ReadManifests):
         """
         manifest = self._sound(merged(Manifest(run, past(created_at) if created_at else now()), said))
         there = self.bring(manifest)
-        if there.released_at or not _says_the_same(there, manifest):  # a later revision of another one, made as early
+        if there.released_at or not there.says_the_same(manifest):  # a later revision of another one, made as early
             raise _other(there)
         return there
 
@@ -75,7 +75,7 @@ class Manifests(ReadManifests):
                     return manifest
                 continue
             there, key, content = found
-            if _says_the_same(there, manifest):
+            if there.says_the_same(manifest):
                 return there
             if there.released_at or there.created_at != manifest.created_at or there.revision == manifest.revision:
                 raise _other(there)
@@ -125,7 +125,7 @@ class Manifests(ReadManifests):
         """Return what an earlier version of this library wrote before it was interrupted."""
         with suppress(NotFound, Damaged):
             there = self.read(f"{RELEASED}{manifest.run}.json")
-            return there if _says_the_same(there, manifest) else None
+            return there if there.says_the_same(manifest) else None
         return None
 
     def _move(self, key: str, to: str, content: bytes) -> None:
@@ -166,6 +166,11 @@ class Manifests(ReadManifests):
 
         with machine_errors(f"rebuilding the views in {self._documents.location}"):
             return mend(self._views, every(), find)
+
+    def sweep_views(self) -> None:
+        """Remove what views show of values that are not there any more."""
+        with machine_errors(f"removing what the views in {self._documents.location} show"):
+            self._views.sweep()
 
     def _sound(self, manifest: Manifest) -> Manifest:
         """Return a manifest whose run is no part of itself and is shown below ``runs/``, nowhere else."""
@@ -245,10 +250,6 @@ def past(moment: str) -> str:
     if spelled > now():
         raise Refused(f"a run cannot have been recorded at {moment}, which is still to come; leave created_at out.")
     return spelled
-
-
-def _says_the_same(one: Manifest, other: Manifest) -> bool:
-    return one == replace(other, created_at=one.created_at, revision=one.revision, released_at=one.released_at)
 
 
 def _other(there: Manifest) -> Refused:

@@ -102,9 +102,15 @@ class IndexedManifests(Manifests):
     def rebuild_index(self) -> None:
         """Make the tables anew from the documents."""
         with machine_errors(f"indexing the manifests in {self._documents.location}"), self._cache.alone():
-            with self._cache.transaction() as db:
-                tables.clear(db)
+            try:
+                self._clear()
+            except sqlite3.DatabaseError:  # it was damaged, and is thrown away by now
+                self._clear()
             self._catch_up(tables.as_of)
+
+    def _clear(self) -> None:
+        with self._cache.transaction() as db:
+            tables.clear(db)
 
     def _ask(self, query: Query[Found], otherwise: Callable[[], Found], warned: bool = True) -> Found:
         """Return what the tables say; where they cannot be had, what is found ``otherwise``."""

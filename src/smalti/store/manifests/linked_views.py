@@ -17,6 +17,7 @@ from smalti.store.commit import unique_name
 from smalti.store.documents import Documents
 from smalti.store.format import record as records
 from smalti.store.manifests.manifest import Manifest
+from smalti.store.manifests.small_files import SmallFiles
 from smalti.store.manifests.views import (
     FOLDER,
     MANIFEST,
@@ -65,6 +66,7 @@ class LinkedViews:
         self._backend = backend
         self._root = backend.root
         self._symlink = symlink
+        self._small = SmallFiles(backend)
 
     def entries(self, manifest: Manifest, key: str) -> dict[str, str]:
         """Return path -> the text of the link."""
@@ -89,6 +91,7 @@ class LinkedViews:
             ListedViews(Documents(self._backend)).add(entries)
             return
         for path, target in entries.items():
+            self._small.make(target)
             self._link(f"{self._root}/{FOLDER}{path}", target)
 
     @cached_property
@@ -103,17 +106,22 @@ class LinkedViews:
         return True
 
     def there(self) -> dict[str, str]:
-        """Return path -> the text of the link, or the document."""
+        """Return path -> the text of the link, "" where the copy that it leads to is missing; or the document."""
         found = {}
         base = f"{self._root}/{FOLDER}"
         for folder, folders, files in os.walk(base):
             for name in (*folders, *files):
                 path = f"{folder}/{name}"
                 if os.path.islink(path):  # noqa: PTH114, for every entry
-                    found[os.path.relpath(path, base)] = os.readlink(path)  # noqa: PTH115
+                    target = os.readlink(path)  # noqa: PTH115
+                    found[os.path.relpath(path, base)] = "" if self._small.is_missing(target) else target
                 elif name.endswith(".json") and name in files and is_listed(content := Path(path).read_bytes()):
                     found[os.path.relpath(path, base)] = content.decode()
         return found
+
+    def sweep(self) -> None:
+        """Remove the copies of values that are not there any more."""
+        self._small.sweep()
 
     def remove(self, path: str) -> None:
         """Remove a link."""
@@ -144,7 +152,10 @@ class LinkedViews:
             with suppress(SmaltiError):  # fsck says so; here it has no link
                 record = load_record(self._backend, address)
                 if record.kind != "tree":
-                    links.add(path if path.endswith(".json") else f"{path}.json", f"{key}/{records.METADATA}", digits)
+                    small = self._small.key(record)
+                    ending = record.ending if small else ".json"
+                    shown = path if path.endswith(ending) else path + ending
+                    links.add(shown, small or f"{key}/{records.METADATA}", digits)
                 elif not levels:
                     links.add(path, key, digits)
                 else:
@@ -156,7 +167,7 @@ class LinkedViews:
         try:
             self._symlink(target, path)
         except FileNotFoundError:
-            os.makedirs(os.path.dirname(path), mode=0o750, exist_ok=True)  # noqa: PTH103, PTH120
+            os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
             self._link(path, target)
         except FileExistsError:
             with suppress(OSError):

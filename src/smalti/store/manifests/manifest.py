@@ -115,6 +115,10 @@ class Manifest:
         """Seconds from start to end; None where either is not known."""
         return seconds_between(self.started_at, self.ended_at)
 
+    def says_the_same(self, other: Manifest) -> bool:
+        """Tell whether two manifests differ at most in when they were written, how often, and when released."""
+        return self == replace(other, created_at=self.created_at, revision=self.revision, released_at=self.released_at)
+
     def used(self) -> set[str]:
         """Return the addresses of all that was read and written."""
         return {a for part in (self.whole, *self.steps) for used in (part.inputs, part.outputs) for a in used.values()}
@@ -138,6 +142,8 @@ class Manifest:
 _FIELDS = {one.name: one for one in fields(Manifest)}
 _BY_NAME = ("tags", "parameters", "metrics", "seeds", "code", "environment", "links")
 _GIVEN = (*_BY_NAME, "notes")
+_TEXTS = [name for name, one in _FIELDS.items() if one.type == "str"]
+_MOST_REVISIONS = 2**53
 CHANGEABLE = frozenset(_FIELDS) - {"run", "created_at", "revision", "released_at"}
 
 
@@ -236,7 +242,8 @@ def parse(content: bytes, key: str) -> Manifest:
         document["steps"] = tuple(Step(**step) for step in document.get("steps", ()))
         document["views"] = tuple(document.get("views", ()))
         manifest = Manifest(**document)
-    except TypeError as error:
+        check_name(manifest.run)
+    except (TypeError, Refused) as error:
         raise Damaged(f"the manifest {key} has other fields than a manifest: {error}.") from error
     # One that was begun, or is being released, has not moved yet.
     places = {manifest.key, f"{KEPT}{manifest.run}.json", f"{RUNNING}{manifest.run}.json"}

@@ -127,6 +127,9 @@ class Views(Protocol):
     def remove(self, path: str) -> None:
         """Remove an entry, and the folders that it leaves empty."""
 
+    def sweep(self) -> None:
+        """Remove what was copied for entries of values that are not there any more."""
+
 
 class ListedViews:
     """Entries that are JSON documents; each is created once."""
@@ -161,6 +164,9 @@ class ListedViews:
     def remove(self, path: str) -> None:
         """Remove a document."""
         self._documents.remove(FOLDER + path)
+
+    def sweep(self) -> None:
+        """Do nothing: documents only name what they lead to."""
 
 
 def listed(manifest: Manifest) -> dict[str, str]:

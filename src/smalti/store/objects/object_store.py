@@ -11,12 +11,13 @@ from blake3 import blake3
 
 from smalti.digest import is_address, leaf_id
 from smalti.errors import Damaged, NotFound, Refused, Unavailable
-from smalti.store.backends.base import Backend, folder_key
+from smalti.store.backends.base import Backend, file_key, folder_key
 from smalti.store.format import leaf_table
 from smalti.store.format import record as records
-from smalti.store.format.recipe import DELTA, RECIPE, Recipe, own_slices
+from smalti.store.format.needs import needs_of, quick_needs
+from smalti.store.format.recipe import DELTA, LEAST_SAVED_NBYTES, RECIPE, Recipe, own_slices
 from smalti.store.format.record import LEAVES, METADATA, Record
-from smalti.store.objects.index import Index, Known
+from smalti.store.objects.index import Index, Known, stamp_of
 from smalti.store.read.assembly import load_content, load_recipe, load_record, sources_of
 from smalti.store.read.content import Content, InlineContent
 from smalti.store.values import Encoded
@@ -140,12 +141,19 @@ class ObjectStore:
         """
         if not is_address(address):
             raise Damaged(f"{self.location}/{folder_key(address)} lies among the objects but is none; move it away.")
+        record, recipe = self._verified(address, whole)
+        if not whole and recipe:
+            for source in sources_of(self.backend, record, recipe):  # all of them, so theirs are not asked for
+                self._verified(source, whole=False)
+        return record
+
+    def _verified(self, address: str, whole: bool) -> tuple[Record, Recipe | None]:
         if self.parallel > 1:
             with suppress(Damaged):  # or a list of keys that suffered on the way
                 return self._verify(address, whole)
         return self._verify(address, whole)
 
-    def _verify(self, address: str, whole: bool) -> Record:
+    def _verify(self, address: str, whole: bool) -> tuple[Record, Recipe | None]:
         folder = folder_key(address)
         files = tuple(self.backend.list(folder))
         found = {file.key.removeprefix(folder) for file in files}
@@ -160,14 +168,12 @@ class ObjectStore:
         if record.is_inline:
             _verify_inline(record)
         elif whole or not self.index.is_unchanged(address, files):
+            stamp_of(files)  # as they look now: who writes to one while it is read makes it look otherwise
             self._verify_whole(record, recipe)
             self.index.remember([Known(record, recipe, files)])
         elif self.parallel == 1:  # far away, a stamp is a digest of the content
             self.reader(record).sample(_SAMPLED_LEAVES)
-        if not whole and recipe:
-            for source in sources_of(self.backend, record, recipe):
-                self.verify(source, whole=False)
-        return record
+        return record, recipe
 
     def _verify_whole(self, record: Record, recipe: Recipe | None) -> None:
         reader = self.reader(record)
@@ -195,11 +201,27 @@ class ObjectStore:
         except (Damaged, NotFound, Refused, Unavailable):
             return None
 
-    def needs(self, address: str) -> set[str]:
-        """Return the objects this one cannot be read without, as its files say: children, and sources of its leaves."""
-        record = self.record(address)
-        recipe = self.recipe(record)
-        return {*record.children.values(), *(recipe.sources if recipe else ())}
+    def needs(self, address: str) -> frozenset[str]:
+        """Return what an object cannot be read without, as its files say: children, and what it takes leaves from.
+
+        Raises:
+            NotFound: there is no such object.
+            Damaged: its record or recipe is not what was written, or it has neither its file nor a recipe.
+        """
+        try:
+            said = quick_needs(address, self.backend.read(file_key(address, METADATA)))
+        except NotFound:
+            said = None
+        children, nbytes, filename = said or needs_of(self.record(address))
+        if nbytes < LEAST_SAVED_NBYTES or not filename:
+            return children
+        for _ in range(2):  # a repair may take the one form for the other meanwhile
+            if recipe := load_recipe(self.backend, address):
+                return children.union(recipe.sources)
+            if file_key(address, filename) in (entry.key for entry in self.backend.list(folder_key(address))):
+                return children
+        self.record(address)  # raises where it was removed meanwhile
+        raise Damaged(f"{filename} of {address} is missing; put the same value again, or restore it.")
 
     def nbytes_stored(self, address: str) -> int:
         """Return the bytes that removing an object would free."""

@@ -105,8 +105,15 @@ class PassingObject:
             return data, before, ends
 
         hashing: deque[tuple[Future[bytes], memoryview | None]] = deque()
-        for data, before, ends in in_parallel(looked_at, range(0, buffer.data.nbytes, step)):
+        at, kept = 0, b""
+        for data, before, seen in in_parallel(looked_at, range(0, buffer.data.nbytes, step)):
             block = data[before:]
+            ends = seen
+            if data[:before] != kept[-before:]:  # it was written to meanwhile; the cuts follow from what is kept
+                begin = memoryview(kept[-before:] + bytes(block[:lead]))
+                first = [at - before + end for end in candidate_ends(begin, buffer.row_nbytes) if end > before]
+                ends = [*first, *(end for end in seen if end > at + lead)]
+            at, kept = at + len(block), bytes(block[-lead:])
             hashing.append((threads().submit(_entries_of, cutter.add(block, ends)), None if self._keeps else data))
             of_all = self._sha256.update(block) if self._sha256 else None
             yield block

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -27,6 +27,10 @@ class Codecs(Protocol):
     def lazy(self, header: Mapping[str, Json], reader: Reader) -> Any: ...
     def assemble(self, tree: Tree) -> Any: ...
     def file_of(self, header: Mapping[str, Any]) -> list[bytes] | None: ...
+    def check_header(self, header: Mapping[str, Any], sizes: Sequence[int]) -> None: ...
+    def check_object(
+        self, header: Mapping[str, Any], buffers: Sequence[memoryview], framing: bytes, offsets: list[int]
+    ) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,11 @@ from smalti.store.format import leaf_table
 from smalti.store.format import recipe as recipes
 from smalti.store.format import record as records
 from smalti.store.format.leaf_table import Leaves, leaves_of
-from smalti.store.format.recipe import DELTA, OWN, RECIPE, Recipe
+from smalti.store.format.recipe import DELTA, LONG_NBYTES, OWN, RECIPE, Recipe
 from smalti.store.format.record import LEAVES, METADATA, Record
 from smalti.store.read.content import Content, FileContent, InlineContent, StitchedContent
 
+_MOST_PIECES = 2**20  # unless they are long; each recipe of a forged chain may multiply those of the next
 _DEEPEST = 8  # recipes name files, not other recipes; repairs may make a few levels
 
 
@@ -73,6 +74,7 @@ class _Sources:
         self._backend = backend
         self._records: dict[str, Record] = {}
         self._opened: dict[str, tuple[Recipe | None, FileContent]] = {}
+        self._pieces_left = _MOST_PIECES
 
     @property
     def opened(self) -> Iterable[str]:
@@ -92,6 +94,11 @@ class _Sources:
         self, recipe: Recipe | None, own: FileContent, start: int, stop: int, deepest: int = _DEEPEST
     ) -> list[tuple[FileContent, int, int]]:
         """Return in which files the content from ``start`` to ``stop`` lies: file, where in its content, nbytes."""
+        if deepest == _DEEPEST:
+            self._pieces_left = max(_MOST_PIECES, (stop - start) // LONG_NBYTES)
+        self._pieces_left -= 1
+        if self._pieces_left < 0:
+            raise Damaged(f"{RECIPE} leads to more pieces than anybody keeps; restore it from another store.")
         if recipe is None:
             return [(own, start, stop - start)]
         found = []
@@ -146,8 +153,12 @@ class _StoredLevels:
     def entries(self, level: int, low: int, high: int, start: int, stop: int) -> bytes:
         offset = leaf_table.offsets(self._count, 0)[level]
         if level == 0 and (recipe := load_recipe(self._backend, self._address)):
-            own = leaves_of(self._file.read(offset, self._file.nbytes))
-            return b"".join(part.entries() for part in self._taken(recipe, own, start, stop))
+            own = self._file.read(offset, self._file.nbytes)
+            if len(own) % leaf_table.ENTRY_NBYTES:
+                raise Damaged(
+                    f"{LEAVES} of {self._address} is not what was written: it ends in the middle of an entry."
+                )
+            return b"".join(part.entries() for part in self._taken(recipe, leaves_of(own), start, stop))
         first = offset + low * leaf_table.ENTRY_NBYTES
         return bytes(self._file.read(first, offset + high * leaf_table.ENTRY_NBYTES))
 

@@ -158,6 +158,8 @@ class Reader:
         """
         nbytes = self._buffer_starts[-1]
         if not nbytes:
+            if self._verifies and self.record.kind == "bytes":
+                self._check_sha256(hashlib.sha256(b"").hexdigest())
             return [memoryview(b"")] * len(self.record.buffers)
         if self.record.is_inline:
             views = self._content.map() or []

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from functools import cached_property
-from io import FileIO
 from pathlib import Path
+from typing import NoReturn
 
 from smalti.digest import PREFIX
 from smalti.errors import Damaged, NotFound
@@ -29,6 +29,7 @@ from smalti.store.commit import (
 )
 
 _SLOWEST_WRITE_SECONDS = 3600.0
+_READ_NBYTES = 64 * 1024  # most small files are read at once
 
 
 class LocalEntry:
@@ -68,18 +69,27 @@ class LocalBackend:
 
     def read(self, key: str) -> bytes:
         path = f"{self.root}/{key}"
-        with machine_errors(f"reading {path}"):
+        try:
+            descriptor = os.open(path, os.O_RDONLY)  # this runs for every object
             try:
-                with FileIO(path) as file:
-                    return file.readall()
-            except FileNotFoundError as error:
-                raise NotFound(f"there is no {key} in the store at {self.root}.") from error
-            except NotADirectoryError as error:
-                if key.startswith("data/"):
-                    raise Damaged(f"{path} is not the file that was stored; restore it from another store.") from error
-                raise NotFound(f"there is no {key} in the store at {self.root}.") from error
-            except IsADirectoryError as error:
-                raise Damaged(f"{path} is not the file that was stored; restore it from another store.") from error
+                content = os.read(descriptor, _READ_NBYTES)
+                while len(content) >= _READ_NBYTES and (more := os.read(descriptor, len(content))):
+                    content += more
+                return content
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            return self._say_why(error, key, path)
+
+    def _say_why(self, error: OSError, key: str, path: str) -> NoReturn:
+        if isinstance(error, FileNotFoundError | NotADirectoryError) and not (
+            isinstance(error, NotADirectoryError) and key.startswith("data/")
+        ):
+            raise NotFound(f"there is no {key} in the store at {self.root}.") from error
+        if isinstance(error, NotADirectoryError | IsADirectoryError):
+            raise Damaged(f"{path} is not the file that was stored; restore it from another store.") from error
+        with machine_errors(f"reading {path}"):
+            raise error
 
     def open(self, key: str) -> LocalFile:
         return LocalFile(self.root / key)

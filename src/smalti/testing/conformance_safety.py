@@ -13,17 +13,19 @@ import numpy as np
 import pytest
 
 from smalti.codecs import CODECS
-from smalti.errors import Damaged, NotFound
+from smalti.errors import Damaged, NotFound, Refused
 from smalti.store import Store
-from smalti.store.backends.base import Documents, Objects
+from smalti.store.backends.base import Backend
+from smalti.store.backends.memory import MemoryBackend
+from smalti.store.documents import Documents
+from smalti.store.identity import KEY
+from smalti.store.objects.object_store import ObjectStore
+from smalti.testing.backend_under_test import TICK_S, BackendUnderTest, Stored, at_once, damage_where, owner_of
 from smalti.testing.damage import DAMAGES
 from smalti.testing.model import form
-from smalti.testing.place import Place, Stored, at_once, damage_where, owner_of
-
-TICK_S = 0.02  # longer than a file system takes for two moments to be the same
 
 
-class DamageLaws(Place):
+class DamageLaws(BackendUnderTest):
     """No damaged byte is handed out, and every one is found, named and repaired."""
 
     def test_a_slice_verifies_only_its_own_leaves(self, store: Store, stored: Stored) -> None:
@@ -61,16 +63,16 @@ class DamageLaws(Place):
         assert full.fsck(full=True).clean
 
     def test_a_damaged_object_names_the_names_that_need_it(self, full: Store, stored: Stored) -> None:
-        address = full.record("everything/here").children["small"]
+        address = full.record("everything/here").children["more raw"]
         key = next(key for key in stored if owner_of(key) in address and not key.endswith("json"))
         stored[key] = stored[key][:-1]
         (problem,) = full.fsck(full=True).problems
         assert (problem.place, problem.names) == (address, ("everything/here",))
         assert key.rsplit("/", 1)[-1] in problem.what
 
-    def test_a_missing_object_is_found_by_what_refers_to_it(self, full: Store, objects: Objects) -> None:
+    def test_a_missing_object_is_found_by_what_refers_to_it(self, full: Store, objects: ObjectStore) -> None:
         address = full.record("everything/here").children["raw"]
-        objects.remove(address)
+        objects.remove({address: objects.backend.clock()})
         (problem,) = full.fsck(full=True).problems
         assert (problem.place, problem.names) == (address, ("everything/here",))
         assert "missing" in problem.what
@@ -117,7 +119,7 @@ class DamageLaws(Place):
                 act()
 
 
-class CrowdLaws(Place):
+class CrowdLaws(BackendUnderTest):
     """Writers and checkers at once disturb nobody."""
 
     def test_equal_values_put_at_once_are_stored_once(self, store: Store) -> None:
@@ -172,105 +174,33 @@ class CrowdLaws(Place):
         assert not [problem for report in reports for problem in report.problems]
 
 
-class CollectionLaws(Place):
-    """What nothing needs goes, twice looked at; what is put, named or pinned while that happens stays."""
+class BackendLaws(BackendUnderTest):
+    """What a backend owes the store."""
 
-    def test_what_a_name_or_a_pin_leads_to_stays_and_the_rest_goes(self, store: Store) -> None:
-        store.put({"x": np.arange(1000), "deep": {"y": b"y"}}, name="named")
-        pinned = store.put({"z": np.arange(5)})
-        store.pin(pinned)
-        lost = store.put({"x": np.arange(1000), "w": b"w"})
-        for _ in range(2):
-            store.gc(dry_run=False, grace_seconds=0)
-            time.sleep(TICK_S)
-        assert store.get("named")["x"].size == 1000
-        assert store.get(pinned)["z"].size == 5
-        with pytest.raises(NotFound):
-            store.get(lost)
-        store.forget("named")
-        store.unpin(pinned)
-        for _ in range(2):
-            store.gc(dry_run=False, grace_seconds=0)
-            time.sleep(TICK_S)
-        assert store.fsck(full=True).objects == 0
-
-    def test_a_dry_run_changes_nothing(self, store: Store, stored: Stored) -> None:
-        store.put(np.arange(1000))
-        before = {key: stored[key] for key in stored}
-        for _ in range(3):
-            assert [item.state for item in store.gc(grace_seconds=0).unneeded] == ["condemned"]
-            time.sleep(TICK_S)
-        assert {key: stored[key] for key in stored} == before
-
-    @pytest.mark.parametrize("moment", ["reachable", "remove"])
-    @pytest.mark.parametrize(
-        "how", ["put", "named", "pinned", "in a manifest", "within a tree", "tree named", "near-duplicate", "again"]
-    )
-    def test_what_becomes_needed_while_a_collection_is_at_work_stays(
-        self, store: Store, objects: Objects, documents: Documents, how: str, moment: str
-    ) -> None:
-        array = np.random.default_rng(0).random((100, 2048))
-        changed = np.concatenate([array, np.ones((1, 2048))])
-        nested = {"x": {"y": array}}
-        ref, tree = store.put(array), store.put(nested)
-        if how == "again":
-            store.put(changed)
-        store.gc(dry_run=False, grace_seconds=0)
-        time.sleep(TICK_S)
-        acts: dict[str, Callable[[], Any]] = {
-            "put": lambda: store.put(array, name="kept"),
-            "named": lambda: store.put(ref, name="kept"),
-            "pinned": lambda: store.pin(ref),
-            "in a manifest": lambda: store.add_manifest("run", outputs={"x": ref}),
-            "within a tree": lambda: store.put({"x": ref}, name="kept"),
-            "tree named": lambda: store.put(tree, name="kept"),
-            "near-duplicate": lambda: store.put(changed, name="kept"),
-            "again": lambda: store.put(changed, name="kept"),
-        }
-        interrupted = Store(_Interrupted(objects, moment, acts[how]), documents, CODECS)
-        interrupted.gc(dry_run=False, grace_seconds=0)
-        assert store.fsck(full=True).clean
-        kept = {"within a tree": {"x": array}, "tree named": nested, "near-duplicate": changed, "again": changed}
-        assert form(store.get(ref if how in ("pinned", "in a manifest") else "kept")) == form(kept.get(how, array))
-
-
-class _Interrupted:
-    """Objects where something else happens once a collection has seen what is needed, or as it is about to remove."""
-
-    def __init__(self, objects: Objects, moment: str, act: Callable[[], Any]) -> None:
-        self._objects = objects
-        self._moment = moment
-        self._act = act
-
-    def reachable(self, roots: set[str]) -> set[str]:
-        found = self._objects.reachable(roots)
-        if self._moment == "reachable":
-            self._act()
-        return found
-
-    def remove(self, address: str, unless_touched_since: float | None = None) -> bool:
-        if self._moment == "remove":
-            self._act()
-        return self._objects.remove(address, unless_touched_since)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._objects, name)
-
-
-class PlaceLaws(Place):
-    """What the two halves of a place owe the store."""
-
-    def test_an_object_that_was_removed_is_gone_and_can_be_put_again(self, store: Store, objects: Objects) -> None:
+    def test_an_object_that_was_removed_is_gone_and_can_be_put_again(self, store: Store, objects: ObjectStore) -> None:
         array = np.arange(5000)
         ref = store.put(array)
-        objects.remove(ref.digest)
-        objects.remove(ref.digest)  # nothing happens
+        assert objects.has(ref.digest)
+        assert objects.remove({ref.digest: objects.backend.clock()}) == {ref.digest}
+        assert objects.remove({ref.digest: objects.backend.clock()}) == {ref.digest}  # nothing happens
         assert not objects.has(ref.digest)
         assert list(objects.addresses()) == []
         with pytest.raises(NotFound, match="is not in the store at"):
             store.get(ref)
         assert store.put(array).new_bytes > 0
         np.testing.assert_array_equal(store.get(ref), array)
+
+    def test_an_object_that_a_put_has_found_since_is_not_removed(self, store: Store, backend: Backend) -> None:
+        ref = store.put(np.arange(5000))
+        lease = backend.lease(ref.digest, renew=False)
+        assert 0 < lease <= backend.lease(ref.digest, renew=False)
+        time.sleep(TICK_S)
+        assert store.put(np.arange(5000)).new_bytes == 0
+        assert backend.lease(ref.digest, renew=False) > lease
+        assert backend.remove({ref.digest: lease}) == set()
+        np.testing.assert_array_equal(store.get(ref), np.arange(5000))
+        assert backend.remove({ref.digest: backend.lease(ref.digest, renew=False)}) == {ref.digest}
+        assert (backend.lease(ref.digest), backend.lease(ref.digest, renew=False)) == (0.0, 0.0)
 
     def test_a_document_is_created_once_and_never_changed(self, documents: Documents) -> None:
         content = b"content"
@@ -284,6 +214,63 @@ class PlaceLaws(Place):
             documents.read("pins/a.json")
         assert documents.create("pins/a.json", b"other")
 
+    def test_a_document_is_replaced_by_one_of_those_who_saw_what_it_was(self, documents: Documents) -> None:
+        assert not documents.replace("manifests/a.json", b"1", b"0")
+        assert documents.create("manifests/a.json", b"0")
+        won = at_once(partial(documents.replace, "manifests/a.json", b"%d" % n, b"0") for n in range(1, 9))
+        assert won.count(True) == 1
+        assert documents.read("manifests/a.json") == b"%d" % (won.index(True) + 1)
+
+    def test_what_is_another_once_it_is_replaced_has_another_stamp(self, documents: Documents) -> None:
+        documents.create("manifests/a.json", b"0")
+        ((key, before),) = documents.stamps("manifests/")
+        assert documents.replace(key, b"1", b"0")
+        assert [(key, before)] != list(documents.stamps("manifests/"))
+
+    def test_operations_on_a_store_that_is_not_there_say_so_and_make_none(
+        self, backend: Backend, stored: Stored
+    ) -> None:
+        store, address = Store(backend, CODECS), "sha256:" + "0" * 64
+        acts: list[Callable[[], object]] = [
+            lambda: store.get("name"), lambda: store.open(address), lambda: store.record(address),
+            lambda: list(store.names()), lambda: store.versions("name"), lambda: store.forget("name"),
+            lambda: store.pin(address), lambda: store.unpin(address), store.pins, store.gc,
+            lambda: store.gc(dry_run=False), store.fsck, store.stats, lambda: store.diff(address, address),
+            lambda: list(store.manifests()), lambda: store.manifest("run"), lambda: store.release("run"),
+            lambda: store.runs_of(address), lambda: list(store.runs()), store.rebuild_index,
+            lambda: store.push(Store(MemoryBackend(), CODECS)), lambda: store.verify(Store(MemoryBackend(), CODECS)),
+        ]  # fmt: skip
+        for act in acts:
+            with pytest.raises(NotFound, match=r"there is no store at .* smalti init"):
+                act()
+        assert not list(stored)
+        store.init()
+        store.init()  # nothing happens
+        assert (list(store.names()), store.fsck(full=True).objects) == ([], 0)
+        assert store.put(b"x").new_bytes > 0
+
+    def test_a_store_of_another_format_is_refused_by_its_number(self, backend: Backend) -> None:
+        assert backend.put(KEY, b'{"format": 99, "id": "x"}')
+        store = Store(backend, CODECS)
+        for act in (lambda: store.put(b"x"), lambda: store.get("x"), store.fsck, store.init):
+            with pytest.raises(Refused, match="has the format 99, and this version reads 2"):
+                act()
+
+    def test_a_damaged_store_json_is_refused_and_stays(self, backend: Backend) -> None:
+        assert backend.put(KEY, b'{"format": ')
+        store = Store(backend, CODECS)
+        for act in (lambda: store.put(b"x"), lambda: store.get("x"), store.fsck, store.init):
+            with pytest.raises(Refused, match=r"store\.json .* is not what a store writes"):
+                act()
+        assert backend.read(KEY) == b'{"format": '
+
+    def test_a_store_that_many_begin_at_once_is_one(self, backend: Backend) -> None:
+        stores = [Store(backend, CODECS) for _ in range(8)]
+        refs = at_once(partial(store.put, np.arange(n), name=f"n{n}") for n, store in enumerate(stores))
+        assert len({ref.digest for ref in refs}) == 8
+        assert [named.name for named in stores[0].names()] == [f"n{n}" for n in range(8)]
+        assert stores[0].fsck(full=True).clean
+
     def test_documents_are_listed_by_prefix_in_order(self, documents: Documents) -> None:
         for key in ("names/b/@000001.json", "names/a/@000002.json", "names/a/@000001.json", "pins/a.json"):
             documents.create(key, key.encode())
@@ -296,7 +283,7 @@ class PlaceLaws(Place):
         assert won.count(True) == 1
         assert documents.read("pins/race.json") == b"%d" % won.index(True)
 
-    def test_objects_are_listed_in_order_and_by_prefix(self, store: Store, objects: Objects) -> None:
+    def test_objects_are_listed_in_order_and_by_prefix(self, store: Store, objects: ObjectStore) -> None:
         expected = sorted(store.put(np.arange(n)).digest for n in range(40))
         assert list(objects.addresses()) == expected
         for digits in ("", expected[0][7], expected[0][7:9], expected[0][7:20], "f" * 12):

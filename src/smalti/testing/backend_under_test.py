@@ -1,4 +1,4 @@
-"""What a suite is given: a place under test, a way past it, and threads that all begin at once."""
+"""What a suite is given: a backend under test, a way past it, and threads that all begin at once."""
 
 from __future__ import annotations
 
@@ -12,9 +12,14 @@ from hypothesis import HealthCheck, settings
 
 from smalti.codecs import CODECS, Weights
 from smalti.store import Store
-from smalti.store.backends.base import Documents, Objects
+from smalti.store.backends.base import Backend
+from smalti.store.documents import Documents
+from smalti.store.objects.index import MemoryIndex
+from smalti.store.objects.object_store import ObjectStore
 
 Stored = MutableMapping[str, bytes]
+
+TICK_S = 0.02  # longer than a file system takes for two moments to be the same
 
 # One store serves all examples of a law, since what is in it already must not matter, and all subclasses.
 LAW = settings(
@@ -24,32 +29,39 @@ LAW = settings(
 )
 
 
-class Place:
-    """The fixtures; override the first three."""
+class BackendUnderTest:
+    """The fixtures; override the first two, and ``store`` where yours remembers more than one in memory does."""
 
     @pytest.fixture
-    def objects(self) -> Objects:
-        """An empty place for objects."""
-        raise NotImplementedError("override the fixture 'objects' with the place you test")
-
-    @pytest.fixture
-    def documents(self) -> Documents:
-        """The same place's documents, none yet."""
-        raise NotImplementedError("override the fixture 'documents' with the place you test")
+    def backend(self) -> Backend:
+        """An empty backend."""
+        raise NotImplementedError("override the fixture 'backend' with the backend you test")
 
     @pytest.fixture
     def stored(self) -> Stored:
-        """What the place keeps, key -> bytes, read and written past the store."""
-        raise NotImplementedError("override the fixture 'stored' with a way past the place you test")
+        """What the backend keeps but for ``store.json``, key -> bytes, read and written past it."""
+        raise NotImplementedError("override the fixture 'stored' with a way past the backend you test")
 
     @pytest.fixture
-    def store(self, objects: Objects, documents: Documents) -> Store:
-        """The store under test."""
-        return Store(objects, documents, CODECS)
+    def store(self, backend: Backend) -> Store:
+        """An empty store over the backend under test."""
+        store = Store(backend, CODECS)
+        store.init()
+        return store
+
+    @pytest.fixture
+    def objects(self, store: Store, backend: Backend) -> ObjectStore:
+        """The same store's objects."""
+        return ObjectStore(backend, MemoryIndex())
+
+    @pytest.fixture
+    def documents(self, store: Store, backend: Backend) -> Documents:
+        """The same store's documents."""
+        return Documents(backend)
 
     @pytest.fixture
     def full(self, store: Store) -> Store:
-        """A store with every kind of object, few leaves and many, and a name with two versions."""
+        """A store with every kind of object, small and large, few leaves and many, and a name with two versions."""
         rng = np.random.default_rng(0)
         store.put(b"first", name="everything/here")
         store.put(
@@ -57,7 +69,10 @@ class Place:
                 "small": np.arange(9),
                 "large": rng.random((70, 2048)),
                 "raw": b"raw bytes",
+                "more raw": rng.bytes(9000),
                 "weights": Weights({"w": rng.random((3, 4), np.float32), "b": np.arange(5)}),
+                "more weights": Weights({"w": rng.random((300, 4), np.float32), "b": np.arange(5)}),
+                "list": [1, (2.0, "two")],
                 "n": 1,
             },
             name="everything/here",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from smalti import BFloat16, Store, Weights, open_store
 from smalti.store import Change, ContentChange, FieldChange, RowChange
-from smalti.store.backends.memory import MemoryObjects
+from smalti.store.backends.memory import MemoryBackend
 from smalti.store.maintenance.diff import differing_ranges
 
 RANDOM = np.random.default_rng(0)
@@ -60,10 +60,10 @@ def test_trees_are_compared_child_by_child(store: Store) -> None:
 
 
 def test_no_content_is_read(store: Store) -> None:
-    objects = store._objects
-    assert isinstance(objects, MemoryObjects)
+    backend = store._backend
+    assert isinstance(backend, MemoryBackend)
     refs = [store.put({"a": np.arange(n), "t": pd.DataFrame({"x": [n]})}) for n in (3, 4)]
-    for files in objects.files.values():
+    for files in backend.files.values():
         for name in files.keys() - {"metadata.json", "leaves.bin"}:
             files[name] = b""
     assert {change.path for change in store.diff(*refs).changes} == {"a", "t"}

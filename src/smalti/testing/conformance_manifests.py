@@ -15,12 +15,11 @@ from hypothesis import strategies as st
 from smalti.codecs import CODECS
 from smalti.errors import NotFound, Refused
 from smalti.store import Ref, Store
-from smalti.store.backends.base import Documents
-from smalti.store.backends.memory import MemoryDocuments, MemoryObjects
+from smalti.store.backends.memory import MemoryBackend
+from smalti.store.documents import Documents
 from smalti.store.format.sealed import seal
 from smalti.store.manifests import Hop, Step, UnreadManifests, Use
-from smalti.testing.laws_of_safety import TICK_S
-from smalti.testing.place import LAW, Place, at_once
+from smalti.testing.backend_under_test import LAW, TICK_S, BackendUnderTest, at_once
 
 _VALUES = 3
 _USED = st.dictionaries(st.text(max_size=5), st.integers(0, _VALUES - 1), max_size=4)
@@ -53,7 +52,7 @@ def _changed(store: Store, run: str, number: int) -> bool:
     return True
 
 
-class ManifestLaws(Place):
+class ManifestLaws(BackendUnderTest):
     """Manifests are written once; what they name stays; both are found."""
 
     @settings(LAW, max_examples=10)  # where nothing is remembered, each look-up reads every manifest
@@ -378,7 +377,7 @@ class ManifestLaws(Place):
         assert store.gc().roots == {ref.digest: "the run run_1"}
 
     def test_halves_of_a_chain_made_on_two_machines_are_one_after_a_pull(self, store: Store) -> None:
-        theirs = Store(MemoryObjects(), MemoryDocuments(), CODECS)
+        theirs = Store(MemoryBackend(), CODECS)
         raw = theirs.put(np.arange(5))
         scan = theirs.put({"frames": np.arange(6)})
         theirs.add_manifest("ingest", inputs={"raw": raw}, outputs={"scan": scan})

@@ -17,9 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smalti import Ref, Store, open_store
-from smalti.errors import Damaged
+from smalti.errors import Damaged, NotFound
 from smalti.store import Manifest, Use, outdated
-from smalti.store.documents import LocalDocuments
+from smalti.store.backends.local.backend import LocalBackend
+from smalti.store.documents import Documents
 from smalti.store.manifests import Manifests
 from tests.forked_process import ForkedProcess, Outcome, Say
 
@@ -97,9 +98,9 @@ def test_an_index_that_was_deleted_is_made_anew_for_objects_too(store: Store, re
 
 
 def test_a_manifest_whose_writer_died_before_it_was_indexed_is_found(store: Store, ref: Ref) -> None:
-    Manifests(LocalDocuments(Path(store.place))).add("run_3", inputs={"x": ref.digest})
+    Manifests(Documents(LocalBackend(Path(store.place)))).add("run_3", inputs={"x": ref.digest})
     assert store.runs_of(ref) == [*USES, Use("run_3", "read")]
-    Manifests(LocalDocuments(Path(store.place))).release("run_1")
+    Manifests(Documents(LocalBackend(Path(store.place)))).release("run_1")
     assert store.runs_of(ref) == [*USES, Use("run_3", "read")]
 
 
@@ -125,8 +126,10 @@ def test_manifests_written_by_two_processes_at_once_are_all_found(store: Store) 
     assert store.runs_of(ref) == wanted
 
 
-def test_asking_an_empty_folder_for_runs_creates_nothing(store: Store) -> None:
-    assert store.runs_of("sha256:" + "0" * 64) == []
+def test_asking_where_there_is_no_store_for_runs_creates_nothing(store: Store) -> None:
+    for ask in (lambda: store.runs_of("sha256:" + "0" * 64), store.rebuild_views, lambda: list(store.runs())):
+        with pytest.raises(NotFound, match="there is no store at"):
+            ask()
     assert not Path(store.place).exists()
 
 

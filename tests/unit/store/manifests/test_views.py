@@ -20,9 +20,8 @@ from hypothesis import strategies as st
 from smalti import Store, open_store
 from smalti.codecs import CODECS
 from smalti.errors import NotFound, Refused
-from smalti.store.backends.local.backend import LocalObjects
-from smalti.store.backends.memory import MemoryDocuments, MemoryObjects
-from smalti.store.documents import LocalDocuments
+from smalti.store.backends.local.backend import LocalBackend
+from smalti.store.backends.memory import MemoryBackend
 from smalti.store.manifests.linked_views import LinkedViews
 from smalti.store.manifests.manifest import Manifest
 from smalti.store.manifests.views import places_of, safe_part
@@ -38,9 +37,9 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def runs(store: Store) -> Path:
     """The folder that shows ``run_1``, with a table, an array and a tree among its inputs."""
-    table = pd.DataFrame({"a": [1, 2]})
-    tree = {"scan": {"images": np.arange(4), "deep": {"er": {"still": {"one": b"x"}}}}, "rate": 0.5}
-    values = {"training_data": table, "images.npy": np.arange(3), "all of it": tree}
+    table = pd.DataFrame({"a": np.arange(999)})
+    tree = {"scan": {"images": np.arange(998), "deep": {"er": {"still": {"one": b"x"}}}}, "rate": 0.5}
+    values = {"training_data": table, "images.npy": np.arange(997), "all of it": tree, "few": np.arange(3)}
     store.add_manifest(
         "run_1", inputs={name: store.put(value) for name, value in values.items()}, views=[CHURN, "by_type/analysis"]
     )
@@ -59,11 +58,12 @@ def lying_in(folder: Path) -> dict[str, str]:
 def test_a_person_finds_manifest_and_data_of_a_run_as_ordinary_files(store: Store, runs: Path) -> None:
     run = runs / CHURN / "run_1"
     assert json.loads((run / "manifest.json").read_text())["run"] == "run_1"
-    assert np.array_equal(np.load(run / "inputs" / "images.npy"), np.arange(3))
-    assert len(pd.read_feather(run / "inputs" / "training_data.arrow")) == 2
+    assert np.array_equal(np.load(run / "inputs" / "images.npy"), np.arange(997))
+    assert len(pd.read_feather(run / "inputs" / "training_data.arrow")) == 999
     tree = run / "inputs" / "all of it"
-    assert np.array_equal(np.load(tree / "scan" / "images.npy"), np.arange(4))
+    assert np.array_equal(np.load(tree / "scan" / "images.npy"), np.arange(998))
     assert json.loads((tree / "@tree.json").read_text())["header"]["attrs"] == {"rate": 0.5}
+    assert np.load(run / "inputs" / "few.npy").shape == (3,), "a copy of what its record holds"
     assert (tree / "scan" / "deep" / "er").readlink().name == _er(store).removeprefix("sha256:")
     assert lying_in(runs / CHURN) == lying_in(runs / "by_type" / "analysis")
 
@@ -78,23 +78,26 @@ def _er(store: Store) -> str:
 
 def test_views_move_with_the_store_and_are_in_a_copy(store: Store, runs: Path, tmp_path: Path) -> None:
     before = lying_in(runs)
-    copy = open_store(tmp_path / "copy")
+    copy, back = open_store(tmp_path / "copy"), open_store(tmp_path / "back")
+    copy.init()
+    back.init()
     store.push(copy)
     assert lying_in(tmp_path / "copy" / "runs") == before
     shutil.move(store.place, tmp_path / "moved")
     assert (tmp_path / "moved" / "runs" / CHURN / "run_1" / "inputs" / "images.npy").stat().st_size
-    open_store(tmp_path / "back").pull(copy)
+    back.pull(copy)
     assert lying_in(tmp_path / "back" / "runs") == before
 
 
 def test_a_change_is_shown_and_moves_no_data(store: Store, runs: Path) -> None:
-    data = sorted((path, path.stat().st_mtime_ns) for path in (Path(store.place) / "data").rglob("*"))
-    made = store.put(b"predicted")
+    data = {path: path.stat().st_mtime_ns for path in (Path(store.place) / "data").glob("*/*")}
+    predicted = np.random.default_rng(0).bytes(9000)
+    made = store.put(predicted)
     store.update_manifest("run_1", outputs={"predictions": made}, views=["all"])
     for view in (CHURN, "by_type/analysis", "all"):
-        assert (runs / view / "run_1" / "outputs" / "predictions.bin").read_bytes() == b"predicted"
-    assert data == [one for one in sorted((p, p.stat().st_mtime_ns) for p in (Path(store.place) / "data").rglob("*"))
-                    if made.digest[7:9] not in one[0].parts]  # fmt: skip
+        assert (runs / view / "run_1" / "outputs" / "predictions.bin").read_bytes() == predicted
+    now = {path: path.stat().st_mtime_ns for path in (Path(store.place) / "data").glob("*/*")}
+    assert {path: at for path, at in now.items() if path.name != made.digest[7:]} == data
 
 
 def test_the_entry_of_a_released_run_leads_to_its_manifest(store: Store, runs: Path) -> None:
@@ -137,7 +140,8 @@ def test_a_run_that_was_begun_is_there_for_everybody_and_becomes_durable_with_th
 
 
 def test_a_begun_manifest_that_a_loss_of_power_has_emptied_counts_as_none(store: Store) -> None:
-    (Path(store.place) / "running").mkdir(parents=True)
+    store.init()
+    (Path(store.place) / "running").mkdir()
     (Path(store.place) / "running" / "run.json").touch()
     with pytest.raises(NotFound, match="no manifest of a run 'run'"):
         store.manifest("run")
@@ -175,7 +179,7 @@ def test_no_name_of_a_value_leads_out_of_the_folder_of_its_run(store: Store) -> 
     assert len([path for path in entries if path.count("/") == 3]) == len(names)
     assert len([path for path in entries if "tree/%2E.%2F..%2Fup/" in path]) == len(names) + 1
     folders = {path for path in Path(store.place).iterdir() if path.is_dir()}
-    assert {folder.name for folder in folders} <= {"data", "manifests", "runs", "tmp"}
+    assert {folder.name for folder in folders} <= {"data", "manifests", "runs", "small", "tmp"}
     assert store.fsck(full=True).clean
 
 
@@ -221,7 +225,9 @@ def test_collection_check_figures_and_copies_know_nothing_of_views(store: Store,
     shutil.rmtree(runs)
     assert store.fsck(full=True).clean
     assert store.stats() == stats
-    store.push(open_store(tmp_path / "copy"))
+    copy = open_store(tmp_path / "copy")
+    copy.init()
+    store.push(copy)
     assert lying_in(tmp_path / "copy" / "runs") == before
 
 
@@ -238,18 +244,19 @@ def _no_links(target: str, path: str) -> None:
 
 
 def _in_memory(_: Path) -> tuple[Store, Callable[[], dict[str, bytes]]]:
-    documents = MemoryDocuments()
-    return Store(MemoryObjects(), documents, CODECS), lambda: {
-        key: content for key, content in documents.contents.items() if key.startswith("runs/")
+    backend = MemoryBackend()
+    return Store(backend, CODECS), lambda: {
+        key: content for key, content in backend.documents.items() if key.startswith("runs/")
     }
 
 
 def _without_links(root: Path) -> tuple[Store, Callable[[], dict[str, bytes]]]:
     from smalti.store.manifests.local_index import LocalManifests
 
-    manifests = LocalManifests(root)
-    manifests._views = LinkedViews(root, symlink=_no_links)
-    store = Store(LocalObjects(root), LocalDocuments(root), CODECS, manifests)
+    backend = LocalBackend(root)
+    manifests = LocalManifests(backend)
+    manifests._views = LinkedViews(backend, symlink=_no_links)
+    store = Store(backend, CODECS, manifests=manifests)
     return store, lambda: {f"runs/{path}": text.encode() for path, text in lying_in(root / "runs").items()}
 
 

@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 
 from smalti.errors import Refused, Unavailable
 from smalti.store import Use
-from smalti.store.backends.memory import MemoryDocuments
+from smalti.store.backends.local.backend import LocalBackend
+from smalti.store.backends.memory import MemoryBackend
 from smalti.store.cache import Cache
-from smalti.store.documents import LocalDocuments
+from smalti.store.documents import Documents
 from smalti.store.manifests import Manifests, Step
 from smalti.store.manifests.local_index import LocalManifests
 from tests.forked_process import ForkedProcess, Say
@@ -43,7 +44,7 @@ class CountedManifests(LocalManifests):
 @pytest.fixture
 def manifests(tmp_path: Path) -> CountedManifests:
     """Five runs in a chain: each reads what the one before it wrote; the tables are complete."""
-    found = CountedManifests(tmp_path)
+    found = CountedManifests(LocalBackend(tmp_path))
     for number in range(5):
         found.add(f"run_{number}", inputs={"x": VALUES[number]}, outputs={"y": VALUES[number + 1]})
     assert found.uses(VALUES[1]) == [Use("run_0", "wrote"), Use("run_1", "read")]
@@ -53,7 +54,7 @@ def manifests(tmp_path: Path) -> CountedManifests:
 
 def past(manifests: LocalManifests) -> Manifests:
     """Return a way to the manifests that knows of no tables."""
-    return Manifests(LocalDocuments(manifests._folders[0].parent))
+    return Manifests(Documents(LocalBackend(manifests._folders[0].parent)))
 
 
 def parts_of(address: str) -> list[str]:
@@ -91,7 +92,7 @@ CHANGES = st.lists(
 @given(changes=CHANGES, by_whom=st.lists(st.booleans(), min_size=10, max_size=10))
 def test_the_tables_say_what_the_documents_say(tmp_path: Path, changes: list[tuple], by_whom: list[bool]) -> None:
     root = tmp_path / os.urandom(8).hex()
-    ours, bare = LocalManifests(root), Manifests(LocalDocuments(root))
+    ours, bare = LocalManifests(LocalBackend(root)), Manifests(Documents(LocalBackend(root)))
     for (act, *what), through_the_store in zip(changes, by_whom, strict=False):
         writer = ours if through_the_store else bare
         try:
@@ -135,7 +136,7 @@ def test_what_is_written_through_the_store_is_not_read_to_be_found(manifests: Co
     with pytest.raises(Refused):
         manifests.update("new", status="finished")
     assert manifests.released_uses(VALUES[7]) == [Use("new", "wrote")]
-    assert LocalManifests(manifests._folders[0].parent).uses(VALUES[7]) == [Use("new", "wrote")]
+    assert LocalManifests(LocalBackend(manifests._folders[0].parent)).uses(VALUES[7]) == [Use("new", "wrote")]
     assert manifests.reads == 1, "a release looks for an earlier one"
 
 
@@ -143,7 +144,7 @@ def test_a_copy_of_the_folder_is_read_anew_and_then_believed(manifests: CountedM
     copy = tmp_path.with_name(f"{tmp_path.name}-copy")
     shutil.copytree(tmp_path, copy)
     (copy / "manifests" / "run_0.json").unlink()
-    found = CountedManifests(copy)
+    found = CountedManifests(LocalBackend(copy))
     assert found.uses(VALUES[1]) == [Use("run_1", "read")]
     assert found.uses(VALUES[2]) == [Use("run_1", "wrote"), Use("run_2", "read")]
     assert found.reads == 4
@@ -181,8 +182,8 @@ def test_tables_emptied_while_they_are_filled_are_not_believed(tmp_path: Path) -
             return super().read(key)
 
     for number in range(5):
-        Manifests(LocalDocuments(tmp_path)).add(f"run_{number}", inputs={"x": VALUES[number]})
-    manifests = Emptied(tmp_path)
+        Manifests(Documents(LocalBackend(tmp_path))).add(f"run_{number}", inputs={"x": VALUES[number]})
+    manifests = Emptied(LocalBackend(tmp_path))
     assert [manifests.uses(VALUES[number]) for number in range(5)] == [[Use(f"run_{n}", "read")] for n in range(5)]
     assert not manifests.left
 
@@ -191,7 +192,7 @@ def test_tables_emptied_while_they_are_filled_are_not_believed(tmp_path: Path) -
 def read_only(disk_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with manifests that the user this test runs as may not write to, and a cache folder of the user's."""
     for number in range(3):
-        Manifests(LocalDocuments(disk_path / "store")).add(f"run_{number}", inputs={"x": VALUES[number]})
+        Manifests(Documents(LocalBackend(disk_path / "store"))).add(f"run_{number}", inputs={"x": VALUES[number]})
     cache = disk_path.with_name(f"{disk_path.name}-cache")
     cache.mkdir()
     cache.chmod(0o777)
@@ -213,10 +214,10 @@ def read_only(disk_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
 
 
 def test_a_folder_that_may_only_be_read_is_indexed_for_the_user(read_only: Path) -> None:
-    found = CountedManifests(read_only)
+    found = CountedManifests(LocalBackend(read_only))
     assert [found.uses(VALUES[n]) for n in range(3)] == [[Use(f"run_{n}", "read")] for n in range(3)]
     assert found.reads == 3
-    again = CountedManifests(read_only)
+    again = CountedManifests(LocalBackend(read_only))
     assert again.uses(VALUES[0]) == [Use("run_0", "read")]
     assert again.reads == 0, "the user's own tables are still there"
     assert not list(read_only.glob("index.sqlite*"))
@@ -227,31 +228,28 @@ def test_a_folder_that_may_only_be_read_is_indexed_for_the_user(read_only: Path)
 def test_where_no_cache_may_be_kept_either_it_is_in_memory(read_only: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for place in (str(read_only), "/dev/null/nowhere", "relative"):
         monkeypatch.setenv("XDG_CACHE_HOME", place)
-        found = CountedManifests(read_only)
+        found = CountedManifests(LocalBackend(read_only))
         assert [found.uses(VALUES[n]) for n in range(3)] == [[Use(f"run_{n}", "read")] for n in range(3)]
         assert found.reads == 3
 
 
 def test_where_case_is_ignored_a_run_of_the_same_letters_is_refused() -> None:
-    class Folded(MemoryDocuments):
-        """Documents as macOS keeps them: found in any case, listed as they were first spelled."""
+    class Folded(MemoryBackend):
+        """Files as macOS keeps them: found in any case, listed as they were first spelled."""
 
         def _there(self, key: str) -> str:
-            return next((there for there in self.contents if there.casefold() == key.casefold()), key)
-
-        def create(self, key: str, content: bytes) -> bool:
-            return super().create(self._there(key), content)
+            return next((there for there in self.documents if there.casefold() == key.casefold()), key)
 
         def read(self, key: str) -> bytes:
             return super().read(self._there(key))
 
-        def remove(self, key: str) -> None:
-            super().remove(self._there(key))
+        def put(self, key: str, content: bytes, *, was: bytes | None = None, synced: bool = True) -> bool:
+            return super().put(self._there(key), content, was=was, synced=synced)
 
-        def replace(self, key: str, content: bytes, was: bytes) -> bool:
-            return super().replace(self._there(key), content, was)
+        def delete(self, key: str, *, synced: bool = True) -> None:
+            super().delete(self._there(key), synced=synced)
 
-    manifests = Manifests(Folded())
+    manifests = Manifests(Documents(Folded()))
     manifests.add("Train", inputs={"x": VALUES[0]})
     with pytest.raises(Refused, match="the run 'Train' has another manifest already"):
         manifests.add("train", inputs={"x": VALUES[0]})
@@ -262,12 +260,12 @@ def test_where_case_is_ignored_a_run_of_the_same_letters_is_refused() -> None:
 
 
 def test_writers_killed_at_any_moment_lose_no_change_and_leave_tables_that_tell_the_truth(tmp_path: Path) -> None:
-    LocalManifests(tmp_path).add("run")
+    LocalManifests(LocalBackend(tmp_path)).add("run")
     acknowledged: set[str] = set()
     for turn in range(6):
 
         def write(say: Say, turn: int = turn) -> None:
-            mine = LocalManifests(tmp_path)
+            mine = LocalManifests(LocalBackend(tmp_path))
             for number in itertools.count(1000 * turn):
                 mine.update("run", tags={str(number): "said"})
                 mine.add(f"run_{number}", inputs={"x": VALUES[number % 8]})
@@ -283,7 +281,7 @@ def test_writers_killed_at_any_moment_lose_no_change_and_leave_tables_that_tell_
         for writer in writers:
             writer.kill()
         acknowledged |= {number for writer in writers for number in writer.finish().said}
-        found, true = LocalManifests(tmp_path), Manifests(LocalDocuments(tmp_path))
+        found, true = LocalManifests(LocalBackend(tmp_path)), Manifests(Documents(LocalBackend(tmp_path)))
         assert acknowledged <= found.get("run").tags.keys()
         assert all(found.get(f"run_{number}").released_at for number in acknowledged)
         assert found.newest() == true.newest()
@@ -293,14 +291,14 @@ def test_writers_killed_at_any_moment_lose_no_change_and_leave_tables_that_tell_
 
 @pytest.mark.parametrize("writers", [2])
 def test_those_who_ask_while_others_write_never_miss_what_was_acknowledged(tmp_path: Path, writers: int) -> None:
-    LocalManifests(tmp_path).add("first", inputs={"x": VALUES[0]})
+    LocalManifests(LocalBackend(tmp_path)).add("first", inputs={"x": VALUES[0]})
 
     def write(first: int) -> Callable[[Say], None]:
         def act(say: Say) -> None:
-            mine = LocalManifests(tmp_path)
+            mine = LocalManifests(LocalBackend(tmp_path))
             for number in range(first, first + 40):
                 mine.add(f"run_{number}", inputs={"x": VALUES[0]})
-                assert Use(f"run_{number}", "read") in LocalManifests(tmp_path).uses(VALUES[0])
+                assert Use(f"run_{number}", "read") in LocalManifests(LocalBackend(tmp_path)).uses(VALUES[0])
 
         return act
 
@@ -308,7 +306,7 @@ def test_those_who_ask_while_others_write_never_miss_what_was_acknowledged(tmp_p
     for process in processes:
         process.release()
     assert [process.finish().ended for process in processes] == [0] * writers
-    assert len(LocalManifests(tmp_path).uses(VALUES[0])) == 1 + 40 * writers
+    assert len(LocalManifests(LocalBackend(tmp_path)).uses(VALUES[0])) == 1 + 40 * writers
 
 
 def test_a_forked_process_opens_the_tables_anew(tmp_path: Path) -> None:

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import sqlite3
 import threading
 import time
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from smalti import Store, open_store
 from smalti.errors import Damaged, NotFound
-from smalti.store.objects.index import Index
 
 RANDOM = np.random.default_rng(0)
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return open_store(tmp_path / "store")
+    store = open_store(tmp_path / "store")
+    store.init()
+    return store
 
 
 def age(store: Store, seconds: float) -> None:
@@ -30,6 +31,12 @@ def age(store: Store, seconds: float) -> None:
     for folder in (Path(store.place) / "data").glob("??/*"):
         was = folder.stat().st_mtime
         os.utime(folder, (was - seconds, was - seconds))
+
+
+def write(path: Path, content: bytes) -> None:
+    """Put other content in the place of a file."""
+    path.unlink()
+    path.write_bytes(content)
 
 
 def collect_twice(store: Store) -> None:
@@ -162,6 +169,73 @@ def test_without_an_index_the_same_is_kept(store: Store) -> None:
     assert len(addresses(fresh)) == 2
 
 
+def lie(path: Path) -> None:
+    """Say in the index that every object is another one, of other leaves, and unchanged."""
+    with closing(sqlite3.connect(path)) as index, index:
+        (tables,) = zip(*index.execute("SELECT name FROM sqlite_master WHERE type = 'table'"), strict=True)
+        assert "object" in tables
+        addresses = [address for (address,) in index.execute("SELECT address FROM object ORDER BY id")]
+        index.execute("UPDATE object SET address = address || 'x'")
+        for number, address in enumerate(reversed(addresses), 1):
+            index.execute("UPDATE OR IGNORE object SET address = ? WHERE rowid = ?", (address, number))
+        index.execute("UPDATE hook SET leaf = leaf + 1")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda path: path.unlink(),
+        lambda path: path.write_bytes(b"no index at all"),
+        lambda path: path.write_bytes(path.read_bytes()[:5000]),
+        lambda path: path.write_bytes(b""),
+        lie,
+    ],
+    ids=["absent", "corrupt", "cut", "empty", "lying"],
+)
+def test_whatever_the_index_says_the_same_is_removed(store: Store, change: Callable[[Path], object]) -> None:
+    stack = RANDOM.random((100, 64, 64))
+    changed = stack.copy()
+    changed[3] = 0
+    store.put(stack)
+    store.put({"near": changed, "deep": {"x": np.arange(3000)}}, name="kept")
+    lost = store.put({"x": np.arange(3000), "y": np.arange(4000)})
+    needed = addresses(store) - {lost.digest, store.record(lost).children["y"]}
+    (index,) = Path(store.place).glob("index.sqlite")
+    for beside in Path(store.place).glob("index.sqlite-*"):
+        beside.unlink()
+    change(index)
+    fresh = open_store(store.place)
+    collect_twice(fresh)
+    assert addresses(fresh) == needed
+    np.testing.assert_array_equal(fresh.get("kept")["near"], changed)
+
+
+def test_a_collection_stops_where_a_near_duplicate_has_lost_what_says_where_its_leaves_lie(store: Store) -> None:
+    stack = RANDOM.random((100, 64, 64))
+    changed = stack.copy()
+    changed[3] = 0
+    store.put(stack)
+    ref = store.put(changed, name="kept")
+    (Path(store.place) / "data" / ref.digest[7:9] / ref.digest[7:] / "recipe.json").unlink()
+    before = addresses(store)
+    for dry_run in (True, False):
+        with pytest.raises(Damaged, match="the name kept needs it; nothing was removed"):
+            store.gc(dry_run=dry_run, grace_seconds=0)
+    assert addresses(store) == before
+
+
+def test_a_list_of_what_was_condemned_that_is_damaged_only_makes_it_wait_longer(store: Store) -> None:
+    store.put(np.arange(3000))
+    age(store, 100)
+    store.gc(dry_run=False, grace_seconds=0)
+    (condemned,) = (Path(store.place) / "condemned").iterdir()
+    write(condemned, b"{}")
+    assert [item.state for item in store.gc(dry_run=False, grace_seconds=0).unneeded] == ["condemned"]
+    assert not condemned.exists()
+    time.sleep(0.01)
+    assert [item.state for item in store.gc(dry_run=False, grace_seconds=0).unneeded] == ["removed"]
+
+
 def test_a_collection_writes_one_list_of_what_it_condemns_and_drops_it_when_nothing_on_it_waits(store: Store) -> None:
     lists = Path(store.place) / "condemned"
     refs = [store.put(np.arange(n)) for n in range(10)]
@@ -178,36 +252,10 @@ def test_a_collection_writes_one_list_of_what_it_condemns_and_drops_it_when_noth
     assert not list(lists.iterdir())
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    needs=st.dictionaries(st.integers(0, 30), st.sets(st.integers(0, 30), max_size=4)),
-    roots=st.sets(st.integers(0, 40)),
-    forgotten=st.sets(st.integers(0, 30), max_size=2),
-)
-def test_the_index_knows_what_is_reachable_however_deep(
-    tmp_path: Path, needs: dict[int, set[int]], roots: set[int], forgotten: set[int]
-) -> None:
-    with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
-        index = Index(Path(folder) / "index.sqlite")
-        for number, some in needs.items():
-            index.add(f"{number}", b"", "", (f"{needed}" for needed in some))
-        for number in forgotten:
-            index.forget([f"{number}"])
-        expected, queue = set(), list(roots)
-        while queue:
-            if (number := queue.pop()) not in expected:
-                expected.add(number)
-                queue += needs.get(number, ()) if number not in forgotten else ()
-        assert index.reachable({f"{number}" for number in roots}) == {f"{number}" for number in expected}
-        everything = {f"{number}" for number in range(50)}
-        assert index.unknown(everything) == everything - {f"{number}" for number in needs.keys() - forgotten}
-
-
 def test_a_damaged_name_stops_a_collection_before_anything_goes(store: Store) -> None:
     ref = store.put(np.arange(10), name="kept")
     path = Path(store.place) / "names" / "kept" / "@000001.json"
-    path.chmod(0o644)
-    path.write_bytes(path.read_bytes().replace(b"kept", b"lost"))
+    write(path, path.read_bytes().replace(b"kept", b"lost"))
     with pytest.raises(Damaged, match="names/kept"):
         collect_twice(store)
     assert store.get(ref).size == 10
@@ -216,8 +264,7 @@ def test_a_damaged_name_stops_a_collection_before_anything_goes(store: Store) ->
 def test_a_damaged_pin_is_named_by_fsck_and_stops_a_collection(store: Store) -> None:
     store.pin(store.put(np.arange(10)))
     (path,) = (Path(store.place) / "pins").iterdir()
-    path.chmod(0o644)
-    path.write_bytes(path.read_bytes()[:-3])
+    write(path, path.read_bytes()[:-3])
     (problem,) = store.fsck().problems
     assert problem.place == f"pins/{path.name}"
     with pytest.raises(Damaged, match="the pin pins/"):
@@ -236,8 +283,7 @@ def test_what_an_object_needs_is_asked_anew_when_it_is_kept_in_another_form(stor
     store = open_store(store.place)
     store.put(stack)  # with nothing remembered, whole
     store.rebuild_index()
-    plain.chmod(0o644)
-    plain.write_bytes(plain.read_bytes()[:-1] + b"x")
+    write(plain, plain.read_bytes()[:-1] + b"x")
     store.put(changed)  # repaired, as a near-duplicate now
     assert store.file(ref) is None
     collect_twice(store)
