@@ -245,9 +245,13 @@ def layout_of(header: Mapping[str, Any]) -> tuple[pa.Schema, Layout]:
     numbers = (header["rows"], *batches, *dictionaries)
     if header.keys() - _MAY_BE != _FIELDS or not all(type(n) is int and 0 <= n < 2**62 for n in numbers):
         raise Damaged(f"a header with the fields {sorted(header)[:8]} is not that of a table; restore it.")
-    in_batches = header["rows"] if header["columns"] else 0
-    if sum(batches) != in_batches or not batches or max(batches) > MAX_ROWS:
+    in_all = header["rows"]
+    if sum(batches) != (in_all if header["columns"] else 0) or not batches or max(batches) > MAX_ROWS:
         raise Damaged(f"a header cuts {header['rows']} rows into batches of {str(batches)[:80]}; restore it.")
+    if "pandas" in header and "range" in (index := header["pandas"]["index"]):
+        start, stop, step = index["range"]
+        if (start, step) != (start if in_all else 0, step if in_all > 1 else 1) or stop != start + step * in_all:
+            raise Damaged(f"a header says that {in_all} rows are numbered by {index['range']}; restore it.")
     schema = schema_of(header)
     described = [describe_field(field, f"column {field.name!r}") for field in schema]
     names = set(schema.names)

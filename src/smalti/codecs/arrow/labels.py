@@ -23,6 +23,7 @@ from smalti.codecs.dtype import dtype_of
 from smalti.errors import Refused
 
 _WHERE = "the labels of the columns"
+_KINDS = "biufmMO"  # of numpy
 
 
 def describe_level(level: Any) -> Json:
@@ -44,7 +45,7 @@ def describe_level(level: Any) -> Json:
     if isinstance(dtype, pd.DatetimeTZDtype | pd.PeriodDtype):
         _, description = describe(level, _WHERE)
         return {"dtype": description, "labels": level.asi8.tolist()}
-    if isinstance(dtype, np.dtype) and dtype.kind in "biufmMO":
+    if isinstance(dtype, np.dtype) and dtype.kind in _KINDS:
         labels = np.asarray(level).view(np.int64).tolist() if dtype.kind in "mM" else level.tolist()
         return {"dtype": dtype.newbyteorder("<").str, "labels": [describe_label(label) for label in labels]}
     raise Refused(
@@ -66,6 +67,8 @@ def level_from(described: Any) -> Any:
         case dict():
             return column_from(pa.chunked_array([pa.array(labels, pa.large_string())]), dtype)
     plain = np.dtype(object) if dtype == "|O" else dtype_of(dtype)
+    if plain.kind not in _KINDS:
+        raise Refused(f"{_WHERE} are described as {dtype!r}, which this version does not know.")
     return np.array(labels, np.int64).view(plain) if plain.kind in "mM" else np.array(labels, plain)
 
 

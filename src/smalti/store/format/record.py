@@ -193,6 +193,8 @@ def _record(document: dict[str, Any], levels_of: Callable[[int], leaf_table.Leve
         if document.keys() - {"format", "header", "nbytes", "order"}:
             raise ValueError("it has content, but no file")
         return Record(address_of(header, spelled, b""), header, plain, spelled, nbytes, order=order)
+    if header["kind"] in {"tree", "json"}:
+        raise ValueError("it is all header, but has a file")
     if not _FILENAME.fullmatch(filename) or not _HEX_DIGEST.fullmatch(document["framing"]):
         raise ValueError(f"{filename!r} is no name of a file of content")
     buffers = tuple((_size(offset), _size(length)) for offset, length in document["buffers"])
