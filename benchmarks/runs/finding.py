@@ -17,6 +17,7 @@ from benchmarks.line import Line
 from benchmarks.runs.peer import ask
 from smalti import open_store
 from smalti.digest import PREFIX
+from smalti.store.backends.local.backend import LocalBackend
 from smalti.store.manifests.local_index import LocalManifests
 from smalti.store.manifests.manifest import KEPT, Manifest, dump
 
@@ -131,7 +132,7 @@ def rebuilding(folder: Path, files: int = FILES) -> Rebuilding:
     (folder / KEPT).mkdir(parents=True)
     for number in range(files):
         _write(folder, number)
-    manifests = LocalManifests(folder)
+    manifests = LocalManifests(LocalBackend(folder))
     start = time.perf_counter()
     manifests.rebuild_index()
     rebuilt = time.perf_counter() - start
@@ -160,7 +161,7 @@ def _write(folder: Path, number: int) -> None:
 
 def filled(folder: Path, runs: int) -> LocalManifests:
     """Return manifests whose index holds so many runs in chains of a hundred; value number n is what run n wrote."""
-    manifests = LocalManifests(folder)
+    manifests = LocalManifests(LocalBackend(folder))
     manifests.add("first", outputs={"value": address_of(2 * runs)})  # makes folders
     manifests.uses(address_of(0))  # and tables
     order = np.random.default_rng(0).permutation(runs) + 10  # of what is written: digests are as good as random
