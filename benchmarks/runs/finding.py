@@ -132,6 +132,7 @@ def rebuilding(folder: Path, files: int = FILES) -> Rebuilding:
     (folder / KEPT).mkdir(parents=True)
     for number in range(files):
         _write(folder, number)
+    open_store(folder).init()
     manifests = LocalManifests(LocalBackend(folder))
     start = time.perf_counter()
     manifests.rebuild_index()
@@ -161,6 +162,7 @@ def _write(folder: Path, number: int) -> None:
 
 def filled(folder: Path, runs: int) -> LocalManifests:
     """Return manifests whose index holds so many runs in chains of a hundred; value number n is what run n wrote."""
+    open_store(folder).init()
     manifests = LocalManifests(LocalBackend(folder))
     manifests.add("first", outputs={"value": address_of(2 * runs)})  # makes folders
     manifests.uses(address_of(0))  # and tables

@@ -66,7 +66,10 @@ def check_object(header: Mapping[str, Any], buffers: Sequence[memoryview], frami
 
 
 def _array_header(header: Mapping[str, Any], sizes: list[int]) -> None:
+    from smalti.codecs.array import says_scalar
+
     (nbytes,) = sizes
+    says_scalar(header, {"kind"})
     _check_array(header["dtype"], header["shape"], nbytes)
 
 
@@ -89,12 +92,12 @@ def _array_file(one: _Object) -> None:
 
 
 def _weights_header(header: Mapping[str, Any], sizes: list[int]) -> None:
+    from smalti.codecs.array import says_scalar
     from smalti.codecs.weights import in_file_order
 
     for name, nbytes in zip(in_file_order(header["tensors"]), sizes, strict=True):
         described = header["tensors"][name]
-        if described.keys() != {"dtype", "shape"}:
-            raise ValueError(f"it says {sorted(described)} of the tensor {name!r}")
+        says_scalar(described)
         _check_array(described["dtype"], described["shape"], nbytes)
 
 
@@ -168,7 +171,7 @@ def _joined(one: _Object) -> bytes:
 
 
 _FIELDS = {  # of kinds that a header describes to the last: of each value there is one header
-    "array": {"kind", "dtype", "shape"},
+    "array": {"kind", "dtype", "shape", "scalar"},
     "bytes": {"kind", "nbytes", "sha256"},
     "weights": {"kind", "tensors"},
     "json": {"kind", "value"},

@@ -16,8 +16,7 @@ from smalti.store.backends.base import Backend
 from smalti.store.commit import create_file, machine_errors, spool
 from smalti.store.documents import Documents
 from smalti.store.format.record import Record
-from smalti.store.long_work import OnProgress
-from smalti.store.maintenance.gc import DAY_SECONDS, GcReport, collect
+from smalti.store.maintenance.upkeep import LooksAfterItself
 from smalti.store.manifests import Manifests
 from smalti.store.manifests.recording import RecordsRuns
 from smalti.store.names import Names, NameVersion, check_name
@@ -29,15 +28,10 @@ from smalti.store.pins import Pins
 from smalti.store.values import Ref, Tree
 
 if TYPE_CHECKING:  # what not every use of a store needs is imported by the methods that do; numpy among it takes long
-    from smalti.store.maintenance.diff import Diff
-    from smalti.store.maintenance.problems import FsckReport
-    from smalti.store.maintenance.push import Side
-    from smalti.store.maintenance.stats import StoreStats
-    from smalti.store.maintenance.transfer import TransferReport
     from smalti.store.read.reader import Reader
 
 
-class Store(RecordsRuns):
+class Store(RecordsRuns, LooksAfterItself):
     """A content-addressed store: equal values are stored once, every read is verified.
 
     Everywhere a reference is wanted, a ``Ref``, a name, ``sha256:<hex>`` or a unique prefix of at least
@@ -243,7 +237,7 @@ class Store(RecordsRuns):
         record = self.record(ref)
         if record.kind == "tree":
             return self._tree(record, self.open)
-        return self._codecs.lazy(record.header, self._reader(record))
+        return self._codecs.lazy(record.header, self._reader(record).hold())
 
     def reader(self, ref: Ref | str, *, verify: bool = True) -> Reader:
         """Return what reads any part of an object's content, verified leaf by leaf; of a tree there is none."""
@@ -316,45 +310,6 @@ class Store(RecordsRuns):
             if not create_file(path, pieces):
                 raise Refused(f"{path} exists already; name another place.")
 
-    def push(
-        self, target: Store, refs: Iterable[Ref | str] | None = None, progress: OnProgress | None = None
-    ) -> TransferReport:
-        """Bring values to another store: those given, or all that names, pins and manifests keep.
-
-        Without ``refs`` the copy answers what this store does: every version of every name goes with its time, and
-        with its number where the name is not there, all pins, and the manifests of all runs, released ones too. What
-        is there stays. A reference that is a name brings what it stands for now, that of a directory all its versions,
-        and the name stands there for what it does here. Objects are sent where they are missing or damaged there.
-
-        Raises:
-            NotFound, Damaged, Refused, Unavailable: see :func:`smalti.store.maintenance.push.push`.
-        """
-        from smalti.store.maintenance.push import chosen, everything, push
-
-        source = self._side()
-        if refs is None:
-            carried = everything(source)
-        else:
-            carried = chosen(source, [ref.digest if isinstance(ref, Ref) else ref for ref in refs], self.resolve)
-        target.init()
-        return push(source, target._side(), carried, progress)
-
-    def pull(
-        self, source: Store, refs: Iterable[Ref | str] | None = None, progress: OnProgress | None = None
-    ) -> TransferReport:
-        """Bring values from another store to this one; see :meth:`push`."""
-        return source.push(self, refs, progress)
-
-    def _side(self) -> Side:
-        from smalti.store.maintenance.push import Side
-
-        return Side(self._objects, self._documents, self._manifests, self._codecs)
-
-    def rebuild_index(self) -> None:
-        """Make the index anew from the files; without one, near-duplicates are stored whole."""
-        self._manifests.rebuild_index()  # first: should that throw a damaged file away, both are in the new one
-        self._objects.rebuild_index()
-
     def names(self) -> Iterator[NameVersion]:
         """Yield the latest version of every name, in order."""
         return self._names.all()
@@ -389,58 +344,6 @@ class Store(RecordsRuns):
     def pins(self) -> list[str]:
         """Return the addresses that are pinned."""
         return Pins(self._documents).all()
-
-    def gc(self, *, dry_run: bool = True, grace_seconds: float = DAY_SECONDS) -> GcReport:
-        """Collect what no name, pin or run leads to; by default only say what would go.
-
-        Nothing is removed the first time it is found: it is condemned, and removed by a later collection, at least
-        ``grace_seconds`` after, if still nothing needs it.
-        """
-        parts = (self._objects, self._documents, self._names, self._manifests)
-        return collect(*parts, dry_run=dry_run, grace_seconds=grace_seconds)
-
-    def fsck(
-        self, progress: OnProgress | None = None, *, full: bool = False, repair_from: Store | None = None
-    ) -> FsckReport:
-        """Check every name, pin, record and list of files, and content; see :func:`smalti.store.maintenance.fsck.fsck`.
-
-        Args:
-            full: read every byte, not only where a file does not look as it did when it was last read whole.
-            repair_from: a store that may hold sound copies of what is damaged or missing; they are written here.
-        """
-        from smalti.store.maintenance.fsck import fsck
-
-        source = repair_from._side() if repair_from else None
-        return fsck(self._side(), full=full, repair_from=source, progress=progress)
-
-    def verify(
-        self, target: Store, refs: Iterable[Ref | str] | None = None, progress: OnProgress | None = None
-    ) -> FsckReport:
-        """Read in another store, whole, all that ours consist of, and say what is missing, damaged or different there.
-
-        Without ``refs`` that is all that a push of everything brings: values, names with their versions, pins,
-        manifests, and whether their runs are kept.
-        """
-        from smalti.store.maintenance.push import chosen, everything
-        from smalti.store.maintenance.verify import verify
-
-        source = self._side()
-        if refs is None:
-            return verify(source, target._side(), everything(source), progress)
-        some = [ref.digest if isinstance(ref, Ref) else ref for ref in refs]
-        return verify(source, target._side(), chosen(source, some, self.resolve), progress)
-
-    def diff(self, before: Ref | str, after: Ref | str) -> Diff:
-        """Compare two values, by their records alone: what was added, removed and changed, and where."""
-        from smalti.store.maintenance.diff import diff
-
-        return diff(self._objects, self.resolve(before), self.resolve(after))
-
-    def stats(self, progress: OnProgress | None = None) -> StoreStats:
-        """Add up what the store holds, by kind and name, and what keeping every piece once saves."""
-        from smalti.store.maintenance.stats import stats
-
-        return stats(self._objects, self._documents, progress)
 
     def _tree(self, record: Record, read: Callable[[str], Any]) -> Tree:
         children = {name: read(address) for name, address in record.children.items()}

@@ -147,7 +147,7 @@ def test_gc_removes_nothing_where_something_needed_is_missing_and_names_it(store
     store.forget("scan/one")
     refused = run("gc", "--no-dry-run", "--grace-hours", "0", exit_code=1, refused=True)
     assert other in refused
-    assert "It is needed by the name small, so nothing was removed." in refused
+    assert "the name small needs it; nothing was removed." in refused
 
 
 def test_verify_is_0_when_all_is_there_and_1_with_what_is_not_named(store: Store, run: Run, tmp_path: Path) -> None:

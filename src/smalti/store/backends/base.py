@@ -9,8 +9,13 @@ from pathlib import Path
 from typing import Protocol
 
 from smalti.digest import PREFIX
+from smalti.errors import Damaged
 
 Bytes = bytes | memoryview
+
+
+class Gone(Damaged):
+    """There is no file where stored content should be."""
 
 
 class Entry(Protocol):

@@ -12,6 +12,7 @@ from blake3 import blake3
 from numpy.typing import NDArray
 
 from smalti.errors import Damaged, Refused
+from smalti.store.backends.base import Gone
 from smalti.store.format.chunking import MAX_NBYTES, first_difference, ids_of
 from smalti.store.format.leaf_table import Leaves
 from smalti.store.format.record import Record
@@ -47,6 +48,7 @@ class Reader:
         self._verified: NDArray[np.bool_] | None = None  # of each leaf, for views
         self._all_verified = False
         self._view: memoryview | None = None
+        self._held: list[memoryview] | None = None
         self._viewed = False
         self._verifies = verify
 
@@ -94,6 +96,12 @@ class Reader:
             self._read(leaves, out)
         else:
             out[:] = self.read(0, start, stop)
+
+    def hold(self) -> Reader:
+        """Map the file, so that it can be read when it is moved or removed meanwhile; no descriptor stays open."""
+        if not self.record.is_inline:
+            self._held = self._content.map()
+        return self
 
     def read_content(self, start: int, out: memoryview) -> None:
         """Fill ``out`` with content from ``start`` on, counted over all buffers; whole leaves, verified.
@@ -253,7 +261,7 @@ class Reader:
         """Read leaves and verify them; what is not right is fetched again before it is called damaged."""
         start, stop = _span(leaves)
         data = room(stop - start) if into is None else into
-        self._content.read_into(start, data)
+        self._fetch(start, data)
         fetches = 1
         while self._verifies and (wrong := self._first_wrong(data, leaves)) is not None:
             if fetches == _MOST_FETCHES:
@@ -263,9 +271,22 @@ class Reader:
                     "from another store."
                 )
             self._content.forget()
-            self._content.read_into(start, data)
+            self._fetch(start, data)
             fetches += 1
         return data
+
+    def _fetch(self, start: int, out: memoryview) -> None:
+        try:
+            self._content.read_into(start, out)
+        except Gone:
+            if self._held is None:
+                raise
+            base, stop = 0, start + len(out)
+            for view in self._held:
+                low, high = max(start, base), min(stop, base + len(view))
+                if low < high:
+                    out[low - start : high - start] = view[low - base : high - base]
+                base += len(view)
 
     @staticmethod
     def _first_wrong(data: memoryview, leaves: Leaves) -> int | None:

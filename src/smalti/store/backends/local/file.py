@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from smalti.errors import Damaged
+from smalti.store.backends.base import Gone
 from smalti.store.commit import machine_errors
 
 _NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO}
@@ -56,7 +57,7 @@ class LocalFile:
             except OSError as error:
                 if error.errno not in _NO_FILE:
                     raise
-                raise Damaged(f"{self.path} should hold stored content, but: {error.strerror}; restore it.") from error
+                raise Gone(f"{self.path} should hold stored content, but: {error.strerror}; restore it.") from error
             try:
                 if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                     raise Damaged(f"{self.path} should hold stored content, but is no file; restore it.")
