@@ -26,7 +26,16 @@ from typing import Any
 import boto3
 import pytest
 
+from smalti.codecs import CODECS
+from smalti.store import Store
+from smalti.store.backends.s3.backend import S3Backend
 from smalti.store.backends.s3.bucket import Bucket
+from smalti.store.backends.s3.index import S3Index
+from smalti.store.documents import Documents
+from smalti.store.identity import KEY
+from smalti.store.manifests.bucket_index import BucketManifests
+from smalti.store.objects.object_store import ObjectStore
+from smalti.testing.damage import NOTES
 from tests.s3.wire import Wire
 
 _PROGRAMS = ("ceph", "ceph-authtool", "ceph-mgr", "ceph-mon", "ceph-osd", "monmaptool", "radosgw", "radosgw-admin")
@@ -95,10 +104,10 @@ class Server:
 class BucketBytes(MutableMapping[str, bytes]):
     """What lies below one prefix, key -> bytes, read and written without asking the store.
 
-    What is there to be tried, to be young or to be removed is left out.
+    ``store.json``, and what is there to be tried, to be young, to be removed or to be checked is left out.
     """
 
-    NOT_STORED = ("probe", "clock", "touched/", "removing/", "writing/", "condemned/")
+    NOT_STORED = (KEY, "probe", "clock", "touched/", "removing/", "writing/", *NOTES)
 
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
@@ -120,6 +129,21 @@ class BucketBytes(MutableMapping[str, bytes]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+    def holds(self, key: str) -> bool:
+        """Tell whether there is a key, also of those that are left out."""
+        return self._bucket.head(key) is not None
+
+
+def store_over(backend: S3Backend, **manifests: Any) -> Store:
+    """Return a store over a backend, as ``open_store`` makes it."""
+    documents = Documents(backend)
+    return Store(backend, CODECS, S3Index(backend), BucketManifests(documents, backend.identity, **manifests))
+
+
+def store_at(url: str, endpoint: str) -> Store:
+    """Return another opening of the store there."""
+    return store_over(S3Backend.at(url, endpoint))
 
 
 @pytest.fixture(scope="session")
@@ -164,6 +188,32 @@ def url(server: Server, bucket_name: str, monkeypatch: pytest.MonkeyPatch, tmp_p
 def endpoint(request: pytest.FixtureRequest, server: Server) -> str:
     """Where to ask: behind the wire in a test that has one."""
     return str(request.getfixturevalue("wire").endpoint) if "wire" in request.fixturenames else server.endpoint
+
+
+@pytest.fixture
+def backend(url: str, endpoint: str) -> S3Backend:
+    """The backend under test, at a place where no store is yet."""
+    return S3Backend.at(url, endpoint)
+
+
+@pytest.fixture
+def store(backend: S3Backend) -> Store:
+    """An empty store over the backend under test."""
+    store = store_over(backend)
+    store.init()
+    return store
+
+
+@pytest.fixture
+def objects(store: Store, backend: S3Backend) -> ObjectStore:
+    """The same store's objects."""
+    return ObjectStore(backend, S3Index(backend))
+
+
+@pytest.fixture
+def documents(store: Store, backend: S3Backend) -> Documents:
+    """The same store's documents."""
+    return Documents(backend)
 
 
 @pytest.fixture

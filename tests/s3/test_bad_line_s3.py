@@ -17,12 +17,12 @@ import numpy as np
 import pytest
 
 from smalti import open_store
-from smalti.codecs import CODECS
 from smalti.errors import Damaged, SmaltiError
 from smalti.store import Store
-from smalti.store.backends.s3.backend import S3Documents, S3Objects, open_s3
+from smalti.store.backends.s3.backend import S3Backend
 from smalti.store.backends.s3.bucket import Bucket
 from smalti.testing import form
+from tests.s3.conftest import store_at, store_over
 from tests.s3.wire import Exchange, Fault, Wire, with_a_bit_flipped
 
 OPERATIONS = int(os.environ.get("SMALTI_TEST_BAD_LINE", "1000" if os.environ.get("SMALTI_TEST_S3") == "1" else "240"))
@@ -126,7 +126,6 @@ class Worker:
 
     number: int
     store: Store
-    objects: S3Objects
     local: Store
     kept: list[tuple[str, Any]] = field(default_factory=list)
     named: dict[str, tuple[str, Any] | None] = field(default_factory=dict)
@@ -206,7 +205,7 @@ class Worker:
         self.local._objects.verify(digest)
 
     def verify(self, rng: random.Random) -> None:
-        self.objects.verify(rng.choice(self.kept)[0])
+        self.store._objects.verify(rng.choice(self.kept)[0])
 
     def compare(self, what: str, found: Any, value: Any) -> None:
         if form(found) != form(value):
@@ -216,14 +215,12 @@ class Worker:
 def test_a_bad_line_gives_no_wrong_byte_loses_nothing_and_hardly_fails(
     server, wire: Wire, url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    open_s3(url, server.endpoint)
+    store_at(url, server.endpoint).init()
     line = BadLine(wire, url)
     workers = []
     for number in range(THREADS):
         bucket = Bucket(url, wire.endpoint, answer_seconds=ANSWER_SECONDS)
-        objects = S3Objects(bucket)
-        store = Store(objects, S3Documents(bucket), CODECS)
-        workers.append(Worker(number, store, objects, open_store(tmp_path / f"{number}")))
+        workers.append(Worker(number, store_over(S3Backend(bucket)), open_store(tmp_path / f"{number}")))
     begun = time.monotonic()
     with ThreadPoolExecutor(THREADS) as threads:
         list(threads.map(lambda worker: worker.work(OPERATIONS // THREADS), workers))
@@ -241,7 +238,7 @@ def test_a_bad_line_gives_no_wrong_byte_loses_nothing_and_hardly_fails(
     assert not [worker.wrong for worker in workers if worker.wrong]
     assert not [failure for failure in failures if isinstance(failure[1], Damaged)]
 
-    clean = Store(*open_s3(url, server.endpoint), CODECS)
+    clean = store_at(url, server.endpoint)
     for worker in workers:
         for digest, value in worker.kept:
             assert form(clean.get(digest)) == form(value)

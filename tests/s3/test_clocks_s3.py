@@ -11,9 +11,8 @@ from contextlib import AbstractContextManager, contextmanager
 import numpy as np
 import pytest
 
-from smalti.codecs import CODECS
 from smalti.store import Store
-from smalti.store.backends.s3.backend import S3Objects, open_s3
+from smalti.store.backends.s3.backend import S3Backend
 from smalti.store.backends.s3.bucket import Bucket
 from smalti.store.backends.s3.leases import Leases, latest
 
@@ -24,16 +23,6 @@ SKEWS = pytest.mark.parametrize("server", ["moto"], indirect=True)
 ADDRESS = "sha256:" + "0" * 64
 
 Skew = Callable[[float], AbstractContextManager[None]]
-
-
-@pytest.fixture
-def store(wire, url: str) -> Store:
-    return Store(*open_s3(url, wire.endpoint), CODECS)
-
-
-@pytest.fixture
-def objects(store: Store) -> S3Objects:
-    return store._objects
 
 
 @pytest.fixture
@@ -100,7 +89,7 @@ def test_what_is_younger_than_the_grace_period_is_young_whatever_a_clock_says(
 @SKEWS
 @WRONG_BY_SECONDS
 def test_a_put_that_begins_while_a_removal_is_at_work_waits_for_it(
-    objects: S3Objects, store: Store, wire, skew: Skew, wrong_by: float
+    backend: S3Backend, store: Store, wire, skew: Skew, wrong_by: float
 ) -> None:
     ref = store.put(VALUE)
     removing, looked = threading.Event(), threading.Event()
@@ -112,9 +101,9 @@ def test_a_put_that_begins_while_a_removal_is_at_work_waits_for_it(
 
     wire.harm("DELETE", "metadata.json", before=stop_before_removing)
     with ThreadPoolExecutor(2) as pool:
-        removal = pool.submit(objects.remove, ref.digest)
+        removal = pool.submit(backend.remove, {ref.digest: backend.clock()})
         assert removing.wait(20)
-        wire.harm("HEAD", "/removing/", after=lambda _: looked.set())
+        wire.harm("GET", "removing%2F", after=lambda _: looked.set())
         with skew(wrong_by):
             put = pool.submit(store.put, VALUE)
             assert removal.result(30)
@@ -122,13 +111,13 @@ def test_a_put_that_begins_while_a_removal_is_at_work_waits_for_it(
     np.testing.assert_array_equal(store.get(ref), VALUE)
 
 
-def test_the_time_of_a_collection_is_between_what_was_found_before_and_after(objects: S3Objects, store: Store) -> None:
+def test_the_time_of_a_collection_is_between_what_was_found_before_and_after(backend: S3Backend, store: Store) -> None:
     ref = store.put(VALUE)
     store.put(VALUE)
-    before = objects.renewed_at(ref.digest)
-    now = objects.now()
+    before = backend.lease(ref.digest, renew=False)
+    now = backend.clock()
     store.put(VALUE)
-    assert before <= now < objects.renewed_at(ref.digest)
+    assert before <= now < backend.lease(ref.digest, renew=False)
 
 
 def test_a_second_of_the_server_counts_to_its_end() -> None:

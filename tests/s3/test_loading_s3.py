@@ -7,18 +7,13 @@ import pyarrow as pa
 import pytest
 
 from smalti import Store
-from smalti.codecs import CODECS
 from smalti.errors import Damaged
 from smalti.loaders import MLXDataLoader, MLXLoaderConfig, StreamingConfig, StreamingPipeline
-from smalti.store.backends.s3.backend import open_s3
 
 ROWS = np.random.default_rng(0).random((300, 64, 32), np.float32)
 
 
-@pytest.fixture
-def store(url: str, wire) -> Store:
-    """The store behind a wire that remembers what was fetched."""
-    return Store(*open_s3(url, wire.endpoint), CODECS)
+pytestmark = pytest.mark.usefixtures("wire")  # which remembers what was fetched
 
 
 @pytest.mark.parametrize("cache_mb", [0, 64])

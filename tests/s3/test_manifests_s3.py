@@ -17,13 +17,12 @@ from typer.testing import CliRunner, Result
 
 import smalti
 from smalti.cli import app
-from smalti.codecs import CODECS
 from smalti.errors import Refused, Unavailable
 from smalti.store import Hop, Store, Use
-from smalti.store.backends.s3.backend import S3Documents, S3Objects, open_s3
+from smalti.store.backends.s3.backend import S3Backend
 from smalti.store.format.sealed import seal
-from smalti.store.manifests.bucket_index import BucketManifests
-from smalti.testing.laws_of_manifests import ManifestLaws
+from smalti.testing.conformance_manifests import ManifestLaws
+from tests.s3.conftest import store_over
 
 Machine = Callable[..., Store]
 
@@ -32,20 +31,18 @@ class TestLawsInABucket(ManifestLaws):
     """Every law of manifests, where each question is asked of tables that a look has just brought up to date."""
 
     @pytest.fixture
-    def objects(self, server, url: str) -> S3Objects:
-        return open_s3(url, server.endpoint)[0]
-
-    @pytest.fixture
-    def documents(self, server, url: str) -> S3Documents:
-        return open_s3(url, server.endpoint)[1]
+    def backend(self, backend: S3Backend) -> S3Backend:
+        return backend
 
     @pytest.fixture
     def stored(self, stored: MutableMapping[str, bytes]) -> MutableMapping[str, bytes]:
         return stored
 
     @pytest.fixture
-    def store(self, objects: S3Objects, documents: S3Documents) -> Store:
-        return Store(objects, documents, CODECS, BucketManifests(documents, documents.identity, 0))
+    def store(self, backend: S3Backend) -> Store:
+        store = store_over(backend, look_again_seconds=0)
+        store.init()
+        return store
 
 
 @pytest.fixture
@@ -54,8 +51,9 @@ def machine(wire, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     def opened(name: str = "ours", **how: Any) -> Store:
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / name))
-        objects, documents = open_s3(url, wire.endpoint)
-        return Store(objects, documents, CODECS, BucketManifests(documents, documents.identity, **how))
+        store = store_over(S3Backend.at(url, wire.endpoint), **how)
+        store.init()
+        return store
 
     return opened
 
@@ -147,8 +145,7 @@ def test_whatever_befalls_the_tables_runs_are_found(machine: Machine, tmp_path: 
 
 def test_where_no_cache_may_be_kept_it_is_in_memory(url: str, wire, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null/nowhere")
-    objects, documents = open_s3(url, wire.endpoint)
-    store = Store(objects, documents, CODECS, BucketManifests(documents, documents.identity))
+    store = store_over(S3Backend.at(url, wire.endpoint))
     ref = store.put(np.arange(5))
     store.add_manifest("run", inputs={"x": ref})
     assert store.runs_of(ref) == [Use("run", "read")]

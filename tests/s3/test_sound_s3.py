@@ -8,19 +8,14 @@ import numpy as np
 import pytest
 
 from smalti import open_store
-from smalti.codecs import CODECS
 from smalti.store import Store
-from smalti.store.backends.s3.backend import S3Objects, open_s3
 from smalti.store.backends.s3.bucket import PART_NBYTES, Bucket
+from smalti.store.objects.object_store import ObjectStore
+from tests.s3.conftest import store_at
 
 LARGE = np.random.default_rng(0).integers(0, 256, (3 * PART_NBYTES // 65_536, 65_536), np.uint8)
 SMALL = np.arange(5000.0)
 MOTO = pytest.mark.parametrize("server", ["moto"], indirect=True)  # it looks at no digest, as a real server does
-
-
-@pytest.fixture
-def store(wire, url: str) -> Store:
-    return Store(*open_s3(url, wire.endpoint), CODECS)
 
 
 @pytest.fixture
@@ -43,7 +38,7 @@ def test_a_body_overwritten_at_the_server_is_repaired_by_a_push_before_it_is_nam
     client.put_object(Bucket=bucket_name, Key=key, Body=bytes(body))
 
     assert local.push(store, ["value"]).sent == 1
-    np.testing.assert_array_equal(Store(*open_s3(url, server.endpoint), CODECS).get("value"), value)
+    np.testing.assert_array_equal(store_at(url, server.endpoint).get("value"), value)
     assert store.fsck(full=True).clean
 
 
@@ -57,16 +52,15 @@ def test_what_is_as_it_was_uploaded_is_not_read_again(store: Store, wire, tmp_pa
 
 
 def test_where_the_note_of_the_upload_was_lost_the_bytes_are_read(
-    store: Store, wire, server, bucket_name: str, url: str
+    objects: ObjectStore, store: Store, wire, server, bucket_name: str, url: str
 ) -> None:
-    objects: S3Objects = store._objects
     ref = store.put(SMALL)
     digits = ref.digest.removeprefix("sha256:")
     key = f"{url.removeprefix(f's3://{bucket_name}/')}/data/{digits[:2]}/{digits}/metadata.json"
     client = server.client()
     client.put_object(Bucket=bucket_name, Key=key, Body=client.get_object(Bucket=bucket_name, Key=key)["Body"].read())
     wire.seen.clear()
-    assert objects.is_intact(ref.digest)
+    assert objects.intact(ref.digest)
     assert [e.path for e in wire.seen if e.method == "GET" and "/data.npy" in e.path]
 
 

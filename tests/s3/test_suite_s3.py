@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Iterable, MutableMapping
 from typing import Any
 
 import pytest
@@ -12,11 +12,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from smalti.codecs import CODECS
-from smalti.store import Encoded, Record, Store
-from smalti.store.backends.s3.backend import S3Documents, S3Objects, open_s3
+from smalti.store import Store
+from smalti.store.backends.s3.backend import S3Backend
+from smalti.store.backends.s3.index import S3Index
+from smalti.store.objects.index import Known
+from smalti.store.objects.object_store import ObjectStore
 from smalti.testing import StoreMachine, StoreSuite
-
-Places = tuple[S3Objects, S3Documents]
 
 RUNS = settings(
     max_examples=int(os.environ.get("SMALTI_TEST_MODEL_RUNS_S3", "3")),
@@ -28,38 +29,41 @@ RUNS = settings(
 
 class TestS3(StoreSuite):
     @pytest.fixture
-    def place(self, server, url: str) -> Places:
-        return open_s3(url, server.endpoint)
-
-    @pytest.fixture
-    def objects(self, place: Places) -> S3Objects:
-        return place[0]
-
-    @pytest.fixture
-    def documents(self, place: Places) -> S3Documents:
-        return place[1]
+    def backend(self, backend: S3Backend) -> S3Backend:
+        return backend
 
     @pytest.fixture
     def stored(self, stored: MutableMapping[str, bytes]) -> MutableMapping[str, bytes]:
         return stored
 
+    @pytest.fixture
+    def store(self, store: Store) -> Store:
+        return store
 
-class HintedObjects(S3Objects):
-    """Objects that are taken to resemble the last few."""
+    @pytest.fixture
+    def objects(self, objects: ObjectStore) -> ObjectStore:
+        return objects
 
-    def write(self, record: Record, encoded: Encoded | None, alike: Sequence[str] = ()) -> int:
-        last = self.__dict__.setdefault("last", [])
-        added = super().write(record, encoded, [*alike, *last])
-        last[:] = [record.address, *last[:2]]
-        return added
+
+class HintingIndex(S3Index):
+    """An index that takes an object to resemble the last few."""
+
+    def __init__(self, backend: S3Backend) -> None:
+        super().__init__(backend)
+        self._last: list[str] = []
+
+    def similar(self, leaf_ids: bytes) -> list[str]:
+        return list(self._last)
+
+    def remember(self, objects: Iterable[Known]) -> None:
+        self._last[:] = [*(known.record.address for known in objects), *self._last][:3]
 
 
 def test_a_bucket_agrees_with_a_dictionary(server, url: str, stored: Any) -> None:
     class S3Machine(StoreMachine):
         def open_place(self) -> tuple[Store, MutableMapping[str, bytes]]:
-            place = f"{url}/{uuid.uuid4().hex}"
-            objects, documents = open_s3(place, server.endpoint)
-            return Store(HintedObjects(objects._bucket), documents, CODECS), type(stored)(objects._bucket)
+            backend = S3Backend.at(f"{url}/{uuid.uuid4().hex}", server.endpoint)
+            return Store(backend, CODECS, HintingIndex(backend)), type(stored)(backend.bucket)
 
         def _is_gone(self, address: str) -> bool:
             """Without its metadata.json an object is none; what is left of it goes with a sweep."""

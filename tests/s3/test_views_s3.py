@@ -8,20 +8,17 @@ from pathlib import Path
 import numpy as np
 
 from smalti import open_store
-from smalti.codecs import CODECS
-from smalti.store import Store
-from smalti.store.backends.s3.backend import open_s3
-from tests.s3.conftest import BucketBytes
+from tests.s3.conftest import BucketBytes, store_at
 
 
 def test_views_in_a_bucket_are_there_after_a_push_and_are_put_right(
     url: str, endpoint: str, stored: BucketBytes, tmp_path: Path
 ) -> None:
     local = open_store(tmp_path / "store")
-    ref = local.put(np.arange(9))
+    ref = local.put(np.arange(1000.0))
     names = ["plain", "with space", "a/../b", "é日本", "50%", "", "x" * 300]
     local.add_manifest("run_1", inputs=dict.fromkeys(names, ref), views=["by_project/my churn", "all"])
-    store = Store(*open_s3(url, endpoint), CODECS)
+    store = store_at(url, endpoint)
     local.push(store)
     entries = {key: content for key, content in stored.items() if key.startswith("runs/")}
     assert len(entries) == 2 * (len(names) + 1)

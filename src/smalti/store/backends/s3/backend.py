@@ -7,22 +7,25 @@ saves a tenth. Beside the layout there are ``probe`` (shows that the server refu
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 from smalti.digest import PREFIX
-from smalti.errors import NotFound, Refused
+from smalti.errors import NotFound
 from smalti.store.backends.base import Entry, Listed, folder_key
 from smalti.store.backends.s3.batch import S3Batch, s3_batch
-from smalti.store.backends.s3.bucket import LOOKS_FOR_KNOWN, Bucket, Forbidden
+from smalti.store.backends.s3.bucket import Bucket, Forbidden
 from smalti.store.backends.s3.file import S3File
 from smalti.store.backends.s3.kept import ObjectKeys
 from smalti.store.backends.s3.leases import Leases
 from smalti.store.format.record import METADATA
 
-_PROBE = "probe"
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
 
 
 class S3Backend:
@@ -32,30 +35,32 @@ class S3Backend:
     writes_ahead = False
     staging = None
 
-    def __init__(self, bucket: Bucket) -> None:
+    def __init__(self, bucket: Bucket, leases: Leases | None = None) -> None:
         self.bucket = bucket
         self.location = bucket.location
         self.identity = bucket.identity
         self.keys = ObjectKeys(bucket)
-        self.leases = Leases(bucket)
+        self.leases = leases or Leases(bucket)
+        self._creates_once = False
+        self._trying = threading.Lock()
 
     @classmethod
     def at(cls, url: str, endpoint: str | None = None) -> S3Backend:
-        """Open ``s3://bucket/prefix``, after the server has shown that it never replaces what is created.
+        """Open ``s3://bucket/prefix``; no request is made.
 
-        Credentials that may only read are enough to read.
+        Credentials that may only read are enough to read. Before the first write the server has to show that it never
+        replaces what is created.
 
         Raises:
-            Refused: the URL, endpoint or credentials are not such, or the server replaces what should be created once.
-            NotFound: there is no such bucket.
-            Unavailable: the server does not answer or does not let us in.
+            Refused: the URL, endpoint or credentials are not such.
         """
-        bucket = Bucket(url, endpoint)
-        check_creation(bucket)
-        return cls(bucket)
+        return cls(Bucket(url, endpoint))
 
     def clock(self) -> float:
-        """Return the server's time, not before that of any lease so far; that takes a second."""
+        """Return the server's time, not before that of any lease that was seen or given here so far.
+
+        S3 counts whole seconds: where something was found within the last, that takes one.
+        """
         try:
             return self.leases.clock.after_all()
         except Forbidden:  # who may not write only looks at what could be removed
@@ -65,7 +70,7 @@ class S3Backend:
         if key.startswith("data/"):
             content = self.keys.read(key)
         else:
-            found = self.bucket.get(key, looks=LOOKS_FOR_KNOWN)
+            found = self.bucket.get(key)
             content = found.content if found else None
         if content is None:
             raise NotFound(f"there is no {key} in the store at {self.location}.")
@@ -75,6 +80,7 @@ class S3Backend:
         return self.keys.open(key)
 
     def put(self, key: str, content: bytes, *, was: bytes | None = None, synced: bool = True) -> bool:
+        self._check_creation()
         return self.bucket.create(key, content) if was is None else self.bucket.replace(key, content, was)
 
     def delete(self, key: str, *, synced: bool = True) -> None:
@@ -102,60 +108,59 @@ class S3Backend:
                 yield PREFIX + digits
 
     def batch(self) -> AbstractContextManager[S3Batch]:
+        self._check_creation()
         return s3_batch(self.keys, self.leases)
 
     def lease(self, address: str, *, renew: bool = True) -> float:
-        """Return when an object was written or found at the latest, by the server's clock."""
-        kept = self.keys.look(address)
-        if kept is None:
-            return 0.0
-        if not renew:
-            return max(kept.written_at, self.leases.renewed_at(address))
-        self.leases.renew(address)
-        self.leases.wait_for_removal(address)
-        again = self.keys.look(address)
-        return max(again.written_at, 1.0) if again else 0.0
+        """Return when an object was written or found at the latest, by the server's clock; 0.0 when it is not there.
+
+        A lease that is renewed may be later than what is returned, which is when the object was written.
+        """
+        if renew:
+            if not self.keys.is_known(address) and METADATA not in self.keys.held(address):
+                return 0.0
+            self.leases.renew(address)
+        written_at = self._written_at(self.keys.held(address))
+        return written_at if renew or not written_at else max(written_at, self.leases.renewed_at(address))
 
     def remove(self, leased: Mapping[str, float]) -> set[str]:
         """Remove objects, ``metadata.json`` first, each under a mark that makes puts of the same object wait.
 
         A put renews the lease, then looks for the mark, then at the object: so either the lease seen here is the new
-        one, or the put sees the mark, or it sees that the object is gone and writes it anew.
+        one, or the put sees the mark, or it sees that the object is gone and writes it anew. What is no object is left
+        to ``sweep``: it may be one that is being written.
         """
 
         def remove(address: str) -> bool:
             with self.leases.removal(address) as right:
-                if not right or self.lease(address, renew=False) > leased[address]:
+                if not right:
                     return False
-                names = self.keys.names(address)
-                if not right.is_held():
+                held = self.keys.held(address)
+                if METADATA not in held:
+                    return True
+                renewed_at = self.leases.renewed_at(address)
+                if max(self._written_at(held), renewed_at) > leased[address] or not right.is_held():
                     return False
-                for name in (METADATA, *names):
+                for name in (METADATA, *(held.keys() - {METADATA})):
                     self.bucket.delete(folder_key(address) + name)
                 self.keys.forget(address)
-                self.leases.forget(address)
+                if renewed_at:
+                    self.leases.forget(address)
                 return True
 
+        self._check_creation()
         with ThreadPoolExecutor(self.parallel) as threads:
             return {address for address, gone in zip(leased, threads.map(remove, leased), strict=True) if gone}
 
     def sweep(self, older_than_seconds: float) -> None:
+        self._check_creation()
         self.leases.sweep(older_than_seconds)
 
+    def _written_at(self, held: Mapping[str, ObjectMeta]) -> float:
+        return self.leases.clock.seen(held[METADATA]["last_modified"].timestamp()) if METADATA in held else 0.0
 
-def check_creation(bucket: Bucket) -> None:
-    """See that the server never replaces what is to be created once.
-
-    Raises:
-        Refused: it does.
-    """
-    try:
-        replaced = all(bucket.create(_PROBE, b"A second creation of this key must fail.\n") for _ in range(2))
-    except Forbidden:
-        next(bucket.list(""), None)  # raises where reading is forbidden as well
-        replaced = False
-    if replaced:
-        raise Refused(
-            f"the server of {bucket.location} ignores If-None-Match and would let writers replace each other's data; "
-            "use one that honours it, and keep the bucket unversioned."
-        )
+    def _check_creation(self) -> None:
+        with self._trying:
+            if not self._creates_once:
+                self.bucket.check_creation()
+                self._creates_once = True

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from smalti.errors import Unavailable
 from smalti.store.backends.base import Bytes, Draft, folder_key
-from smalti.store.backends.s3.kept import CONTENT, UPLOADED, ObjectKeys
+from smalti.store.backends.s3.kept import Kept, ObjectKeys
 from smalti.store.backends.s3.leases import Leases
 from smalti.store.format import seekable
 from smalti.store.format.recipe import RECIPE
@@ -25,34 +25,42 @@ class S3Draft:
         self.address = address
         self._keys = keys
         self._leases = leases
+        self._insists = False
         self._agrees = form is not None
         self.form = leases.agree(address, form) if form is not None else b""
+        # Who agreed on a form after another was done with it finds the object there, perhaps in another form.
+        self._is_there = self._agrees and METADATA in keys.held(address)
+        # Where nothing was there and nobody removes it now, nobody can take anything of it away before it is there.
+        self._is_alone = keys.was_vacant(address)
+        leases.wait_for_removal(address)
         self._files: dict[str, tuple[Iterable[Bytes], int]] = {}
-        self._held: dict[str, str] = {METADATA: ""}  # name of each key that was written -> its ETag
+        self._held: dict[str, str] = {}  # name of each key that was written -> its ETag
 
     def insist(self, form: bytes) -> None:
         self._leases.insist(self.address, form)
         self.form = form
+        self._insists = True
 
     def write(self, name: str, pieces: Iterable[Bytes], nbytes: int) -> int:
         self._files[name] = pieces, nbytes
-        return nbytes if name == METADATA else self._upload(name)
+        return nbytes if name == METADATA or self._is_there else self._upload(name)
 
     def adopt(self, name: str, file: Path) -> int:
         return self.write(name, FilePieces(file), file.stat().st_size)
 
     def publish(self, replace: bool) -> bool:
         """Write ``metadata.json``; tell whether this draft is what is there."""
+        ours = False
         for number in range(_TRIES):
             if number:
                 for name in self._files.keys() - {METADATA}:
                     self._upload(name)
-            created = self._write_metadata(replace)
-            self._leases.wait_for_removal(self.address)
-            if self._keys.look(self.address):
+            created = not self._is_there and self._write_metadata(replace)
+            ours |= created
+            if (created and self._is_alone) or self._stays(created):
                 if self._agrees:
                     self._leases.written(self.address)
-                return created
+                return ours
             replace = False
         raise Unavailable(
             f"{self._keys.bucket.location} did not keep {self.address} as it was put, also when tried again; "
@@ -62,15 +70,34 @@ class S3Draft:
     def _write_metadata(self, replace: bool) -> bool:
         (metadata,) = self._files[METADATA][0]
         large = next((name for name in self._held if name not in _SMALL), METADATA)
-        attributes = {CONTENT: large, UPLOADED: self._held[large]}
+        kept = Kept(large, dict(self._held))
         key = folder_key(self.address) + METADATA
         self._keys.forget(self.address)
-        if not replace:
-            return self._keys.bucket.create(key, bytes(metadata), attributes)
-        self._keys.bucket.put(key, [metadata], attributes)
-        for name in set(self._keys.names(self.address)) - self._held.keys():
-            self._keys.bucket.delete(folder_key(self.address) + name)
+        self._leases.clock.wrote()
+        if self._insists:
+            self._remove_others()
+        if replace:
+            self._keys.bucket.put(key, [metadata], kept.note())
+            self._remove_others()
+        elif not self._keys.bucket.create(key, bytes(metadata), kept.note()):
+            return False
+        self._keys.remember(self.address, kept)
         return True
+
+    def _remove_others(self) -> None:
+        """Remove what was there in another form."""
+        for name in self._keys.held(self.address).keys() - self._held.keys() - {METADATA}:
+            self._keys.bucket.delete(folder_key(self.address) + name)
+
+    def _stays(self, created: bool) -> bool:
+        """Tell whether all that was written is there and stays, which a removal of what was there before may undo."""
+        if created:
+            self._leases.wait_for_removal(self.address)
+        else:
+            self._leases.renew(self.address)
+        held = self._keys.held(self.address)
+        wanted = self._held.items() if created else ()
+        return METADATA in held and all(name in held and held[name]["e_tag"] == etag for name, etag in wanted)
 
     def _upload(self, name: str) -> int:
         pieces, nbytes = self._files[name]

@@ -35,8 +35,8 @@ PARTS_AT_ONCE = 8
 _UPLOADS_AT_ONCE = 2  # in parts, each of which keeps some in memory
 _MOST_PARTS = 10_000  # of one upload, by the rules of S3
 _UPLOAD_TRIES = 3  # of a whole upload in parts, each of which has a budget of its own
-_LOOKS, LOOKS_FOR_KNOWN = 2, 4  # until a key is taken not to be there: something in between may not know it yet
 _WRITER = "smalti-writer"
+_PROBE, _PROBE_CONTENT = "probe", b"A second creation of this key must fail.\n"
 _NO_ETAG = '"00000000000000000000000000000000"'
 _FORBIDDEN = {401, 403}
 
@@ -114,6 +114,32 @@ class Bucket:
             )
             for tries in (1, retry.tries)
         )
+
+    def check_creation(self) -> None:
+        """See that the server never replaces what is to be created once, on a key that is always the same.
+
+        Raises:
+            Refused: it does, or it does not know the condition.
+            NotFound: there is no such bucket.
+            Unavailable: it does not answer, or does not let us write.
+        """
+        failure: Exception | None = None
+        for _ in self._retry.attempts():
+            try:
+                for _ in range(2):
+                    obstore.put(self._single, _PROBE, _PROBE_CONTENT, mode="create", use_multipart=False)
+            except AlreadyExistsError:
+                return
+            except (BaseError, FileNotFoundError) as error:
+                failure = error
+                if not is_transient(error):
+                    break
+            else:
+                raise Refused(
+                    f"the server of {self.location} ignores If-None-Match and would let writers replace each other's "
+                    "data; use one that honours it, and keep the bucket unversioned."
+                )
+        raise self._sentence("create", _PROBE, failure) from None
 
     def create(self, key: str, content: bytes, attributes: dict[str, str] | None = None) -> bool:
         """Write a key that must not exist; tell whether this call did.
@@ -268,13 +294,10 @@ class Bucket:
 
         return all(any(is_there(*part) for _ in range(2)) for part in enumerate(parts.digests()))
 
-    def get(self, key: str, looks: int = _LOOKS) -> Found | None:
+    def get(self, key: str) -> Found | None:
         """Return a key's bytes, or None where there is none.
 
         Bytes that do not agree with their ETag are fetched again; coming twice alike they are what the server holds.
-
-        Args:
-            looks: so many answers that there is none are believed; the second is asked for at once.
         """
 
         def fetch() -> Found:
@@ -285,7 +308,7 @@ class Bucket:
 
         before: Found | None = None
         for _ in self._retry.attempts():
-            found = self._ask("read", key, fetch, looks)
+            found = self._ask("read", key, fetch)
             if found is None or "-" in found.etag or self._etags.say(found.etag, found.content):
                 return found
             if self._etags.are_md5 is False or (before and before.content == found.content):
@@ -303,8 +326,6 @@ class Bucket:
         return self._read(key, {"range": {"suffix": nbytes}})
 
     def _read(self, key: str, options: GetOptions) -> Part:
-        """Whoever reads a range knows of the key."""
-
         def fetch() -> Part:
             try:
                 reply = obstore.get(self._single, key, options=options)
@@ -314,11 +335,18 @@ class Bucket:
                     return Part(memoryview(b""), 0)
                 raise
 
-        return self._ask("read", key, fetch, LOOKS_FOR_KNOWN) or Part(memoryview(b""), 0)
+        return self._ask("read", key, fetch) or Part(memoryview(b""), 0)
 
     def head(self, key: str) -> ObjectMeta | None:
-        """Return a key's size, time and ETag, or None where there is none, which is asked twice."""
-        return self._ask("look at", key, lambda: obstore.head(self._single, key), _LOOKS)
+        """Return a key's size, time and ETag, or None where there is none."""
+        return self._ask("look at", key, lambda: obstore.head(self._single, key))
+
+    def listed(self, key: str) -> ObjectMeta | None:
+        """Return the same from the list of keys: one request where there is none, and nothing in between keeps it."""
+        for found in self.list(key.rpartition("/")[0], after=key[:-1]):
+            if found["path"] >= key:
+                return found if found["path"] == key else None
+        return None
 
     def list(self, folder: str, after: str | None = None) -> Iterator[ObjectMeta]:
         """Yield what lies below a folder, in the order of its keys, which is how S3 lists them.
@@ -350,31 +378,22 @@ class Bucket:
         """Remove a key; nothing happens when there is none."""
         self._ask("remove", key, lambda: obstore.delete(self._single, key))
 
-    def _ask(self, doing: str, key: str, request: Callable[[], T], looks: int = 1) -> T | None:
-        """Return the reply, or None once there was no such key ``looks`` times, the second of them at once."""
+    def _ask(self, doing: str, key: str, request: Callable[[], T]) -> T | None:
+        """Return the reply, or None where there is no such key.
 
-        def ask() -> T:
-            nonlocal looks
-            try:
-                return request()
-            except FileNotFoundError:
-                looks -= 1
-                if looks <= 0:
-                    raise
-                return request()
-
+        Of what is read, the list of keys has to agree: something in between may not know a key yet.
+        """
         failure: Exception | None = None
         for _ in self._retry.attempts():
             try:
-                return ask()
+                return request()
             except (BaseError, FileNotFoundError) as error:
                 failure = error
-                absent = isinstance(error, FileNotFoundError) and code_of(error) != "NoSuchBucket" and doing != "write"
-                looks -= absent
-                if absent and looks <= 0:
+            if isinstance(failure, FileNotFoundError) and code_of(failure) != "NoSuchBucket" and doing != "write":
+                if doing == "remove" or not self.listed(key):
                     return None
-                if not absent and not is_transient(error):
-                    break
+            elif not is_transient(failure):
+                break
         raise self._sentence(doing, key, failure) from None
 
     def _not_kept(self, key: str) -> Unavailable:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from smalti.store.backends.base import Entry, folder_key
 from smalti.store.backends.s3.backend import S3Backend
 from smalti.store.format import seekable
+from smalti.store.format.record import METADATA
 
 
 class S3Index:
@@ -22,8 +23,9 @@ class S3Index:
         kept = self._keys.kept(address)
         if not kept or not kept.uploaded:
             return False
-        held = folder_key(address) + kept.name.removesuffix(seekable.SUFFIX)
-        return any((file.key, file.stamp) == (held, kept.uploaded) for file in files)
+        folder = folder_key(address)
+        uploaded = {folder + name.removesuffix(seekable.SUFFIX): etag for name, etag in kept.uploaded.items()}
+        return uploaded == {file.key: file.stamp for file in files if file.key != folder + METADATA}
 
     def remember(self, objects: Iterable[object]) -> None:
         """Do nothing: the objects' keys say it."""

@@ -24,6 +24,7 @@ _REMOVAL_SECONDS = 300.0  # a removal's mark that is older was left by a process
 _MARGIN_SECONDS = 120.0  # more than a request takes, with all its tries: until then a removal ends by itself
 _CLOCK_SECONDS = 600.0  # so long ours goes as fast as the server's
 _LOOK_AGAIN_SECONDS = 0.2
+_SETTLED_SECONDS = 3.0  # what this process wrote before is older than ``now``
 _SLOWEST_WRITE_SECONDS = 3600.0  # from an object's first key to its last, which is a moment where nothing hangs
 
 
@@ -40,6 +41,8 @@ class ServerClock:
         self._monotonic = monotonic
         self._sleep = sleep
         self._read: tuple[float, float] | None = None  # the server's time, ours when it was known
+        self._latest = 0.0  # that was seen of a key
+        self._wrote_at = -math.inf  # by ours
 
     def now(self) -> float:
         """Return a time, in seconds since 1970, that is past for the server, by little more than a second."""
@@ -53,8 +56,20 @@ class ServerClock:
             self._read = found["last_modified"].timestamp(), self._monotonic()
         return self._read[0] + self._monotonic() - self._read[1]
 
+    def seen(self, last_modified: float) -> float:
+        """Return ``latest`` of a key."""
+        self._latest = max(self._latest, latest(last_modified))
+        return latest(last_modified)
+
+    def wrote(self) -> None:
+        """Note that a key was written by this process."""
+        self._wrote_at = self._monotonic()
+
     def after_all(self) -> float:
-        """Return a time that is past for the server when this returns, and not before ``latest`` of any key so far."""
+        """Return a time that is past for the server when this returns, and not before ``latest`` of any key that was
+        seen or written here so far; that takes a second where one of them is that new."""
+        if self._monotonic() - self._wrote_at > _SETTLED_SECONDS and self.now() >= self._latest:
+            return self.now()
         self._read = None
         self.now()
         assert self._read
@@ -82,19 +97,26 @@ class RemovalRight:
 class Leases:
     """What tells writers and collections of each other; all ages are differences of times that the server gave."""
 
-    def __init__(self, bucket: Bucket, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        bucket: Bucket,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._bucket = bucket
         self._monotonic = monotonic
-        self.clock = ServerClock(bucket, monotonic)
+        self.clock = ServerClock(bucket, monotonic, sleep)
 
     def renew(self, address: str) -> None:
-        """Note that an object was found by a put."""
+        """Note that an object was found by a put, and wait until nobody removes it: now it stays, or it is gone."""
         self._bucket.put(_key(_TOUCHED, address), [b""])
+        self.clock.wrote()
+        self.wait_for_removal(address)
 
     def renewed_at(self, address: str) -> float:
         """Return when that was last noted at the latest, by the server's clock; 0 where it never was."""
-        found = self._bucket.head(_key(_TOUCHED, address))
-        return latest(found["last_modified"].timestamp()) if found else 0.0
+        found = self._bucket.listed(_key(_TOUCHED, address))
+        return self.clock.seen(found["last_modified"].timestamp()) if found else 0.0
 
     def forget(self, address: str) -> None:
         """Forget when an object was found: it is gone."""
@@ -180,7 +202,7 @@ class Leases:
 
     def is_being_removed(self, address: str) -> bool:
         """Tell whether a process that may still live is removing an object."""
-        found = self._bucket.head(_key(_REMOVING, address))
+        found = self._bucket.listed(_key(_REMOVING, address))
         return found is not None and not self._are_old([found], _REMOVAL_SECONDS)
 
     def _are_old(self, keys: list[ObjectMeta], seconds: float) -> bool:
