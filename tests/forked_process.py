@@ -56,7 +56,12 @@ class ForkedProcess:
         os.write(self._gate, b"go")
 
     def wait_until_it_speaks(self, seconds: float = 60) -> None:
-        assert select.select([self._ours], [], [], seconds)[0], f"nothing was acknowledged within {seconds} s"
+        assert self._speaks(seconds), f"nothing was acknowledged within {seconds} s"
+
+    def _speaks(self, seconds: float) -> bool:
+        waiting = select.poll()  # select knows no descriptors beyond 1023, and a process with many tests may have more
+        waiting.register(self._ours, select.POLLIN)
+        return bool(waiting.poll(1000 * seconds))
 
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
@@ -65,7 +70,7 @@ class ForkedProcess:
         """Wait for its end; whoever hangs is killed and fails the test."""
         said = b""
         deadline = time.monotonic() + seconds
-        while select.select([self._ours], [], [], max(0, deadline - time.monotonic()))[0]:
+        while self._speaks(max(0, deadline - time.monotonic())):
             some = self._ours.recv(65536)
             if not some:
                 break
