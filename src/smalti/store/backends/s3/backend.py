@@ -18,7 +18,8 @@ from smalti.digest import PREFIX
 from smalti.errors import NotFound
 from smalti.store.backends.base import Entry, Listed, folder_key
 from smalti.store.backends.s3.batch import S3Batch, s3_batch
-from smalti.store.backends.s3.bucket import Bucket, Forbidden
+from smalti.store.backends.s3.bucket import Bucket
+from smalti.store.backends.s3.failures import Forbidden
 from smalti.store.backends.s3.file import S3File
 from smalti.store.backends.s3.kept import ObjectKeys
 from smalti.store.backends.s3.leases import Leases

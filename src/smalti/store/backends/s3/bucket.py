@@ -15,7 +15,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import S3Store
 
-from smalti.errors import NotFound, Refused, SmaltiError, Unavailable
+from smalti.errors import Refused, SmaltiError, Unavailable
 from smalti.store.backends.s3.endpoint import (
     bucket_and_prefix,
     check_credentials,
@@ -23,7 +23,8 @@ from smalti.store.backends.s3.endpoint import (
     endpoint_in_environment,
 )
 from smalti.store.backends.s3.etag import ETags, Parts, Piece, bare, md5
-from smalti.store.backends.s3.retry import NOT_IMPLEMENTED, USUAL, Retry, code_of, is_transient, status_of
+from smalti.store.backends.s3.failures import sentence
+from smalti.store.backends.s3.retry import USUAL, Retry, code_of, is_transient, status_of
 
 if TYPE_CHECKING:
     from obstore import GetOptions, ObjectMeta, UpdateVersion
@@ -38,11 +39,6 @@ _UPLOAD_TRIES = 3  # of a whole upload in parts, each of which has a budget of i
 _WRITER = "smalti-writer"
 _PROBE, _PROBE_CONTENT = "probe", b"A second creation of this key must fail.\n"
 _NO_ETAG = '"00000000000000000000000000000000"'
-_FORBIDDEN = {401, 403}
-
-
-class Forbidden(Unavailable):
-    """The server knows the request and does not allow it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,27 +393,8 @@ class Bucket:
         raise self._sentence(doing, key, failure) from None
 
     def _not_kept(self, key: str) -> Unavailable:
-        return Unavailable(
-            f"{self.location}/{key}{self._at} is not what was written, also when tried again; check the server."
-        )
+        where = f"{self.location}/{key}{self._at}"
+        return Unavailable(f"{where} is not what was written, also when tried again; check the server.")
 
     def _sentence(self, doing: str, key: str, error: Exception | None) -> SmaltiError:
-        """Say in our words what went wrong: a server's own can repeat what was signed, session tokens included."""
-        what = f"could not {doing} {self.location}/{key}{self._at}"
-        status, code = status_of(error), code_of(error)
-        if code == "NoSuchBucket" or (status == 404 and doing == "list"):
-            return NotFound(f"there is no bucket {self.name!r}{self._at}; create it, or mend the store's URL.")
-        answered = f"the server answered {status} {code}".rstrip()
-        if status in _FORBIDDEN:
-            return Forbidden(
-                f"{what}: {answered}; check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and what they are allowed to do."
-            )
-        if status == NOT_IMPLEMENTED:
-            return Refused(f"{what}: {answered}; it lacks a request a store needs, use another server.")
-        if status and 300 <= status < 400:
-            return Refused(f"{what}: {answered}; the bucket is in another region, set AWS_REGION to it.")
-        if status:
-            return Unavailable(f"{what}: {answered}; try again, and if it stays so ask who runs the server.")
-        return Unavailable(
-            f"{what}: no complete answer came, also when tried again; check the network and the endpoint."
-        )
+        return sentence(f"{doing} {self.location}/{key}", f"{self.name!r}{self._at}", self._at, error, doing == "list")
