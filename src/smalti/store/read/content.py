@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from smalti.store.read.mapping import Piece
 
 _COPIED_AT_ONCE_NBYTES = 4 * 1024 * 1024
+_SMALL_NBYTES = 64 * 1024  # zeros are written first
 
 
 class Content(Protocol):
@@ -48,7 +49,7 @@ def room(nbytes: int) -> memoryview:
     Raises:
         Unavailable: there is not so much.
     """
-    if nbytes < _COPIED_AT_ONCE_NBYTES:
+    if nbytes < _SMALL_NBYTES:
         return memoryview(bytearray(nbytes))
     import numpy as np  # it does not write zeros first; small content is read without
 
