@@ -30,7 +30,13 @@ LAW = settings(
 
 
 class BackendUnderTest:
-    """The fixtures; override the first two, and ``store`` where yours remembers more than one in memory does."""
+    """The fixtures; override the first two, and ``store`` where yours remembers more than one in memory does.
+
+    Attributes:
+        tick_s: longer than it takes for two leases to differ; 1 s and more where a backend counts whole seconds.
+    """
+
+    tick_s = TICK_S
 
     @pytest.fixture
     def backend(self) -> Backend:

@@ -20,7 +20,7 @@ from smalti.store.backends.memory import MemoryBackend
 from smalti.store.documents import Documents
 from smalti.store.identity import KEY
 from smalti.store.objects.object_store import ObjectStore
-from smalti.testing.backend_under_test import TICK_S, BackendUnderTest, Stored, at_once, damage_where, owner_of
+from smalti.testing.backend_under_test import BackendUnderTest, Stored, at_once, damage_where, owner_of
 from smalti.testing.damage import DAMAGES
 from smalti.testing.model import form
 
@@ -194,7 +194,7 @@ class BackendLaws(BackendUnderTest):
         ref = store.put(np.arange(5000))
         lease = backend.lease(ref.digest, renew=False)
         assert 0 < lease <= backend.lease(ref.digest, renew=False)
-        time.sleep(TICK_S)
+        time.sleep(self.tick_s)
         assert store.put(np.arange(5000)).new_bytes == 0
         assert backend.lease(ref.digest, renew=False) > lease
         assert backend.remove({ref.digest: lease}) == set()

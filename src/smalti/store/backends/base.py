@@ -62,6 +62,10 @@ class File(Protocol):
     def path(self) -> Path | None:
         """The ordinary local file, or None where there is none."""
 
+    @property
+    def reads_at_once(self) -> int:
+        """How many reads side by side pay: several where most of it is waiting."""
+
     def read(self, start: int, stop: int) -> memoryview:
         """Return bytes ``start`` to ``stop``, a copy of this process's own.
 

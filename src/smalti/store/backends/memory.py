@@ -21,6 +21,7 @@ class MemoryFile:
     """A file held as bytes."""
 
     path = None
+    reads_at_once = 1
 
     def __init__(self, backend: MemoryBackend, key: str) -> None:
         self.location = key.rsplit("/", 1)[-1]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -27,6 +28,7 @@ if TYPE_CHECKING:  # numpy takes long to import: small objects are stored and fo
 
 FANOUT = 64
 ENTRY_NBYTES = LEAF_ID_NBYTES + 8
+_MOST_FETCHES = 3  # of what fails its check, until it is called damaged
 _ENTRY = struct.Struct(f"<{LEAF_ID_NBYTES}sQ")
 
 
@@ -73,6 +75,9 @@ class Levels(Protocol):
         Raises:
             Damaged: they are not there.
         """
+
+    def forget(self) -> None:
+        """Fetch anew whatever is asked for from now on."""
 
 
 def leaves_of(entries: bytes | memoryview, start: int = 0) -> Leaves:
@@ -197,11 +202,22 @@ class LeafTable:
             first = (first + low) * FANOUT
             last = min(first + (high - low) * FANOUT, per_level[level])
             begin, end = int(nodes.starts[0]), int(nodes.starts[-1] + nodes.sizes[-1])
-            assert self._levels
-            below = self._levels.entries(level, first, last, begin, end)
-            _prove(nodes, below, last - first, self.what, MAX_LEAF_NBYTES * FANOUT**level)
+            below = self._proven(nodes, level, first, last, begin, end)
             found = leaves_of(below, begin)
         return found
+
+    def _proven(self, nodes: Leaves, level: int, low: int, high: int, start: int, stop: int) -> bytes:
+        """Return entries below some nodes; what is not right is fetched again before it is called damaged."""
+        assert self._levels
+        for _ in range(_MOST_FETCHES - 1):
+            with suppress(Damaged):
+                below = self._levels.entries(level, low, high, start, stop)
+                _prove(nodes, below, high - low, self.what, MAX_LEAF_NBYTES * FANOUT**level)
+                return below
+            self._levels.forget()
+        below = self._levels.entries(level, low, high, start, stop)
+        _prove(nodes, below, high - low, self.what, MAX_LEAF_NBYTES * FANOUT**level)
+        return below
 
 
 def _prove(nodes: Leaves, below: bytes, count: int, what: str, most: int) -> None:
@@ -224,6 +240,9 @@ class BuiltLevels:
 
     def entries(self, level: int, low: int, high: int, start: int, stop: int) -> bytes:
         return self._levels[level][low * ENTRY_NBYTES : high * ENTRY_NBYTES]
+
+    def forget(self) -> None:
+        """Do nothing: they stay as they are."""
 
 
 def dump(levels: Sequence[bytes]) -> bytes:

@@ -121,12 +121,11 @@ class ObjectStore:
     def similar(self, record: Record, hints: Sequence[str] = ()) -> list[str]:
         """Return the objects here that seem to share most leaves with another, best first, then the hints.
 
-        Hints are only hints: one that is not there is left out.
+        They are only hints: any of them may be gone, or damaged.
         """
         found = dict.fromkeys(self.index.similar(record.table.ids))
         for hint in hints:
-            if self.has(hint):
-                found |= dict.fromkeys([hint, *self._levels(hint)])
+            found |= dict.fromkeys([hint, *self._levels(hint)])
         return [address for address in found if address != record.address]
 
     def verify(self, address: str, whole: bool = True) -> Record:

@@ -162,6 +162,9 @@ class _StoredLevels:
         first = offset + low * leaf_table.ENTRY_NBYTES
         return bytes(self._file.read(first, offset + high * leaf_table.ENTRY_NBYTES))
 
+    def forget(self) -> None:
+        self._file.forget()
+
     def _taken(self, recipe: Recipe, own: Leaves, start: int, stop: int) -> Iterator[Leaves]:
         for source, first, nbytes in recipe.within(start, stop):
             if source == OWN:

@@ -26,6 +26,10 @@ class Content(Protocol):
     def location(self) -> str:
         """The file or key, for messages."""
 
+    @property
+    def reads_at_once(self) -> int:
+        """How many reads side by side pay; see :class:`File`."""
+
     def read_into(self, start: int, out: memoryview) -> None:
         """Fill ``out`` with the content from ``start`` on.
 
@@ -63,6 +67,7 @@ class InlineContent:
     """Content that lies in the record."""
 
     location = "metadata.json"
+    reads_at_once = 1
 
     def __init__(self, file: bytes, buffers: Sequence[tuple[int, int]]) -> None:
         view = memoryview(file)
@@ -96,6 +101,10 @@ class FileContent:
     @property
     def location(self) -> str:
         return self.file.location
+
+    @property
+    def reads_at_once(self) -> int:
+        return self.file.reads_at_once
 
     def read_into(self, start: int, out: memoryview) -> None:
         done = 0
@@ -158,6 +167,10 @@ class StitchedContent:
     @property
     def location(self) -> str:
         return self._delta.location
+
+    @property
+    def reads_at_once(self) -> int:
+        return self._delta.reads_at_once
 
     def read_into(self, start: int, out: memoryview) -> None:
         jobs = []

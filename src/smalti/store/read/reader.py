@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from blake3 import blake3
@@ -188,7 +188,11 @@ class Reader:
 
     def _fill(self, data: memoryview) -> None:
         """Read all of the content into memory, verified."""
-        self._for_all(lambda leaves: self._read(leaves, data[slice(*_span(leaves))]))
+        blocks = list(self._blocks())  # the table first: where that is damaged, nothing else is fetched
+        is_far = self._content.reads_at_once > 1
+        if is_far:  # its parts are fetched side by side
+            self._content.read_into(0, data)
+        self._for_all(lambda leaves: self._read(leaves, data[slice(*_span(leaves))], is_fetched=is_far), blocks)
         self._check_bytes(data)
 
     def verify_all(self) -> None:
@@ -204,15 +208,16 @@ class Reader:
             self._check_sha256(digest.hexdigest())
             return
         scratch = threading.local()
+        step_nbytes = _BLOCK_NBYTES if self._content.reads_at_once > 1 else _STEP_NBYTES
 
         def check(leaves: Leaves) -> None:
             if not hasattr(scratch, "room"):
-                scratch.room = room(_STEP_NBYTES + MAX_NBYTES)
-            for some in _in_steps(leaves, _STEP_NBYTES):
+                scratch.room = room(step_nbytes + MAX_NBYTES)
+            for some in _in_steps(leaves, step_nbytes):
                 start, stop = _span(some)
                 self._read(some, scratch.room[: stop - start])
 
-        self._for_all(check)
+        self._for_all(check, self._blocks())
 
     def _check_bytes(self, data: memoryview) -> None:
         """Verify opaque bytes, whose address is that of their SHA-256, by it as well."""
@@ -226,12 +231,12 @@ class Reader:
                 f"{self.record.header.get('sha256')}; its leaves are forged, restore it from another store."
             )
 
-    def _for_all(self, act: Callable[[Leaves], object]) -> None:
+    def _for_all(self, act: Callable[[Leaves], object], blocks: Iterable[Leaves]) -> None:
         if self._buffer_starts[-1] < _LARGE_NBYTES:
-            for leaves in self._blocks():
+            for leaves in blocks:
                 act(leaves)
         else:
-            for _ in in_parallel(act, self._blocks()):
+            for _ in in_parallel(act, blocks):
                 pass
 
     def _blocks(self) -> Iterator[Leaves]:
@@ -257,11 +262,12 @@ class Reader:
         one = slice(number, number + 1)
         self._read(Leaves(table.ids[one], table.starts[one], table.sizes[one]))
 
-    def _read(self, leaves: Leaves, into: memoryview | None = None) -> memoryview:
+    def _read(self, leaves: Leaves, into: memoryview | None = None, *, is_fetched: bool = False) -> memoryview:
         """Read leaves and verify them; what is not right is fetched again before it is called damaged."""
         start, stop = _span(leaves)
         data = room(stop - start) if into is None else into
-        self._fetch(start, data)
+        if not is_fetched:
+            self._fetch(start, data)
         fetches = 1
         while self._verifies and (wrong := self._first_wrong(data, leaves)) is not None:
             if fetches == _MOST_FETCHES:

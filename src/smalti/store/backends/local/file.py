@@ -19,6 +19,8 @@ _NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO}
 class LocalFile:
     """A file, read in ranges by ``pread``: one that was cut short is an error, never the end of the process."""
 
+    reads_at_once = 1
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self.location = path.name

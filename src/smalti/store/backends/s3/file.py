@@ -113,6 +113,7 @@ class S3File:
     """A file, read in ranges; of what was fetched only the last small block is kept."""
 
     path = None
+    reads_at_once = PARTS_AT_ONCE
 
     def __init__(self, file: RemoteFile, location: str, missing: str) -> None:
         """``missing`` is the message where the file ends too early or is not there."""
