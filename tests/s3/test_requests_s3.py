@@ -107,12 +107,14 @@ def test_what_is_not_there_is_said_after_two_looks(store: Store, wire, url: str)
     assert requests(wire, nowhere.exists) == ["GET store.json", "LIST "]
 
 
-def test_a_name_among_thousands_below_it_is_found_in_one_list(store: Store, backend: S3Backend, wire) -> None:
+def test_a_name_among_thousands_below_it_is_found_without_listing_them(store: Store, backend: S3Backend, wire) -> None:
     with ThreadPoolExecutor(16) as threads:
         list(threads.map(lambda n: backend.bucket.put(f"names/a/b/c{n:04}/@000001.json", [b"{}"]), range(3000)))
     for name in ("a/b", "a"):
         store.put(SMALL, name=name)
-        assert requests(wire, partial(store.get, name)) == ["LIST names", "GET name", "GET metadata.json"]
+        asked = requests(wire, partial(store.get, name))
+        assert asked[-2:] == ["GET name", "GET metadata.json"]
+        assert len(asked) <= 4, "a page of a list, or two where a server gives short ones"
 
 
 def test_what_was_found_long_ago_makes_no_collection_wait(url: str, wire) -> None:
