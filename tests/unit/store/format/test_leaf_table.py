@@ -32,6 +32,9 @@ class FileLevels:
         self.read.append((offset + low * ENTRY_NBYTES, offset + high * ENTRY_NBYTES))
         return self.content[slice(*self.read[-1])]
 
+    def forget(self) -> None:
+        """Do nothing: what is read again is what lies there."""
+
 
 def as_read(entries: bytes) -> tuple[LeafTable, FileLevels]:
     levels = leaf_table.build(entries)
