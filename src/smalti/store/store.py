@@ -18,7 +18,6 @@ from smalti.store.documents import Documents
 from smalti.store.format.record import Record
 from smalti.store.maintenance.upkeep import LooksAfterItself
 from smalti.store.manifests import Manifests
-from smalti.store.manifests.recording import RecordsRuns
 from smalti.store.names import Names, NameVersion, check_name
 from smalti.store.objects.index import Index, MemoryIndex
 from smalti.store.objects.object_store import ObjectStore
@@ -31,7 +30,7 @@ if TYPE_CHECKING:  # what not every use of a store needs is imported by the meth
     from smalti.store.read.reader import Reader
 
 
-class Store(RecordsRuns, LooksAfterItself):
+class Store(LooksAfterItself):
     """A content-addressed store: equal values are stored once, every read is verified.
 
     Everywhere a reference is wanted, a ``Ref``, a name, ``sha256:<hex>`` or a unique prefix of at least

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from smalti.store.documents import Documents
 from smalti.store.long_work import OnProgress
 from smalti.store.maintenance.gc import DAY_SECONDS, GcReport, collect
-from smalti.store.manifests import Manifests
+from smalti.store.manifests.recording import RecordsRuns
 from smalti.store.names import Names
-from smalti.store.objects.object_store import ObjectStore
 from smalti.store.objects.taking import Codecs
 from smalti.store.values import Ref
 
@@ -23,14 +22,10 @@ if TYPE_CHECKING:  # what not every use of a store needs is imported by the meth
     from smalti.store.maintenance.transfer import TransferReport
 
 
-class LooksAfterItself(ABC):
+class LooksAfterItself(RecordsRuns):
     """The part of a store that copies, checks and collects; references are given in any form that it resolves."""
 
     _codecs: Codecs
-
-    @property
-    @abstractmethod
-    def _objects(self) -> ObjectStore: ...
 
     @property
     @abstractmethod
@@ -39,18 +34,6 @@ class LooksAfterItself(ABC):
     @property
     @abstractmethod
     def _names(self) -> Names: ...
-
-    @property
-    @abstractmethod
-    def _manifests(self) -> Manifests: ...
-
-    @abstractmethod
-    def init(self) -> None:
-        """Make an empty store, unless there is one."""
-
-    @abstractmethod
-    def resolve(self, ref: Ref | str) -> str:
-        """Return the address that a reference means."""
 
     def push(
         self, target: LooksAfterItself, refs: Iterable[Ref | str] | None = None, progress: OnProgress | None = None
