@@ -1,35 +1,26 @@
-"""The one list of what Dagster loads."""
+"""What Dagster loads: the assets, jobs, schedules and sensors of the modules, and what they are given."""
 
 import dagster as dg
 
-from assets.checks import CONTRACTS, explains_the_scan, is_sound
-from assets.evaluations import cross_validation
-from assets.products import ptychodus_product
+import assets
+from assets.described import described
 from assets.raw import RAW
-from assets.reconstructions import reconstruction, resolution
-from assets.scans import scan
-from assets.splits import scan_split, text_split
-from assets.submissions import submission
-from assets.tables import table
-from assets.trials import sweep
-from jobs import JOBS, bert_checkpoint, bert_trial, nightly_check, ptycho_checkpoint
+from jobs import JOBS, nightly_check, training
 from jobs.console import console
 from resources import local
+from sensors.automation import new_content
 from sensors.ingested import ingested_scans, ingested_tables
 from sensors.raw_files import raw_files
 from sensors.raw_objects import raw_objects
 from sensors.run_manifests import run_manifests
 
 defs = dg.Definitions(
-    assets=[
-        *RAW.values(),
-        *(scan, scan_split, ptycho_checkpoint, reconstruction, resolution, ptychodus_product),
-        *(table, text_split, bert_checkpoint, submission, cross_validation, bert_trial, sweep),
-    ],
-    asset_checks=[*CONTRACTS, explains_the_scan, is_sound],
+    assets=described(
+        [*RAW.values(), *dg.load_assets_from_package_module(assets), *dg.load_assets_from_modules([training])]
+    ),
     jobs=JOBS,
     schedules=[nightly_check],
-    sensors=[raw_files, raw_objects, ingested_scans, ingested_tables, run_manifests],
+    sensors=[raw_files, raw_objects, ingested_scans, ingested_tables, new_content, run_manifests],
     resources=local(),
     loggers={"console": console},
     # A step here is a few milliseconds or a child process of its own: a further process per step only costs.

@@ -11,7 +11,8 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData as Target,
 )
 
-from assets.raw import CONTRACT_CHECK, PARTITIONS, RAW, violations_table
+from assets.partitions import PARTITIONS
+from assets.raw import CONTRACT_CHECK, RAW, violations_table
 from resources.run_manifests import ARRIVAL_JOB, DIGEST, called, placed
 from smalti.contracts.violation import shown
 from smalti.ingest.kinds import Kind, kinds

@@ -2,47 +2,51 @@
 
 import dagster as dg
 
-from assets.raw import DATASETS, SCANS, TRIALS
+from assets.automation import on_new_content
+from assets.partitions import SCANS, TRAINING_TABLES, TRIALS
 from assets.scans import scan
 from assets.splits import scan_split, text_split
 
-_KIND = {"dagster/kind/mlx": ""}
 
-
-def ptycho_checkpoint(training: dg.GraphDefinition) -> dg.AssetsDefinition:
-    """Return the checkpoint asset that ``training``, a graph of ops (scan, split) -> checkpoint, makes."""
-    return dg.AssetsDefinition.from_graph(
+def ptycho_checkpoint(training: dg.OpDefinition) -> dg.AssetsDefinition:
+    """Return the checkpoint asset that ``training``, an op (scan, split) -> checkpoint, makes."""
+    return _checkpoint(
         training,
-        keys_by_input_name={"scan": scan.key, "split": scan_split.key},
-        keys_by_output_name={"result": dg.AssetKey("ptycho_checkpoint")},
-        partitions_def=SCANS,
-        group_name="ptychography",
-        descriptions_by_output_name={
-            "result": "A network trained without labels, through the physics: diffraction in, object patch out."
-        },
-        tags_by_output_name={"result": _KIND},
+        {"scan": scan.key, "split": scan_split.key},
+        SCANS,
+        "ptychography",
+        "A network trained without labels, through the physics: diffraction in, object patch out.",
     )
 
 
-def bert_checkpoint(training: dg.GraphDefinition) -> dg.AssetsDefinition:
-    """Return the checkpoint asset that ``training``, a graph of ops split -> checkpoint, makes of a table."""
-    return _of_text("bert_checkpoint", training, DATASETS, "A small BERT trained from scratch on the rows of a table.")
+def bert_checkpoint(training: dg.OpDefinition) -> dg.AssetsDefinition:
+    """Return the checkpoint asset that ``training``, an op split -> checkpoint, makes of a table."""
+    about = "A small BERT trained from scratch on the rows of a table."
+    condition = on_new_content("text_split")
+    return _checkpoint(training, {"split": text_split.key}, TRAINING_TABLES, "tables", about, condition)
 
 
-def bert_trial(training: dg.GraphDefinition) -> dg.AssetsDefinition:
+def bert_trial(training: dg.OpDefinition) -> dg.AssetsDefinition:
     """Return the asset of checkpoints that ``training`` makes of a table, one for each trial of a sweep."""
-    return _of_text("bert_trial", training, TRIALS, "The same with the settings of one trial of a sweep.")
+    about = "The same with the settings of one trial of a sweep."
+    return _checkpoint(training, {"split": text_split.key}, TRIALS, "tables", about)
 
 
-def _of_text(
-    name: str, training: dg.GraphDefinition, partitions: dg.PartitionsDefinition[str], about: str
+def _checkpoint(
+    training: dg.OpDefinition,
+    inputs: dict[str, dg.AssetKey],
+    partitions: dg.PartitionsDefinition[str],
+    group: str,
+    about: str,
+    condition: dg.AutomationCondition | None = None,
 ) -> dg.AssetsDefinition:
-    return dg.AssetsDefinition.from_graph(
+    return dg.AssetsDefinition.from_op(
         training,
-        keys_by_input_name={"split": text_split.key},
-        keys_by_output_name={"result": dg.AssetKey(name)},
+        keys_by_input_name=inputs,
+        keys_by_output_name={"result": dg.AssetKey(training.name)},
         partitions_def=partitions,
-        group_name="tables",
+        group_name=group,
         descriptions_by_output_name={"result": about},
-        tags_by_output_name={"result": _KIND},
+        tags_by_output_name={"result": {"dagster/kind/mlx": ""}},
+        automation_conditions_by_output_name={"result": condition},
     )

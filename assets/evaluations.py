@@ -4,29 +4,39 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import dagster as dg
+from pydantic import Field
 
+from assets.automation import on_new_content
+from assets.code_versions import code_version
+from assets.partitions import TRAINING_TABLES
 from assets.previews import numbers_of, records
-from assets.raw import DATASETS
-from resources import Compute, StoreResource
+from assets.tables import OF_THE_SAME_TABLE
+from resources import COMPUTE_POOL, Compute, StoreResource
+from resources.run_config import StepConfig
 from smalti import Ref
 from smalti.errors import Refused
 from smalti.tabular.evaluate.cross_validation import BERT, CrossValidation
 
 
-class CrossValidationConfig(dg.Config):
-    """Attributes:
-    folds: parts of the rows, each predicted by a network that is trained on the others.
-    most_rows: a table of more rows is not cross-validated: its validation rows are enough.
-    """
+class CrossValidationConfig(StepConfig, step="cross_validation"):
+    """How often a table is trained on."""
 
-    folds: int = 5
-    most_rows: int = 5000
+    folds: int = Field(
+        5, ge=2, description="Parts of the rows, each predicted by a network that is trained on the others."
+    )
+    most_rows: int = Field(
+        5000, ge=0, description="A table of more rows is not cross-validated: its validation rows are enough."
+    )
 
 
 @dg.asset(
-    partitions_def=DATASETS,
+    partitions_def=TRAINING_TABLES,
+    ins={"table": OF_THE_SAME_TABLE},
     group_name="tables",
     kinds={"mlx"},
+    pool=COMPUTE_POOL,
+    code_version=code_version("smalti.tabular", "smalti.models", "smalti.training"),
+    automation_condition=on_new_content("bert_checkpoint"),
     description="What training with the settings of the checkpoint reaches on rows that it has not seen: on a small "
     "table the few validation rows of one split do not tell. A large table has none.",
     output_required=False,

@@ -4,14 +4,11 @@ from typing import Any
 
 import dagster as dg
 
+from assets.partitions import PARTITIONS
 from smalti.ingest.kinds import kinds
 
 CONTRACT_CHECK = "contract"
 _GROUPS = {"scan": "ptychography", "product": "ptychography", "table": "tables"}
-
-PARTITIONS = {name: dg.DynamicPartitionsDefinition(name=name) for name in sorted({kind.partitions for kind in kinds()})}
-SCANS, DATASETS = PARTITIONS["scan"], PARTITIONS["dataset"]
-TRIALS = dg.MultiPartitionsDefinition({"dataset": DATASETS, "trial": dg.DynamicPartitionsDefinition(name="trial")})
 
 RAW = {
     kind.name: dg.AssetSpec(

@@ -2,14 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
+from assets.automation import on_new_content
+from assets.code_versions import code_version
+from assets.partitions import SCANS
 from assets.previews import picture
-from assets.raw import SCANS
-from resources import Compute, StoreResource
+from resources import COMPUTE_POOL, Compute, StoreResource
+from resources.run_config import StepConfig
 from smalti import Reconstruction, Ref, Store
 from smalti.codecs.scan import open_scan
 from smalti.errors import Refused
@@ -19,31 +24,70 @@ from smalti.ptycho.report.outputs import read_log, write_outputs
 from smalti.ptycho.report.previews import frc_preview, loss_preview, probe_preview, reconstruction_preview
 from smalti.settings import Settings
 
+EXPLAINS = "explains_the_scan"
+_WORST_R_FACTOR = 0.5
+_SOLVER = ("smalti.ptycho.solve", "smalti.ptycho.optics", "smalti.ptycho.losses", "smalti.ptycho.forward")
 
-class ReconstructionConfig(dg.Config):
-    """Loss and modes are those for measured scans, see docs/ptychography.md; others are the solver's defaults.
 
-    Attributes:
-    epochs: passes over all patterns.
-    seed: decides their order.
-    loss: amplitude, absolute or poisson.
-    probe_modes: modes of a partly coherent beam; at least as many as the probe guess has.
-    refine_positions_from: the first epoch, counted from 1, that refines positions; by default none does.
-    search_probe: search for the probe first; by default only if the scan has no probe guess.
-    """
+class Loss(Enum):
+    """How a computed pattern is compared with the measured one."""
 
-    epochs: int | None = None
-    seed: int = 0
-    loss: str = "absolute"
-    probe_modes: int = 3
-    refine_positions_from: int | None = None
-    search_probe: bool | None = None
+    amplitude = "amplitude"
+    absolute = "absolute"
+    poisson = "poisson"
+
+
+class SearchProbe(Enum):
+    """Whether the probe is searched for before the object is."""
+
+    without_guess = None
+    always = True
+    never = False
+
+
+class ReconstructionConfig(StepConfig, step="reconstruction"):
+    """Loss and modes are those for measured scans, see docs/ptychography.md; others are the solver's defaults."""
+
+    epochs: int = Field(60, ge=1, description="Passes over all patterns.")
+    seed: int = Field(0, ge=0, description="Decides the order of the patterns.")
+    loss: Loss = Field(Loss.absolute, description="How a computed pattern is compared with the measured one.")
+    probe_modes: int = Field(
+        3, ge=1, description="Modes of a partly coherent beam; where the probe guess has more, as many as it has."
+    )
+    refine_positions_from: int = Field(
+        0, ge=0, description="The first epoch, counted from 1, that refines positions; 0: none does."
+    )
+    search_probe: SearchProbe = Field(
+        SearchProbe.without_guess, description="Search for the probe first: where the scan has no guess, always, never."
+    )
+
+    def settings(self, guessed_modes: int) -> dict[str, Any]:
+        """Return the fields of SolverSettings; a probe guess has so many modes, 0 without one."""
+        return {
+            "epochs": self.epochs,
+            "seed": self.seed,
+            "loss": self.loss.value,
+            "probe_modes": max(self.probe_modes, guessed_modes),
+            "refine_positions_from": self.refine_positions_from or None,
+            "search_probe": self.search_probe.value,
+        }
 
 
 @dg.asset(
     partitions_def=SCANS,
     group_name="ptychography",
     kinds={"mlx"},
+    pool=COMPUTE_POOL,
+    code_version=code_version(*_SOLVER),
+    automation_condition=on_new_content("ptycho_checkpoint"),
+    check_specs=[
+        dg.AssetCheckSpec(
+            EXPLAINS,
+            asset="reconstruction",
+            blocking=True,
+            description=f"The R-factor over all patterns is below {_WORST_R_FACTOR}: the object explains the scan.",
+        )
+    ],
     description="Object and probe by gradient descent through the forward model; the initial object is the network's. "
     "Pictures, metrics and the log are in `outputs/<scan>/`.",
 )
@@ -54,18 +98,17 @@ def reconstruction(
     compute: Compute,
     scan: Ref,
     ptycho_checkpoint: Ref,
-) -> Ref:
+) -> Iterator[dg.Output[Ref] | dg.AssetCheckResult]:
     values, lines = store.open(), list[str]()
     opened = open_scan(values, scan.digest)
     guessed = 0 if opened.probe_guess is None else len(opened.probe_guess)
-    settings = config.model_dump(exclude_none=True) | {"probe_modes": max(config.probe_modes, guessed)}
     answer = compute.run(
         context.log,
         "smalti.ptycho.stored:solve_stored",
         lines=lines,
         scan=scan.digest,
         checkpoint=ptycho_checkpoint.digest,
-        settings=settings,
+        settings=config.settings(guessed),
     )
     made: Reconstruction = values.get(answer["digest"])
     pixel_m = object_pixel_m(opened)
@@ -78,13 +121,30 @@ def reconstruction(
             **made.metrics,
         }
     )
-    return replace(values.ref(answer["digest"]), new_bytes=answer["new_bytes"])
+    yield dg.Output(replace(values.ref(answer["digest"]), new_bytes=answer["new_bytes"]))
+    yield explains_the_scan(context.partition_key, float(made.metrics["r_factor"]))
+
+
+def explains_the_scan(scan: str, r_factor: float) -> dg.AssetCheckResult:
+    """Return whether a reconstruction is near enough to what was measured to make a product of it."""
+    passed = r_factor < _WORST_R_FACTOR
+    return dg.AssetCheckResult(
+        check_name=EXPLAINS,
+        passed=passed,
+        description=f"{scan}: the R-factor is {r_factor:.3g}, "
+        + ("below" if passed else "not below")
+        + f" {_WORST_R_FACTOR}",
+        metadata={"scan": scan, "r_factor": r_factor},
+    )
 
 
 @dg.asset(
     partitions_def=SCANS,
     group_name="ptychography",
     kinds={"mlx"},
+    pool=COMPUTE_POOL,
+    code_version=code_version(*_SOLVER, "smalti.ptycho.evaluate"),
+    automation_condition=on_new_content("reconstruction"),
     description="Fourier ring correlation of two reconstructions, from the even and from the odd patterns. "
     "A scan whose scanned area is too small for it has none.",
     output_required=False,

@@ -4,8 +4,9 @@ from typing import Any
 
 import dagster as dg
 
+from assets.code_versions import code_version
+from assets.partitions import SCANS
 from assets.previews import picture, sentences
-from assets.raw import SCANS
 from resources import Ingest
 from smalti import Ref, Scan
 from smalti.ptycho.report.previews import scan_preview
@@ -15,6 +16,7 @@ from smalti.ptycho.report.previews import scan_preview
     partitions_def=SCANS,
     group_name="ptychography",
     kinds={"numpy"},
+    code_version=code_version("smalti.formats", "smalti.contracts", "smalti.scans"),
     description="Amplitudes with the beam at the centre, positions in pixels, probe: whatever the raw file held.",
 )
 def scan(context: dg.AssetExecutionContext, ingest: Ingest, raw_scan: Ref) -> Scan:

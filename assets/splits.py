@@ -5,11 +5,14 @@ from typing import Any
 
 import dagster as dg
 import pyarrow as pa
+from pydantic import Field
 
+from assets.code_versions import code_version
+from assets.partitions import SCANS, TRAINING_TABLES
 from assets.previews import sentences
-from assets.raw import DATASETS, SCANS
-from assets.tables import roles_of, test_of
+from assets.tables import OF_THE_SAME_TABLE, roles_of, test_of
 from resources import StoreResource
+from resources.run_config import StepConfig
 from resources.run_manifests import READ
 from smalti import Ref, Scan
 from smalti.contracts.violation import shown
@@ -19,54 +22,40 @@ from smalti.tabular.split import TextSplit, split_rows
 _TEXTS_SHOWN = 5
 
 
-class SplitConfig(dg.Config):
-    """Attributes:
-    validation_fraction: share of the positions that is kept back, between 0 and 1.
-    seed: decides which.
-    """
+class SplitConfig(StepConfig, step="scan_split"):
+    """Which positions of a scan are kept back."""
 
-    validation_fraction: float = 0.1
-    seed: int = 0
+    validation_fraction: float = Field(0.1, gt=0, lt=1, description="Share of the positions that is kept back.")
+    seed: int = Field(0, ge=0, description="Decides which.")
 
 
 @dg.asset(
     partitions_def=SCANS,
     group_name="ptychography",
     kinds={"numpy"},
-    description="Position numbers for training and validation.",
+    code_version=code_version("smalti.datasets.splits"),
+    description="Numbers of the positions for training and for validation.",
 )
 def scan_split(context: dg.AssetExecutionContext, config: SplitConfig, scan: Scan) -> dict[str, Any]:
-    split = split_of(scan, config)
-    context.add_output_metadata(counted(split))
+    split = split_positions(scan, config.validation_fraction, config.seed)
+    context.add_output_metadata({name: len(split[name]) for name in ("train", "validation")})
     return split
 
 
-def split_of(scan: Scan, config: SplitConfig) -> dict[str, Any]:
-    """Return the split that the config asks for."""
-    return split_positions(scan, config.validation_fraction, config.seed)
+class TextSplitConfig(StepConfig, step="text_split"):
+    """What is predicted, and which rows are kept back."""
 
-
-def counted(split: dict[str, Any]) -> dict[str, int]:
-    """Return how many positions each part has."""
-    return {name: len(split[name]) for name in ("train", "validation")}
-
-
-class TextSplitConfig(dg.Config):
-    """Attributes:
-    target: the column to be predicted; by default what the card names, or what is clear from the columns.
-    validation_fraction: share of the rows that is kept back, between 0 and 1.
-    seed: decides which.
-    """
-
-    target: str | None = None
-    validation_fraction: float = 0.1
-    seed: int = 0
+    target: str = Field("", description="The column to predict; empty: the card's, or what the columns make clear.")
+    validation_fraction: float = Field(0.1, gt=0, lt=1, description="Share of the rows that is kept back.")
+    seed: int = Field(0, ge=0, description="Decides which.")
 
 
 @dg.asset(
-    partitions_def=DATASETS,
+    partitions_def=TRAINING_TABLES,
+    ins={"raw_table": OF_THE_SAME_TABLE, "table": OF_THE_SAME_TABLE},
     group_name="tables",
     kinds={"pandas"},
+    code_version=code_version("smalti.tabular.split", "smalti.templates"),
     description="Rows as text with their labels, for training and validation. How to write a row is learned from the "
     "training rows.",
 )

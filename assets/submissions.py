@@ -7,10 +7,12 @@ from typing import Any
 
 import dagster as dg
 
+from assets.automation import on_new_content
+from assets.code_versions import code_version
+from assets.partitions import TRAINING_TABLES
 from assets.previews import numbers_of, picture, records
-from assets.raw import DATASETS
-from assets.tables import test_of
-from resources import Compute, StoreResource
+from assets.tables import OF_THE_SAME_TABLE, test_of
+from resources import COMPUTE_POOL, Compute, StoreResource
 from resources.run_manifests import READ
 from smalti import Ref, Store
 from smalti.errors import Refused
@@ -27,9 +29,13 @@ _ROWS_SHOWN = 10
 
 
 @dg.asset(
-    partitions_def=DATASETS,
+    partitions_def=TRAINING_TABLES,
+    ins={"raw_table": OF_THE_SAME_TABLE},
     group_name="tables",
     kinds={"mlx"},
+    pool=COMPUTE_POOL,
+    code_version=code_version("smalti.tabular", "smalti.models"),
+    automation_condition=on_new_content("bert_checkpoint"),
     description="The rows of the test table predicted: `outputs/<dataset>/submission.csv`, with figures, pictures and "
     "the model card beside it. A table whose test table has not arrived has those alone, and no submission.",
     output_required=False,

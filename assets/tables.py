@@ -7,7 +7,8 @@ import dagster as dg
 import pyarrow as pa
 
 from assets.arrival import latest
-from assets.raw import DATASETS
+from assets.code_versions import code_version
+from assets.partitions import DATASETS
 from resources import Ingest
 from smalti import Ref, Store
 from smalti.contracts.violation import shown
@@ -16,6 +17,8 @@ from smalti.scans.card import TableRoles
 from smalti.tabular import pairs
 
 _ROWS_SHOWN = 10
+# Only a table to train on has a split and a checkpoint, so those have fewer partitions, of the same keys.
+OF_THE_SAME_TABLE = dg.AssetIn(partition_mapping=dg.IdentityPartitionMapping())
 _TARGET, _TEST = "smalti/target", "smalti/test"  # tags of a table: what its card says
 
 
@@ -23,6 +26,7 @@ _TARGET, _TEST = "smalti/target", "smalti/test"  # tags of a table: what its car
     partitions_def=DATASETS,
     group_name="tables",
     kinds={"arrow"},
+    code_version=code_version("smalti.formats", "smalti.contracts.tables"),
     description="The rows of a raw table, each column of one type; missing values are null.",
 )
 def table(context: dg.AssetExecutionContext, ingest: Ingest, raw_table: Ref) -> pa.Table:
@@ -54,6 +58,11 @@ def role_tags(roles: TableRoles) -> dict[str, str]:
     """Return the tags by which :func:`to_train` knows what a card says."""
     target = {_TARGET: "stated"} if roles.target else {}  # the name itself may be no tag
     return target | ({_TEST: file_key(roles.test)} if roles.test else {})
+
+
+def roles_in(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return those of the tags of a table that :func:`role_tags` gave it."""
+    return {name: tags[name] for name in (_TARGET, _TEST) if name in tags}
 
 
 def test_of(instance: dg.DagsterInstance, train: str) -> str | None:

@@ -6,8 +6,9 @@ from typing import Any
 
 import dagster as dg
 
+from assets.code_versions import code_version
+from assets.partitions import TRAINING_TABLES
 from assets.previews import picture, records
-from assets.raw import DATASETS
 from resources import StoreResource
 from resources.run_manifests import READ
 from smalti import Store
@@ -50,10 +51,11 @@ def settings_of(store: Store, partition: dg.MultiPartitionKey) -> dict[str, Any]
 
 
 @dg.asset(
-    partitions_def=DATASETS,
+    partitions_def=TRAINING_TABLES,
     deps=[dg.AssetKey("bert_trial")],
     group_name="tables",
     kinds={"pandas"},
+    code_version=code_version("smalti.tabular.report"),
     description="The trials of a table compared: what each was trained with and what it reached.",
 )
 def sweep(context: dg.AssetExecutionContext, store: StoreResource) -> dict[str, Any]:

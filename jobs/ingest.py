@@ -13,13 +13,13 @@ import dagster as dg
 from dagster._core.storage.tags import PRIORITY_TAG
 
 from assets.arrival import Latest, arrival_tag, latest
+from assets.partitions import TRAINING_TABLES
 from assets.products import exported, ptychodus_product
 from assets.raw import RAW
 from assets.scans import described, scan
-from assets.splits import SplitConfig, counted, scan_split, split_of
 from assets.submissions import submission
 from assets.tables import described_table, role_tags, roles_of, table, test_of, to_train
-from jobs.training import bert_checkpoint
+from jobs.training import BERT_CHECKPOINT
 from resources import StoreResource
 from resources.published import publish_output
 from resources.run_manifests import called
@@ -134,10 +134,6 @@ def _scan(
     value = value_of(store, raw.data_version, sandbox, of.key)
     tags = {"dagster/code_version": context.run_id}
     yield _stored(context, store, scan, of.key, value, {RAW["scan"].key: raw}, described(value), tags)
-    split = split_of(value, SplitConfig())
-    of_scan = {scan.key: latest(context.instance, scan.key, [of.key])[of.key]}
-    tags[ARRIVAL] = arrival_tag(raw, of.number)
-    yield _stored(context, store, scan_split, of.key, split, of_scan, counted(split), tags)
 
 
 def _table(
@@ -147,6 +143,8 @@ def _table(
     tags = {"dagster/code_version": context.run_id, ARRIVAL: arrival_tag(raw, of.number)}
     tags |= role_tags(roles_of(store, raw.data_version))
     yield _stored(context, store, table, of.key, value, {RAW["table"].key: raw}, described_table(value), tags)
+    if to_train(context.instance, of.key) == of.key:
+        context.instance.add_dynamic_partitions(str(TRAINING_TABLES.name), [of.key])
 
 
 def _product(
@@ -170,7 +168,7 @@ def last_of(instance: dg.DagsterInstance, kind: str, key: str) -> tuple[dg.Asset
     trained = to_train(instance, key)
     if trained is None:
         return table.key, key
-    return (submission.key if test_of(instance, trained) else bert_checkpoint.key), trained
+    return (submission.key if test_of(instance, trained) else BERT_CHECKPOINT.key), trained
 
 
 def _stored(

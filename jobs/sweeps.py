@@ -8,29 +8,29 @@ from dagster._core.execution.backfill import PartitionBackfill
 from dagster._core.utils import make_new_backfill_id
 from pydantic import Field
 
-from assets.raw import DATASETS
+from assets.partitions import TRAINING_TABLES
 from assets.trials import put_settings, sweep
-from jobs.training import bert_trial
+from jobs.training import BERT_TRIAL
 from resources import StoreResource
+from resources.run_config import StepConfig
 from smalti.errors import SmaltiError
 
 
-class SweepConfig(dg.Config):
-    """Attributes:
-    dataset: the partition of the table.
-    trials: for each trial what differs from the defaults, e.g. {"learning_rate": 0.002}.
-    """
+class SweepConfig(StepConfig, step="request_trials"):
+    """The trials of a table."""
 
-    dataset: str
-    trials: list[dict[str, Any]] = Field(min_length=1)
+    dataset: str = Field(description="The table, a partition of text_split.")
+    trials: list[dict[str, Any]] = Field(
+        min_length=1, description='For each trial what differs from the defaults, e.g. {"learning_rate": 0.002}.'
+    )
 
 
 @dg.op(description="Add the trials as partitions, and request one backfill that trains and compares them.")
 def request_trials(context: dg.OpExecutionContext, config: SweepConfig, store: StoreResource) -> list[str]:
     instance, values = context.instance, store.open()
-    there = instance.get_dynamic_partitions(str(DATASETS.name))
+    there = instance.get_dynamic_partitions(str(TRAINING_TABLES.name))
     if config.dataset not in there:
-        raise dg.Failure(f"no table {config.dataset} has arrived; there are {', '.join(there)}.", allow_retries=False)
+        raise dg.Failure(f"no table {config.dataset} to train on; there are {', '.join(there)}.", allow_retries=False)
     try:
         trials = [put_settings(values, settings) for settings in config.trials]
     except SmaltiError as error:
@@ -54,7 +54,7 @@ def backfill_of(instance: dg.DagsterInstance, keys: list[str], title: str) -> Pa
         backfill_id=make_new_backfill_id(),
         asset_graph=defs.resolve_asset_graph(),
         partition_names=keys,
-        asset_selection=[bert_trial.key, sweep.key],
+        asset_selection=[BERT_TRIAL.key, sweep.key],
         backfill_timestamp=time.time(),
         tags={},
         dynamic_partitions_store=instance,

@@ -2,126 +2,158 @@
 
 from collections.abc import Callable
 from dataclasses import fields, replace
+from enum import Enum
 from typing import Any
 
 import dagster as dg
 import numpy as np
-from pydantic import Field, create_model
+from pydantic import Field, create_model, model_validator
 
 from assets import checkpoints
+from assets.code_versions import code_version
 from assets.previews import numbers_of, picture, records
 from assets.trials import settings_of
-from resources import Compute, StoreResource
+from resources import COMPUTE_POOL, Compute, StoreResource
+from resources.run_config import StepConfig
 from smalti import Checkpoint, Ref
+from smalti.errors import Refused
 from smalti.ptycho.report.previews import loss_preview
 from smalti.tabular.report.previews import history_preview, metric_shown
 from smalti.tabular.settings import BertSettings
 
-
-class TrainingConfig(dg.Config):
-    """Attributes:
-    epochs: passes over the training positions; few, because the solver refines the predicted object.
-    seed: of initial weights and order.
-    gridsize: a group of gridsize**2 neighbouring patterns is one input of the network.
-    supervised: train on the true patches of the scan instead of its patterns.
-    """
-
-    epochs: int = 25
-    seed: int = 0
-    gridsize: int = 1
-    supervised: bool = False
+_BERT_CODE = code_version("smalti.tabular", "smalti.models", "smalti.training")
 
 
-@dg.op(description="Settle what is trained, so that the run's log and the checkpoint agree.")
-def training_request(config: TrainingConfig, scan: Ref, split: Ref) -> dict[str, Any]:
-    network = {"gridsize", "supervised"}
-    return {
-        "scan": scan.digest,
-        "split": split.digest,
-        "settings": config.model_dump(exclude=network),
-        "network": config.model_dump(include=network),
-    }
+class TrainingConfig(StepConfig, step="ptycho_checkpoint"):
+    """How the network of a scan is trained."""
+
+    epochs: int = Field(
+        25,
+        ge=1,
+        description="Passes over the training positions; few, because the solver refines the predicted object.",
+    )
+    seed: int = Field(0, ge=0, description="Decides initial weights and order.")
+    gridsize: int = Field(
+        1, ge=1, description="A group of gridsize**2 neighbouring patterns is one input of the network."
+    )
+    supervised: bool = Field(False, description="Train on the true patches of the scan instead of its patterns.")
 
 
-@dg.op(description="Train in a child process; nothing else ever imports mlx.", tags={"dagster/compute_kind": "mlx"})
-def train_network(context: dg.OpExecutionContext, compute: Compute, request: dict[str, Any]) -> dict[str, Any]:
-    return compute.run(context.log, "smalti.ptycho.stored:train_stored", **request)
-
-
-@dg.op(description="Show how the training went and hand the checkpoint over.")
-def finished_checkpoint(context: dg.OpExecutionContext, store: StoreResource, trained: dict[str, Any]) -> Ref:
-    checkpoint: Checkpoint = store.open().get(trained["digest"])
+@dg.op(pool=COMPUTE_POOL, code_version=code_version("smalti.ptycho", "smalti.models", "smalti.training"))
+def ptycho_checkpoint(
+    context: dg.OpExecutionContext,
+    config: TrainingConfig,
+    store: StoreResource,
+    compute: Compute,
+    scan: Ref,
+    split: Ref,
+) -> Ref:
+    """Train in a child process: nothing else ever imports mlx."""
+    of_the_network = {"gridsize", "supervised"}
+    trained = compute.run(
+        context.log,
+        "smalti.ptycho.stored:train_stored",
+        scan=scan.digest,
+        split=split.digest,
+        settings=config.model_dump(exclude=of_the_network),
+        network=config.model_dump(include=of_the_network),
+    )
+    values = store.open()
+    checkpoint: Checkpoint = values.get(trained["digest"])
     losses = [float(epoch["loss"]) for epoch in checkpoint.state["history"]]
     context.add_output_metadata(
-        {
-            "loss": picture(loss_preview(np.array(losses)), "training loss by epoch"),
-            "parameters": sum(tensor.size for tensor in checkpoint.model.values()),
-            "ran_on": dg.MetadataValue.json(checkpoint.state["environments"]),
-        }
+        {"loss": picture(loss_preview(np.array(losses)), "training loss by epoch"), **_described(checkpoint)}
     )
-    return replace(store.open().ref(trained["digest"]), new_bytes=trained["new_bytes"])
+    return replace(values.ref(trained["digest"]), new_bytes=trained["new_bytes"])
 
 
-@dg.graph
-def train_ptycho_network(scan: Ref, split: Ref) -> Ref:
-    return finished_checkpoint(train_network(training_request(scan, split)))
+class Weights(Enum):
+    """Which weights predict."""
+
+    last = "last"
+    best = "best"
 
 
-ptycho_checkpoint = checkpoints.ptycho_checkpoint(train_ptycho_network)
+class _BertConfig(StepConfig):
+    """How a BERT is trained on a table."""
+
+    @model_validator(mode="after")
+    def _is_allowed(self) -> "_BertConfig":
+        try:
+            BertSettings.from_request(self.settings())
+        except Refused as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    def settings(self) -> dict[str, Any]:
+        """Return the fields of BertSettings."""
+        return {name: value.value if isinstance(value, Enum) else value for name, value in self.model_dump().items()}
+
+
+def _field(name: str, default: Any, about: str) -> tuple[Any, Any]:
+    if name == "predict_with":
+        return Weights, Field(Weights(default), description=about)
+    return type(default), Field(default, description=about)
+
 
 BertConfig = create_model(
     "BertConfig",
-    __base__=dg.Config,
-    **{f.name: (type(f.default), Field(f.default, description=f.metadata["help"])) for f in fields(BertSettings)},
+    __base__=_BertConfig,
+    __cls_kwargs__={"step": "bert_checkpoint"},
+    **{f.name: _field(f.name, f.default, f.metadata["help"]) for f in fields(BertSettings)},
 )
 
 
-@dg.op(description="Settle what is trained, so that the run's log and the checkpoint agree.")
-def bert_request(config: BertConfig, split: Ref) -> dict[str, Any]:
-    return {"split": split.digest, "settings": config.model_dump()}
+@dg.op(pool=COMPUTE_POOL, code_version=_BERT_CODE)
+def bert_checkpoint(
+    context: dg.OpExecutionContext, config: BertConfig, store: StoreResource, compute: Compute, split: Ref
+) -> Ref:
+    """Train in a child process: nothing else ever imports mlx."""
+    return _trained_bert(context, store, compute, split, config.settings())
 
 
-@dg.op(description="Take the settings of this trial.")
-def trial_request(context: dg.OpExecutionContext, store: StoreResource, split: Ref) -> dict[str, Any]:
-    return {"split": split.digest, "settings": settings_of(store.open(), context.partition_key)}
+@dg.op(pool=COMPUTE_POOL, code_version=_BERT_CODE)
+def bert_trial(context: dg.OpExecutionContext, store: StoreResource, compute: Compute, split: Ref) -> Ref:
+    """Train with the settings of this trial."""
+    return _trained_bert(context, store, compute, split, settings_of(store.open(), context.partition_key))
 
 
-@dg.op(description="Train in a child process; nothing else ever imports mlx.", tags={"dagster/compute_kind": "mlx"})
-def train_bert(context: dg.OpExecutionContext, compute: Compute, request: dict[str, Any]) -> dict[str, Any]:
-    return compute.run(context.log, "smalti.tabular.stored:train_stored", on_progress=_plotted(context), **request)
-
-
-@dg.op(description="Show how the training went and hand the checkpoint over.")
-def finished_bert(context: dg.OpExecutionContext, store: StoreResource, trained: dict[str, Any]) -> Ref:
-    checkpoint: Checkpoint = store.open().get(trained["digest"])
+def _trained_bert(
+    context: dg.OpExecutionContext, store: StoreResource, compute: Compute, split: Ref, settings: dict[str, Any]
+) -> Ref:
+    trained = compute.run(
+        context.log,
+        "smalti.tabular.stored:train_stored",
+        on_progress=_plotted(context),
+        split=split.digest,
+        settings=settings,
+    )
+    values = store.open()
+    checkpoint: Checkpoint = values.get(trained["digest"])
     reached: dict[str, Any] = checkpoint.state["history"][-1]
-    history = store.open().open(trained["last"]).attrs["state"]["history"]
+    history = values.open(trained["last"]).attrs["state"]["history"]
     context.add_output_metadata(
         {
             **numbers_of(reached),
             "curves": picture(history_preview(history, metric_shown(reached)), "loss and metric by epoch"),
             "history": records([{"epoch": entry["epoch"], **entry} for entry in history]),
-            "parameters": sum(tensor.size for tensor in checkpoint.model.values()),
             "settings": dg.MetadataValue.json(checkpoint.config["table"]["settings"]),
-            "ran_on": dg.MetadataValue.json(checkpoint.state["environments"]),
+            **_described(checkpoint),
         }
     )
-    return replace(store.open().ref(trained["digest"]), new_bytes=trained["new_bytes"])
+    return replace(values.ref(trained["digest"]), new_bytes=trained["new_bytes"])
 
 
-@dg.graph
-def train_table_bert(split: Ref) -> Ref:
-    return finished_bert(train_bert(bert_request(split)))
-
-
-@dg.graph
-def train_trial_bert(split: Ref) -> Ref:
-    return finished_bert(train_bert(trial_request(split)))
+def _described(checkpoint: Checkpoint) -> dict[str, Any]:
+    return {
+        "parameters": sum(tensor.size for tensor in checkpoint.model.values()),
+        "ran_on": dg.MetadataValue.json(checkpoint.state["environments"]),
+    }
 
 
 def _plotted(context: dg.OpExecutionContext) -> Callable[[dict[str, Any]], None]:
     """Return what records the numbers of every epoch as an observation, which Dagster plots while training goes on."""
-    (asset,) = context.selected_asset_keys or {dg.AssetKey("bert_checkpoint")}
+    (asset,) = context.selected_asset_keys
 
     def observe(progress: dict[str, Any]) -> None:
         if "loss" in progress:
@@ -132,5 +164,6 @@ def _plotted(context: dg.OpExecutionContext) -> Callable[[dict[str, Any]], None]
     return observe
 
 
-bert_checkpoint = checkpoints.bert_checkpoint(train_table_bert)
-bert_trial = checkpoints.bert_trial(train_trial_bert)
+PTYCHO_CHECKPOINT = checkpoints.ptycho_checkpoint(ptycho_checkpoint)
+BERT_CHECKPOINT = checkpoints.bert_checkpoint(bert_checkpoint)
+BERT_TRIAL = checkpoints.bert_trial(bert_trial)

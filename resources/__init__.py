@@ -8,7 +8,9 @@ from resources.io_manager import StoreIOManager
 from resources.store import StoreResource
 from smalti.settings import Settings
 
-__all__ = ["Compute", "Ingest", "StoreIOManager", "StoreResource", "local"]
+COMPUTE_POOL = "compute"  # steps that use every core: one at a time
+
+__all__ = ["COMPUTE_POOL", "Compute", "Ingest", "StoreIOManager", "StoreResource", "local"]
 
 
 def local() -> dict[str, object]:

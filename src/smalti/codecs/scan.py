@@ -228,3 +228,20 @@ def open_scan(store: Store, reference: str) -> Scan:
     small = {name: np.asarray(child) for name, child in tree.children.items() if name not in _LARGE}
     large = {name: child for name, child in tree.children.items() if name in _LARGE}
     return ScanCodec().from_tree(Tree({**small, **large}, tree.attrs))
+
+
+def differ_for_reconstruction(store: Store, before: str, now: str) -> bool:
+    """Tell whether two stored scans differ in what is reconstructed, and not only in what a product says of them.
+
+    Arrays decide it, and how the beam travels: in the far field no length does, in the near field all of them.
+
+    Raises:
+        NotFound: one of them is not in the store.
+    """
+    if store.record(before).children != store.record(now).children:
+        return True
+    first, second = (ScanMetadata.model_validate(store.open(digest).attrs) for digest in (before, now))
+    if first.far_field and second.far_field:
+        return False
+    lengths = set(ScanMetadata.model_fields) - {"title", "source", "version", "licence", "conversions", "contract"}
+    return first.model_dump(include=lengths) != second.model_dump(include=lengths)
