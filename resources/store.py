@@ -1,23 +1,24 @@
 """The content-addressed store, as a Dagster resource."""
 
 import dagster as dg
-from pydantic import PrivateAttr
+from pydantic import Field, PrivateAttr
 
+from resources.run_config import validate_run_config
 from smalti import Store, open_store
 from smalti.errors import NotFound
 
 
 class StoreResource(dg.ConfigurableResource):
-    """Attributes:
-    place: the folder that holds the store.
-    """
+    """The store of values, each kept once under the digest of its content."""
 
-    place: str
+    place: str = Field(description="The folder or URL of the store.")
     _instance: dg.DagsterInstance | None = PrivateAttr(default=None)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Remember whose records must agree with the store."""
+        """Remember whose records must agree with the store, and refuse a run whose config no step would accept."""
         self._instance = context.instance
+        if context.run:
+            validate_run_config(context.run.run_config)
 
     def open(self) -> Store:
         """Return the store; see :func:`begun`."""
