@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -10,9 +11,8 @@ import h5py
 import numpy as np
 import pytest
 
-from assets.checks import is_sound
-from assets.products import ptychodus_product
-from assets.raw import SCANS
+from assets.partitions import SCANS
+from assets.products import is_sound, ptychodus_product
 from smalti import Reconstruction, Scan
 from smalti.simulation import simulate_scan
 
@@ -44,19 +44,13 @@ def found(measured: Scan) -> Reconstruction:
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, measured: Scan, found: Reconstruction) -> Path:
     """The product file that the asset wrote, where Ptychodus looks for it."""
     monkeypatch.setenv("SMALTI_ROOT", str(tmp_path))
-    ptychodus_product(dg.build_asset_context(partition_key="small"), measured, found)
+    list(ptychodus_product(dg.build_asset_context(partition_key="small"), measured, found))
     return tmp_path / "outputs" / "ptychodus_products" / "small.h5"
-
-
-def check() -> dg.AssetCheckResult:
-    result = is_sound(dg.build_asset_context(partition_key="small"))
-    assert isinstance(result, dg.AssetCheckResult)
-    return result
 
 
 def test_the_product_that_the_asset_wrote_is_sound(path: Path) -> None:
     assert path.is_file()
-    assert check().passed
+    assert is_sound("small", path).passed
 
 
 def off_the_object(file: h5py.File) -> None:
@@ -89,7 +83,7 @@ def test_a_product_file_that_is_not_sound_fails_the_check(
 ) -> None:
     with h5py.File(path, "r+") as file:
         damage(file)
-    result = check()
+    result = is_sound("small", path)
     assert not result.passed
     told = result.metadata["violations"].records
     assert code in {record.data["code"] for record in told}
@@ -97,7 +91,7 @@ def test_a_product_file_that_is_not_sound_fails_the_check(
 
 def test_a_product_file_cut_short_fails_the_check_and_says_so(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:2000])
-    result = check()
+    result = is_sound("small", path)
     assert not result.passed
     assert "copy the file again from its source" in str(result.description)
 
@@ -105,15 +99,13 @@ def test_a_product_file_cut_short_fails_the_check_and_says_so(path: Path) -> Non
 def test_a_warning_is_shown_and_passes(path: Path) -> None:
     with h5py.File(path, "r+") as file:
         file["probe"].attrs["pixel_width_m"] = 1.25e-7
-    result = check()
+    result = is_sound("small", path)
     assert result.passed
     assert [record.data["code"] for record in result.metadata["violations"].records] == ["field.pixels_differ"]
 
 
-def test_a_run_that_makes_a_product_checks_its_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, measured: Scan, found: Reconstruction
-) -> None:
-    monkeypatch.setenv("SMALTI_ROOT", str(tmp_path))
+def made(measured: Scan, found: Reconstruction) -> dg.ExecuteInProcessResult:
+    """Run the asset on this scan and its reconstruction."""
 
     @dg.asset(partitions_def=SCANS)
     def scan() -> Scan:
@@ -125,11 +117,33 @@ def test_a_run_that_makes_a_product_checks_its_file(
 
     with dg.instance_for_test() as instance:
         instance.add_dynamic_partitions(str(SCANS.name), ["small"])
-        run = dg.materialize(
-            [scan, reconstruction, ptychodus_product, is_sound],
+        return dg.materialize(
+            [scan, reconstruction, ptychodus_product],
             partition_key="small",
             instance=instance,
             resources={"io_manager": dg.mem_io_manager},
         )
-        assert [(check.check_name, check.passed) for check in run.get_asset_check_evaluations()] == [("is_sound", True)]
+
+
+def test_a_run_that_makes_a_product_checks_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, measured: Scan, found: Reconstruction
+) -> None:
+    monkeypatch.setenv("SMALTI_ROOT", str(tmp_path))
+    checks = made(measured, found).get_asset_check_evaluations()
+    assert [(check.check_name, check.passed) for check in checks] == [("is_sound", True)]
     assert (tmp_path / "outputs" / "ptychodus_products" / "small.h5").is_file()
+
+
+def test_a_scan_without_a_pixel_size_has_no_product_and_its_run_succeeds_and_says_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, measured: Scan, found: Reconstruction
+) -> None:
+    monkeypatch.setenv("SMALTI_ROOT", str(tmp_path))
+    unknown = dict.fromkeys(("object_pixel_size_m", "detector_pixel_size_m", "detector_distance_m"))
+    nobody_said = replace(measured, metadata=measured.metadata.model_copy(update=unknown))
+    run = made(nobody_said, found)
+    assert run.success
+    assert run.asset_materializations_for_node("ptychodus_product") == []
+    (check,) = run.get_asset_check_evaluations()
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "object_pixel_size_m, or detector_distance_m and detector_pixel_size_m" in str(check.description)
+    assert not (tmp_path / "outputs" / "ptychodus_products" / "small.h5").exists()

@@ -55,7 +55,7 @@ def test_a_sweep_is_one_backfill_whose_trials_share_their_split_and_are_compared
 
     definitions, store = defs_of(root), open_store(root / "store")
     table = pd.DataFrame({"size": [i % 2 * 5 + i % 3 for i in range(40)], "kind": ["small", "large"] * 20})
-    instance.add_dynamic_partitions("dataset", ["things"])
+    instance.add_dynamic_partitions("training_table", ["things"])
     split = store.put(split_rows(table, "kind").to_tree(), name="text_split/things")
     instance.report_runless_asset_event(
         dg.AssetMaterialization("text_split", partition="things", metadata={"digest": split.digest})
@@ -91,7 +91,7 @@ def test_a_sweep_is_one_backfill_whose_trials_share_their_split_and_are_compared
 def test_a_setting_that_is_none_is_refused_before_anything_is_started(swept: tuple[dg.DagsterInstance, Path]) -> None:
     instance, root = swept
     config = {"ops": {"request_trials": {"config": {"dataset": "things", "trials": [{"learning_rat": 1.0}]}}}}
-    instance.add_dynamic_partitions("dataset", ["things"])
+    instance.add_dynamic_partitions("training_table", ["things"])
     before = len(instance.get_backfills())
     done = (
         defs_of(root)
