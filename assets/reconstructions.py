@@ -112,16 +112,14 @@ def reconstruction(
     )
     made: Reconstruction = values.get(answer["digest"])
     pixel_m = object_pixel_m(opened)
-    context.add_output_metadata(
-        {
-            "preview": picture(reconstruction_preview(made, pixel_m), "object and probe"),
-            "probe": picture(probe_preview(made.probe, pixel_m), "probe modes"),
-            "loss": picture(loss_preview(made.loss), "loss by epoch"),
-            "outputs": _written(context, values, {"scan": scan.digest, "reconstruction": answer["digest"]}, lines),
-            **made.metrics,
-        }
-    )
-    yield dg.Output(replace(values.ref(answer["digest"]), new_bytes=answer["new_bytes"]))
+    metadata = {
+        "preview": picture(reconstruction_preview(made, pixel_m), "object and probe"),
+        "probe": picture(probe_preview(made.probe, pixel_m), "probe modes"),
+        "loss": picture(loss_preview(made.loss), "loss by epoch"),
+        "outputs": _written(context, values, {"scan": scan.digest, "reconstruction": answer["digest"]}, lines),
+        **made.metrics,
+    }
+    yield dg.Output(replace(values.ref(answer["digest"]), new_bytes=answer["new_bytes"]), metadata=metadata)
     yield explains_the_scan(context.partition_key, float(made.metrics["r_factor"]))
 
 
