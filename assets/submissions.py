@@ -11,7 +11,7 @@ from assets.automation import on_new_content
 from assets.code_versions import code_version
 from assets.partitions import TRAINING_TABLES
 from assets.previews import numbers_of, picture, records
-from assets.tables import OF_THE_SAME_TABLE, test_of
+from assets.tables import OF_THE_SAME_TABLE, column_lineage, test_of
 from resources import COMPUTE_POOL, Compute, SettingsResource, StoreResource
 from resources.run_manifests import READ
 from smalti import Ref, Store
@@ -21,7 +21,7 @@ from smalti.tabular.predictions import Predictions
 from smalti.tabular.report.card import Provenance
 from smalti.tabular.report.outputs import write_outputs
 from smalti.tabular.report.previews import evaluation_preview
-from smalti.tabular.split import TextSplit
+from smalti.tabular.split import ROW, TextSplit
 from smalti.tabular.submission import submission as submitted
 
 _ROWS_SHOWN = 10
@@ -66,10 +66,15 @@ def submission(
             f"no test table of {key} has arrived, so there is nothing to submit; drop it into data/raw."
         )
         return
-    rows = submitted(predictions).head(_ROWS_SHOWN).to_dict("records")
+    table = submitted(predictions)
+    rows, (id_column, predicted_column) = table.head(_ROWS_SHOWN).to_dict("records"), table.columns
+    read: Any = values.open(text_split.digest).attrs["template"]["columns"]
+    made_from = {id_column: [id_column] if id_column != ROW else [], predicted_column: [column["column"] for column in read]}
     metadata = {
         **numbers_of(evaluation.metrics),
         "dagster/row_count": len(predictions),
+        "dagster/column_schema": dg.TableSchema([dg.TableColumn(name, str(of)) for name, of in table.dtypes.items()]),
+        "dagster/column_lineage": column_lineage("table", made_from),
         "verdict": evaluated["verdict"],
         "evaluation": picture(evaluation_preview(evaluation), "of the validation rows"),
         "models": records([{"model": name, **of} for name, of in _models(evaluation).items()]),
