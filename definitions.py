@@ -2,11 +2,13 @@
 
 import dagster as dg
 
-from assets.checks import CONTRACTS, explains_the_scan, is_sound
+from assets.checks import explains_the_scan, is_sound
 from assets.evaluations import cross_validation
+from assets.imported import imported_product
 from assets.products import ptychodus_product
 from assets.raw import RAW
 from assets.reconstructions import reconstruction, resolution
+from assets.rejected import nothing_waits_to_be_mended, rejected_files
 from assets.scans import scan
 from assets.splits import scan_split, text_split
 from assets.submissions import submission
@@ -23,10 +25,11 @@ from sensors.run_manifests import run_manifests
 defs = dg.Definitions(
     assets=[
         *RAW.values(),
+        *(rejected_files, imported_product),
         *(scan, scan_split, ptycho_checkpoint, reconstruction, resolution, ptychodus_product),
         *(table, text_split, bert_checkpoint, submission, cross_validation, bert_trial, sweep),
     ],
-    asset_checks=[*CONTRACTS, explains_the_scan, is_sound],
+    asset_checks=[nothing_waits_to_be_mended, explains_the_scan, is_sound],
     jobs=JOBS,
     schedules=[nightly_check],
     sensors=[raw_files, raw_objects, ingested_scans, ingested_tables, run_manifests],

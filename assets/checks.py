@@ -1,44 +1,18 @@
-"""Contracts as asset checks that stop what comes after them."""
+"""Checks that stop what comes after them: does a reconstruction explain its scan, is a product file sound."""
 
 from dataclasses import asdict
 
 import dagster as dg
 
 from assets.products import ptychodus_product
-from assets.raw import CONTRACT_CHECK, RAW, SCANS, violations_table
+from assets.raw import SCANS, violations_table
 from assets.reconstructions import reconstruction
-from resources import Ingest
-from smalti import Reconstruction, Ref
+from smalti import Reconstruction
 from smalti.contracts.violation import errors
-from smalti.ingest.kinds import Kind, kinds
 from smalti.products import validate_product
 from smalti.settings import Settings
 
 _WORST_R_FACTOR = 0.5
-
-
-def contract_check(kind: Kind) -> dg.AssetChecksDefinition:
-    """Return the check that a raw file of this kind keeps its contract."""
-
-    @dg.asset_check(
-        asset=RAW[kind.name].key,
-        name=CONTRACT_CHECK,
-        blocking=True,
-        partitions_def=RAW[kind.name].partitions_def,
-        description=f"The file keeps the contract {kind.contract_id}. It is validated when it arrives; here, again.",
-    )
-    def contract(ingest: Ingest, raw: Ref) -> dg.AssetCheckResult:
-        report = ingest.validate(raw.digest)
-        return dg.AssetCheckResult(
-            passed=report["accepted"],
-            description=report["reason"] or f"accepted under {report['contract']}",
-            metadata={"contract": str(report["contract"]), "violations": violations_table(report["violations"])},
-        )
-
-    return contract
-
-
-CONTRACTS = [contract_check(kind) for kind in kinds()]
 
 
 @dg.asset_check(

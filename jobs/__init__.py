@@ -26,7 +26,7 @@ train = dg.define_asset_job(
 )
 reconstruct = dg.define_asset_job(
     "reconstruct",
-    selection=dg.AssetSelection.assets("scan_split").downstream(include_self=False),
+    selection=dg.AssetSelection.assets("scan_split").downstream(),
     description="From a scan that was ingested to its Ptychodus product, every step.",
 )
 train_on_table = dg.define_asset_job(

@@ -5,10 +5,9 @@ from collections.abc import Callable, Iterator
 import dagster as dg
 
 from assets.arrival import latest
-from assets.splits import scan_split
+from assets.scans import scan
 from assets.tables import table, test_of, to_train
 from jobs import reconstruct, train_on_table
-from jobs.ingest import ARRIVAL
 
 _AT_ONCE = 100
 _EVERY_S = 5
@@ -21,7 +20,7 @@ _EVERY_S = 5
     description="Reconstructs every scan that was ingested because it arrived, and writes its product.",
 )
 def ingested_scans(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-    return _runs(context, scan_split.key, lambda key, arrival: (key, arrival))
+    return _runs(context, scan.key, lambda key, version: (key, version))
 
 
 @dg.sensor(
@@ -41,7 +40,7 @@ def _training(instance: dg.DagsterInstance, arrived: str) -> tuple[str, ...] | N
     if train is None:
         return None
     pair = [key for key in (train, test_of(instance, train)) if key]
-    return (train, *(at.tags[ARRIVAL] for at in latest(instance, table.key, pair).values() if ARRIVAL in at.tags))
+    return (train, *(at.data_version for at in latest(instance, table.key, pair).values()))
 
 
 def _runs(
@@ -64,5 +63,5 @@ def _runs(
 def _arrivals(records: list[dg.EventLogRecord]) -> Iterator[tuple[str, str]]:
     for record in records:
         tags = (record.asset_materialization.tags or {}) if record.asset_materialization else {}
-        if ARRIVAL in tags and record.partition_key:
-            yield record.partition_key, tags[ARRIVAL]
+        if record.partition_key:
+            yield record.partition_key, tags["dagster/data_version"]
