@@ -5,6 +5,7 @@ import dagster as dg
 import assets
 from assets.described import described
 from assets.raw import RAW
+from assets.rejected import nothing_waits_to_be_mended
 from jobs import JOBS, nightly_check, training
 from jobs.console import console
 from resources import local
@@ -18,6 +19,7 @@ defs = dg.Definitions(
     assets=described(
         [*RAW.values(), *dg.load_assets_from_package_module(assets), *dg.load_assets_from_modules([training])]
     ),
+    asset_checks=[nothing_waits_to_be_mended],
     jobs=JOBS,
     schedules=[nightly_check],
     sensors=[raw_files, raw_objects, ingested_scans, ingested_tables, new_content, run_manifests],

@@ -69,7 +69,10 @@ def submission(
     table = submitted(predictions)
     rows, (id_column, predicted_column) = table.head(_ROWS_SHOWN).to_dict("records"), table.columns
     read: Any = values.open(text_split.digest).attrs["template"]["columns"]
-    made_from = {id_column: [id_column] if id_column != ROW else [], predicted_column: [column["column"] for column in read]}
+    made_from = {
+        id_column: [id_column] if id_column != ROW else [],
+        predicted_column: [column["column"] for column in read],
+    }
     metadata = {
         **numbers_of(evaluation.metrics),
         "dagster/row_count": len(predictions),

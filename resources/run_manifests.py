@@ -21,9 +21,6 @@ Found = TypeVar("Found")
 
 READ = "read/"  # metadata of a materialization: the digest of something it was made from beside its asset's inputs
 DIGEST = "digest"
-ARRIVAL_JOB = (
-    "arrival"  # of the runs under which files that arrived are recorded; whoever records them writes the manifest
-)
 _POINTER, _DIMENSION = "dagster/input_event_pointer/", "dagster/partition/"
 _OURS = "smalti/"  # tags of a run: project, run_type, model, and views as modes and patterns between commas
 _HIDDEN = ".dagster/"  # tags that Dagster keeps for itself
@@ -57,7 +54,7 @@ def record_run(
         ran_on: gives the fields ``code`` and ``environment`` of the manifest.
     """
     run = record.dagster_run
-    if run.job_name != ARRIVAL_JOB and not has_manifest(store, run.run_id):
+    if not has_manifest(store, run.run_id):
         began = min(record.create_timestamp, datetime.now(UTC))  # the clock of a database may be ahead
         store.add_manifest(run.run_id, created_at=began.isoformat(), **_said(store, instance, record), **ran_on())
 
