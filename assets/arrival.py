@@ -12,7 +12,8 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 )
 
 from assets.raw import CONTRACT_CHECK, PARTITIONS, RAW, violations_table
-from resources.run_manifests import ARRIVAL_JOB, DIGEST, called, placed
+from resources.names import called
+from resources.run_manifests import ARRIVAL_JOB, DIGEST, placed
 from smalti.contracts.violation import shown
 from smalti.ingest.kinds import Kind, kinds
 from smalti.ingest.ledger import Arrival

@@ -21,8 +21,8 @@ from assets.submissions import submission
 from assets.tables import described_table, role_tags, roles_of, table, test_of, to_train
 from jobs.training import bert_checkpoint
 from resources import StoreResource
+from resources.names import called
 from resources.published import publish_output
-from resources.run_manifests import called
 from resources.stored_value import put_version
 from smalti import Store
 from smalti.errors import Refused, Unavailable
