@@ -6,7 +6,6 @@ from typing import Any
 
 import dagster as dg
 import numpy as np
-from dagster._core.execution.context.system import StepExecutionContext
 from pydantic import PrivateAttr
 
 from resources.inputs.annotations import allows_none, is_mapping, of_each, read_as
@@ -19,7 +18,7 @@ from resources.run_manifests import MANIFEST_TAG, begin_manifest, code_version_l
 from resources.store import StoreResource
 from resources.stored_value import put_version
 from smalti import Store
-from smalti.errors import NotFound, Refused
+from smalti.errors import NotFound, Refused, SmaltiError
 from smalti.store import Step
 
 
@@ -45,7 +44,7 @@ class StoreIOManager(dg.ConfigurableIOManager):
             store = self.store.open()
             store.put(_storable(obj), name=_op_output(context))
             context.add_output_metadata(as_metadata(reads_of(step).everything()))
-            self._begin(store, step)
+            self._begin(context, store)
             return
         partition, store = _partition(context), self.store.open()
         name = called(context.asset_key, partition)
@@ -56,19 +55,23 @@ class StoreIOManager(dg.ConfigurableIOManager):
         reads_of(step).written[context.asset_key] = {name: ref.digest}
         read = state(step)[context.asset_key]
         context.add_output_metadata(metadata)
-        self._begin(store, step, Step(name, read, {name: ref.digest}))
+        self._begin(context, store, Step(name, read, {name: ref.digest}))
         if partition is not None:
             publish_output(context.log, store, context.asset_key.to_user_string(), partition, ref)
 
-    def _begin(self, store: Store, step: StepExecutionContext, *made: Step) -> None:
-        """Begin the manifest of a run with its first output, and let the run say where it lies."""
-        run = step.dagster_run
+    def _begin(self, context: dg.OutputContext, store: Store, *made: Step) -> None:
+        """Begin the manifest of a run with its first output, and let the run say where it lies; it fails no run."""
+        step, run = context.step_context, context.step_context.dagster_run
         if run.run_id in self._begun:
             return
         self._begun.add(run.run_id)
         layer = step.job_def.asset_layer
         assets = {key: layer.get(key).code_version for key in layer.selected_asset_keys}
-        begin_manifest(store, run, made, {code_version_label(key): of for key, of in assets.items() if of})
+        try:
+            begin_manifest(store, run, made, {code_version_label(key): of for key, of in assets.items() if of})
+        except SmaltiError as error:
+            context.log.warning(f"the manifest of the run is written when it has ended, not now: {error}")
+            return
         if MANIFEST_TAG not in run.tags:
             step.instance.add_run_tags(run.run_id, {MANIFEST_TAG: manifest_path(store, run.run_id)})
 
@@ -142,11 +145,11 @@ def _read_op_output(context: dg.InputContext, store: Store, wanted: Any) -> Any:
         wanted = of_each(wanted)
     try:
         return read_as(store, name, wanted)
-    except NotFound as error:
+    except NotFound:
         raise NotFound(
             f"the output {upstream.name} of {upstream.step_key} in the run {upstream.run_id} is not in {store.place} "
-            f"any more; run that step again, too ({error})"
-        ) from error
+            "any more: execute that step again, too."
+        ) from None
 
 
 def _op_output(context: dg.OutputContext) -> str:

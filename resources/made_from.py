@@ -13,6 +13,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import dagster as dg
+from dagster._core.errors import DagsterInvalidPropertyError
 from dagster._core.execution.context.system import StepExecutionContext
 
 MADE_FROM = "made_from"
@@ -62,7 +63,7 @@ def also_read(context: dg.AssetExecutionContext | dg.OpExecutionContext, read: M
     """
     try:
         step = context.get_step_execution_context()
-    except dg.DagsterInvalidPropertyError:  # called by hand, as in a test
+    except DagsterInvalidPropertyError:  # called by hand, as in a test
         context.add_output_metadata(as_metadata(read))
         return
     reads_of(step).others.update(read)

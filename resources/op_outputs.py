@@ -44,7 +44,7 @@ def _known(instance: dg.DagsterInstance, wanted: Sequence[dg.RunsFilter]) -> Ite
         for record in instance.get_run_records(some):
             run = record.dagster_run
             began = record.create_timestamp.timestamp()
-            yield run.run_id, RunState(run.root_run_id or run.run_id, _status(run.status), began)
+            yield run.run_id, RunState(run.tags.get(_ROOT, run.run_id), _status(run.status), began)
 
 
 def _status(status: dg.DagsterRunStatus) -> Literal["running", "finished", "failed"]:

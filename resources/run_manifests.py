@@ -79,7 +79,7 @@ def begin_manifest(store: Store, run: dg.DagsterRun, steps: tuple[Step, ...], co
             run.run_id,
             status=_RUNNING,
             project=run.tags.get(f"{_OURS}project", run.job_name),
-            steps=steps,
+            steps=tuple(_without_lost(store, step) for step in steps),
             code=dict(code_versions),
             parameters={"run_config": config} if config else {},
             tags=shown_tags(run.tags),
@@ -268,6 +268,12 @@ def _whole(steps: Iterable[Step]) -> tuple[dict[str, str], dict[str, str]]:
         outputs |= step.outputs
     made = set(outputs.values())
     return {name: address for name, address in inputs.items() if address not in made}, outputs
+
+
+def _without_lost(store: Store, step: Step) -> Step:
+    """Return a step without inputs that are not in the store, as where a file was read beside it."""
+    lost = {address for address in step.inputs.values() if not _is_there(store, address)}
+    return replace(step, inputs=_but(step.inputs, lost))
 
 
 def _but(used: Mapping[str, str], gone: set[str]) -> dict[str, str]:

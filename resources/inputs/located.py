@@ -34,10 +34,10 @@ def located(context: dg.InputContext, store: Store, partitions: Sequence[Partiti
             return found
     by_name = _by_name(store, asset, partitions)
     if by_name and instance is not None:
-        shown = called(asset, next(iter(by_name))) if len(by_name) == 1 else f"{len(by_name)} partitions"
+        many = f"its {len(by_name)} partitions were"
+        shown = f"{called(asset, next(iter(by_name)))} was" if len(by_name) == 1 else many
         context.log.info(
-            f"Dagster has no materialization of {asset.to_user_string()}, so {shown} was found by name in "
-            f"{store.place}."
+            f"Dagster has no materialization of {asset.to_user_string()}, so {shown} found by name in {store.place}."
         )
     return found | by_name
 

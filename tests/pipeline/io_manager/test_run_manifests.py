@@ -203,3 +203,76 @@ def test_a_partition_that_is_made_twice_in_one_run_is_two_steps(instance: dg.Dag
         Step("thing/one", {}, {"thing/one": digests[0]}),
         Step("thing/one#2", {}, {"thing/one": digests[1]}),
     )
+
+
+@dg.asset(code_version="3", config_schema={"gain": float})
+def tuned(context: dg.AssetExecutionContext) -> float:
+    return float(context.op_execution_context.op_config["gain"])
+
+
+@dg.asset
+def halted(context: dg.AssetExecutionContext, tuned: float) -> float:
+    """Stands for a run that is killed: nothing of it is done after its first output."""
+    raise ValueError(tuned)
+
+
+def began(instance: dg.DagsterInstance, store: Store) -> str:
+    resource = StoreResource(place=store.place)
+    done = dg.materialize(
+        [tuned, halted],
+        instance=instance,
+        resources={"io_manager": StoreIOManager(store=resource)},
+        run_config={"ops": {"tuned": {"config": {"gain": 1.5}}}},
+        tags={"smalti/project": "optics"},
+        raise_on_error=False,
+    )
+    return done.run_id
+
+
+def test_a_run_has_a_manifest_as_soon_as_it_made_something(instance: dg.DagsterInstance, store: Store) -> None:
+    run_id = began(instance, store)
+    manifest = store.manifest(run_id)
+    assert (manifest.status, manifest.project, manifest.ended_at) == ("running", "optics", "")
+    assert manifest.steps == (Step("tuned", {}, {"tuned": store.resolve("tuned")}),)
+    assert manifest.code == {"asset tuned": "3"}
+    assert manifest.parameters["run_config"]["ops"] == {"tuned": {"config": {"gain": 1.5}}}  # type: ignore[index, call-overload]
+    assert manifest.links["dagster"].endswith(f"/runs/{run_id}")
+
+
+def test_the_run_says_where_its_manifest_lies(instance: dg.DagsterInstance, store: Store) -> None:
+    run_id = began(instance, store)
+    look(instance, store)
+    run = instance.get_run_by_id(run_id)
+    assert run
+    assert Path(run.tags["smalti/manifest"]).is_file()
+    assert "smalti/manifest" not in store.manifest(run_id).tags
+
+
+def test_the_manifest_that_was_begun_is_completed_when_the_run_ended(
+    instance: dg.DagsterInstance, store: Store
+) -> None:
+    run_id = began(instance, store)
+    look(instance, store)
+    manifest = store.manifest(run_id)
+    assert (manifest.status, manifest.error) == ("failed", "halted: ValueError: 1.5")
+    assert manifest.code["asset tuned"] == "3"
+    assert "commit" in manifest.code
+    assert manifest.outputs == {"tuned": store.resolve("tuned")}
+    assert manifest.ended_at
+
+
+def test_a_run_that_was_killed_leaves_a_manifest_that_says_so(instance: dg.DagsterInstance, store: Store) -> None:
+    run_id = began(instance, store)
+    assert open_store(store.place).manifest(run_id).status == "running", "what another process sees after the kill"
+    run = instance.get_run_by_id(run_id)
+    assert run
+    instance.report_run_failed(run, "the worker of the run is gone")  # as run monitoring does
+    look(instance, store)
+    assert store.manifest(run_id).status == "failed"
+
+
+def test_a_manifest_that_was_released_stays_as_it_is(instance: dg.DagsterInstance, store: Store) -> None:
+    run_id = began(instance, store)
+    released = store.release(run_id)
+    look(instance, store)
+    assert store.manifest(run_id) == released
