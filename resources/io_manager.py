@@ -14,7 +14,7 @@ from resources.inputs.partitions import is_partitioned, may_be_several, partitio
 from resources.made_from import as_metadata, reads_of, state
 from resources.names import called, op_output_name
 from resources.published import publish_output
-from resources.run_manifests import MANIFEST_TAG, begin_manifest, code_version_label, manifest_path
+from resources.run_manifests import begin_manifest, code_version_label
 from resources.store import StoreResource
 from resources.stored_value import put_version
 from smalti import Store
@@ -60,7 +60,7 @@ class StoreIOManager(dg.ConfigurableIOManager):
             publish_output(context.log, store, context.asset_key.to_user_string(), partition, ref)
 
     def _begin(self, context: dg.OutputContext, store: Store, *made: Step) -> None:
-        """Begin the manifest of a run with its first output, and let the run say where it lies; it fails no run."""
+        """Begin the manifest of a run with its first output; where that cannot be, the run goes on."""
         step, run = context.step_context, context.step_context.dagster_run
         if run.run_id in self._begun:
             return
@@ -71,9 +71,6 @@ class StoreIOManager(dg.ConfigurableIOManager):
             begin_manifest(store, run, made, {code_version_label(key): of for key, of in assets.items() if of})
         except SmaltiError as error:
             context.log.warning(f"the manifest of the run is written when it has ended, not now: {error}")
-            return
-        if MANIFEST_TAG not in run.tags:
-            step.instance.add_run_tags(run.run_id, {MANIFEST_TAG: manifest_path(store, run.run_id)})
 
     def load_input(self, context: dg.InputContext) -> Any:
         """Return the value that this run's upstream step wrote, else the latest of the same partition.

@@ -91,7 +91,7 @@ def begin_manifest(store: Store, run: dg.DagsterRun, steps: tuple[Step, ...], co
 def record_run(
     store: Store, instance: dg.DagsterInstance, record: dg.RunRecord, ran_on: Callable[[], dict[str, Any]]
 ) -> None:
-    """Write the manifest of a run that is over, or complete the one that was begun while it was at work.
+    """Write the manifest of a run that is over, or complete the one that was begun; a tag of the run says where it is.
 
     Args:
         ran_on: gives the fields ``code`` and ``environment`` of the manifest.
@@ -104,9 +104,9 @@ def record_run(
     said["code"] = {**circumstances.pop("code"), **said["code"]}
     if there:
         store.update_manifest(run.run_id, **said, **circumstances)
-        return
-    began = min(record.create_timestamp, datetime.now(UTC))  # the clock of a database may be ahead
-    store.add_manifest(run.run_id, created_at=began.isoformat(), **said, **circumstances)
+    else:
+        began = min(record.create_timestamp, datetime.now(UTC))  # the clock of a database may be ahead
+        store.add_manifest(run.run_id, created_at=began.isoformat(), **said, **circumstances)
     if MANIFEST_TAG not in run.tags:
         instance.add_run_tags(run.run_id, {MANIFEST_TAG: manifest_path(store, run.run_id)})
 

@@ -1,4 +1,4 @@
-"""An input is given in the form that its annotation asks for, of one value, of several partitions and of several ops."""
+"""An input has the form that its annotation asks for, of one value, of several partitions and of several ops."""
 
 from typing import Annotated, Any, Optional
 
