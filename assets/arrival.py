@@ -11,7 +11,8 @@ import dagster as dg
 from assets.partitions import PARTITIONS
 from assets.previews import sentences
 from assets.raw import RAW, text_table, violations_table
-from resources.run_manifests import DIGEST, called, placed
+from resources.names import called
+from resources.run_manifests import DIGEST, placed
 from smalti.contracts.violation import shown
 from smalti.ingest.kinds import Kind, kind_named, kinds
 from smalti.ingest.ledger import Arrival, Ledger

@@ -23,8 +23,8 @@ from assets.raw import RAW
 from assets.scans import described, scan
 from assets.tables import described_table, is_to_be_trained_on, role_tags, roles_of, table
 from resources import StoreResource
+from resources.names import called
 from resources.published import publish_output
-from resources.run_manifests import called
 from resources.stored_value import put_version
 from smalti import Store
 from smalti.errors import Refused, Unavailable

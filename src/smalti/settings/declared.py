@@ -46,6 +46,7 @@ class Settings(BaseSettings, Places):
         contracts: a Python file with contracts of yours; it is run, so name one that you trust.
         disable_memoize: compute what could be read from the store.
         memoize_key_mode: what a memoized result is found by: dataset, data or full; see ``smalti.memoize``.
+        op_outputs_days: how long outputs of ops stay, for an execution from the failure of their run.
         cache_quota: how large ``data/external`` may grow, such as 50GB or 500MiB.
         allowed_origins: servers that downloads may reach although they are not on the public internet or speak plain
             http, between commas: ``http://data.beamline:8080,https://mirror.institute``.
@@ -76,6 +77,7 @@ class Settings(BaseSettings, Places):
     contracts: Path | None = None
     disable_memoize: bool = False
     memoize_key_mode: str = "data"
+    op_outputs_days: float = Field(default=14, ge=0)
     cache_quota: str = "50GB"
     allowed_origins: str = ""
     hub_endpoint: str = Field(default="https://huggingface.co", validation_alias="HF_ENDPOINT")

@@ -24,6 +24,7 @@ PLAIN = frozenset(
         "disable_memoize",
         "memoize_key_mode",
         "cache_quota",
+        "op_outputs_days",
         "allowed_origins",
         "dagster_url",
     )
