@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from smalti.store.maintenance.checked import Checked
     from smalti.store.maintenance.diff import Change, ContentChange, Diff, FieldChange, RowChange
     from smalti.store.maintenance.gc import GcReport, Unneeded
+    from smalti.store.maintenance.health import StoreHealth
     from smalti.store.maintenance.problems import FsckReport, Problem, SampledReport
     from smalti.store.maintenance.retention import Outdated, Retention
     from smalti.store.maintenance.sampling import Sample
@@ -49,6 +50,7 @@ _HOME = {
     "SampledReport": "smalti.store.maintenance.problems",
     "Step": "smalti.store.manifests",
     "Store": "smalti.store.store",
+    "StoreHealth": "smalti.store.maintenance.health",
     "StoreStats": "smalti.store.maintenance.stats",
     "TransferReport": "smalti.store.maintenance.transfer",
     "Tree": "smalti.store.values",
@@ -84,6 +86,7 @@ __all__ = [
     "SampledReport",
     "Step",
     "Store",
+    "StoreHealth",
     "StoreStats",
     "TransferReport",
     "Tree",

@@ -17,6 +17,7 @@ from smalti.store.values import Ref
 if TYPE_CHECKING:  # what not every use of a store needs is imported by the methods that do; numpy among it takes long
     from smalti.store.maintenance.checked import Checked, Thoroughness
     from smalti.store.maintenance.diff import Diff
+    from smalti.store.maintenance.health import StoreHealth
     from smalti.store.maintenance.problems import FsckReport
     from smalti.store.maintenance.push import Side
     from smalti.store.maintenance.retention import Outdated, Retention
@@ -115,6 +116,19 @@ class LooksAfterItself(RecordsRuns):
     def set_aside(self) -> int:
         """Return how many damaged objects were replaced by sound ones and lie in ``quarantine/`` to be looked into."""
         return len({key.split("/")[1] for key in self._documents.keys("quarantine/")})
+
+    def health(self, progress: OnProgress | None = None) -> StoreHealth:
+        """Return size, deduplication, last checks and free room. Every record is read, and no content.
+
+        What is damaged is counted and not raised.
+        """
+        from smalti.store.maintenance.health import StoreHealth, free_nbytes
+        from smalti.store.maintenance.stats import stats
+
+        unreadable: list[str] = []
+        found = stats(self._objects, self._documents, progress, unreadable)
+        runs, room = len(self._manifests.names()), free_nbytes(self._documents.location)
+        return StoreHealth(found, tuple(unreadable), runs, self.last_checks(), self.set_aside(), room)
 
     def retain(self, retention: Retention, *, dry_run: bool = True) -> list[Outdated]:
         """Take away old versions of names, as a policy says; by default only say which would go.

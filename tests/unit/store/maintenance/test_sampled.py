@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections import Counter
 from functools import cached_property
@@ -68,7 +69,8 @@ def test_a_round_that_has_ended_says_since_when_everything_has_been_read() -> No
     store = Counted(6)
     said = [store.fsck(sample=Sample(3)).whole_since for _ in range(4)]
     assert said[:2] == ["", ""]
-    assert said[2] and said[3] == said[2]
+    assert said[2]
+    assert said[3] == said[2]
     assert max(store.read.values()) == 2  # the second round has begun
 
 
@@ -144,8 +146,6 @@ def test_a_missing_value_of_a_name_is_found_by_every_sampled_check(tmp_path: Pat
     store = open_store(tmp_path)
     gone = store.put(np.arange(3), name="gone").digest
     store.put(np.arange(4), name="there")
-    import shutil
-
     folder = next((tmp_path / "data").rglob(gone.removeprefix("sha256:")))
     for path in (folder, folder.parent):
         path.chmod(0o755)
@@ -155,27 +155,12 @@ def test_a_missing_value_of_a_name_is_found_by_every_sampled_check(tmp_path: Pat
     assert "is missing" in problem.what
 
 
-def test_a_store_that_may_only_be_read_is_checked_and_nothing_is_written(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
-    store.put(np.arange(10), name="a")
-    for folder, _, _ in os.walk(tmp_path):
-        Path(folder).chmod(0o555)
-    before = sorted(tmp_path.rglob("*"))
-    try:
-        if os.access(tmp_path, os.W_OK):
-            pytest.skip("this user writes where nobody may")
-        assert open_store(tmp_path).fsck(sample=Sample(1)).clean
-        assert sorted(tmp_path.rglob("*")) == before
-    finally:
-        for folder, _, _ in os.walk(tmp_path):
-            Path(folder).chmod(0o755)
-
-
 def test_an_empty_store_is_clean_and_what_makes_no_sense_is_refused(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     store.init()
     report = store.fsck(sample=Sample())
-    assert report.clean and report.objects == 0
+    assert report.clean
+    assert report.objects == 0
     with pytest.raises(Refused, match="either full or sampled"):
         store.fsck(full=True, sample=Sample())
     with pytest.raises(Refused, match="0 parts are none; give 1 or more"):
