@@ -2,8 +2,10 @@
 
 import dagster as dg
 
+from jobs.external import refresh_external_datasets
 from jobs.ingest import ingest
-from jobs.maintenance import maintenance, nightly_check
+from jobs.maintenance import MAINTENANCE_JOBS
+from jobs.retraining import retrain_on_scan, retrain_on_table
 from jobs.sweeps import define_sweep
 from jobs.training import bert_checkpoint, bert_trial, ptycho_checkpoint
 
@@ -12,8 +14,6 @@ __all__ = [
     "bert_checkpoint",
     "bert_trial",
     "ingest",
-    "maintenance",
-    "nightly_check",
     "ptycho_checkpoint",
     "reconstruct",
     "train_on_table",
@@ -39,4 +39,7 @@ export = dg.define_asset_job(
     selection='key:"ptychodus_product"',
     description="Write the product of a finished reconstruction again.",
 )
-JOBS = [ingest, train, reconstruct, train_on_table, define_sweep, export, maintenance]
+JOBS = [
+    *(ingest, train, reconstruct, train_on_table, define_sweep, export),
+    *(*MAINTENANCE_JOBS, refresh_external_datasets, retrain_on_scan, retrain_on_table),
+]

@@ -1,0 +1,99 @@
+"""Which trained networks are out of date: those whose inputs have other content now than when they were trained."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from jobs.ticks import OFF, TAGS, tick
+
+_VERSION, _INPUT_VERSION = "dagster/data_version", "dagster/input_data_version/"
+
+retrain_on_scan = dg.define_asset_job(
+    "retrain_on_scan",
+    selection='key:"ptycho_checkpoint"',
+    description="Train the network of one scan again. What follows from it is for automation.",
+)
+retrain_on_table = dg.define_asset_job(
+    "retrain_on_table",
+    selection='key:"bert_checkpoint"',
+    description="Train the network of one table again. What follows from it is for automation.",
+)
+
+
+def outdated(trained: Mapping[str, str], current: Mapping[str, str]) -> list[str]:
+    """Return the partitions that were made from other content than there is now, in order.
+
+    Args:
+        trained: partition -> data version of its input when it was made, as Dagster's tag has it.
+        current: partition -> data version of the input now; what is not in it was wiped, and makes nothing outdated.
+    """
+    return sorted(key for key in trained.keys() & current.keys() if trained[key] not in _spellings(current[key]))
+
+
+def _spellings(version: str) -> tuple[str, str]:
+    """Return a data version as Dagster records it of an input: of a partitioned one, a hash of it (dagster#26563)."""
+    return version, hashlib.sha256(version.encode()).hexdigest()
+
+
+def outdated_partitions(
+    instance: dg.DagsterInstance, asset: dg.AssetKey, inputs: list[dg.AssetKey]
+) -> dict[str, dict[str, str]]:
+    """Return the partitions of an asset that are out of date: each with the data versions of its inputs now.
+
+    Only content counts: a partition that was materialized anew with equal content makes nothing outdated, and neither
+    does changed code. What was never made is not out of date.
+    """
+    tags = [f"{_INPUT_VERSION}{key.to_user_string()}" for key in inputs]
+    made = _latest_tags(instance, asset, tags)
+    found: dict[str, dict[str, str]] = {}
+    for key, tag in zip(inputs, tags, strict=True):
+        trained = {partition: of[tag] for partition, of in made.items() if tag in of}
+        current = {partition: of[_VERSION] for partition, of in _latest_tags(instance, key, [_VERSION]).items() if of}
+        for partition in outdated(trained, current):
+            found.setdefault(partition, {})[key.to_user_string()] = current[partition]
+    return dict(sorted(found.items()))
+
+
+def _latest_tags(instance: dg.DagsterInstance, asset: dg.AssetKey, tags: list[str]) -> Mapping[str, Mapping[str, str]]:
+    """Return the tags of the latest materialization of every partition, in one query.
+
+    Of the storage, not of the instance, which asks for one partition at a time: thousands would outlast a tick.
+    """
+    materialized = dg.DagsterEventType.ASSET_MATERIALIZATION
+    return instance.event_log_storage.get_latest_tags_by_partition(asset, materialized, tags)
+
+
+def retraining_schedules(time_zone: str) -> list[dg.ScheduleDefinition]:
+    """Return the schedules that train anew what is out of date."""
+    return [
+        _schedule(
+            "weekly_retraining_on_scans", retrain_on_scan, 25, "ptycho_checkpoint", ("scan", "scan_split"), time_zone
+        ),
+        _schedule("weekly_retraining_on_tables", retrain_on_table, 45, "bert_checkpoint", ("text_split",), time_zone),
+    ]
+
+
+def _schedule(
+    name: str, job: Any, minute: int, asset: str, inputs: Sequence[str], time_zone: str
+) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name=name,
+        job=job,
+        cron_schedule=f"{minute} 22 * * 5",
+        execution_timezone=time_zone,
+        default_status=OFF,
+        tags=TAGS,
+        description=f"Every Friday at 22:{minute}: trains anew the partitions of {asset} whose {' or '.join(inputs)} "
+        "has other content now than when they were trained, one run each, with the default config. Equal content, "
+        "changed code and what was never trained ask for nothing. Off until a person turns it on.",
+    )
+    def retraining(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        found = outdated_partitions(context.instance, dg.AssetKey(asset), [dg.AssetKey(key) for key in inputs])
+        if not found:
+            yield dg.SkipReason(f"every partition of {asset} was trained on what {' and '.join(inputs)} have now.")
+        for partition in found:
+            yield dg.RunRequest(run_key=f"{tick(context)} {partition}", partition_key=partition)
+
+    return retraining
