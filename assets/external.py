@@ -8,7 +8,7 @@ from smalti.datasets.refreshing import refresh
 from smalti.errors import Unavailable
 
 EXTERNAL = dg.DynamicPartitionsDefinition(name="external")
-_RETRIES, _RETRY_AFTER_SECONDS = 2, 60.0
+_RETRIES, _RETRY_AFTER_SECONDS = 2, 120.0
 
 
 @dg.asset(
@@ -24,8 +24,7 @@ def external_dataset(context: dg.AssetExecutionContext, store: StoreResource) ->
     try:
         fetched = refresh(store.open(), context.partition_key)
     except Unavailable as error:  # the network: it may pass, and all else will not
-        attempt = context.op_execution_context.retry_number
-        raise dg.RetryRequested(_RETRIES, _RETRY_AFTER_SECONDS * 2**attempt) from error
+        raise dg.RetryRequested(_RETRIES, _RETRY_AFTER_SECONDS) from error
     card = fetched.card
     context.log.info(f"{card.name} has {'changed' if fetched.changed else 'not changed'} at its source")
     return dg.Output(

@@ -9,6 +9,7 @@ import dagster as dg
 from jobs.ticks import OFF, TAGS, tick
 
 _VERSION, _INPUT_VERSION = "dagster/data_version", "dagster/input_data_version/"
+_AT_ONCE = 500
 
 retrain_on_scan = dg.define_asset_job(
     "retrain_on_scan",
@@ -45,24 +46,31 @@ def outdated_partitions(
     Only content counts: a partition that was materialized anew with equal content makes nothing outdated, and neither
     does changed code. What was never made is not out of date.
     """
-    tags = [f"{_INPUT_VERSION}{key.to_user_string()}" for key in inputs]
-    made = _latest_tags(instance, asset, tags)
+    made = _latest_tags(instance, asset)
     found: dict[str, dict[str, str]] = {}
-    for key, tag in zip(inputs, tags, strict=True):
-        trained = {partition: of[tag] for partition, of in made.items() if tag in of}
-        current = {partition: of[_VERSION] for partition, of in _latest_tags(instance, key, [_VERSION]).items() if of}
+    for key in inputs:
+        tag = f"{_INPUT_VERSION}{key.to_user_string()}"
+        trained = {partition: tags[tag] for partition, tags in made.items() if tag in tags}
+        current = {
+            partition: tags[_VERSION]
+            for partition, tags in _latest_tags(instance, key).items()
+            if partition in trained and _VERSION in tags
+        }
         for partition in outdated(trained, current):
             found.setdefault(partition, {})[key.to_user_string()] = current[partition]
     return dict(sorted(found.items()))
 
 
-def _latest_tags(instance: dg.DagsterInstance, asset: dg.AssetKey, tags: list[str]) -> Mapping[str, Mapping[str, str]]:
-    """Return the tags of the latest materialization of every partition, in one query.
-
-    Of the storage, not of the instance, which asks for one partition at a time: thousands would outlast a tick.
-    """
-    materialized = dg.DagsterEventType.ASSET_MATERIALIZATION
-    return instance.event_log_storage.get_latest_tags_by_partition(asset, materialized, tags)
+def _latest_tags(instance: dg.DagsterInstance, asset: dg.AssetKey) -> dict[str, Mapping[str, str]]:
+    """Return the tags of the latest materialization of every partition: a few queries, however many there are."""
+    latest = instance.get_latest_storage_id_by_partition(asset, dg.DagsterEventType.ASSET_MATERIALIZATION)
+    numbers, found = sorted(latest.values()), dict[str, Mapping[str, str]]()
+    for at in range(0, len(numbers), _AT_ONCE):
+        wanted = dg.AssetRecordsFilter(asset_key=asset, storage_ids=numbers[at : at + _AT_ONCE])
+        for record in instance.fetch_materializations(wanted, limit=_AT_ONCE).records:
+            if record.partition_key is not None and record.asset_materialization:
+                found[record.partition_key] = record.asset_materialization.tags or {}
+    return found
 
 
 def retraining_schedules(time_zone: str) -> list[dg.ScheduleDefinition]:

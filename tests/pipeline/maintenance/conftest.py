@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -46,12 +46,24 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
-def damage(store: Store, name: str) -> str:
+@pytest.fixture
+def kept(root: Path) -> Iterator[dg.DagsterInstance]:
+    """An instance on disk, as schedules want one."""
+    with dg.instance_for_test(temp_dir=str(root)) as instance:
+        yield instance
+
+
+@pytest.fixture
+def damage(store: Store) -> Callable[[str], str]:
     """Change one byte of a value's file; return its address."""
-    path = store.file(name)
-    assert path is not None
-    content = bytearray(path.read_bytes())
-    content[-3] ^= 1
-    path.chmod(0o644)
-    path.write_bytes(content)
-    return store.resolve(name)
+
+    def change(name: str) -> str:
+        path = store.file(name)
+        assert path is not None
+        content = bytearray(path.read_bytes())
+        content[-3] ^= 1
+        path.chmod(0o644)
+        path.write_bytes(content)
+        return store.resolve(name)
+
+    return change

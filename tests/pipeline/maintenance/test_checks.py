@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,9 @@ from jobs.maintenance.progress import logged
 from resources import StoreResource
 from smalti import Store, open_store
 from smalti.store import Progress
-from tests.pipeline.maintenance.conftest import damage
 
 Given = dict[str, Any]
+Damage = Callable[[str], str]
 
 
 def _run(instance: dg.DagsterInstance, resources: Given, *assets: Any, config: Given | None = None) -> Any:
@@ -27,7 +28,7 @@ def _run(instance: dg.DagsterInstance, resources: Given, *assets: Any, config: G
 
 
 def _metadata(done: Any, asset: str) -> dict[str, Any]:
-    (event,) = [m for m in done.asset_materializations_for_node(asset)]
+    (event,) = done.asset_materializations_for_node(asset)
     return {name: value.value for name, value in event.metadata.items()}
 
 
@@ -68,9 +69,9 @@ def test_each_check_reads_others_and_so_many_have_read_everything(
     ("asset", "config"), [(full_check, {}), (sampled_check, {"sampled_check": {"checks": 1}})], ids=["full", "sampled"]
 )
 def test_a_byte_that_changed_fails_the_check_with_its_reason_and_the_health_of_the_store(
-    instance: dg.DagsterInstance, resources: Given, store: Store, asset: Any, config: Given
+    instance: dg.DagsterInstance, resources: Given, damage: Damage, asset: Any, config: Given
 ) -> None:
-    address = damage(store, "scan/3")
+    address = damage("scan/3")
     done = _run(instance, resources, asset, store_health, config=config)
     assert not done.success  # the health does not pass: whatever watches runs notices
     checks = _checks(done)
@@ -89,9 +90,9 @@ def test_a_byte_that_changed_fails_the_check_with_its_reason_and_the_health_of_t
 
 
 def test_damage_stands_until_a_check_has_found_it_mended(
-    instance: dg.DagsterInstance, resources: Given, store: Store, tmp_path: Path
+    instance: dg.DagsterInstance, resources: Given, store: Store, damage: Damage, tmp_path: Path
 ) -> None:
-    damage(store, "scan/3")
+    damage("scan/3")
     sound = open_store(tmp_path / "sound")
     sound.put(np.arange(5000) + 3)
     assert not _run(instance, resources, full_check, store_health).success
@@ -132,19 +133,15 @@ def test_an_empty_root_is_checked(instance: dg.DagsterInstance, tmp_path: Path) 
     assert _metadata(done, "store_health")["objects"] == 0
 
 
-@pytest.mark.parametrize(
-    "config",
-    [{"sampled_check": {"checks": 0}}, {"sampled_check": {"most_minutes": -1}}, {"sampled_check": {"chekcs": 3}}],
-)
-def test_a_config_that_makes_no_sense_is_refused_before_anything_runs(
-    instance: dg.DagsterInstance, resources: Given, config: Given
+def test_a_config_that_makes_no_sense_is_refused_before_anything_is_read(
+    instance: dg.DagsterInstance, resources: Given, store: Store
 ) -> None:
-    done = None
-    try:
-        done = _run(instance, resources, sampled_check, config=config)
-    except dg.DagsterInvalidConfigError as error:
-        assert "chekcs" in str(error)
-    assert done is None or not done.success
+    with pytest.raises(dg.DagsterInvalidConfigError, match="chekcs"):
+        _run(instance, resources, sampled_check, config={"sampled_check": {"chekcs": 3}})
+    for config in ({"checks": 0}, {"most_minutes": -1}):
+        done = _run(instance, resources, sampled_check, config={"sampled_check": config})
+        assert "greater than" in str(done.failure_data_for_node("sampled_check").error)
+    assert store.last_checks() == {}
 
 
 def test_progress_is_logged_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
