@@ -81,8 +81,7 @@ class DrillConfig(dg.Config):
         )
     ],
     description="A random product and one random other value are pulled from `SMALTI_BACKUP_URL` into an empty "
-    "temporary "
-    "store; every byte of them is read and hashed again, the product is written as HDF5, read and held "
+    "temporary store; every byte of them is read and hashed again, the product is written as HDF5, read and held "
     "against its contract, and both are compared with what stands in the store. Nothing is written to either "
     "store.",
 )

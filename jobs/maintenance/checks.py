@@ -45,8 +45,7 @@ def _check_spec(asset: str) -> dg.AssetCheckSpec:
     freshness_policy=dg.FreshnessPolicy.time_window(timedelta(hours=50), timedelta(hours=26)),
     op_tags={"smalti/maintenance": "check"},
     description="Every name, pin and manifest is read, and that there is an object for each value they name is looked "
-    "up. "
-    "Of the objects, one part in `checks` is read whole and hashed again: record, leaf tables and every byte "
+    "up. Of the objects, one part in `checks` is read whole and hashed again: record, leaf tables and every byte "
     "of content. The parts follow one another in the order of the digests, which is a random choice of what "
     "is stored, so that as many checks in a row read everything, unless a bound stopped one. Objects that an "
     "earlier check found damaged are read again each time. Of all other objects nothing is read. What a file "
@@ -68,7 +67,7 @@ def sampled_check(
     description="Every name, pin and manifest is read, and every object: record, leaf tables and every byte of "
     "content, "
     "hashed again. Terminated or interrupted, the next one within a week goes on where this one stopped, and "
-    "reads of what was sound before only the record.",
+    "reads of what was sound before only the record; its numbers are those of both.",
 )
 def full_check(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
     return _checked(context, store.open(), lambda values, progress: values.fsck(progress, full=True))

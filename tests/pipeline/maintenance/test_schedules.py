@@ -11,6 +11,7 @@ import pytest
 
 from definitions import defs
 from jobs.external import external_schedule, partitions_to_change
+from jobs.maintenance import MAINTENANCE, MAINTENANCE_JOBS
 from jobs.schedules import define_schedules
 from smalti import Store
 from smalti.datasets.card import DatasetCard
@@ -95,3 +96,14 @@ def test_a_time_zone_that_there_is_not_is_refused(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("SMALTI_TIME_ZONE", "Mars/Olympus")
     with pytest.raises(ValueError, match="no time zone of the IANA database; write one such as Europe/Berlin"):
         Settings()
+
+
+def test_every_job_and_asset_of_the_store_is_described_and_holds_no_place_that_others_wait_for() -> None:
+    for job in MAINTENANCE_JOBS:
+        assert len(str(job.description)) > 40, job.name
+    graph = defs.resolve_asset_graph()
+    for asset in MAINTENANCE:
+        node = graph.get(asset.key)
+        assert len(str(node.description)) > 100, asset.key
+        assert node.group_name == "store"
+        assert not node.pools
