@@ -65,8 +65,7 @@ def sampled_check(
     freshness_policy=dg.FreshnessPolicy.time_window(timedelta(days=15), timedelta(days=8)),
     op_tags={"smalti/maintenance": "check"},
     description="Every name, pin and manifest is read, and every object: record, leaf tables and every byte of "
-    "content, "
-    "hashed again. Terminated or interrupted, the next one within a week goes on where this one stopped, and "
+    "content, hashed again. Terminated or interrupted, the next one within a week goes on where this one stopped, and "
     "reads of what was sound before only the record; its numbers are those of both.",
 )
 def full_check(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
