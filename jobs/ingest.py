@@ -23,6 +23,7 @@ from assets.raw import RAW
 from assets.scans import described, scan
 from assets.tables import described_table, is_to_be_trained_on, role_tags, roles_of, table
 from resources import StoreResource
+from resources.made_from import as_metadata
 from resources.names import called
 from resources.published import publish_output
 from resources.stored_value import put_version
@@ -31,7 +32,6 @@ from smalti.errors import Refused, Unavailable
 from smalti.ingest.admit import Validator, staging_folder, value_of
 from smalti.ingest.sandbox import Sandbox
 
-_MADE_FROM = "made_from"
 _REFERENCE = re.compile(r"([a-z0-9_-]+)/([^/@]+)(?:@\d+)?")  # earlier runs named an arrival after the @
 _NEWER_AT_MOST = 3
 
@@ -202,7 +202,7 @@ def _stored(
         metadata={
             **metadata,
             **read.shown,
-            _MADE_FROM: dg.MetadataValue.json({called(from_raw, of.key): raw.data_version}),
+            **as_metadata({called(from_raw, of.key): raw.data_version}),
         },
         tags={
             **read.tags,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dotenv import dotenv_values
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -42,6 +42,9 @@ class Settings(BaseSettings, Places):
             ``MLTRACK_DEFAULT_RUN_TYPE`` and ``MLTRACK_DEFAULT_STORAGE_MODE``.
         s3_endpoint: URL of an S3 server that is not AWS.
         remote: the store that ``smalti push`` and ``pull`` mean when none is named: a folder or a URL.
+        backup_url: the store that the nightly backup pushes everything to, and the restore drill takes values from: a
+            folder, best on another machine's disk, or a URL.
+        time_zone: the zone of the hours at which schedules run, such as ``Europe/Berlin``; by default UTC.
         raw_url: ``s3://bucket/prefix`` where raw files arrive too, if there is one.
         contracts: a Python file with contracts of yours; it is run, so name one that you trust.
         disable_memoize: compute what could be read from the store.
@@ -73,6 +76,8 @@ class Settings(BaseSettings, Places):
     dagster_url: str = "http://127.0.0.1:3000"
     default_storage_mode: str = Field(default="by_project", validation_alias=_also_of_mltrack("DEFAULT_STORAGE_MODE"))
     remote: str | None = None
+    backup_url: str | None = None
+    time_zone: str = "UTC"
     raw_url: str | None = None
     contracts: Path | None = None
     disable_memoize: bool = False
@@ -92,6 +97,15 @@ class Settings(BaseSettings, Places):
         default_factory=lambda: Path.home() / ".kaggle", validation_alias="KAGGLE_CONFIG_DIR"
     )
     root: Path = Field(default_factory=lambda: find_root(Path.cwd()))
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        from zoneinfo import available_timezones
+
+        if name not in available_timezones():
+            raise ValueError(f"{name!r} is no time zone of the IANA database; write one such as Europe/Berlin")
+        return name
 
     @property
     def store_place(self) -> str:

@@ -19,6 +19,8 @@ PLAIN = frozenset(
         "default_run_type",
         "default_storage_mode",
         "remote",
+        "backup_url",
+        "time_zone",
         "raw_url",
         "contracts",
         "disable_memoize",
