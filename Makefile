@@ -44,9 +44,9 @@ test-peers: $(VENV)/tested-with $(VENV)/peers/installed $(VENV)/run-peers/instal
 	  $(BIN)/python -m pytest tests/peers
 
 test-ui: $(VENV)/installed $(VENV)/ui/installed ## the Dagster UI as a person uses it, in a headless Chromium (Debian; installs it as root); screenshots in tests/ui
-	@if [ -z "$$SMALTI_CHROMIUM" ] && ! command -v chromium chromium-browser google-chrome >/dev/null && \
-	  command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium; fi
+	@found=$$SMALTI_CHROMIUM; for b in chromium chromium-browser google-chrome; do command -v $$b >/dev/null && found=$$b; done; \
+	if [ -z "$$found" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	  apt-get install -qq -y --no-install-recommends chromium fonts-liberation; fi
 	SMALTI_TEST_UI=$(BIN)/python $(VENV)/ui/bin/python -m pytest --confcutdir=tests/ui tests/ui
 
 fuzz: $(VENV)/installed ## 10,000 damaged files through the sandbox; nothing that asks may die

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page, Request, Response
+    from playwright.sync_api import ConsoleMessage, Locator, Page, Request, Response
 
 SECONDS = 30.0
 _QUIET_SECONDS = 1.0  # pages go on loading over a websocket
@@ -31,7 +31,7 @@ class Window:
 
     Attributes:
         left: requests to another machine.
-        wrong: uncaught errors of scripts, errors in the console, answers of GraphQL that hold errors (which the UI tells
+        wrong: uncaught errors of scripts, errors in the console, answers of GraphQL that hold errors (the UI tells them
             in a toast), and answers of 400 and above.
     """
 
@@ -41,7 +41,7 @@ class Window:
         self.wrong = list[str]()
         page.set_default_timeout(SECONDS * 1000)
         page.add_init_script(_TELL_ERRORS)
-        page.on("console", lambda said: self.wrong.append(f"{page.url}: {said.text}") if said.type == "error" else None)
+        page.on("console", self._said)
         page.on("pageerror", lambda error: self.wrong.append(f"{page.url}: {error}"))
         page.on("request", self._requested)
         page.on("websocket", lambda socket: self._sent_to(socket.url))
@@ -82,7 +82,7 @@ class Window:
         """Choose a partition in the launchpad."""
         self.page.get_by_placeholder("Partition").click()
         self.page.keyboard.type(name)
-        self.page.get_by_role("menuitem", name=name).or_(self.page.get_by_text(name, exact=True)).last.click()
+        self.page.get_by_text(name, exact=True).last.click()
         self.sees(f"partition: {name}")
 
     def write_config(self, yaml: str, in_place_of: str) -> None:
@@ -90,6 +90,10 @@ class Window:
         self.page.get_by_text(in_place_of, exact=True).first.click()
         self.page.keyboard.press("ControlOrMeta+A")
         self.page.keyboard.insert_text(yaml)
+
+    def _said(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.wrong.append(f"{self.page.url}: {message.text}")
 
     def _requested(self, request: Request) -> None:
         self._sent_to(request.url)
