@@ -2,22 +2,26 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import dagster as dg
 
-from assets.previews import picture
+from assets.outputs import shown_scan
+from assets.previews import curve, numbers_of, picture
 from assets.raw import SCANS
 from resources import Compute, StoreResource
-from smalti import Reconstruction, Ref, Store
+from smalti import Reconstruction, Ref
 from smalti.codecs.scan import open_scan
 from smalti.errors import Refused
 from smalti.ptycho.evaluate.frc import FrcResult
-from smalti.ptycho.geometry import object_pixel_m
-from smalti.ptycho.report.outputs import read_log, write_outputs
-from smalti.ptycho.report.previews import frc_preview, loss_preview, probe_preview, reconstruction_preview
-from smalti.settings import Settings
+from smalti.ptycho.report.outputs import (
+    RECONSTRUCTION,
+    SCAN,
+    arrays_digest,
+    reconstruction_part,
+    resolution_part,
+    scan_part,
+)
+from smalti.ptycho.report.thumbnails import frc_crossing, frc_curves, loss_curves, reconstruction_thumbnail
 
 
 class ReconstructionConfig(dg.Config):
@@ -68,14 +72,17 @@ def reconstruction(
         settings=settings,
     )
     made: Reconstruction = values.get(answer["digest"])
-    pixel_m = object_pixel_m(opened)
+    of_scan = {SCAN: arrays_digest(values.record(scan.digest).children)}
     context.add_output_metadata(
         {
-            "preview": picture(reconstruction_preview(made, pixel_m), "object and probe"),
-            "probe": picture(probe_preview(made.probe, pixel_m), "probe modes"),
-            "loss": picture(loss_preview(made.loss), "loss by epoch"),
-            "outputs": _written(context, values, {"scan": scan.digest, "reconstruction": answer["digest"]}, lines),
-            **made.metrics,
+            "preview": picture(reconstruction_thumbnail(made), "amplitude and phase of the object"),
+            "loss": curve(loss_curves(made.loss), "loss by epoch", "epoch"),
+            **shown_scan(
+                context,
+                scan_part(opened, of_scan[SCAN]),
+                reconstruction_part(opened, made, answer["digest"], of_scan, lines),
+            ),
+            **numbers_of(made.metrics),
         }
     )
     return replace(values.ref(answer["digest"]), new_bytes=answer["new_bytes"])
@@ -101,28 +108,10 @@ def resolution(
         context.log.warning(str(error))
         return
     frc = FrcResult.from_stored(values.get(answer["digest"]))
-    digests = {"scan": scan.digest, "reconstruction": reconstruction.digest, "resolution": answer["digest"]}
+    made_from = {SCAN: arrays_digest(values.record(scan.digest).children), RECONSTRUCTION: reconstruction.digest}
     metadata = {
-        "curve": picture(frc_preview(frc), "Fourier ring correlation of the split halves"),
-        "outputs": _written(context, values, digests, lines, frc),
-        **frc.metrics(),
+        "curve": curve(frc_curves(frc), "Fourier ring correlation of the halves", "of Nyquist", frc_crossing(frc)),
+        **shown_scan(context, resolution_part(frc, answer["digest"], made_from, lines)),
+        **numbers_of(frc.metrics()),
     }
     yield dg.Output(replace(values.ref(answer["digest"]), new_bytes=answer["new_bytes"]), metadata=metadata)
-
-
-def _written(
-    context: dg.AssetExecutionContext,
-    values: Store,
-    digests: dict[str, str],
-    lines: list[str],
-    frc: FrcResult | None = None,
-) -> dg.MetadataValue[Any]:
-    """Write the output folder; if it may not be replaced, log the reason and return it in place of the path."""
-    folder, scan = Settings().outputs, open_scan(values, digests["scan"])
-    try:
-        before = read_log(folder, scan) if frc else []
-        made: Path = write_outputs(folder, scan, values.get(digests["reconstruction"]), frc, [*before, *lines], digests)
-    except Refused as error:
-        context.log.warning(str(error))
-        return dg.MetadataValue.text(str(error))
-    return dg.MetadataValue.path(made)
