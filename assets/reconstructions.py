@@ -72,15 +72,16 @@ def reconstruction(
         settings=settings,
     )
     made: Reconstruction = values.get(answer["digest"])
-    of_scan = {SCAN: arrays_digest(values.record(scan.digest).children)}
+    arrays = arrays_digest(values.record(scan.digest).children)
+    made_from = {SCAN: scan.digest, "ptycho_checkpoint": ptycho_checkpoint.digest}
     context.add_output_metadata(
         {
             "preview": picture(reconstruction_thumbnail(made), "amplitude and phase of the object"),
             "loss": curve(loss_curves(made.loss), "loss by epoch", "epoch"),
             **shown_scan(
                 context,
-                scan_part(opened, of_scan[SCAN]),
-                reconstruction_part(opened, made, answer["digest"], of_scan, lines),
+                scan_part(opened, scan.digest, arrays),
+                reconstruction_part(opened, made, answer["digest"], made_from, lines, arrays),
             ),
             **numbers_of(made.metrics),
         }
@@ -108,10 +109,11 @@ def resolution(
         context.log.warning(str(error))
         return
     frc = FrcResult.from_stored(values.get(answer["digest"]))
-    made_from = {SCAN: arrays_digest(values.record(scan.digest).children), RECONSTRUCTION: reconstruction.digest}
+    arrays = arrays_digest(values.record(scan.digest).children)
+    made_from = {SCAN: scan.digest, RECONSTRUCTION: reconstruction.digest}
     metadata = {
         "curve": curve(frc_curves(frc), "Fourier ring correlation of the halves", "of Nyquist", frc_crossing(frc)),
-        **shown_scan(context, resolution_part(frc, answer["digest"], made_from, lines)),
+        **shown_scan(context, resolution_part(frc, answer["digest"], made_from, lines, arrays)),
         **numbers_of(frc.metrics()),
     }
     yield dg.Output(replace(values.ref(answer["digest"]), new_bytes=answer["new_bytes"]), metadata=metadata)

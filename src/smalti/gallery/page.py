@@ -82,7 +82,7 @@ def gallery_page(entries: Iterable[Entry], dagster_url: str = "") -> str:
     """
     ordered = sorted(sorted(entries, key=lambda entry: entry.name), key=lambda entry: entry.at, reverse=True)
     kinds = Counter(entry.of for entry in ordered)
-    summary = ", ".join(count(many, of) for of, many in sorted(kinds.items(), reverse=True)) or "nothing yet"
+    summary = ", ".join(count(many, text(of)) for of, many in sorted(kinds.items(), reverse=True)) or "nothing yet"
     options = "".join(f'<option value="{text(of)}">{text(of)}s</option>' for of in sorted(kinds, reverse=True))
     form = (
         '<form role="search" hidden><input type="search" placeholder="Filter: name, number, ..." '

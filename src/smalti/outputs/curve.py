@@ -49,11 +49,15 @@ def curve_svg(curves: Sequence[Curve], x_label: str = "", mark: tuple[float, flo
 def markdown_curve(
     curves: Sequence[Curve], alt: str, x_label: str = "", mark: tuple[float, float] | None = None
 ) -> str:
-    """Return Markdown of at most ``MOST_CHARACTERS`` that shows such a figure, of as many points as fit."""
-    alt = plain_alt(alt)
-    names = [replace(curve, name=curve.name[:_LEGEND]) for curve in curves[:2]]
+    """Return Markdown of at most ``MOST_CHARACTERS`` that shows such a figure, of as many points as fit.
+
+    Names and labels that take too much of it are left out.
+    """
+    named = [replace(curve, name=curve.name[:_LEGEND]) for curve in curves[:2]]
+    unnamed = [replace(curve, name="") for curve in named]
     texts = (
-        f"![{alt}](data:image/svg+xml,{quote(_drawn(names, x_label[:_LEGEND], mark, points), safe=_IN_A_URL)})"
+        f"![{said}](data:image/svg+xml,{quote(_drawn(shown, label, mark, points), safe=_IN_A_URL)})"
+        for shown, label, said in ((named, x_label[:_LEGEND], plain_alt(alt)), (unnamed, "", ""))
         for points in _POINTS
     )
     return next(text for text in texts if len(text) <= MOST_CHARACTERS)

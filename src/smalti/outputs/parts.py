@@ -55,6 +55,9 @@ class Part:
         asset: the name of the part.
         digest: of the value that it shows; "" takes that of its content.
         made_from: digest of what that was made from, by name; a name may be that of another part.
+        version: by which other parts compare it, where the digest of its value tells more apart than they care for; ""
+            takes the digest.
+        versions: of what it was made from, by name, where that is compared by version.
         files: content by path; they belong to this part alone.
         tables: its lines of CSV files that parts share, by path.
         parameters: its fields of ``params.json``.
@@ -66,6 +69,8 @@ class Part:
     asset: str
     digest: str = ""
     made_from: Mapping[str, str] = field(default_factory=dict)
+    version: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
     tables: Mapping[str, Rows] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -81,6 +86,8 @@ class Written:
     asset: str
     digest: str
     made_from: dict[str, str]
+    version: str
+    versions: dict[str, str]
     files: tuple[str, ...]
     tables: dict[str, Rows]
     parameters: dict[str, Any]
@@ -119,10 +126,12 @@ def written(part: Part, before: Written | None, now: str) -> Written:
         part.asset,
         digest,
         dict(part.made_from),
+        part.version or digest,
+        dict(part.versions),
         tuple(sorted(part.files)),
         dict(part.tables),
         dict(part.parameters),
-        tuple(part.log),
+        tuple(line.encode(errors="backslashreplace").decode() for line in part.log),
         part.card,
         part.run_id,
         before.written_at if before and before.digest == digest else now,
@@ -150,7 +159,8 @@ def current(parts: Mapping[str, Written]) -> set[str]:
             name
             for name in found
             if all(
-                of not in parts or (of in found and parts[of].digest == d) for of, d in parts[name].made_from.items()
+                of not in parts or (of in found and parts[of].version == version)
+                for of, version in (parts[name].made_from | parts[name].versions).items()
             )
         }
         if left == found:
@@ -161,18 +171,20 @@ def current(parts: Mapping[str, Written]) -> set[str]:
 def composed(of: str, name: str, parts: Iterable[Written]) -> dict[str, bytes]:
     """Return the files that parts which belong together share: ``params.json``, the log and tables."""
     parameters: dict[str, Any] = {}
-    digests: dict[str, str] = {}
+    read: dict[str, str] = {}
+    made: dict[str, str] = {}
     tables: dict[str, list[Rows]] = {}
     lines: list[str] = []
     for part in parts:
         parameters |= part.parameters
-        digests |= part.made_from | {part.asset: part.digest}
+        read |= part.made_from
+        made[part.asset] = part.digest
         lines += part.log
         for path, rows in part.tables.items():
             tables.setdefault(path, []).append(rows)
-    parameters |= {of: name, "digests": digests}
+    parameters |= {of: name, "digests": read | made}
     files = {path: _joined(several) for path, several in tables.items()}
-    log = "".join(f"{line}\n" for line in lines).encode(errors="backslashreplace")
+    log = "".join(f"{line}\n" for line in lines).encode()
     return files | {PARAMETERS: json_bytes(parameters), LOG: log}
 
 

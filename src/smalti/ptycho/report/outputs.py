@@ -105,8 +105,13 @@ def arrays_digest(children: Mapping[str, str]) -> str:
     return content_digest({name: address.encode() for name, address in children.items()})
 
 
-def scan_part(scan: Scan, digest: str = "", run_id: str = "") -> Part:
-    """Return what there is to see of a scan: its mean pattern and its positions."""
+def scan_part(scan: Scan, digest: str = "", arrays: str = "") -> Part:
+    """Return what there is to see of a scan: its mean pattern and its positions.
+
+    Args:
+        digest: of the stored scan.
+        arrays: its :func:`arrays_digest`; what was made from a scan belongs to it while its arrays are the same.
+    """
     files = {"diffraction.png": scan_preview(scan), **_thumbnail(SCAN, gallery_picture(scan_thumbnail(scan)))}
     count, height, width = scan.diffraction.shape
     card = Card(
@@ -115,7 +120,7 @@ def scan_part(scan: Scan, digest: str = "", run_id: str = "") -> Part:
         "mean pattern and scan path",
         _PICTURE_RANKS[SCAN],
     )
-    return _part(SCAN, digest, {}, files, card=card, run_id=run_id)
+    return _part(SCAN, digest, {}, files, card=card, version=arrays)
 
 
 def reconstruction_part(
@@ -124,7 +129,7 @@ def reconstruction_part(
     digest: str = "",
     made_from: Mapping[str, str] | None = None,
     log_lines: Iterable[str] = (),
-    run_id: str = "",
+    arrays: str = "",
 ) -> Part:
     """Return what there is to see of a reconstruction: pictures, loss, metrics, settings and log.
 
@@ -133,6 +138,7 @@ def reconstruction_part(
         digest: of the stored reconstruction.
         made_from: digests of the scan and of whatever else it was made from, by name.
         log_lines: without line ends.
+        arrays: the :func:`arrays_digest` of the scan.
     """
     pixel_m = object_pixel_m(scan)
     metrics = reconstruction.metrics
@@ -159,7 +165,7 @@ def reconstruction_part(
         parameters=dict(reconstruction.config),
         log=tuple(log_lines),
         card=card,
-        run_id=run_id,
+        versions=_of_arrays(arrays),
     )
 
 
@@ -168,7 +174,7 @@ def resolution_part(
     digest: str = "",
     made_from: Mapping[str, str] | None = None,
     log_lines: Iterable[str] = (),
-    run_id: str = "",
+    arrays: str = "",
 ) -> Part:
     """Return what there is to see of a Fourier ring correlation: the curve, and where it crosses the thresholds.
 
@@ -176,13 +182,21 @@ def resolution_part(
         digest: of the stored resolution.
         made_from: digests of scan and reconstruction, by these names.
         log_lines: without line ends.
+        arrays: the :func:`arrays_digest` of the scan.
     """
     svg = curve_svg(frc_curves(frc), "of Nyquist", frc_crossing(frc)).encode()
     files = {"frc.png": frc_preview(frc), **_thumbnail(RESOLUTION, svg, "svg")}
     card = Card((("resolution", resolution_text(frc)),), f"thumbnails/{RESOLUTION}.svg", "Fourier ring correlation")
     tables = {"metrics.csv": _metrics(frc.metrics())}
     return _part(
-        RESOLUTION, digest, made_from or {}, files, tables=tables, log=tuple(log_lines), card=card, run_id=run_id
+        RESOLUTION,
+        digest,
+        made_from or {},
+        files,
+        tables=tables,
+        log=tuple(log_lines),
+        card=card,
+        versions=_of_arrays(arrays),
     )
 
 
@@ -192,7 +206,7 @@ def product_part(
     made_from: Mapping[str, str] | None = None,
     object_: NDArray[np.complexfloating[Any, Any]] | None = None,
     pixel_size_m: float | None = None,
-    run_id: str = "",
+    arrays: str = "",
 ) -> Part:
     """Return what there is to see of a product.
 
@@ -200,6 +214,7 @@ def product_part(
         file: its path relative to the folder of all outputs, such as ``ptychodus_products/star.h5``.
         object_: (M, K), of a product that arrived, of which nothing else is there to be seen.
         pixel_size_m: pitch of an object pixel, m.
+        arrays: the :func:`arrays_digest` of the scan, of a product that was made from one.
     """
     picture = {} if object_ is None else _thumbnail(PRODUCT, gallery_picture(object_thumbnail(object_)))
     card = Card(
@@ -209,7 +224,9 @@ def product_part(
         _PICTURE_RANKS[PRODUCT],
         (("product", file),),
     )
-    return _part(PRODUCT, digest or content_digest({file: b""}), made_from or {}, picture, card=card, run_id=run_id)
+    return _part(
+        PRODUCT, digest or content_digest({file: b""}), made_from or {}, picture, card=card, versions=_of_arrays(arrays)
+    )
 
 
 def resolution_text(frc: FrcResult) -> str:
@@ -242,5 +259,9 @@ def _thumbnail(asset: str, content: bytes, ending: str = "webp") -> dict[str, by
     return {f"thumbnails/{asset}.{ending}": content}
 
 
+def _of_arrays(arrays: str) -> dict[str, str]:
+    return {SCAN: arrays} if arrays else {}
+
+
 def _part(asset: str, digest: str, made_from: Mapping[str, str], files: Mapping[str, bytes], **more: Any) -> Part:
-    return Part(asset, digest or content_digest(files), dict(made_from), files, **more)
+    return Part(asset, digest or content_digest(files), dict(made_from), files=files, **more)

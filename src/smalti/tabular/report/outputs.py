@@ -77,10 +77,10 @@ def write_dataset_parts(folder: Path, name: str, parts: Sequence[Part]) -> Path:
     return write_parts(folder, "dataset", name, parts, before_parts=FILES)
 
 
-def table_part(rows: int, columns: int, digest: str, run_id: str = "") -> Part:
+def table_part(rows: int, columns: int, digest: str) -> Part:
     """Return what there is to see of a table: its size, for the gallery."""
     card = Card((("rows", f"{rows:,}"), ("columns", f"{columns:,}")))
-    return Part(TABLE, digest, card=card, run_id=run_id)
+    return Part(TABLE, digest, card=card)
 
 
 def checkpoint_part(
@@ -88,7 +88,6 @@ def checkpoint_part(
     digest: str = "",
     made_from: Mapping[str, str] | None = None,
     history: Sequence[Mapping[str, Any]] | None = None,
-    run_id: str = "",
 ) -> Part:
     """Return what there is to see of a training: settings, and loss and metric after each epoch.
 
@@ -106,7 +105,7 @@ def checkpoint_part(
     }
     card = Card((), f"thumbnails/{CHECKPOINT}.svg", "loss by epoch", _PICTURE_RANKS[CHECKPOINT])
     parameters = {"config": dict(checkpoint.config), "epoch": checkpoint.state["epoch"]}
-    return _part(CHECKPOINT, digest, made_from or {}, files, parameters=parameters, card=card, run_id=run_id)
+    return _part(CHECKPOINT, digest, made_from or {}, files, parameters=parameters, card=card)
 
 
 def submission_part(
@@ -117,7 +116,6 @@ def submission_part(
     predictions: Predictions | None = None,
     digest: str = "",
     made_from: Mapping[str, str] | None = None,
-    run_id: str = "",
 ) -> Part:
     """Return what there is to see of predictions: the submission, how good it is, and the model card.
 
@@ -152,13 +150,10 @@ def submission_part(
         files,
         tables={"metrics.csv": _metrics(evaluation)},
         card=card,
-        run_id=run_id,
     )
 
 
-def cross_validation_part(
-    found: CrossValidation, digest: str = "", made_from: Mapping[str, str] | None = None, run_id: str = ""
-) -> Part:
+def cross_validation_part(found: CrossValidation, digest: str = "", made_from: Mapping[str, str] | None = None) -> Part:
     """Return what there is to see of a cross-validation: the scores of every fold and model.
 
     Args:
@@ -169,11 +164,11 @@ def cross_validation_part(
     text = f"{of_bert['mean']:.3g} ± {of_bert['sd']:.2g}"
     card = Card(((f"{found.main_metric.replace('_', ' ')}, cross-validated", text),))
     files = {"cross_validation.csv": found.scores.to_csv(index=False, lineterminator="\n").encode()}
-    return _part(CROSS_VALIDATION, digest, made_from or {}, files, card=card, run_id=run_id)
+    return _part(CROSS_VALIDATION, digest, made_from or {}, files, card=card)
 
 
 def _part(asset: str, digest: str, made_from: Mapping[str, str], files: Mapping[str, bytes], **more: Any) -> Part:
-    return Part(asset, digest or content_digest(files), dict(made_from), files, **more)
+    return Part(asset, digest or content_digest(files), dict(made_from), files=files, **more)
 
 
 def _metrics(evaluation: Evaluation) -> Rows:
