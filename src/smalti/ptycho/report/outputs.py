@@ -117,7 +117,7 @@ def scan_part(scan: Scan, digest: str = "", arrays: str = "") -> Part:
     card = Card(
         (("patterns", f"{count:,} of {height} x {width}"),),
         f"thumbnails/{SCAN}.webp",
-        "mean pattern and scan path",
+        "mean pattern, and the scanned area by the order of acquisition",
         _PICTURE_RANKS[SCAN],
     )
     return _part(SCAN, digest, {}, files, card=card, version=arrays)

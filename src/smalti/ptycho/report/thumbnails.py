@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SIDE_PX = 240
-_FINER = 2  # times, drawn larger and scaled down: Pillow draws without smoothing
+_REACH = 1.0  # of the usual distance to the nearest position, up to which a place counts as scanned
 _GROUND, _BAD = (255, 255, 255), (153, 153, 153)
 
 
 def scan_thumbnail(scan: Scan) -> Image:
-    """Return the mean pattern and the positions in the order of acquisition, each as one square."""
+    """Return the mean pattern, and the scanned area coloured by the order of acquisition, each as one square."""
     return _beside(_pattern(scan), _positions(scan))
 
 
@@ -84,22 +84,23 @@ def _pattern(scan: Scan) -> Image:
 
 
 def _positions(scan: Scan) -> Image:
-    from PIL import Image, ImageDraw
+    """Return the scanned area, each place in the colour of the nearest position, by the order of acquisition."""
+    from PIL import Image
+    from scipy.spatial import cKDTree
 
     order = np.argsort(scan.scan_index, kind="stable")
-    side, margin = SIDE_PX * _FINER, 12 * _FINER
-    x, y = scan.xcoords[order], scan.ycoords[order]
-    widest = max(float(np.ptp(x)), float(np.ptp(y))) or 1.0
-    scale = (side - 2 * margin) / widest
-    across = (x - (x.min() + x.max()) / 2) * scale + side / 2
-    down = (y - (y.min() + y.max()) / 2) * scale + side / 2
-    colours = _coloured(np.arange(len(x), dtype=float)[None], 0.0, max(1.0, len(x) - 1.0), "viridis")[0]
-    radius = min(9.0, max(1.5, 0.3 * side / np.sqrt(len(x)))) * _FINER / 2
-    made = Image.new("RGB", (side, side), _GROUND)
-    pen = ImageDraw.Draw(made)
-    for x_px, y_px, colour in zip(across.tolist(), down.tolist(), colours.tolist(), strict=True):
-        pen.ellipse((x_px - radius, y_px - radius, x_px + radius, y_px + radius), fill=tuple(colour))
-    return made.resize((SIDE_PX, SIDE_PX), Image.Resampling.BOX)
+    points = np.stack([scan.ycoords[order], scan.xcoords[order]], axis=1)
+    middle = (points.min(axis=0) + points.max(axis=0)) / 2
+    widest = float(np.ptp(points, axis=0).max()) or 1.0
+    tree = cKDTree(points)
+    spacing = float(np.median(tree.query(points, k=2)[0][:, 1])) if len(points) > 1 else 0.0
+    reach = max(_REACH * spacing, widest / 60)
+    across = np.linspace(-1, 1, SIDE_PX) * (widest / 2 + 1.1 * reach)
+    places = np.stack(np.meshgrid(across + middle[0], across + middle[1], indexing="ij"), axis=-1)
+    apart, nearest = tree.query(places)
+    rgb = _coloured(nearest, 0.0, max(1.0, len(points) - 1.0), "viridis")
+    rgb[apart > reach] = _GROUND
+    return Image.fromarray(rgb)
 
 
 def _coloured(values: NDArray[Any], low: float, high: float, palette: str) -> NDArray[np.uint8]:
