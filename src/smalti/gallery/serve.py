@@ -110,6 +110,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get_all("Host") is None or set(self.headers.get_all("Host", [])) - self.server.hosts():
             self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
             return
+        if self.headers.get("Content-Length") or self.headers.get("Transfer-Encoding"):
+            self.close_connection = True  # what is sent along is not read, and would be taken for the next request
         parts = _parts(self.path)
         descriptor = None if parts is None else _opened(self.server.folder, parts or [PAGE])
         if descriptor is None:

@@ -147,6 +147,17 @@ def test_what_is_no_request_is_answered_and_the_next_one_too(server) -> None:
     assert asked(server, "/")[0] == 200
 
 
+def test_what_is_sent_along_with_a_request_is_not_taken_for_another_request(server) -> None:
+    host = f"Host: 127.0.0.1:{server.server_port}\r\n"
+    inner = f"GET /page.html HTTP/1.1\r\n{host}\r\n"
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=10) as wire:
+        wire.sendall(f"GET / HTTP/1.1\r\n{host}Content-Length: {len(inner)}\r\n\r\n{inner}".encode())
+        answer = b""
+        while piece := wire.recv(65536):
+            answer += piece
+    assert answer.count(b"HTTP/1.1 200") == 1
+
+
 def test_a_port_that_is_taken_is_told_of_with_one_that_is_free(server, folder) -> None:
     with pytest.raises(Unavailable, match=r"port \d+ of 127\.0\.0\.1 cannot be listened on: .*; --port \d+ is free"):
         open_server(folder, server.server_port)

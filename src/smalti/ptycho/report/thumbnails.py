@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SIDE_PX = 240
-_REACH = 1.0  # of the usual distance to the nearest position, up to which a place counts as scanned
+_REACH = 1.5  # of the usual distance to the nearest position, up to which a place counts as scanned
 _GROUND, _BAD = (255, 255, 255), (153, 153, 153)
 
 
