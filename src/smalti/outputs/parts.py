@@ -53,10 +53,10 @@ class Part:
 
     Attributes:
         asset: the name of the part.
-        digest: of the value that it shows; "" takes that of its content.
+        digest: of the stored value that it shows; "" where it is not stored.
         made_from: digest of what that was made from, by name; a name may be that of another part.
         version: by which other parts compare it, where the digest of its value tells more apart than they care for; ""
-            takes the digest.
+            takes the digest, else one of its files.
         versions: of what it was made from, by name, where that is compared by version.
         files: content by path; they belong to this part alone.
         tables: its lines of CSV files that parts share, by path.
@@ -120,13 +120,14 @@ class Written:
 
 
 def written(part: Part, before: Written | None, now: str) -> Written:
-    """Return what a folder remembers of a part; the time is that of the first part with this digest."""
-    digest = part.digest or content_digest(part.files)
+    """Return what a folder remembers of a part; the time is that of the first part with this digest and version."""
+    version = part.version or part.digest or content_digest(part.files)
+    same = before is not None and (before.digest, before.version) == (part.digest, version)
     return Written(
         part.asset,
-        digest,
+        part.digest,
         dict(part.made_from),
-        part.version or digest,
+        version,
         dict(part.versions),
         tuple(sorted(part.files)),
         dict(part.tables),
@@ -134,7 +135,7 @@ def written(part: Part, before: Written | None, now: str) -> Written:
         tuple(line.encode(errors="backslashreplace").decode() for line in part.log),
         part.card,
         part.run_id,
-        before.written_at if before and before.digest == digest else now,
+        before.written_at if before and same else now,
     )
 
 
@@ -178,7 +179,7 @@ def composed(of: str, name: str, parts: Iterable[Written]) -> dict[str, bytes]:
     for part in parts:
         parameters |= part.parameters
         read |= part.made_from
-        made[part.asset] = part.digest
+        made |= {part.asset: part.digest} if part.digest else {}
         lines += part.log
         for path, rows in part.tables.items():
             tables.setdefault(path, []).append(rows)

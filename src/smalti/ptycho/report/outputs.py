@@ -6,6 +6,7 @@ Files and names follow PtychoPINN's output convention, with text in place of pic
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,12 +79,16 @@ def write_outputs(
         Unavailable: the disk is full, or may not be written.
     """
     known = digests or {}
-    parts = [scan_part(scan, known.get(SCAN, ""))]
-    of_scan = {SCAN: parts[0].digest}
-    parts.append(reconstruction_part(scan, reconstruction, known.get(RECONSTRUCTION, ""), of_scan, log_lines))
+    of_scan = {name: known[name] for name in (SCAN,) if name in known}
+    of_solved = {name: known[name] for name in (SCAN, RECONSTRUCTION) if name in known}
+    scanned = scan_part(scan, known.get(SCAN, ""))
+    solved = reconstruction_part(
+        scan, reconstruction, known.get(RECONSTRUCTION, ""), of_scan, log_lines, arrays=scanned.version
+    )
+    parts = [scanned, solved]
     if frc is not None:
-        made_from = of_scan | {RECONSTRUCTION: parts[1].digest}
-        parts.append(resolution_part(frc, known.get(RESOLUTION, ""), made_from))
+        resolved = resolution_part(frc, known.get(RESOLUTION, ""), of_solved)
+        parts.append(replace(resolved, versions={SCAN: scanned.version, RECONSTRUCTION: solved.version}))
     return write_scan_parts(folder, scan.metadata.name, parts)
 
 
@@ -263,5 +268,7 @@ def _of_arrays(arrays: str) -> dict[str, str]:
     return {SCAN: arrays} if arrays else {}
 
 
-def _part(asset: str, digest: str, made_from: Mapping[str, str], files: Mapping[str, bytes], **more: Any) -> Part:
-    return Part(asset, digest or content_digest(files), dict(made_from), files=files, **more)
+def _part(
+    asset: str, digest: str, made_from: Mapping[str, str], files: Mapping[str, bytes], version: str = "", **more: Any
+) -> Part:
+    return Part(asset, digest, dict(made_from), version or digest or content_digest(files), files=files, **more)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,10 +67,10 @@ def write_outputs(
         Unavailable: the disk is full, or may not be written.
     """
     trained = checkpoint_part(checkpoint, provenance.digests.get("checkpoint", ""), history=history)
-    made_from = {CHECKPOINT: trained.digest}
     digest = provenance.digests.get(SUBMISSION, "")
-    submitted = submission_part(split, checkpoint, evaluation, provenance, predictions, digest, made_from)
-    return write_dataset_parts(folder, provenance.dataset, [trained, submitted])
+    submitted = submission_part(split, checkpoint, evaluation, provenance, predictions, digest)
+    parts = [trained, replace(submitted, versions={CHECKPOINT: trained.version})]
+    return write_dataset_parts(folder, provenance.dataset, parts)
 
 
 def write_dataset_parts(folder: Path, name: str, parts: Sequence[Part]) -> Path:
@@ -168,7 +169,7 @@ def cross_validation_part(found: CrossValidation, digest: str = "", made_from: M
 
 
 def _part(asset: str, digest: str, made_from: Mapping[str, str], files: Mapping[str, bytes], **more: Any) -> Part:
-    return Part(asset, digest or content_digest(files), dict(made_from), files=files, **more)
+    return Part(asset, digest, dict(made_from), digest or content_digest(files), files=files, **more)
 
 
 def _metrics(evaluation: Evaluation) -> Rows:

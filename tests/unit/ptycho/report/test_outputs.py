@@ -99,7 +99,7 @@ def test_every_output_is_written_with_its_content(tmp_path, scan, made, frc) -> 
     assert json.loads((folder / "params.json").read_text()) == {
         **made.config,
         "scan": "star-7",
-        "digests": {part.asset: part.digest for part in found.parts.values()},
+        "digests": {"scan": "sha256:ab"},
     }
     assert found.parts[SCAN].digest == "sha256:ab"
     assert (folder / "logs" / "debug.log").read_text() == "epoch ✓\nhalf \\ud800\n"
@@ -160,7 +160,7 @@ def test_solving_a_scan_again_with_equal_outcome_keeps_its_resolution(tmp_path, 
 
 def test_a_new_reconstruction_is_not_shown_beside_the_resolution_of_the_old_one(tmp_path, parts) -> None:
     write_scan_parts(tmp_path, "run", parts)
-    folder = write_scan_parts(tmp_path, "run", [replace(parts[1], digest="r2")])
+    folder = write_scan_parts(tmp_path, "run", [replace(parts[1], digest="r2", version="r2")])
     assert not (folder / "frc.png").exists()
     assert (folder / "older" / "frc.png").is_file()
     assert "frc_" not in (folder / "metrics.csv").read_text()

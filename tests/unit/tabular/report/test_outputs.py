@@ -105,7 +105,7 @@ def test_without_a_licence_the_card_says_so(tmp_path: Path, flower_split: TextSp
 
 def test_each_asset_of_a_dataset_adds_its_part_and_leaves_the_others(tmp_path: Path, flower_split: TextSplit) -> None:
     before = written(tmp_path, flower_split, evaluate_predictions(flower_split, perfect(flower_split)))
-    trained = checkpoint_part(checkpoint_of(flower_split)).digest
+    trained = checkpoint_part(checkpoint_of(flower_split)).version
     scores = pd.DataFrame({"fold": [1, 2], "model": ["BERT", "BERT"], "accuracy": [0.8, 0.9]})
     validated = cross_validation_part(CrossValidation(scores, "accuracy", True), "c", {CHECKPOINT: trained})
     folder = write_dataset_parts(tmp_path, "garden", [table_part(120, 4, "t"), validated])
