@@ -45,7 +45,7 @@ def launched(window: Window) -> str:
 
 
 def test_a_job_is_launched_with_a_config_that_the_launchpad_explains(window: Window, platform: Platform) -> None:
-    window.open("/locations/smalti/jobs/train/playground")
+    window.open("/locations/smalti/jobs/train_network/playground")
     window.sees("epochs", "25", "gridsize", "supervised")
     window.page.get_by_text("epochs", exact=True).first.hover()
     window.sees("Passes over the training positions")
@@ -79,7 +79,7 @@ def test_a_value_that_is_not_allowed_cannot_be_launched(window: Window, platform
 def test_a_terminated_run_is_gone_with_its_child_processes_and_resumes(window: Window, platform: Platform) -> None:
     platform.wait_until_idle(_RUN_SECONDS)
     before = descendants(platform.process.pid)
-    window.open("/locations/smalti/jobs/train/playground")
+    window.open("/locations/smalti/jobs/train_network/playground")
     window.choose_partition("photographs")
     window.write_config(_LONG, in_place_of="epochs")
     window.sees("No errors")
@@ -134,6 +134,6 @@ def test_a_backfill_of_two_partitions_is_launched_and_completes(window: Window, 
 
     platform.wait("runs of both partitions", lambda: backfilled() == {"photographs", "star"}, _RUN_SECONDS)
     window.open("/runs")
-    window.page.get_by_role("link", name="Backfills").click()
+    window.page.get_by_text("Backfills", exact=True).first.click()
     window.sees("scan_split", "Completed")
     window.screenshot("backfills")
