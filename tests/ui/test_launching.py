@@ -135,5 +135,5 @@ def test_a_backfill_of_two_partitions_is_launched_and_completes(window: Window, 
     platform.wait("runs of both partitions", lambda: backfilled() == {"photographs", "star"}, _RUN_SECONDS)
     window.open("/runs")
     window.page.get_by_text("Backfills", exact=True).first.click()
-    window.sees("scan_split", "Completed")
+    window.sees("scan_split", "2 partitions", "Success")
     window.screenshot("backfills")
