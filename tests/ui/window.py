@@ -13,6 +13,7 @@ SECONDS = 30.0
 _QUIET_SECONDS = 1.0  # pages go on loading over a websocket
 _LOCAL_HOSTS = ("127.0.0.1", "localhost", "")
 _LOCAL_SCHEMES = ("http", "ws", "file", "data", "blob", "about")
+_ASKED_UNBIDDEN = "/favicon.ico"  # a browser asks for it by itself
 _TELL_ERRORS = """
 const fetched = window.fetch;
 window.fetch = async (...given) => {
@@ -92,7 +93,7 @@ class Window:
         self.page.keyboard.insert_text(yaml)
 
     def _said(self, message: ConsoleMessage) -> None:
-        if message.type == "error":
+        if message.type == "error" and not message.location["url"].endswith(_ASKED_UNBIDDEN):
             self.wrong.append(f"{self.page.url}: {message.text}")
 
     def _requested(self, request: Request) -> None:

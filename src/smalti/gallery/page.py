@@ -96,7 +96,7 @@ def gallery_page(entries: Iterable[Entry], dagster_url: str = "") -> str:
     return (
         f'<!DOCTYPE html>\n{MARK}\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">'
-        '<meta name="referrer" content="no-referrer"><link rel="icon" href="data:,">'
+        '<meta name="referrer" content="no-referrer">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>Smalti: {summary}</title><style>{STYLE}</style></head>\n<body>"
         f"<header><h1>Smalti</h1><p>{summary}{dagster}</p>{form}</header>\n<main>{body}</main>\n"

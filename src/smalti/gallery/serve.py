@@ -236,8 +236,7 @@ def _listing(path: str, entries: Iterable[tuple[str, int | None]]) -> str:
     )
     return (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f'<title>{escape(visible(path))}</title><link rel="icon" href="data:,">'
-        f"<style>:root{{color-scheme:light dark}}body{{font:15px/1.6 system-ui,"
+        f"<title>{escape(visible(path))}</title><style>:root{{color-scheme:light dark}}body{{font:15px/1.6 system-ui,"
         "sans-serif;margin:24px}td{padding:1px 24px 1px 0}td+td{text-align:right;opacity:.75}</style></head>"
         f'<body><p><a href="/">all outputs</a></p><h1>{escape(visible(path))}</h1><table>{rows}</table></body></html>\n'
     )
