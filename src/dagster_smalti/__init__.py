@@ -1,0 +1,1 @@
+"""What a Dagster instance loads of Smalti by name: the run launcher of one machine."""
