@@ -42,6 +42,7 @@ class Settings(BaseSettings, Places):
             ``MLTRACK_DEFAULT_RUN_TYPE`` and ``MLTRACK_DEFAULT_STORAGE_MODE``.
         s3_endpoint: URL of an S3 server that is not AWS.
         remote: the store that ``smalti push`` and ``pull`` mean when none is named: a folder or a URL.
+        on_failure: a command that is given one sentence on its standard input when a run has failed for good.
         raw_url: ``s3://bucket/prefix`` where raw files arrive too, if there is one.
         contracts: a Python file with contracts of yours; it is run, so name one that you trust.
         disable_memoize: compute what could be read from the store.
@@ -72,6 +73,7 @@ class Settings(BaseSettings, Places):
     dagster_url: str = "http://127.0.0.1:3000"
     default_storage_mode: str = Field(default="by_project", validation_alias=_also_of_mltrack("DEFAULT_STORAGE_MODE"))
     remote: str | None = None
+    on_failure: str | None = None
     raw_url: str | None = None
     contracts: Path | None = None
     disable_memoize: bool = False

@@ -19,6 +19,7 @@ PLAIN = frozenset(
         "default_run_type",
         "default_storage_mode",
         "remote",
+        "on_failure",
         "raw_url",
         "contracts",
         "disable_memoize",
