@@ -3,6 +3,7 @@
 import re
 import shlex
 import subprocess
+import time
 from collections.abc import Collection, Iterator
 
 import dagster as dg
@@ -15,6 +16,7 @@ from smalti.settings import Settings
 
 _SHOWN = 400  # characters of a cause
 _NOTIFYING_S = 20  # Dagster gives a sensor 60 s
+_DECIDING_S = 5.0
 _SAYS_NOTHING = "marked as failed from outside"
 _INTERRUPTED = "DagsterExecutionInterruptedError"
 
@@ -27,8 +29,8 @@ _INTERRUPTED = "DagsterExecutionInterruptedError"
     "not told of, only the last attempt.",
 )
 def failures(context: dg.RunFailureSensorContext) -> None:
-    run = context.instance.get_run_by_id(context.dagster_run.run_id)
-    if run is None or run.tags.get(WILL_RETRY_TAG) == "true":
+    run = _decided(context.instance, context.dagster_run)
+    if run.tags.get(WILL_RETRY_TAG) == "true":
         return
     steps = _steps(context.instance, run.run_id)
     text = sentence(run, sorted(steps), _cause(context))
@@ -87,6 +89,15 @@ def notify(command: str, text: str) -> str:
     return f"the command in SMALTI_ON_FAILURE ended with status {done.returncode} and said: {said}" * bool(
         done.returncode
     )
+
+
+def _decided(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dg.DagsterRun:
+    """Return the run once it says whether it is repeated: Dagster decides a moment after it wrote the failure."""
+    deadline = time.monotonic() + _DECIDING_S
+    while instance.run_retries_enabled and WILL_RETRY_TAG not in run.tags and time.monotonic() < deadline:
+        time.sleep(0.2)
+        run = instance.get_run_by_id(run.run_id) or run
+    return run
 
 
 def _steps(instance: dg.DagsterInstance, run_id: str) -> set[str]:

@@ -2,6 +2,7 @@
 
 import re
 import sys
+import threading
 from pathlib import Path
 
 import dagster as dg
@@ -68,18 +69,26 @@ def test_only_the_last_attempt_is_told(told: Path, will_retry: str, is_told: boo
     with dg.DagsterInstance.ephemeral() as instance:
         run = a_failed_run(instance)
         instance.add_run_tags(run.run_id, {WILL_RETRY_TAG: will_retry, RETRY_NUMBER_TAG: "3"})
-        tick(instance, run)
+        tick(instance, instance.get_run_by_id(run.run_id))
         assert told.exists() == is_told
         assert [("after 4 attempts" in description) for _, description in observations(instance)] == [True] * is_told
 
 
+def test_a_run_whose_repetition_is_decided_a_moment_later_is_not_told(told: Path, tmp_path: Path) -> None:
+    with dg.instance_for_test(
+        temp_dir=str(tmp_path), overrides={"run_retries": {"enabled": True, "max_retries": 1}}
+    ) as instance:
+        run = instance.create_run_for_job(dg.GraphDefinition("export").to_job())
+        deciding = threading.Timer(0.3, instance.add_run_tags, (run.run_id, {WILL_RETRY_TAG: "true"}))
+        deciding.start()
+        tick(instance, run)
+        deciding.join()
+        assert not told.exists()
+
+
 def test_a_worker_that_died_is_told_with_its_signal(told: Path) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
-        run = instance.create_run_for_job(
-            dg.define_asset_job("export", [product]).resolve(
-                asset_graph=dg.Definitions([product]).resolve_asset_graph()
-            )
-        )
+        run = instance.create_run_for_job(dg.GraphDefinition("export").to_job())
         died = "Run execution process for it was terminated by signal 9 (SIGKILL). This usually indicates much."
         instance.report_engine_event(died, run, EngineEventData())
         tick(instance, run, "This run has been marked as failed from outside the execution context.")

@@ -12,8 +12,10 @@ from dagster._core.storage.tags import RUN_WORKER_ID_TAG
 
 from dagster_smalti.processes import ProcessesHere
 
+EVERY_STOP = pytest.mark.skipif("SMALTI_TEST_STOPS" not in os.environ, reason="make test-faults stops in every way")
 
-@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
+
+@pytest.mark.parametrize("stop", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=EVERY_STOP)])
 def test_a_run_that_was_stopped_with_everything_is_repeated_once(platform: Any, stop: signal.Signals) -> None:
     platform.want("a")
     with platform.daemon() as daemon:
@@ -27,6 +29,7 @@ def test_a_run_that_was_stopped_with_everything_is_repeated_once(platform: Any, 
     assert platform.lines("a.ended") == ["once"]
 
 
+@EVERY_STOP
 def test_orphans_are_waited_for_or_terminated_but_never_run_twice(platform: Any) -> None:
     for key in "ab":
         platform.want(key)

@@ -78,7 +78,9 @@ def statuses(instance: dg.DagsterInstance, runs: list[str]) -> list[dg.DagsterRu
 
 
 def test_runs_of_one_pool_follow_one_another_and_hold_up_no_other(instance: dg.DagsterInstance) -> None:
-    runs = queued(instance, reconstruct, train, fsck, fsck)
+    runs = queued(instance, reconstruct)
+    dequeue(instance)
+    runs += queued(instance, train, fsck, fsck)
     dequeue(instance)
     assert statuses(instance, runs) == [STARTING, QUEUED, STARTING, STARTING]
     dequeue(instance)
