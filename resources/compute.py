@@ -40,7 +40,7 @@ class Compute(dg.ConfigurableResource):
             on_progress: is called with whatever the function reports.
 
         Raises:
-            RetryRequested: a signal ended the child, as when memory runs out; training goes on where it was.
+            RetryRequested: a signal ended the child, as when memory runs out; what is resumable is resumed.
             SmaltiError: whatever else went wrong; it would again.
         """
         last = 0.0

@@ -17,6 +17,10 @@ from smalti.settings import Settings
 _SHOWN = 400  # characters of a cause
 _NOTIFYING_S = 20  # Dagster gives a sensor 60 s
 _DECIDING_S = 5.0
+_GONE = re.compile(
+    r"Detected run worker status \w+: '(.*?)'"
+)  # in these words run monitoring and the code server speak
+_ENDED = "Run execution process"
 _SAYS_NOTHING = "marked as failed from outside"
 _INTERRUPTED = "DagsterExecutionInterruptedError"
 
@@ -115,18 +119,22 @@ def _cause(context: dg.RunFailureSensorContext) -> str:
         if data.error and data.error.cls_name != _INTERRUPTED:
             return root_cause(data.error)
     said = context.failure_event.message or ""
+    if gone := _GONE.match(said):
+        return gone[1]
     if _SAYS_NOTHING not in said:
         return said
     return next(_of_the_engine(context.instance, context.dagster_run.run_id), said)
 
 
 def _of_the_engine(instance: dg.DagsterInstance, run_id: str) -> Iterator[str]:
-    """Yield what Dagster's own processes said of the run, the last first, without the advice that follows."""
+    """Yield why the run could not be launched, or how its process ended, without the advice that follows."""
     records = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT, ascending=False)
     for record in records.records:
         if event := record.event_log_entry.dagster_event:
-            error = event.engine_event_data.error
-            yield root_cause(error) if error else (event.message or "").partition(". ")[0]
+            if error := event.engine_event_data.error:
+                yield root_cause(error)
+            elif (event.message or "").startswith(_ENDED):
+                yield (event.message or "").partition(". ")[0].replace(f" for {run_id}", "")
 
 
 def _not_made(

@@ -64,6 +64,23 @@ def test_the_asset_and_people_are_told_what_where_and_why_without_a_stack(told: 
         assert description.endswith(expected)
 
 
+def test_the_sensor_tells_every_run_that_fails_once(told: Path) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def ticked(cursor: str | None) -> tuple[str | None, int]:
+            with dg.build_sensor_context(instance, cursor) as context:
+                tick = failures.evaluate_tick(context)
+            return tick.cursor, len(tick.dagster_run_reactions)
+
+        cursor, reactions = ticked(None)
+        assert reactions == 0
+        run = a_failed_run(instance)
+        cursor, reactions = ticked(cursor)
+        assert reactions == 1
+        assert f"(run {run.run_id[:8]})" in told.read_text()
+        assert ticked(cursor)[1] == 0
+
+
 @pytest.mark.parametrize(("will_retry", "is_told"), [("true", False), ("false", True)])
 def test_only_the_last_attempt_is_told(told: Path, will_retry: str, is_told: bool) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
@@ -86,15 +103,26 @@ def test_a_run_whose_repetition_is_decided_a_moment_later_is_not_told(told: Path
         assert not told.exists()
 
 
-def test_a_worker_that_died_is_told_with_its_signal(told: Path) -> None:
+OUTSIDE = "This run has been marked as failed from outside the execution context."
+DIED = "Run execution process for {run} was terminated by signal 9 (SIGKILL). This usually indicates much."
+GONE = "Detected run worker status NOT_FOUND: 'its process 4711 is gone'. Marking run {run} as failed."
+
+
+@pytest.mark.parametrize(
+    ("message", "of_the_engine", "cause"),
+    [
+        (OUTSIDE, DIED, "Run execution process was terminated by signal 9 (SIGKILL)"),
+        (OUTSIDE, "Launching.", OUTSIDE),
+        (GONE, "Launching.", "its process 4711 is gone"),
+    ],
+)
+def test_a_worker_that_died_is_told_with_how_it_ended(told: Path, message: str, of_the_engine: str, cause: str) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         run = instance.create_run_for_job(dg.GraphDefinition("export").to_job())
-        died = "Run execution process for it was terminated by signal 9 (SIGKILL). This usually indicates much."
-        instance.report_engine_event(died, run, EngineEventData())
-        tick(instance, run, "This run has been marked as failed from outside the execution context.")
-        assert told.read_text() == (
-            f"export failed (run {run.run_id[:8]}): Run execution process for it was terminated by signal 9 (SIGKILL)\n"
-        )
+        instance.report_engine_event(of_the_engine.format(run=run.run_id), run, EngineEventData())
+        instance.report_engine_event("Said later.", run, EngineEventData())
+        tick(instance, run, message.format(run=run.run_id))
+        assert told.read_text() == f"export failed (run {run.run_id[:8]}): {cause}\n"
 
 
 @given(
