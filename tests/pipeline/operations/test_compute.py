@@ -1,5 +1,7 @@
 """Laws of a step whose child process dies: a killed child is tried again, a refusal is not."""
 
+import os
+import signal
 from pathlib import Path
 
 import dagster as dg
@@ -8,7 +10,7 @@ import pytest
 from resources import Compute, StoreResource
 
 ERRANDS = """
-import os, signal
+import os, signal, time
 from pathlib import Path
 from smalti.errors import Refused
 
@@ -22,6 +24,12 @@ def die(request, report):
 def refuse(request, report):
     Path(request["attempts"]).write_text(".")
     raise Refused("the scan has no probe.")
+
+def go_on(request, report):
+    attempts = Path(request["attempts"])
+    attempts.write_text(attempts.read_text() + ".")
+    report({})
+    time.sleep(60)
 
 def crash(request, report):
     Path(request["attempts"]).write_text(".")
@@ -62,14 +70,24 @@ def test_what_would_fail_again_is_not_tried_again(tmp_path: Path, function: str,
     assert cause in failure.step_failure_data.error.cause.message
 
 
-def run(folder: Path, function: str, deaths: int = 0) -> tuple[dg.ExecuteInProcessResult, int]:
+def test_a_step_that_is_interrupted_as_a_person_terminates_it_is_not_tried_again(tmp_path: Path) -> None:
+    result, attempts = run(tmp_path, "go_on", interrupted=True)
+    assert not result.success
+    assert attempts == 1
+
+
+def run(
+    folder: Path, function: str, deaths: int = 0, interrupted: bool = False
+) -> tuple[dg.ExecuteInProcessResult, int]:
     """Return how an asset ended that runs that function in a child, and how often the child began."""
     attempts = folder / "attempts"
     attempts.write_text("")
 
     @dg.asset
     def computed(context: dg.AssetExecutionContext, compute: Compute) -> None:
-        compute.run(context.log, f"smalti.errands:{function}", attempts=str(attempts), deaths=deaths)
+        on_progress = (lambda _: os.kill(os.getpid(), signal.SIGINT)) if interrupted else (lambda _: None)
+        request = {"attempts": str(attempts), "deaths": deaths}
+        compute.run(context.log, f"smalti.errands:{function}", on_progress=on_progress, **request)
 
     compute = Compute(store=StoreResource(place=str(folder / "store")), first_retry_s=0.01)
     result = dg.materialize([computed], resources={"compute": compute}, raise_on_error=False)
