@@ -18,8 +18,8 @@ from typing import Any
 
 from dagster import DagsterEventType, DagsterRun
 from dagster._core.errors import DagsterUserCodeUnreachableError
-from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
-from dagster._core.storage.tags import GRPC_INFO_TAG, RUN_WORKER_ID_TAG
+from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, LaunchRunContext, WorkerStatus
+from dagster._core.storage.tags import GRPC_INFO_TAG, RETRY_NUMBER_TAG, RUN_WORKER_ID_TAG
 from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
 from dagster._serdes import ConfigurableClassData, deserialize_value
 
@@ -103,6 +103,14 @@ class LocalRunLauncher(DefaultRunLauncher):
         super().__init__(inst_data)
         self._processes = processes or ProcessesHere()
 
+    def launch_run(self, context: LaunchRunContext) -> None:
+        """Launch a run, but not to repeat one that was terminated, even if its worker died before it could obey."""
+        run = context.dagster_run
+        if RETRY_NUMBER_TAG in run.tags and run.parent_run_id and self._was_terminated(run.parent_run_id):
+            self._instance.report_run_canceled(run, "Canceled; the run that this one repeats had been terminated.")
+        else:
+            super().launch_run(context)
+
     @property
     def supports_check_run_worker_health(self) -> bool:
         return True
@@ -153,6 +161,10 @@ class LocalRunLauncher(DefaultRunLauncher):
             if pid is not None:
                 return Reported(int(str(pid.value)), entry.timestamp)
         return None
+
+    def _was_terminated(self, run_id: str) -> bool:
+        asked = self._instance.get_records_for_run(run_id, of_type=DagsterEventType.RUN_CANCELING, limit=1)
+        return bool(asked.records)
 
     def _is_starting(self, run_id: str) -> bool:
         """Ask the code server whether it has the run; one that does not answer has none."""

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.errors import DagsterInvariantViolationError
 from dagster._core.events import EngineEventData
-from dagster._core.launcher import WorkerStatus
-from dagster._core.storage.tags import GRPC_INFO_TAG
+from dagster._core.launcher import LaunchRunContext, WorkerStatus
+from dagster._core.storage.tags import GRPC_INFO_TAG, RETRY_NUMBER_TAG
 from dagster._core.test_utils import create_test_daemon_workspace_context
 from dagster._core.workspace.load_target import EmptyWorkspaceTarget
 from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_iteration
@@ -175,6 +176,24 @@ def test_terminating_an_orphan_interrupts_its_process_alone(tmp_path: Path) -> N
         assert launcher.terminate(run.run_id)
         assert table.interrupted == [worker]
         assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.CANCELING
+
+
+@pytest.mark.parametrize("terminated", [True, False])
+def test_what_a_person_terminated_is_not_repeated_even_if_its_worker_died(tmp_path: Path, terminated: bool) -> None:
+    with an_instance(tmp_path) as instance:
+        run = started(instance, pid=4711)
+        if terminated:
+            instance.report_run_canceling(run)
+        instance.report_run_failed(run)
+        kin = {"parent_run_id": run.run_id, "root_run_id": run.run_id}
+        repeated = instance.create_run_for_job(a_job, tags={RETRY_NUMBER_TAG: "1"}, **kin)
+        context = LaunchRunContext(repeated, workspace=None)
+        if terminated:
+            instance.run_launcher.launch_run(context)
+            assert instance.get_run_by_id(repeated.run_id).status == dg.DagsterRunStatus.CANCELED
+        else:
+            with pytest.raises(DagsterInvariantViolationError, match="requires a workspace"):  # it is launched
+                instance.run_launcher.launch_run(context)
 
 
 def an_instance(folder: Path):
