@@ -27,8 +27,8 @@ test: $(VENV)/tested-with ## every test (TESTS=path for some)
 
 test-faults: $(VENV)/tested-with ## kills, failing calls, damages and random histories, many times more than make test
 	SMALTI_TEST_KILLS=600 SMALTI_TEST_CALLS_EVERY=1 SMALTI_TEST_DAMAGES=4000 SMALTI_TEST_ROUNDS=24 \
-	SMALTI_TEST_MODEL_RUNS=200 SMALTI_TEST_ARRIVALS=2000 SMALTI_TEST_TRAINING_KILLS=20 \
-	  $(PYTEST) tests/faults tests/unit/store/test_model.py tests/unit/training/test_resumable.py tests/unit/tabular/test_killed.py tests/pipeline/test_arrival.py
+	SMALTI_TEST_MODEL_RUNS=200 SMALTI_TEST_ARRIVALS=2000 SMALTI_TEST_TRAINING_KILLS=20 SMALTI_TEST_STOPS=1 \
+	  $(PYTEST) tests/faults tests/unit/store/test_model.py tests/unit/training/test_resumable.py tests/unit/tabular/test_killed.py tests/pipeline/test_arrival.py tests/pipeline/operations/test_hard_stop.py
 
 test-s3: $(VENV)/tested-with ## the store against a real Ceph gateway on loopback (Debian; installs its packages as root)
 	@for p in ceph ceph-mon ceph-osd ceph-mgr radosgw; do command -v $$p >/dev/null || missing=1; done; \
