@@ -7,7 +7,7 @@ export SMALTI_ROOT := $(CURDIR)
 export DAGSTER_HOME := $(CURDIR)/.dagster
 
 .DEFAULT_GOAL := help
-.PHONY: help run ui test test-faults test-s3 test-interop test-peers fuzz bench-store bench-arrival bench-ptycho bench-data bench-runs check format lock clean
+.PHONY: help run ui test test-faults test-s3 test-interop test-peers test-ui fuzz bench-store bench-arrival bench-ptycho bench-data bench-runs check format lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 12
@@ -42,6 +42,12 @@ test-interop: $(VENV)/ptychodus/installed ## every release of Ptychodus reads ou
 test-peers: $(VENV)/tested-with $(VENV)/peers/installed $(VENV)/run-peers/installed ## what transformers, DVC, MLflow and datamate wrote is read, and what we write they read
 	SMALTI_TEST_PEERS=$(VENV)/peers/bin/python SMALTI_TEST_RUN_PEERS=$(VENV)/run-peers/bin/python \
 	  $(BIN)/python -m pytest tests/peers
+
+test-ui: $(VENV)/installed $(VENV)/ui/installed ## the Dagster UI as a person uses it, in a headless Chromium (Debian; installs it as root); screenshots in tests/ui
+	@found=$$SMALTI_CHROMIUM; for b in chromium chromium-browser google-chrome; do command -v $$b >/dev/null && found=$$b; done; \
+	if [ -z "$$found" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	  apt-get install -qq -y --no-install-recommends chromium fonts-liberation; fi
+	SMALTI_TEST_UI=$(BIN)/python $(VENV)/ui/bin/python -m pytest --confcutdir=tests/ui tests/ui
 
 fuzz: $(VENV)/installed ## 10,000 damaged files through the sandbox; nothing that asks may die
 	$(BIN)/python -m tests.fuzz
@@ -96,7 +102,7 @@ $(VENV)/ptychodus/installed: $(VENV)/tested-with requirements-interop-all.txt
 	    --target $$folder $$release || exit 1; done
 	@touch $@
 
-$(VENV)/peers/installed $(VENV)/run-peers/installed: $(VENV)/%/installed: $(VENV)/installed requirements-%.txt
+$(VENV)/peers/installed $(VENV)/run-peers/installed $(VENV)/ui/installed: $(VENV)/%/installed: $(VENV)/installed requirements-%.txt
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-$*.txt
 	@touch $@

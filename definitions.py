@@ -5,7 +5,7 @@ import dagster as dg
 import assets
 from assets.described import described
 from assets.raw import RAW
-from assets.rejected import nothing_waits_to_be_mended
+from assets.rejected import nothing_waits_to_be_mended, rejected_files
 from jobs import JOBS, training
 from jobs.console import console
 from jobs.maintenance import MAINTENANCE
@@ -24,6 +24,7 @@ defs = dg.Definitions(
     assets=described(
         [
             *RAW.values(),
+            rejected_files,
             *dg.load_assets_from_package_module(assets),
             *dg.load_assets_from_modules([training]),
             *MAINTENANCE,
