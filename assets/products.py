@@ -12,6 +12,7 @@ from assets.code_versions import code_version
 from assets.partitions import SCANS
 from assets.previews import sentences
 from assets.raw import violations_table
+from resources import SettingsResource
 from smalti import Product, Reconstruction, Scan
 from smalti.contracts import validated
 from smalti.contracts.violation import errors
@@ -46,7 +47,7 @@ IS_SOUND = "is_sound"
     "pixel size nobody has stated has none until a card says it.",
 )
 def ptychodus_product(
-    context: dg.AssetExecutionContext, scan: Scan, reconstruction: Reconstruction
+    context: dg.AssetExecutionContext, settings: SettingsResource, scan: Scan, reconstruction: Reconstruction
 ) -> Iterator[dg.Output[Product] | dg.AssetCheckResult]:
     key = context.partition_key
     if missing := missing_for_product(scan):
@@ -56,7 +57,7 @@ def ptychodus_product(
         )
         return
     product = validated(product_from_reconstruction(scan, reconstruction, key), key)
-    path = Settings().products / f"{key}.h5"
+    path = settings.read().products / f"{key}.h5"
     write_product(path, product, raw_bundle_of(scan, reconstruction))
     yield dg.Output(product, metadata=described(product, path))
     yield is_sound(key, path)

@@ -13,7 +13,7 @@ from assets.automation import on_new_content
 from assets.code_versions import code_version
 from assets.partitions import SCANS
 from assets.previews import picture
-from resources import COMPUTE_POOL, Compute, StoreResource
+from resources import COMPUTE_POOL, Compute, SettingsResource, StoreResource
 from resources.run_config import StepConfig
 from smalti import Reconstruction, Ref, Store
 from smalti.codecs.scan import open_scan
@@ -22,7 +22,6 @@ from smalti.ptycho.evaluate.frc import FrcResult
 from smalti.ptycho.geometry import object_pixel_m
 from smalti.ptycho.report.outputs import read_log, write_outputs
 from smalti.ptycho.report.previews import frc_preview, loss_preview, probe_preview, reconstruction_preview
-from smalti.settings import Settings
 
 EXPLAINS = "explains_the_scan"
 _WORST_R_FACTOR = 0.5
@@ -94,6 +93,7 @@ class ReconstructionConfig(StepConfig, step="reconstruction"):
 def reconstruction(
     context: dg.AssetExecutionContext,
     config: ReconstructionConfig,
+    settings: SettingsResource,
     store: StoreResource,
     compute: Compute,
     scan: Ref,
@@ -112,16 +112,16 @@ def reconstruction(
     )
     made: Reconstruction = values.get(answer["digest"])
     pixel_m = object_pixel_m(opened)
-    context.add_output_metadata(
-        {
-            "preview": picture(reconstruction_preview(made, pixel_m), "object and probe"),
-            "probe": picture(probe_preview(made.probe, pixel_m), "probe modes"),
-            "loss": picture(loss_preview(made.loss), "loss by epoch"),
-            "outputs": _written(context, values, {"scan": scan.digest, "reconstruction": answer["digest"]}, lines),
-            **made.metrics,
-        }
-    )
-    yield dg.Output(replace(values.ref(answer["digest"]), new_bytes=answer["new_bytes"]))
+    metadata = {
+        "preview": picture(reconstruction_preview(made, pixel_m), "object and probe"),
+        "probe": picture(probe_preview(made.probe, pixel_m), "probe modes"),
+        "loss": picture(loss_preview(made.loss), "loss by epoch"),
+        "outputs": _written(
+            context, settings.read().outputs, values, {"scan": scan.digest, "reconstruction": answer["digest"]}, lines
+        ),
+        **made.metrics,
+    }
+    yield dg.Output(replace(values.ref(answer["digest"]), new_bytes=answer["new_bytes"]), metadata=metadata)
     yield explains_the_scan(context.partition_key, float(made.metrics["r_factor"]))
 
 
@@ -150,11 +150,15 @@ def explains_the_scan(scan: str, r_factor: float) -> dg.AssetCheckResult:
     output_required=False,
 )
 def resolution(
-    context: dg.AssetExecutionContext, store: StoreResource, compute: Compute, scan: Ref, reconstruction: Ref
+    context: dg.AssetExecutionContext,
+    settings: SettingsResource,
+    store: StoreResource,
+    compute: Compute,
+    scan: Ref,
+    reconstruction: Ref,
 ) -> Iterator[dg.Output[Ref]]:
     values, lines = store.open(), list[str]()
-    settings = values.get(reconstruction).config["settings"]
-    request = {"scan": scan.digest, "settings": settings}
+    request = {"scan": scan.digest, "settings": values.get(reconstruction).config["settings"]}
     try:
         answer = compute.run(context.log, "smalti.ptycho.stored:frc_stored", lines=lines, **request)
     except Refused as error:
@@ -164,7 +168,7 @@ def resolution(
     digests = {"scan": scan.digest, "reconstruction": reconstruction.digest, "resolution": answer["digest"]}
     metadata = {
         "curve": picture(frc_preview(frc), "Fourier ring correlation of the split halves"),
-        "outputs": _written(context, values, digests, lines, frc),
+        "outputs": _written(context, settings.read().outputs, values, digests, lines, frc),
         **frc.metrics(),
     }
     yield dg.Output(replace(values.ref(answer["digest"]), new_bytes=answer["new_bytes"]), metadata=metadata)
@@ -172,13 +176,14 @@ def resolution(
 
 def _written(
     context: dg.AssetExecutionContext,
+    folder: Path,
     values: Store,
     digests: dict[str, str],
     lines: list[str],
     frc: FrcResult | None = None,
 ) -> dg.MetadataValue[Any]:
     """Write the output folder; if it may not be replaced, log the reason and return it in place of the path."""
-    folder, scan = Settings().outputs, open_scan(values, digests["scan"])
+    scan = open_scan(values, digests["scan"])
     try:
         before = read_log(folder, scan) if frc else []
         made: Path = write_outputs(folder, scan, values.get(digests["reconstruction"]), frc, [*before, *lines], digests)

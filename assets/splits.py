@@ -10,14 +10,14 @@ from pydantic import Field
 from assets.code_versions import code_version
 from assets.partitions import SCANS, TRAINING_TABLES
 from assets.previews import sentences
-from assets.tables import OF_THE_SAME_TABLE, roles_of, test_of
+from assets.tables import OF_THE_SAME_TABLE, column_lineage, roles_of, test_of
 from resources import StoreResource
 from resources.run_config import StepConfig
 from resources.run_manifests import READ
 from smalti import Ref, Scan
 from smalti.contracts.violation import shown
 from smalti.datasets.splits import split_positions
-from smalti.tabular.split import TextSplit, split_rows
+from smalti.tabular.split import ROW, TextSplit, split_rows
 
 _TEXTS_SHOWN = 5
 
@@ -82,12 +82,20 @@ def described_split(split: TextSplit) -> dict[str, Any]:
     """Return what a person wants to see of a split: what is predicted, how many rows, and some of the texts."""
     rows = split.train.head(_TEXTS_SHOWN).to_dict("records")
     records = [dg.TableRecord({name: shown(str(value)) for name, value in row.items()}) for row in rows]
-    columns = [dg.TableColumn(name) for name in split.train.columns]
+    columns = [dg.TableColumn(name, str(kind)) for name, kind in split.train.dtypes.items()]
+    read: Any = split.template["columns"]
+    made_from = {
+        "id": [split.id_column] if split.id_column != ROW else [],
+        "text": [column["column"] for column in read],
+        "label": [split.target.column],
+    }
     return {
+        "dagster/column_schema": dg.TableSchema(columns),
+        "dagster/column_lineage": column_lineage("table", made_from),
         "target": shown(split.target.column),
         "competition_type": split.target.competition_type,
         "train": len(split.train),
         "validation": len(split.validation),
         "notes": sentences(split.notes),
-        "texts": dg.MetadataValue.table(records, dg.TableSchema(columns)),
+        "texts": dg.MetadataValue.table(records, dg.TableSchema([dg.TableColumn(column.name) for column in columns])),
     }

@@ -11,18 +11,17 @@ from assets.automation import on_new_content
 from assets.code_versions import code_version
 from assets.partitions import TRAINING_TABLES
 from assets.previews import numbers_of, picture, records
-from assets.tables import OF_THE_SAME_TABLE, test_of
-from resources import COMPUTE_POOL, Compute, StoreResource
+from assets.tables import OF_THE_SAME_TABLE, column_lineage, test_of
+from resources import COMPUTE_POOL, Compute, SettingsResource, StoreResource
 from resources.run_manifests import READ
 from smalti import Ref, Store
 from smalti.errors import Refused
-from smalti.settings import Settings
 from smalti.tabular.evaluate.evaluation import Evaluation
 from smalti.tabular.predictions import Predictions
 from smalti.tabular.report.card import Provenance
 from smalti.tabular.report.outputs import write_outputs
 from smalti.tabular.report.previews import evaluation_preview
-from smalti.tabular.split import TextSplit
+from smalti.tabular.split import ROW, TextSplit
 from smalti.tabular.submission import submission as submitted
 
 _ROWS_SHOWN = 10
@@ -42,6 +41,7 @@ _ROWS_SHOWN = 10
 )
 def submission(
     context: dg.AssetExecutionContext,
+    settings: SettingsResource,
     store: StoreResource,
     compute: Compute,
     raw_table: Ref,
@@ -58,16 +58,23 @@ def submission(
         predicted = compute.run(context.log, "smalti.tabular.stored:predict_stored", **request)
     evaluation = Evaluation.from_stored(values.get(evaluated["digest"]))
     predictions = Predictions.from_stored(values.get(predicted["digest"])) if predicted else None
-    outputs = _written(context, values, {"raw_table": raw_table.digest, **digests}, evaluation, predictions)
+    outputs = _written(
+        context, settings.read().outputs, values, {"raw_table": raw_table.digest, **digests}, evaluation, predictions
+    )
     if predicted is None or predictions is None:
         context.log.warning(
             f"no test table of {key} has arrived, so there is nothing to submit; drop it into data/raw."
         )
         return
-    rows = submitted(predictions).head(_ROWS_SHOWN).to_dict("records")
+    table = submitted(predictions)
+    rows, (id_column, predicted_column) = table.head(_ROWS_SHOWN).to_dict("records"), table.columns
+    read: Any = values.open(text_split.digest).attrs["template"]["columns"]
+    made_from = {id_column: [id_column] if id_column != ROW else [], predicted_column: [column["column"] for column in read]}
     metadata = {
         **numbers_of(evaluation.metrics),
         "dagster/row_count": len(predictions),
+        "dagster/column_schema": dg.TableSchema([dg.TableColumn(name, str(of)) for name, of in table.dtypes.items()]),
+        "dagster/column_lineage": column_lineage("table", made_from),
         "verdict": evaluated["verdict"],
         "evaluation": picture(evaluation_preview(evaluation), "of the validation rows"),
         "models": records([{"model": name, **of} for name, of in _models(evaluation).items()]),
@@ -85,6 +92,7 @@ def _models(evaluation: Evaluation) -> dict[str, dict[str, float]]:
 
 def _written(
     context: dg.AssetExecutionContext,
+    folder: Path,
     values: Store,
     digests: dict[str, str],
     evaluation: Evaluation,
@@ -96,7 +104,7 @@ def _written(
     split = TextSplit.from_stored(values.get(digests["split"]))
     checkpoint = values.get(digests["checkpoint"])
     try:
-        made: Path = write_outputs(Settings().outputs, split, checkpoint, evaluation, provenance, predictions)
+        made: Path = write_outputs(folder, split, checkpoint, evaluation, provenance, predictions)
     except Refused as error:
         context.log.warning(str(error))
         return dg.MetadataValue.text(str(error))

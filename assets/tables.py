@@ -43,9 +43,20 @@ def described_table(table: pa.Table) -> dict[str, Any]:
     as_text = dg.TableSchema([dg.TableColumn(column.name) for column in columns])
     return {
         "dagster/column_schema": dg.TableSchema(columns),
+        "dagster/column_lineage": column_lineage("raw_table", {column.name: [column.name] for column in columns}),
         "dagster/row_count": table.num_rows,
         "preview": dg.MetadataValue.table(records, as_text),
     }
+
+
+def column_lineage(asset: str, made_from: Mapping[str, Sequence[str]]) -> dg.TableColumnLineage:
+    """Return from which columns of an asset each column was made."""
+    return dg.TableColumnLineage(
+        {
+            column: [dg.TableColumnDep(asset_key=dg.AssetKey(asset), column_name=shown(name)) for name in names]
+            for column, names in made_from.items()
+        }
+    )
 
 
 def roles_of(store: Store, raw: str) -> TableRoles:

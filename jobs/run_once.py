@@ -165,7 +165,7 @@ def main() -> int:
     shown = f"bert_checkpoint/{key}" if arguments.table else f"reconstruction/{key}"
     for line in (
         f"newly stored: {(_stored_nbytes(settings.store) - before) / 1e6:.2f} MB",
-        f"{asset + ':':14}{made}",
+        f"{asset + ':':14}{made if made.exists() else 'none yet'}",
         "look:         make ui, then http://127.0.0.1:3000/asset-groups",
         f"              .venv/bin/smalti ls;  .venv/bin/smalti show {shown}",
     ):

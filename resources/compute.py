@@ -44,7 +44,7 @@ class Compute(dg.ConfigurableResource):
                 last = time.monotonic()
                 log.info(line)
 
-        return run_child(function, {"store": self.store.place, **request}, report)
+        return run_child(function, {"store": self.store.location, **request}, report)
 
 
 def _short(value: Any) -> str:

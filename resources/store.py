@@ -6,12 +6,13 @@ from pydantic import Field, PrivateAttr
 from resources.run_config import validate_run_config
 from smalti import Store, open_store
 from smalti.errors import NotFound
+from smalti.settings import Settings
 
 
 class StoreResource(dg.ConfigurableResource):
     """The store of values, each kept once under the digest of its content."""
 
-    place: str = Field(description="The folder or URL of the store.")
+    place: str = Field("", description="The folder or URL of the store; empty: the one of the settings.")
     _instance: dg.DagsterInstance | None = PrivateAttr(default=None)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
@@ -20,9 +21,14 @@ class StoreResource(dg.ConfigurableResource):
         if context.run:
             validate_run_config(context.run.run_config)
 
+    @property
+    def location(self) -> str:
+        """Where the store is."""
+        return self.place or str(Settings().store)
+
     def open(self) -> Store:
         """Return the store; see :func:`begun`."""
-        return begun(self.place, self._instance)
+        return begun(self.location, self._instance)
 
 
 def begun(place: str, instance: dg.DagsterInstance | None) -> Store:

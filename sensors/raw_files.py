@@ -20,4 +20,4 @@ def raw_files(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.S
     folder = Folder(Settings().raw)
     if not folder.folder.is_dir():
         return dg.SkipReason(f"there is no folder {folder.folder}")
-    return evaluate(context, folder, store.place)
+    return evaluate(context, folder, store.location)

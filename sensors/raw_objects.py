@@ -4,23 +4,23 @@ import dagster as dg
 from dagster_aws.s3 import S3Resource
 
 from jobs import ingest
-from resources import StoreResource
+from resources import SettingsResource, StoreResource
 from resources.prefix import Prefix
 from sensors.arrivals import evaluate
-from smalti.settings import Settings
 
 
 @dg.sensor(
     target=ingest,
     minimum_interval_seconds=30,
-    default_status=dg.DefaultSensorStatus.RUNNING if Settings().raw_url else dg.DefaultSensorStatus.STOPPED,
+    default_status=dg.DefaultSensorStatus.RUNNING,
     description="Validates every new object below SMALTI_RAW_URL against its contract, keeps a copy of what is "
     "rejected in data/quarantine/, and ingests what is accepted. Nothing in the bucket is ever changed.",
 )
 def raw_objects(
-    context: dg.SensorEvaluationContext, store: StoreResource, s3: S3Resource
+    context: dg.SensorEvaluationContext, store: StoreResource, settings: SettingsResource
 ) -> dg.SensorResult | dg.SkipReason:
-    url = Settings().raw_url
+    read = settings.read()
+    url = read.raw_url
     if not url:
         return dg.SkipReason("no bucket is looked at; set SMALTI_RAW_URL to s3://bucket/prefix")
-    return evaluate(context, Prefix.at(url, s3.get_client()), store.place)
+    return evaluate(context, Prefix.at(url, S3Resource(endpoint_url=read.s3_endpoint).get_client()), store.location)

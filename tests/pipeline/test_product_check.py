@@ -13,6 +13,7 @@ import pytest
 
 from assets.partitions import SCANS
 from assets.products import is_sound, ptychodus_product
+from resources import SettingsResource
 from smalti import Reconstruction, Scan
 from smalti.simulation import simulate_scan
 
@@ -44,7 +45,7 @@ def found(measured: Scan) -> Reconstruction:
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, measured: Scan, found: Reconstruction) -> Path:
     """The product file that the asset wrote, where Ptychodus looks for it."""
     monkeypatch.setenv("SMALTI_ROOT", str(tmp_path))
-    list(ptychodus_product(dg.build_asset_context(partition_key="small"), measured, found))
+    list(ptychodus_product(dg.build_asset_context(partition_key="small"), SettingsResource(), measured, found))
     return tmp_path / "outputs" / "ptychodus_products" / "small.h5"
 
 
@@ -121,7 +122,7 @@ def made(measured: Scan, found: Reconstruction) -> dg.ExecuteInProcessResult:
             [scan, reconstruction, ptychodus_product],
             partition_key="small",
             instance=instance,
-            resources={"io_manager": dg.mem_io_manager},
+            resources={"io_manager": dg.mem_io_manager, "settings": SettingsResource()},
         )
 
 

@@ -36,7 +36,7 @@ def defs_of(root: Path) -> dg.Definitions:
     from definitions import defs
     from resources import local
 
-    assert str(root) in str(local()["store"])
+    assert str(root) in local()["store"].location
     alone = [dg.define_asset_job(f"only_{name}", f'key:"{name}"') for name in ("bert_trial", "sweep")]
     return dg.Definitions(
         assets=defs.assets,

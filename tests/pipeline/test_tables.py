@@ -105,6 +105,25 @@ def test_dagster_knows_digests_lineage_and_the_numbers_of_every_epoch(
         assert sorted(epochs) == list(range(1, BertSettings().epochs + 1))
 
 
+def test_every_column_says_from_which_columns_it_was_made(
+    home: Path, first_run: subprocess.CompletedProcess[str]
+) -> None:
+    def lineage(asset: str) -> dict[str, set[str]]:
+        wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=["fruit_train"])
+        made = instance.fetch_materializations(wanted, limit=1).records[0].asset_materialization
+        assert made is not None
+        deps = made.metadata["dagster/column_lineage"].value.deps_by_column
+        return {
+            column: {f"{dep.asset_key.to_user_string()}.{dep.column_name}" for dep in of} for column, of in deps.items()
+        }
+
+    features = {"table.colour", "table.grams"}
+    with dg.DagsterInstance.from_config(str(home / ".dagster")) as instance:
+        assert lineage("table")["grams"] == {"raw_table.grams"}
+        assert lineage("text_split") == {"id": {"table.fruit_id"}, "text": features, "label": {"table.kind"}}
+        assert lineage("submission") == {"fruit_id": {"table.fruit_id"}, "kind": features}
+
+
 def test_a_second_run_stores_nothing_and_says_so(
     home: Path, make_run: MakeRun, first_run: subprocess.CompletedProcess[str], tmp_path: Path
 ) -> None:
