@@ -20,14 +20,18 @@ _END_s = 60.0
 class Daemon:
     """The daemon, its code server and the workers of its runs: every process that has this ``DAGSTER_HOME``."""
 
-    def __init__(self, home: Path, environment: Mapping[str, str], definitions: Path = DEFINITIONS) -> None:
+    def __init__(
+        self, home: Path, environment: Mapping[str, str], definitions: Path = DEFINITIONS, python_path: str = ""
+    ) -> None:
         self.home, self.definitions = home, definitions
-        self.environment = {**os.environ, **environment, "DAGSTER_HOME": str(home), "PYTHONPATH": _python_path(), "PYTHONWARNINGS": "ignore"}
+        path = os.pathsep.join(filter(None, [str(PROJECT), str(PROJECT / "src"), python_path]))
+        ours = {"DAGSTER_HOME": str(home), "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
+        self.environment = {**os.environ, **environment, **ours}
         self._daemon: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it, with its log appended to ``daemon.log``."""
-        assert self._daemon is None or self._daemon.poll() is not None
+        assert not self.lives
         workspace = self.home / "workspace.yaml"
         workspace.write_text(
             f"load_from:\n  - python_file:\n      relative_path: {self.definitions}\n"
@@ -44,6 +48,11 @@ class Daemon:
             )
 
     @property
+    def lives(self) -> bool:
+        """Whether the daemon itself runs."""
+        return self._daemon is not None and self._daemon.poll() is None
+
+    @property
     def log(self) -> str:
         """What it has written so far."""
         path = self.home / "daemon.log"
@@ -51,7 +60,7 @@ class Daemon:
 
     def stop(self) -> None:
         """End it as a service manager does: asked first, and killed with all that is left of it if it does not go."""
-        if self._daemon and self._daemon.poll() is None:
+        if self._daemon and self.lives:
             self._daemon.terminate()
             with suppress(subprocess.TimeoutExpired):
                 self._daemon.wait(_END_s)
@@ -108,11 +117,6 @@ def _is_worker(process: int) -> bool:
         words = Path(f"/proc/{process}/cmdline").read_bytes()
         return b"multiprocessing.spawn" in words or b"execute_run" in words
     return False
-
-
-def _python_path() -> str:
-    """Return the path of this process for its children: the code under test is this checkout."""
-    return os.pathsep.join([str(PROJECT), str(PROJECT / "src"), os.environ.get("PYTHONPATH", "")])
 
 
 def eventually(holds: Callable[[], bool], seconds: float, every: float = 1.0) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 import dagster as dg
 import numpy as np
 import yaml
-from dagster._core.storage.tags import PARTITION_NAME_TAG
+from dagster._core.storage.tags import AUTOMATION_CONDITION_TAG, PARTITION_NAME_TAG
 
 from smalti import Store, open_store
 from smalti.ingest.quarantine import Quarantine
@@ -27,6 +27,9 @@ UNFINISHED = [
 ]
 _SIDE, _PATTERNS = 16, 9
 _CARD = {
+    "source": "computed by the tests",
+    "version": "1",
+    "licence": "CC0-1.0",
     "reading": {
         "diffraction": {"quantity": "amplitude", "dc": "centre", "stack_axis": "first"},
         "positions": {"xcoords": "xcoords", "ycoords": "ycoords", "unit": "px"},
@@ -147,7 +150,17 @@ class Records:
     def asked(self, *jobs: str) -> Counter[str]:
         """Count the runs of these jobs by partition; a retry is no new run."""
         return Counter(
-            run.tags[PARTITION_NAME_TAG] for run in self.runs if run.job_name in jobs and run.root_run_id is None
+            run.tags.get(PARTITION_NAME_TAG, "")
+            for run in self.runs
+            if run.job_name in jobs and run.root_run_id is None
+        )
+
+    def by_conditions(self) -> Counter[str]:
+        """Count the runs that automation conditions asked for by partition; a retry is no new run."""
+        return Counter(
+            run.tags.get(PARTITION_NAME_TAG, "")
+            for run in self.runs
+            if AUTOMATION_CONDITION_TAG in run.tags and run.root_run_id is None
         )
 
     def retries(self) -> list[str]:
