@@ -57,6 +57,10 @@ class Platform:
         if self.postgres_url:
             configured["storage"] = {"postgres": {"postgres_url": self.postgres_url}}
         (self.home / "dagster.yaml").write_text(yaml.safe_dump(configured))
+        with self.instance() as instance:  # two processes that make the same SQLite files at once disturb each other
+            instance.get_runs(limit=1)
+            instance.all_asset_keys()
+            instance.all_instigator_state()
 
     @property
     def raw(self) -> Path:
@@ -109,6 +113,14 @@ class Platform:
     def quarantined(self) -> list[str]:
         """Return the keys in quarantine, a key twice where it was rejected twice."""
         return sorted(entry.key for entry in Quarantine(self.root / "data" / "quarantine").entries())
+
+
+def recorded_at(instance: dg.DagsterInstance, asset: str) -> dict[str, float]:
+    """Return when each partition of an asset was materialized last, s since 1970."""
+    page = instance.fetch_materializations(dg.AssetKey(asset), limit=1000)
+    found = {str(record.partition_key): record.timestamp for record in reversed(page.records)}
+    assert not page.has_more
+    return found
 
 
 @dataclass(frozen=True)
