@@ -1,0 +1,1 @@
+"""What Dagster's own processes load beside the project: the launcher of runs, named by ``dagster.yaml``."""
