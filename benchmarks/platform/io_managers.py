@@ -17,11 +17,12 @@ from resources import StoreIOManager, StoreResource
 
 GOAL_ms = 15.0
 _ASSETS = 20
+_SILENT = {"telemetry": {"enabled": False}}
 
 
 def measure(peers: Path | None, rounds: int) -> list[Line]:
     """Return the milliseconds an asset of one small array costs, its input read and its output stored."""
-    with tempfile.TemporaryDirectory() as place, dg.DagsterInstance.local_temp(place) as instance:
+    with tempfile.TemporaryDirectory() as place, dg.DagsterInstance.local_temp(place, _SILENT) as instance:
         store = StoreResource(place=f"{place}/store")
         both: dict[str, Callable[[], Any]] = {
             "ours": lambda: StoreIOManager(store=store),

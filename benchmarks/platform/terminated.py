@@ -69,7 +69,12 @@ def _measured(daemon: Daemon, served: Served) -> list[Line]:
     after = _epochs(served, again["run"]["runId"])
     return [
         at_most(GOAL_s, f"a terminated run is gone with its {len(workers)} processes", seconds, "{:.1f} s"),
-        Line("the run after it goes on with training", f"epoch {before[-1]} or later", f"epoch {after[0]}", after[0] >= before[-1]),
+        Line(
+            "the run after it goes on with training",
+            f"epoch {before[-1]} or later",
+            f"epoch {after[0]}",
+            after[0] >= before[-1],
+        ),
     ]
 
 

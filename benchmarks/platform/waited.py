@@ -37,7 +37,12 @@ def measure(peers: Path | None, rounds: int) -> list[Line]:
         finally:
             daemon.stop()
     return [
-        at_most(ACCEPTED_s, f"a file dropped, to its materialization, the longest of {len(accepted)}", max(accepted), "{:.0f} s"),
+        at_most(
+            ACCEPTED_s,
+            f"a file dropped, to its materialization, the longest of {len(accepted)}",
+            max(accepted),
+            "{:.0f} s",
+        ),
         at_most(PRODUCT_s, "a scan of 64 patterns of 32 x 32 dropped, to its product", product, "{:.0f} s"),
     ]
 
