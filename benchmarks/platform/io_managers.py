@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -20,7 +19,7 @@ _ASSETS = 20
 _SILENT = {"telemetry": {"enabled": False}}
 
 
-def measure(peers: Path | None, rounds: int) -> list[Line]:
+def measure(rounds: int) -> list[Line]:
     """Return the milliseconds an asset of one small array costs, its input read and its output stored."""
     with tempfile.TemporaryDirectory() as place, dg.DagsterInstance.local_temp(place, _SILENT) as instance:
         store = StoreResource(place=f"{place}/store")

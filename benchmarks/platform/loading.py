@@ -15,7 +15,7 @@ _PROJECT = Path(__file__).parents[2]
 _LOAD = "import definitions; definitions.defs.get_repository_def()"
 
 
-def measure(peers: Path | None, rounds: int) -> list[Line]:
+def measure(rounds: int) -> list[Line]:
     """Return the seconds from the start of an interpreter to the loaded definitions, beside Dagster's import alone."""
     alternating = [(_seconds(_LOAD), _seconds("import dagster")) for _ in range(rounds)]
     ours, dagster = (median(times) for times in zip(*alternating, strict=True))

@@ -30,7 +30,7 @@ _FILES, _IN_ONE_RUN = 1000, 100
 _PROJECT = Path(__file__).parents[2]
 
 
-def measure(peers: Path | None, rounds: int) -> list[Line]:
+def measure() -> list[Line]:
     """Return the milliseconds that a partition takes in a run that ingests many, less those of the work itself."""
     with tempfile.TemporaryDirectory() as place, _quiet():
         root, home = Path(place) / "root", Path(place) / "dagster"

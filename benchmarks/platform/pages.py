@@ -21,37 +21,71 @@ from tests.daemon.platform import Platform
 GOAL_s = 3.0
 _PARTITIONS = 10_000
 _ASSET = "reconstruction"
-_METADATA = (
-    "metadataEntries { label description ... on IntMetadataEntry { intRepr } ... on TextMetadataEntry { text } }"
-)
+_METADATA = "metadataEntries { label ... on IntMetadataEntry { intRepr } ... on TextMetadataEntry { text } }"
 _STATUSES = """partitionStatuses { ... on AssetCheckDefaultPartitionStatuses { succeededPartitions failedPartitions
   inProgressPartitions skippedPartitions executionFailedPartitions } }"""
-# What the pages of Dagster 1.13 ask for, without the fields that every asset answers alike; by the names they have there.
-_LIVE = f"""query AssetGraphLiveQuery($asset: AssetKeyInput!) {{
-  assetNodes(assetKeys: [$asset], loadMaterializations: true) {{ id assetMaterializations(limit: 1) {{ timestamp runId }}
-    assetChecksOrError {{ ... on AssetChecks {{ checks {{ name {_STATUSES}
-      executionForLatestMaterialization {{ id status timestamp }} }} }} }}
-    partitionStats {{ numMaterialized numMaterializing numPartitions numFailed }} }}
-  assetsLatestInfo(assetKeys: [$asset]) {{ id latestMaterialization {{ timestamp runId }} inProgressRunIds }} }}"""
-_DEFINITION = """query AssetViewDefinitionQuery($asset: AssetKeyInput!) { assetOrError(assetKey: $asset) { ... on Asset {
-  id assetMaterializations(limit: 1) { timestamp } definition { id description partitionKeysByDimension { name }
-    partitionDefinition { description } jobNames pools owners { ... on TeamAssetOwner { team } } } } } }"""
-_STALE = """query AssetStaleStatusDataQuery($asset: AssetKeyInput!) { assetNodes(assetKeys: [$asset]) { id staleStatus
-  staleCauses { reason } } }"""
-_LATEST = f"""query AssetOverviewMetadataEventsQuery($asset: AssetKeyInput!) {{ assetOrError(assetKey: $asset) {{
-  ... on Asset {{ assetMaterializations(limit: 1) {{ timestamp partition {_METADATA} }} }} }} }}"""
-_HEALTH = """query PartitionHealthQuery($asset: AssetKeyInput!) { assetNodeOrError(assetKey: $asset) { ... on AssetNode {
-  partitionKeysByDimension { name type partitionKeys } assetPartitionStatuses { ... on DefaultPartitionStatuses {
-    materializedPartitions materializingPartitions failedPartitions } } } } }"""
-_CHECKS = f"""query AssetChecksQuery($asset: AssetKeyInput!) {{ assetNodeOrError(assetKey: $asset) {{ ... on AssetNode {{
-  assetChecksOrError {{ ... on AssetChecks {{ checks {{ name description blocking {_STATUSES}
-    executionForLatestMaterialization {{ id status evaluation {{ severity description }} }} }} }} }} }} }} }}"""
-_HISTORY = f"""query AssetCheckDetailsQuery($asset: AssetKeyInput!) {{
-  assetCheckExecutions(assetKey: $asset, checkName: "{EXPLAINS}", limit: 31) {{ id status timestamp
-    evaluation {{ severity description partition {_METADATA} }} }} }}"""
-_EVENTS = f"""query RecentAssetEventsQuery($asset: AssetKeyInput!) {{ assetOrError(assetKey: $asset) {{ ... on Asset {{
-  assetEventHistory(limit: 100, eventTypeSelectors: [MATERIALIZATION, OBSERVATION, FAILED_TO_MATERIALIZE]) {{
-    results {{ ... on MaterializationEvent {{ partition timestamp tags {{ key value }} {_METADATA} }} }} cursor }} }} }} }}"""
+
+
+def _query(name: str, asked: str) -> str:
+    return f"query {name}($asset: AssetKeyInput!) {{ {asked} }}"
+
+
+def _of_asset(asked: str) -> str:
+    return f"assetOrError(assetKey: $asset) {{ ... on Asset {{ id {asked} }} }}"
+
+
+def _of_node(asked: str) -> str:
+    return f"assetNodeOrError(assetKey: $asset) {{ ... on AssetNode {{ id {asked} }} }}"
+
+
+# What the pages of Dagster 1.13 ask for, by the names that the queries have there.
+_LIVE = _query(
+    "AssetGraphLiveQuery",
+    f"""assetNodes(assetKeys: [$asset], loadMaterializations: true) {{
+      assetMaterializations(limit: 1) {{ timestamp runId }} assetObservations(limit: 1) {{ timestamp runId }}
+      assetChecksOrError {{ ... on AssetChecks {{ checks {{ name {_STATUSES}
+        executionForLatestMaterialization {{ id status timestamp }} }} }} }}
+      partitionStats {{ numMaterialized numMaterializing numPartitions numFailed }} }}
+    assetsLatestInfo(assetKeys: [$asset]) {{ latestMaterialization {{ timestamp runId }} inProgressRunIds }}""",
+)
+_DEFINITION = _query(
+    "AssetViewDefinitionQuery",
+    _of_asset(
+        """assetMaterializations(limit: 1) { timestamp } definition { description jobNames pools
+        partitionKeysByDimension { name } partitionDefinition { description } }"""
+    ),
+)
+_STALE = _query("AssetStaleStatusDataQuery", "assetNodes(assetKeys: [$asset]) { staleStatus staleCauses { reason } }")
+_LATEST = _query(
+    "AssetOverviewMetadataEventsQuery", _of_asset(f"assetMaterializations(limit: 1) {{ timestamp {_METADATA} }}")
+)
+_HEALTH = _query(
+    "PartitionHealthQuery",
+    _of_node(
+        """partitionKeysByDimension { name type partitionKeys } assetPartitionStatuses {
+        ... on DefaultPartitionStatuses { materializedPartitions materializingPartitions failedPartitions } }"""
+    ),
+)
+_CHECKS = _query(
+    "AssetChecksQuery",
+    _of_node(
+        f"""assetChecksOrError {{ ... on AssetChecks {{ checks {{ name description blocking {_STATUSES}
+        executionForLatestMaterialization {{ id status evaluation {{ severity description }} }} }} }} }}"""
+    ),
+)
+_HISTORY = _query(
+    "AssetCheckDetailsQuery",
+    f"""assetCheckExecutions(assetKey: $asset, checkName: "{EXPLAINS}", limit: 31) {{ id status timestamp
+      evaluation {{ severity description partition {_METADATA} }} }}""",
+)
+_EVENTS = _query(
+    "RecentAssetEventsQuery",
+    _of_asset(
+        f"""assetEventHistory(
+        limit: 100, eventTypeSelectors: [MATERIALIZATION, OBSERVATION, FAILED_TO_MATERIALIZE]) {{
+        results {{ ... on MaterializationEvent {{ partition timestamp tags {{ key value }} {_METADATA} }} }} cursor }}"""
+    ),
+)
 _EVERY_PAGE = (_DEFINITION, _LIVE, _STALE)
 PAGES: Mapping[str, tuple[str, ...]] = {
     "overview": (*_EVERY_PAGE, _LATEST),
@@ -61,7 +95,7 @@ PAGES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def measure(peers: Path | None, rounds: int) -> list[Line]:
+def measure(rounds: int) -> list[Line]:
     """Return the seconds until the last answer that each page needs."""
     with tempfile.TemporaryDirectory() as place:
         platform = Platform(Path(place) / "root")

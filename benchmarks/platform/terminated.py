@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from contextlib import suppress
@@ -28,7 +27,7 @@ _AGAIN = """mutation($run: String!) { launchRunReexecution(reexecutionParams: {p
   strategy: FROM_FAILURE}) { __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
 
 
-def measure(peers: Path | None, rounds: int) -> list[Line]:
+def measure() -> list[Line]:
     """Return the seconds from the click to the last process gone, and from which epoch its next run goes on."""
     with tempfile.TemporaryDirectory() as place:
         platform = Platform(Path(place) / "root")

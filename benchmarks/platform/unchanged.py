@@ -22,7 +22,7 @@ GOAL_s = 1.0
 _FILES = 10_000
 
 
-def measure(peers: Path | None, rounds: int) -> list[Line]:
+def measure(rounds: int) -> list[Line]:
     """Return the seconds of a tick over files that were all validated and recorded before."""
     with tempfile.TemporaryDirectory() as place:
         root, home = Path(place) / "root", Path(place) / "dagster"

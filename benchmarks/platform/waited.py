@@ -18,7 +18,7 @@ ACCEPTED_s, PRODUCT_s = 45.0, 180.0
 _LOADED_s = 60.0
 
 
-def measure(peers: Path | None, rounds: int) -> list[Line]:
+def measure(rounds: int) -> list[Line]:
     """Return the seconds of a small scan, dropped as soon as the daemon ticks, and of others dropped later."""
     with tempfile.TemporaryDirectory() as place:
         platform = Platform(Path(place) / "root")

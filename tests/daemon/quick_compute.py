@@ -1,4 +1,4 @@
-"""Results in place of training and solving: small, quick, and told by the scan and the seed, so a test can predict them."""
+"""Small, quick results in place of training and solving; a test can tell them from the scan and the seed."""
 
 from __future__ import annotations
 

