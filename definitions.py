@@ -5,22 +5,36 @@ import dagster as dg
 import assets
 from assets.described import described
 from assets.raw import RAW
-from jobs import JOBS, nightly_check, training
+from assets.rejected import nothing_waits_to_be_mended
+from jobs import JOBS, training
 from jobs.console import console
+from jobs.maintenance import MAINTENANCE
+from jobs.schedules import define_schedules
 from resources import local
 from sensors.automation import new_content
+from sensors.external import external_datasets
 from sensors.ingested import ingested_scans, ingested_tables
 from sensors.raw_files import raw_files
 from sensors.raw_objects import raw_objects
 from sensors.run_manifests import run_manifests
+from smalti.settings import Settings
 
 defs = dg.Definitions(
     assets=described(
-        [*RAW.values(), *dg.load_assets_from_package_module(assets), *dg.load_assets_from_modules([training])]
+        [
+            *RAW.values(),
+            *dg.load_assets_from_package_module(assets),
+            *dg.load_assets_from_modules([training]),
+            *MAINTENANCE,
+        ]
     ),
+    asset_checks=[nothing_waits_to_be_mended],
     jobs=JOBS,
-    schedules=[nightly_check],
-    sensors=[raw_files, raw_objects, ingested_scans, ingested_tables, new_content, run_manifests],
+    schedules=define_schedules(Settings().time_zone),
+    sensors=[
+        *(raw_files, raw_objects, ingested_scans, ingested_tables, external_datasets),
+        *(new_content, run_manifests),
+    ],
     resources=local(),
     loggers={"console": console},
     # A step here is a few milliseconds or a child process of its own: a further process per step only costs.

@@ -1,26 +1,27 @@
-"""Recording what arrived: a materialization for each accepted file, a contract check for every one."""
+"""Recording what arrived, as asset events without a run: a materialization for each new version of a file."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.asset_checks.asset_check_evaluation import (
-    AssetCheckEvaluationTargetMaterializationData as Target,
-)
 
 from assets.partitions import PARTITIONS
-from assets.raw import CONTRACT_CHECK, RAW, violations_table
-from resources.run_manifests import ARRIVAL_JOB, DIGEST, called, placed
+from assets.previews import sentences
+from assets.raw import RAW, text_table, violations_table
+from resources.names import called
+from resources.run_manifests import DIGEST, placed
 from smalti.contracts.violation import shown
-from smalti.ingest.kinds import Kind, kinds
-from smalti.ingest.ledger import Arrival
+from smalti.ingest.kinds import Kind, kind_named, kinds
+from smalti.ingest.ledger import Arrival, Ledger
 from smalti.store import Step
 
-_NUMBER = "smalti/arrival"
+PROJECT = "arrival"  # under which the manifests of arrivals are found
 STILL_VALIDATING = "still validating"  # how a sensor begins its reason when it found nothing and is not done
+_NUMBER = "smalti/arrival"
+_VERSIONS_LOOKED_AT = 100
 
 
 def ledger_path(instance: dg.DagsterInstance) -> Path:
@@ -43,19 +44,10 @@ class Latest:
         return self.tags["dagster/data_version"]
 
     @property
-    def target(self) -> Target:
-        """What a check says that it speaks of; without it, the UI shows the check as missing."""
-        return Target(storage_id=self.storage_id, run_id=self.run_id, timestamp=self.timestamp)
-
-
-def arrival_tag(arrived: Latest, number: int | None = None) -> str:
-    """Return what tells this arrival from every other of its partition, also from one of the same bytes.
-
-    Args:
-        number: of the arrival, where a file of the same bytes was dropped again; by default that of the recorded one.
-    """
-    digits = arrived.data_version.removeprefix("sha256:")[:32]
-    return f"{digits}-{arrived.tags.get(_NUMBER, '') if number is None else number}"
+    def arrival(self) -> int | None:
+        """The number of the arrival that a raw file was recorded for."""
+        number = self.tags.get(_NUMBER, "")
+        return int(number) if number.isdecimal() else None
 
 
 def kind_of(arrival: Arrival) -> Kind:
@@ -64,21 +56,84 @@ def kind_of(arrival: Arrival) -> Kind:
     return every.get(arrival.report.get("kind") or "scan", every["file"])
 
 
-def arrival_of(arrival: Arrival) -> dg.AssetMaterialization:
+def outcome_of(arrival: Arrival, recorded: Mapping[str, Latest], equal: Sequence[str]) -> Arrival:
+    """Return an arrival with what is to be recorded of it: a version of its own partition, or none; pure.
+
+    Only what was accepted is a partition. A file that was dropped again is recorded again only where Dagster does not
+    have it any more. A file with the bytes of another has no partition of its own as long as that other file lies
+    there; a file that has a partition already keeps it, whatever bytes it gets.
+
+    Args:
+        recorded: the partitions of its kind in Dagster, by key.
+        equal: partitions that were recorded with the same bytes and whose file still lies there.
+    """
+    key, own = arrival.key, recorded.get(arrival.key)
+    if not arrival.accepted:
+        return arrival
+    if own and arrival.dropped_again and own.data_version == arrival.report["digest"]:
+        return replace(arrival, partition=key, recorded=own.arrival == arrival.number)
+    if own is None and (others := [other for other in equal if other != key and other in recorded]):
+        return replace(arrival, partition=others[0])
+    return replace(arrival, partition=key, recorded=True)
+
+
+def record(instance: dg.DagsterInstance, ledger: Ledger, arrivals: Sequence[Arrival]) -> list[Arrival]:
+    """Record a batch of arrivals, no key twice; return them with what was recorded of each.
+
+    Called again after it was interrupted, it records what is missing: every event has the number of its arrival.
+    """
+    of_kind: dict[str, list[Arrival]] = {}
+    for arrival in arrivals:
+        of_kind.setdefault(kind_of(arrival).name, []).append(arrival)
+    return [done for kind, some in of_kind.items() for done in _record_kind(instance, ledger, kind, some)]
+
+
+def _record_kind(instance: dg.DagsterInstance, ledger: Ledger, kind: str, arrivals: Sequence[Arrival]) -> list[Arrival]:
+    asset, accepted = RAW[kind], [arrival for arrival in arrivals if arrival.accepted]
+    partitions = str(PARTITIONS[kind_named(kind).partitions].name)
+    equal = {arrival.content: ledger.with_bytes(arrival.content) for arrival in accepted}
+    there = set(instance.get_dynamic_partitions(partitions)) if accepted else set[str]()
+    wanted = {key for keys in (*equal.values(), [arrival.key for arrival in accepted]) for key in keys} & there
+    recorded = latest(instance, asset.key, sorted(wanted))
+    done = list[Arrival]()
+    for arrival in arrivals:
+        done.append(outcome := outcome_of(arrival, recorded, equal.get(arrival.content, ())))
+        if outcome.recorded:
+            own = recorded.get(arrival.key)
+            if own is None or own.arrival != arrival.number:
+                instance.add_dynamic_partitions(partitions, [arrival.key])
+                instance.report_runless_asset_event(materialization_of(arrival))
+                recorded[arrival.key] = Latest(0, "", 0.0, materialization_of(arrival).tags or {})
+            if ledger.is_there(arrival.source, arrival.name):
+                equal[arrival.content].append(arrival.key)
+    twins = [one for one in done if one.accepted and one.partition != one.key]
+    told = _observed(instance, asset.key, {str(twin.partition) for twin in twins}, len(twins))
+    for twin in twins:
+        if twin.number not in told:
+            instance.report_runless_asset_event(_same_bytes(asset.key, twin))
+    return done
+
+
+def materialization_of(arrival: Arrival) -> dg.AssetMaterialization:
     """Return the materialization of an accepted file; its data version is the digest of the stored original."""
     report = arrival.report
-    twin = report.get("same_bytes_as")
+    missing, twin = report.get("missing"), report.get("same_bytes_as")
     return dg.AssetMaterialization(
         asset_key=RAW[kind_of(arrival).name].key,
         partition=arrival.key,
+        description=f"accepted; {missing}" if missing else f"accepted under {report['contract']}",
         metadata={
             DIGEST: dg.MetadataValue.text(report["digest"]),
             "file": dg.MetadataValue.text(shown(arrival.name)),
+            "contract": dg.MetadataValue.text(report["contract"] or "none"),
+            **({"missing": dg.MetadataValue.text(missing)} if missing else {}),
+            **({"violations": violations_table(report["violations"])} if report["violations"] else {}),
             "nbytes": report["nbytes"],
             "new_bytes": report["new_bytes"],
             "source": dg.MetadataValue.text(report["source"] or "unknown"),
             "licence": dg.MetadataValue.text(report["licence"] or "unknown"),
             **({"shape": dg.MetadataValue.text(str(tuple(report["shape"])))} if report.get("shape") else {}),
+            **{name: sentences(report[name]) for name in ("conversions", "assumptions") if report.get(name)},
             **_contents(report.get("contents") or {}),
             **({"same_bytes_as": dg.MetadataValue.text(twin)} if twin else {}),
         },
@@ -101,56 +156,48 @@ def _contents(contents: Mapping[str, Any]) -> dict[str, Any]:
             "preview": dg.MetadataValue.table([dg.TableRecord(row) for row in contents["first"]], as_text),
         }
     if "arrays" in contents:
-        names = ("name", "dtype", "shape")
-        records = [dg.TableRecord({name: str(array[name]) for name in names}) for array in contents["arrays"]]
-        return {"arrays": dg.MetadataValue.table(records, dg.TableSchema([dg.TableColumn(name) for name in names]))}
+        return {"arrays": text_table(("name", "dtype", "shape"), contents["arrays"])}
     return {}
 
 
-def check_of(arrival: Arrival, target: Target | None) -> dg.AssetCheckEvaluation:
-    """Return the contract check of a file, its violations as a table, and the arrival it speaks of if any."""
-    report = arrival.report
-    metadata: dict[str, Any] = {
-        "contract": report["contract"] or "none",
-        "violations": violations_table(report["violations"]),
-        "file": dg.MetadataValue.text(shown(arrival.name)),
-    }
-    if arrival.place:
-        metadata["quarantine"] = dg.MetadataValue.path(arrival.place)
-    return dg.AssetCheckEvaluation(
-        target_materialization_data=target,
-        asset_key=RAW[kind_of(arrival).name].key,
-        check_name=CONTRACT_CHECK,
-        passed=arrival.accepted,
-        partition=arrival.key,
-        description=report["reason"] or f"accepted under {report['contract']}",
-        metadata=metadata,
+def _same_bytes(asset: dg.AssetKey, twin: Arrival) -> dg.AssetObservation:
+    name = shown(twin.name)
+    return dg.AssetObservation(
+        asset_key=asset,
+        partition=twin.partition,
+        description=f"the same bytes arrived as {name} too; they are one partition, and nothing is made of them twice",
+        metadata={"same_bytes_as_file": dg.MetadataValue.text(name)},
+        tags={_NUMBER: str(twin.number)},
     )
 
 
-def record(instance: dg.DagsterInstance, arrivals: Sequence[Arrival]) -> None:
-    """Record files of one run: each arrival, then all checks under that run, which was never launched.
+def _observed(instance: dg.DagsterInstance, asset: dg.AssetKey, keys: set[str], most: int) -> set[int]:
+    """Return the numbers of the arrivals that the last observations of these partitions are about."""
+    if not keys:
+        return set()
+    wanted = dg.AssetRecordsFilter(asset_key=asset, asset_partitions=sorted(keys))
+    records = instance.fetch_observations(wanted, limit=most + _VERSIONS_LOOKED_AT).records
+    tags = [of.tags for record in records if (of := record.asset_observation)]
+    return {int(of[_NUMBER]) for of in tags if _NUMBER in of}
 
-    Called again after it was interrupted, it records what is missing. No partition may be there twice: Dagster 1.13
-    keeps one check evaluation of a partition for each run, and only one without any run, while a file that is mended
-    and dropped again needs a second one.
-    """
-    (run_id,) = {arrival.run for arrival in arrivals}
-    assert run_id
-    of_kind: dict[str, list[Arrival]] = {}
-    for arrival in arrivals:
-        of_kind.setdefault(kind_of(arrival).name, []).append(arrival)
-    interrupted = instance.has_run(run_id)
-    if not interrupted:
-        instance.add_run(dg.DagsterRun(job_name=ARRIVAL_JOB, run_id=run_id, status=dg.DagsterRunStatus.SUCCESS))
-    for name, some in of_kind.items():
-        _record_kind(instance, name, some, run_id, interrupted=interrupted)
+
+def record_gone(instance: dg.DagsterInstance, arrival: Arrival) -> None:
+    """Record that a file is not where it arrived any more; what was stored of it stays."""
+    name = shown(arrival.name)
+    of_another = f", with the same bytes as {arrival.partition}," if arrival.partition != arrival.key else ""
+    observation = dg.AssetObservation(
+        asset_key=RAW[kind_of(arrival).name].key,
+        partition=arrival.partition,
+        description=f"{name}{of_another} is gone from where it arrived; what was stored of it stays",
+        metadata={"file": dg.MetadataValue.text(name), "gone": True},
+    )
+    instance.report_runless_asset_event(observation)
 
 
 def manifest_of(arrivals: Sequence[Arrival]) -> dict[str, Any]:
-    """Return the fields of the manifest of one such run: which values came from outside, and what came with them."""
+    """Return the fields of the manifest of a batch: which values came from outside, and what came with them."""
     accepted = [(called(RAW[kind_of(one).name].key, one.key), one) for one in arrivals if one.accepted]
-    shown_at = placed(ARRIVAL_JOB, {}, datetime.now(UTC))
+    shown_at = placed(PROJECT, {}, datetime.now(UTC))
     told = ("contract", "nbytes", "source", "licence", "reason")
     return {
         "outputs": {name: one.report["digest"] for name, one in accepted},
@@ -158,7 +205,7 @@ def manifest_of(arrivals: Sequence[Arrival]) -> dict[str, Any]:
         "status": "finished",
         **shown_at,
         "notes": {
-            "job": ARRIVAL_JOB,
+            "job": PROJECT,
             "files": [
                 {"file": shown(one.name), "from": one.source, "key": one.key, "accepted": one.accepted}
                 | {what: one.report[what] for what in told if one.report.get(what)}
@@ -166,39 +213,6 @@ def manifest_of(arrivals: Sequence[Arrival]) -> dict[str, Any]:
             ],
         },
     }
-
-
-def _record_kind(
-    instance: dg.DagsterInstance, kind: str, arrivals: Sequence[Arrival], run_id: str, *, interrupted: bool
-) -> None:
-    asset, keys = RAW[kind], [arrival.key for arrival in arrivals]
-    assert asset.partitions_def in PARTITIONS.values()
-    instance.add_dynamic_partitions(str(asset.partitions_def.name), keys)
-    there = {at.tags.get(_NUMBER) for at in latest(instance, asset.key, keys).values()} if interrupted else set()
-    for arrival in arrivals:
-        if arrival.accepted and str(arrival.number) not in there:
-            instance.report_runless_asset_event(arrival_of(arrival))
-    arrived = latest(instance, asset.key, [arrival.key for arrival in arrivals if arrival.accepted])
-    for arrival in arrivals:
-        check = check_of(arrival, arrived[arrival.key].target if arrival.accepted else None)
-        event = dg.DagsterEvent(
-            event_type_value=dg.DagsterEventType.ASSET_CHECK_EVALUATION.value,
-            job_name=ARRIVAL_JOB,
-            event_specific_data=check,
-            message=f"{shown(arrival.name)}: {check.description}",
-        )
-        instance.report_dagster_event(event, run_id=run_id)
-
-
-def record_gone(instance: dg.DagsterInstance, kind: Kind, key: str, filename: str) -> None:
-    """Record that a file is not where it arrived any more; what was stored of it stays."""
-    observation = dg.AssetObservation(
-        asset_key=RAW[kind.name].key,
-        partition=key,
-        description="the file is gone from where it arrived; what was stored of it stays",
-        metadata={"file": dg.MetadataValue.text(shown(filename)), "gone": True},
-    )
-    instance.report_runless_asset_event(observation)
 
 
 def latest(instance: dg.DagsterInstance, asset: dg.AssetKey, keys: Sequence[str]) -> dict[str, Latest]:
@@ -216,3 +230,24 @@ def latest(instance: dg.DagsterInstance, asset: dg.AssetKey, keys: Sequence[str]
         if not page.has_more:
             break
     return found
+
+
+def first_equal(instance: dg.DagsterInstance, asset: dg.AssetKey, key: str) -> int:
+    """Return the storage id since which a partition has the data version that it has now; 0 where it has none."""
+    wanted = dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[key])
+    records = instance.fetch_materializations(wanted, limit=_VERSIONS_LOOKED_AT).records
+    return _since(
+        (record.storage_id, (record.asset_materialization.tags or {}).get("dagster/data_version"))
+        for record in records
+        if record.asset_materialization
+    )
+
+
+def _since(versions: Iterable[tuple[int, str | None]]) -> int:
+    """Return the id of the oldest of the versions at the beginning that are equal; newest first."""
+    since, current = 0, None
+    for storage_id, version in versions:
+        if since and version != current:
+            break
+        since, current = storage_id, version
+    return since

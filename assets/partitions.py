@@ -5,7 +5,7 @@ import dagster as dg
 from smalti.ingest.kinds import kinds
 
 PARTITIONS = {name: dg.DynamicPartitionsDefinition(name=name) for name in sorted({kind.partitions for kind in kinds()})}
-SCANS, DATASETS = PARTITIONS["scan"], PARTITIONS["dataset"]
+SCANS, PRODUCTS, DATASETS = PARTITIONS["scan"], PARTITIONS["product"], PARTITIONS["dataset"]
 TRAINING_TABLES = dg.DynamicPartitionsDefinition(name="training_table")
 TRIALS = dg.MultiPartitionsDefinition(
     {"dataset": TRAINING_TABLES, "trial": dg.DynamicPartitionsDefinition(name="trial")}

@@ -17,13 +17,12 @@ from smalti import Product, Reconstruction, Scan
 from smalti.contracts import validated
 from smalti.contracts.violation import errors
 from smalti.products import (
-    missing_for_product,
     product_from_reconstruction,
     raw_bundle_of,
     validate_product,
     write_product,
 )
-from smalti.settings import Settings
+from smalti.scans.missing import missing_for_product
 
 IS_SOUND = "is_sound"
 
@@ -74,13 +73,6 @@ def is_sound(key: str, path: Path) -> dg.AssetCheckResult:
         description=f"{key}: {why}" if why else f"{key} keeps {result.contract}",
         metadata={"contract": result.contract, "violations": violations_table(told)},
     )
-
-
-def exported(product: Product, key: str) -> dict[str, Any]:
-    """Write the file of a product that arrived, and return what a person wants to see of it."""
-    path = Settings().products / f"{key}.h5"
-    write_product(path, product)
-    return described(product, path)
 
 
 def described(product: Product, path: Path) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from assets.partitions import SCANS, TRAINING_TABLES
 from assets.previews import sentences
 from assets.tables import OF_THE_SAME_TABLE, column_lineage, roles_of, test_of
 from resources import StoreResource
+from resources.made_from import also_read
 from resources.run_config import StepConfig
-from resources.run_manifests import READ
 from smalti import Ref, Scan
 from smalti.contracts.violation import shown
 from smalti.datasets.splits import split_positions
@@ -65,7 +65,7 @@ def text_split(
     values = store.open()
     roles, test = roles_of(values, raw_table.digest), test_of(context.instance, context.partition_key)
     if test:
-        context.add_output_metadata({f"{READ}table/{test}": values.resolve(f"table/{test}")})
+        also_read(context, {f"table/{test}": values.resolve(f"table/{test}")})
     split = split_rows(
         table,
         config.target or roles.target,

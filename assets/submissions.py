@@ -13,7 +13,7 @@ from assets.partitions import TRAINING_TABLES
 from assets.previews import numbers_of, picture, records
 from assets.tables import OF_THE_SAME_TABLE, column_lineage, test_of
 from resources import COMPUTE_POOL, Compute, SettingsResource, StoreResource
-from resources.run_manifests import READ
+from resources.made_from import also_read
 from smalti import Ref, Store
 from smalti.errors import Refused
 from smalti.tabular.evaluate.evaluation import Evaluation
@@ -54,6 +54,7 @@ def submission(
     test, predicted = test_of(context.instance, key), None
     if test:
         digests["test_table"] = values.ref(f"table/{test}").digest
+        also_read(context, {f"table/{test}": digests["test_table"]})
         request = {"checkpoint": bert_checkpoint.digest, "table": digests["test_table"]}
         predicted = compute.run(context.log, "smalti.tabular.stored:predict_stored", **request)
     evaluation = Evaluation.from_stored(values.get(evaluated["digest"]))
@@ -69,7 +70,10 @@ def submission(
     table = submitted(predictions)
     rows, (id_column, predicted_column) = table.head(_ROWS_SHOWN).to_dict("records"), table.columns
     read: Any = values.open(text_split.digest).attrs["template"]["columns"]
-    made_from = {id_column: [id_column] if id_column != ROW else [], predicted_column: [column["column"] for column in read]}
+    made_from = {
+        id_column: [id_column] if id_column != ROW else [],
+        predicted_column: [column["column"] for column in read],
+    }
     metadata = {
         **numbers_of(evaluation.metrics),
         "dagster/row_count": len(predictions),
@@ -79,7 +83,6 @@ def submission(
         "evaluation": picture(evaluation_preview(evaluation), "of the validation rows"),
         "models": records([{"model": name, **of} for name, of in _models(evaluation).items()]),
         "preview": records(rows),
-        f"{READ}table/{test}": digests["test_table"],
         "outputs": outputs,
     }
     ref = replace(values.ref(predicted["digest"]), new_bytes=evaluated["new_bytes"] + predicted["new_bytes"])

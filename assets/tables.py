@@ -76,6 +76,11 @@ def roles_in(tags: Mapping[str, str]) -> dict[str, str]:
     return {name: tags[name] for name in (_TARGET, _TEST) if name in tags}
 
 
+def is_to_be_trained_on(key: str, tags: Mapping[str, str]) -> bool:
+    """Tell whether a table is one to train on: its card names a target, or its name says train."""
+    return _TARGET in tags or pairs.matching_test(key) is not None
+
+
 def test_of(instance: dg.DagsterInstance, train: str) -> str | None:
     """Return the partition of the table whose rows a training table is to predict; None where it has not arrived."""
     named = _tags(instance, [train]).get(train, {}).get(_TEST) or pairs.matching_test(train)

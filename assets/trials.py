@@ -10,7 +10,7 @@ from assets.code_versions import code_version
 from assets.partitions import TRAINING_TABLES
 from assets.previews import picture, records
 from resources import StoreResource
-from resources.run_manifests import READ
+from resources.made_from import also_read
 from smalti import Store
 from smalti.errors import Refused
 from smalti.tabular.report.previews import comparison_preview, metric_shown
@@ -71,7 +71,7 @@ def sweep(context: dg.AssetExecutionContext, store: StoreResource) -> dict[str, 
         for trial, history in histories.items()
     ]
     shown = metric_shown(rows[0])
-    context.add_output_metadata({f"{READ}{prefix}{row['trial']}": row["checkpoint"] for row in rows})
+    also_read(context, {prefix + row["trial"]: row["checkpoint"] for row in rows})
     context.add_output_metadata(
         {"trials": records(rows), "comparison": picture(comparison_preview(histories, shown), f"{shown} by epoch")}
     )

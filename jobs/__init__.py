@@ -2,26 +2,21 @@
 
 import dagster as dg
 
+from jobs.external import refresh_external_datasets
 from jobs.ingest import ingest
-from jobs.maintenance import maintenance, nightly_check
+from jobs.maintenance import MAINTENANCE_JOBS
+from jobs.retraining import train_bert, train_network
 from jobs.sweeps import define_sweep
 
 __all__ = [
     "JOBS",
     "export",
     "ingest",
-    "maintenance",
-    "nightly_check",
     "predict",
     "reconstruct",
     "train_on_table",
 ]
 
-train = dg.define_asset_job(
-    "train",
-    selection='key:"ptycho_checkpoint"',
-    description="Train the network on one scan; what follows from a new checkpoint is made by itself.",
-)
 reconstruct = dg.define_asset_job(
     "reconstruct",
     selection=dg.AssetSelection.assets("scan_split").downstream(),
@@ -42,4 +37,7 @@ export = dg.define_asset_job(
     selection='key:"ptychodus_product"',
     description="Write the product of a finished reconstruction again.",
 )
-JOBS = [ingest, train, reconstruct, train_on_table, predict, define_sweep, export, maintenance]
+JOBS = [
+    *(ingest, reconstruct, train_on_table, predict, define_sweep, export),
+    *(*MAINTENANCE_JOBS, refresh_external_datasets, train_network, train_bert),
+]

@@ -2,71 +2,71 @@
 
 An op, and not a run of the assets over many partitions: Dagster 1.13 gives all partitions of a run one data version, so
 one new scan would make the others look changed; and one scan that fails would keep the rest of its run back.
+
+Repeated, also after it was killed in the middle, it stores the same values and records the same versions.
 """
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
 from dagster._core.storage.tags import PRIORITY_TAG
+from pydantic import Field
 
-from assets.arrival import Latest, arrival_tag, latest
+from assets.arrival import Latest, latest
+from assets.imported import imported_product, written
 from assets.partitions import TRAINING_TABLES
-from assets.products import exported, ptychodus_product
 from assets.raw import RAW
 from assets.scans import described, scan
-from assets.submissions import submission
-from assets.tables import described_table, role_tags, roles_of, table, test_of, to_train
-from jobs.training import BERT_CHECKPOINT
+from assets.tables import described_table, is_to_be_trained_on, role_tags, roles_of, table
 from resources import StoreResource
+from resources.made_from import as_metadata
+from resources.names import called
 from resources.published import publish_output
-from resources.run_manifests import called
 from resources.stored_value import put_version
 from smalti import Store
 from smalti.errors import Refused, Unavailable
 from smalti.ingest.admit import Validator, staging_folder, value_of
 from smalti.ingest.sandbox import Sandbox
 
-ARRIVAL = "smalti/arrival_of"  # two materializations that one arrival led to share it
-_REFERENCE = re.compile(r"([a-z0-9_-]+)/([^/@]+)(?:@(\d+))?")
+_REFERENCE = re.compile(r"([a-z0-9_-]+)/([^/@]+)(?:@\d+)?")  # earlier runs named an arrival after the @
+_NEWER_AT_MOST = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A raw file to ingest.
-
-    Attributes:
-        number: of its arrival, where one is meant that only dropped the recorded bytes again.
-    """
+    """A raw file to ingest."""
 
     kind: str
     key: str
-    number: int | None = None
 
     def __str__(self) -> str:
-        return f"{self.kind}/{self.key}" + ("" if self.number is None else f"@{self.number}")
+        return f"{self.kind}/{self.key}"
 
     @classmethod
     def parse(cls, text: str) -> "Wanted":
-        """Return what ``scan/run7`` or ``scan/run7@12`` means."""
+        """Return what ``scan/run7`` means."""
         match = _REFERENCE.fullmatch(text)
         if not match or match[1] not in RAW:
             raise Refused(f"{text} names no raw file; write kind/key, e.g. scan/run7.")
-        return cls(match[1], match[2], int(match[3]) if match[3] else None)
+        return cls(match[1], match[2])
 
 
 class IngestConfig(dg.Config):
-    """Attributes:
-    arrivals: raw files that have arrived, as kind/key, e.g. scan/run7.
-    """
+    """Which files."""
 
-    arrivals: list[str]
+    arrivals: list[str] = Field(
+        description="Raw files that have arrived, as kind/key, e.g. scan/run7 or table/titanic."
+    )
 
 
 @dg.op(
-    description="Read each raw file by its contract and store what it holds; split scans.",
+    description="Reads each raw file by its contract, in a confined child process, and stores what it holds: a scan, a "
+    "table or a product. Each is recorded as a version of its own partition. One that fails is named at the end and "
+    "keeps no other back; where the machine was at fault, the files are tried again.",
     retry_policy=dg.RetryPolicy(max_retries=3, delay=5.0, backoff=dg.Backoff.EXPONENTIAL),
 )
 def ingest_arrivals(
@@ -74,22 +74,13 @@ def ingest_arrivals(
 ) -> Iterator[dg.AssetMaterialization | dg.Output[None]]:
     values, refused, later = store.open(), list[str](), list[str]()
     try:
-        wanted = [Wanted.parse(text) for text in config.arrivals]
+        wanted = list(dict.fromkeys(Wanted.parse(text) for text in config.arrivals))
     except Refused as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    arrived = {
-        kind: latest(context.instance, RAW[kind].key, [of.key for of in wanted if of.kind == kind])
-        for kind in {of.kind for of in wanted}
-    }
     with Sandbox(staging_folder(values)) as sandbox:
         for number, of in enumerate(wanted, start=1):
-            raw = arrived[of.kind].get(of.key)
-            if raw is None or of.kind not in _INGEST:
-                why = "has arrived; drop its file into data/raw" if raw is None else "is ingested: it stays as it came"
-                refused.append(f"{of}: no raw {of.kind} of this key {why}.")
-                continue
             try:
-                yield from _INGEST[of.kind](context, values, sandbox, of, raw)
+                yield from _ingested(context, values, sandbox, of)
                 context.log.info(f"{number} of {len(wanted)}: {of}")
             except Refused as error:
                 refused.append(f"{of}: {error}")
@@ -103,7 +94,11 @@ def ingest_arrivals(
         raise dg.Failure(told, allow_retries=bool(later))
 
 
-@dg.job(description="Read raw files by their contracts and store what they hold, many in one run.")
+@dg.job(
+    description="Many raw files in one run: each is read by its contract and stored as `scan`, `table` or "
+    "`imported_product`, a version of its own partition. The sensors of raw files launch it; by hand, it reads "
+    "the files that its config names again."
+)
 def ingest() -> None:
     ingest_arrivals()
 
@@ -115,9 +110,13 @@ def ingest_request(wanted: Iterable[Wanted], run_key: str) -> dg.RunRequest:
 
 
 def wanted_in(run_config: Mapping[str, Any]) -> list[Wanted]:
-    """Return the files that a run of ``ingest`` with this configuration is about."""
+    """Return the files that a run of ``ingest`` with this configuration is about; what names none is left out."""
     config = run_config.get("ops", {}).get(ingest_arrivals.name, {}).get("config", {})
-    return [Wanted.parse(text) for text in config.get("arrivals", ())]
+    wanted = list[Wanted]()
+    for text in config.get("arrivals", ()):
+        with suppress(Refused):
+            wanted.append(Wanted.parse(text))
+    return wanted
 
 
 def keys_in(requests: Iterable[dg.RunRequest]) -> list[str]:
@@ -125,74 +124,92 @@ def keys_in(requests: Iterable[dg.RunRequest]) -> list[str]:
     return [of.key for request in requests for of in wanted_in(request.run_config)]
 
 
-Ingesting = Callable[[dg.OpExecutionContext, Store, Validator, Wanted, Latest], Iterator[dg.AssetMaterialization]]
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What a raw file was read as: the asset it is a version of, and what people are shown of it."""
+
+    asset: dg.AssetsDefinition
+    value: Any
+    shown: Mapping[str, Any]
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def _scan(
-    context: dg.OpExecutionContext, store: Store, sandbox: Validator, of: Wanted, raw: Latest
-) -> Iterator[dg.AssetMaterialization]:
-    value = value_of(store, raw.data_version, sandbox, of.key)
-    tags = {"dagster/code_version": context.run_id}
-    yield _stored(context, store, scan, of.key, value, {RAW["scan"].key: raw}, described(value), tags)
+Reading = Callable[[Store, str, Validator, str], Ingested]  # given the digest and the key of a raw file
 
 
-def _table(
-    context: dg.OpExecutionContext, store: Store, sandbox: Validator, of: Wanted, raw: Latest
-) -> Iterator[dg.AssetMaterialization]:
-    value = value_of(store, raw.data_version, sandbox)
-    tags = {"dagster/code_version": context.run_id, ARRIVAL: arrival_tag(raw, of.number)}
-    tags |= role_tags(roles_of(store, raw.data_version))
-    yield _stored(context, store, table, of.key, value, {RAW["table"].key: raw}, described_table(value), tags)
-    if to_train(context.instance, of.key) == of.key:
-        context.instance.add_dynamic_partitions(str(TRAINING_TABLES.name), [of.key])
+def _scan(store: Store, raw: str, sandbox: Validator, key: str) -> Ingested:
+    value = value_of(store, raw, sandbox, key)
+    return Ingested(scan, value, described(value))
 
 
-def _product(
-    context: dg.OpExecutionContext, store: Store, sandbox: Validator, of: Wanted, raw: Latest
-) -> Iterator[dg.AssetMaterialization]:
-    product = value_of(store, raw.data_version, sandbox)
-    tags = {"dagster/code_version": context.run_id, ARRIVAL: arrival_tag(raw, of.number)}
-    inputs = {RAW["product"].key: raw}
-    yield _stored(context, store, ptychodus_product, of.key, product, inputs, exported(product, of.key), tags)
+def _table(store: Store, raw: str, sandbox: Validator, _: str) -> Ingested:
+    value = value_of(store, raw, sandbox)
+    return Ingested(table, value, described_table(value), role_tags(roles_of(store, raw)))
+
+
+def _product(store: Store, raw: str, sandbox: Validator, key: str) -> Ingested:
+    value = value_of(store, raw, sandbox)
+    return Ingested(imported_product, value, written(value, key))
 
 
 # What is done with a raw file as soon as it has arrived, by kind; a kind that is not here is kept as it came.
-_INGEST: dict[str, Ingesting] = {"scan": _scan, "table": _table, "product": _product}
-INGESTED = frozenset(_INGEST)
+_READINGS: dict[str, Reading] = {"scan": _scan, "table": _table, "product": _product}
+_ASSETS = {"scan": scan, "table": table, "product": imported_product}
+INGESTED = frozenset(_READINGS)
 
 
-def last_of(instance: dg.DagsterInstance, kind: str, key: str) -> tuple[dg.AssetKey, str]:
-    """Return the last asset that follows by itself from a raw file of a kind that is ingested, and its partition."""
-    if kind != "table":
-        return ptychodus_product.key, key
-    trained = to_train(instance, key)
-    if trained is None:
-        return table.key, key
-    return (submission.key if test_of(instance, trained) else BERT_CHECKPOINT.key), trained
+def ingested_as(kind: str) -> dg.AssetsDefinition:
+    """Return the asset that a raw file of a kind that is ingested becomes."""
+    return _ASSETS[kind]
+
+
+def _ingested(
+    context: dg.OpExecutionContext, store: Store, sandbox: Validator, of: Wanted
+) -> Iterator[dg.AssetMaterialization]:
+    """Read and store the newest version of a raw file, and yield what is to be recorded."""
+    if of.kind not in _READINGS:
+        raise Refused(f"a raw {of.kind} is not ingested: it stays as it came.")
+    raw = _raw(context.instance, of)
+    for _ in range(_NEWER_AT_MOST):
+        read = _READINGS[of.kind](store, raw.data_version, sandbox, of.key)
+        made = _stored(context, store, read, of, raw)
+        if (now := _raw(context.instance, of)).data_version == raw.data_version:
+            break
+        raw = now  # another version came meanwhile: what another run records of it must not be covered by this one
+    if of.kind == "table" and is_to_be_trained_on(of.key, read.tags):  # before whoever looks for new tables sees it
+        context.instance.add_dynamic_partitions(str(TRAINING_TABLES.name), [of.key])
+    yield made
+
+
+def _raw(instance: dg.DagsterInstance, of: Wanted) -> Latest:
+    found = latest(instance, RAW[of.kind].key, [of.key])
+    if of.key not in found:
+        raise Refused(f"no raw {of.kind} of this key has arrived; drop its file into data/raw.")
+    return found[of.key]
 
 
 def _stored(
-    context: dg.OpExecutionContext,
-    store: Store,
-    asset: dg.AssetsDefinition,
-    key: str,
-    value: Any,
-    inputs: Mapping[dg.AssetKey, Latest],
-    shown: Mapping[str, Any],
-    tags: Mapping[str, str],
+    context: dg.OpExecutionContext, store: Store, read: Ingested, of: Wanted, raw: Latest
 ) -> dg.AssetMaterialization:
     """Store a value as the IO manager does, and return its materialization with the tags that Dagster itself gives."""
-    ref, metadata = put_version(context.log, store, called(asset.key, key), value, context.run_id)
-    publish_output(context.log, store, asset.key.to_user_string(), key, ref)
+    asset, from_raw = read.asset.key, RAW[of.kind].key
+    ref, metadata = put_version(context.log, store, called(asset, of.key), read.value, context.run_id)
+    publish_output(context.log, store, asset.to_user_string(), of.key, ref)
+    code_version = read.asset.code_versions_by_key.get(asset)
     return dg.AssetMaterialization(
-        asset_key=asset.key,
-        partition=key,
-        metadata={**metadata, **shown},
+        asset_key=asset,
+        partition=of.key,
+        metadata={
+            **metadata,
+            **read.shown,
+            **as_metadata({called(from_raw, of.key): raw.data_version}),
+        },
         tags={
-            **tags,
+            **read.tags,
+            **({"dagster/code_version": code_version} if code_version else {}),
             "dagster/data_version": ref.digest,
             "dagster/data_version_is_user_provided": "true",
-            **{f"dagster/input_data_version/{of.to_user_string()}": at.data_version for of, at in inputs.items()},
-            **{f"dagster/input_event_pointer/{of.to_user_string()}": str(at.storage_id) for of, at in inputs.items()},
+            f"dagster/input_data_version/{from_raw.to_user_string()}": raw.data_version,
+            f"dagster/input_event_pointer/{from_raw.to_user_string()}": str(raw.storage_id),
         },
     )

@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 
 from resources.store import StoreResource
-from smalti.ingest.admit import Report, staging_folder, validate_stored, value_of
+from smalti.ingest.admit import staging_folder, value_of
 from smalti.ingest.sandbox import Sandbox
 
 
@@ -19,9 +19,3 @@ class Ingest(dg.ConfigurableResource):
         store = self.store.open()
         with Sandbox(staging_folder(store)) as sandbox:
             return value_of(store, raw, sandbox, name)
-
-    def validate(self, raw: str) -> Report:
-        """Validate a stored original again, by the contract of this version."""
-        store = self.store.open()
-        with Sandbox(staging_folder(store)) as sandbox:
-            return validate_stored(store, raw, sandbox)

@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import dagster as dg
 
+from resources.made_from import made_from
+from resources.names import called, is_of
 from smalti import Store
 from smalti.digest import is_address
 from smalti.errors import NotFound, Refused
@@ -15,19 +18,18 @@ from smalti.runs.confidential import without_keys, without_secrets
 from smalti.runs.run_types import run_type_of
 from smalti.runs.storage_modes import Facts, views_of
 from smalti.settings import Settings
-from smalti.store import Step
+from smalti.store import Manifest, Step
 
 Found = TypeVar("Found")
 
-READ = "read/"  # metadata of a materialization: the digest of something it was made from beside its asset's inputs
 DIGEST = "digest"
-ARRIVAL_JOB = (
-    "arrival"  # of the runs under which files that arrived are recorded; whoever records them writes the manifest
-)
+MANIFEST_TAG = "smalti/manifest"  # of a run: where its manifest lies
 _POINTER, _DIMENSION = "dagster/input_event_pointer/", "dagster/partition/"
+_CODE_VERSION = "dagster/code_version"
 _OURS = "smalti/"  # tags of a run: project, run_type, model, and views as modes and patterns between commas
 _HIDDEN = ".dagster/"  # tags that Dagster keeps for itself
-_COST = {"nbytes", "new_bytes", "seconds", "dagster/row_count"}
+_COST = {"nbytes", "new_bytes", "saved_nbytes", "storing_seconds", "dagster/row_count"}
+_RUNNING = "running"
 _STATUS = {
     dg.DagsterRunStatus.SUCCESS: "finished",
     dg.DagsterRunStatus.FAILURE: "failed",
@@ -48,27 +50,74 @@ def manifest_path(store: Store, run_id: str) -> str:
     return f"{store.place}/manifests/{run_id}.json"
 
 
+def dagster_link(run_id: str) -> str:
+    """Return where Dagster shows a run."""
+    return f"{Settings().dagster_url.rstrip('/')}/runs/{run_id}"
+
+
+def shown_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags of a run that its manifest repeats: not Dagster's private ones, nor where it lies itself."""
+    return {name: value for name, value in tags.items() if not name.startswith(_HIDDEN) and name != MANIFEST_TAG}
+
+
+def code_version_label(asset: dg.AssetKey) -> str:
+    """Return what the code version of an asset is called in the field ``code`` of a manifest."""
+    return f"asset {asset.to_user_string()}"
+
+
+def begin_manifest(store: Store, run: dg.DagsterRun, steps: tuple[Step, ...], code_versions: Mapping[str, str]) -> None:
+    """Write that a run is at work and what it made first, unless it has a manifest.
+
+    A run that is killed leaves it behind. It is written without waiting for the disk, since every value has a name too.
+    """
+    config, _ = without_secrets(dict(run.run_config), "run_config")
+    with suppress(Refused):  # another process of this run has begun it
+        store.begin_manifest(
+            run.run_id,
+            status=_RUNNING,
+            project=run.tags.get(f"{_OURS}project", run.job_name),
+            steps=tuple(_without_lost(store, step) for step in steps),
+            code=dict(code_versions),
+            parameters={"run_config": config} if config else {},
+            tags=shown_tags(run.tags),
+            links={"dagster": dagster_link(run.run_id)},
+            notes={"job": run.job_name},
+        )
+
+
 def record_run(
     store: Store, instance: dg.DagsterInstance, record: dg.RunRecord, ran_on: Callable[[], dict[str, Any]]
 ) -> None:
-    """Write the manifest of a run that is over, unless there is one.
+    """Write the manifest of a run that is over, or complete the one that was begun; a tag of the run says where it is.
 
     Args:
         ran_on: gives the fields ``code`` and ``environment`` of the manifest.
     """
     run = record.dagster_run
-    if run.job_name != ARRIVAL_JOB and not has_manifest(store, run.run_id):
+    there = _manifest(store, run.run_id)
+    if there and (there.released_at or there.status != _RUNNING):
+        return
+    said, circumstances = _said(store, instance, record), ran_on()
+    said["code"] = {**circumstances.pop("code"), **said["code"]}
+    if there:
+        store.update_manifest(run.run_id, **said, **circumstances)
+    else:
         began = min(record.create_timestamp, datetime.now(UTC))  # the clock of a database may be ahead
-        store.add_manifest(run.run_id, created_at=began.isoformat(), **_said(store, instance, record), **ran_on())
+        store.add_manifest(run.run_id, created_at=began.isoformat(), **said, **circumstances)
+    if MANIFEST_TAG not in run.tags:
+        instance.add_run_tags(run.run_id, {MANIFEST_TAG: manifest_path(store, run.run_id)})
 
 
 def has_manifest(store: Store, run_id: str) -> bool:
     """Tell whether a run has a manifest."""
+    return _manifest(store, run_id) is not None
+
+
+def _manifest(store: Store, run_id: str) -> Manifest | None:
     try:
-        store.manifest(run_id)
+        return store.manifest(run_id)
     except NotFound:
-        return False
-    return True
+        return None
 
 
 def _said(store: Store, instance: dg.DagsterInstance, record: dg.RunRecord) -> dict[str, Any]:
@@ -95,8 +144,9 @@ def _said(store: Store, instance: dg.DagsterInstance, record: dg.RunRecord) -> d
         "ended_at": _iso(record.end_time),
         "error": _error(events),
         **shown,
-        "links": {"dagster": f"{Settings().dagster_url.rstrip('/')}/runs/{run.run_id}"},
-        "tags": {name: value for name, value in run.tags.items() if not name.startswith(_HIDDEN)},
+        "code": dict(_code_versions(made, run.run_id)),
+        "links": {"dagster": dagster_link(run.run_id)},
+        "tags": shown_tags(run.tags),
         "parameters": {"run_config": config} if config else {},
         "metrics": dict(_metrics(made)),
         "notes": {
@@ -163,16 +213,17 @@ def _pointers(made: dg.AssetMaterialization) -> dict[dg.AssetKey, int]:
     }
 
 
-def called(asset: dg.AssetKey, partition: str | None) -> str:
-    """Return what a value of an asset is called in the store and in manifests."""
-    by_dimension = partition.keys_by_dimension if isinstance(partition, dg.MultiPartitionKey) else {"": partition}
-    return "/".join([*asset.path, *(key for key in by_dimension.values() if key is not None)])
-
-
 def _name(made: dg.AssetMaterialization) -> str:
-    dimensions = {tag: key for tag, key in (made.tags or {}).items() if tag.startswith(_DIMENSION)}
-    parts = [key for _, key in sorted(dimensions.items())] or [made.partition]
-    return "/".join([*made.asset_key.path, *(part for part in parts if part is not None)])
+    tags = {tag.removeprefix(_DIMENSION): key for tag, key in (made.tags or {}).items() if tag.startswith(_DIMENSION)}
+    return called(made.asset_key, dg.MultiPartitionKey(tags) if len(tags) > 1 else made.partition)
+
+
+def _code_versions(made: Iterable[dg.AssetMaterialization], run_id: str) -> Iterator[tuple[str, str]]:
+    """Yield the code version of each asset; where none is stated, Dagster says the run."""
+    for one in made:
+        version = (one.tags or {}).get(_CODE_VERSION, run_id)
+        if version != run_id:
+            yield code_version_label(one.asset_key), version
 
 
 def _name_and_digest(made: dg.AssetMaterialization) -> dict[str, str]:
@@ -184,12 +235,10 @@ def _name_and_digest(made: dg.AssetMaterialization) -> dict[str, str]:
 
 def _step(made: dg.AssetMaterialization, pointed_at: Mapping[int, dg.AssetMaterialization]) -> Step:
     """Return a materialization as a step: made from what was read for it, else from what Dagster says."""
-    read = {label.removeprefix(READ): str(v.value) for label, v in made.metadata.items() if label.startswith(READ)}
-    inputs = {name: digest for name, digest in read.items() if is_address(digest)}
+    inputs = {name: digest for name, digest in made_from(made.metadata).items() if is_address(digest)}
+    read = tuple(inputs)
     for asset, number in _pointers(made).items():
-        if number in pointed_at and not any(
-            name == called(asset, None) or name.startswith(called(asset, "")) for name in read
-        ):
+        if number in pointed_at and not any(is_of(name, asset) for name in read):
             inputs |= _name_and_digest(pointed_at[number])
     return Step(_name(made), inputs, _name_and_digest(made))
 
@@ -216,6 +265,12 @@ def _whole(steps: Iterable[Step]) -> tuple[dict[str, str], dict[str, str]]:
         outputs |= step.outputs
     made = set(outputs.values())
     return {name: address for name, address in inputs.items() if address not in made}, outputs
+
+
+def _without_lost(store: Store, step: Step) -> Step:
+    """Return a step without inputs that are not in the store, as where a file was read beside it."""
+    lost = {address for address in step.inputs.values() if not _is_there(store, address)}
+    return replace(step, inputs=_but(step.inputs, lost))
 
 
 def _but(used: Mapping[str, str], gone: set[str]) -> dict[str, str]:

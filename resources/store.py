@@ -4,6 +4,7 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from resources.run_config import validate_run_config
+from resources.run_manifests import DIGEST
 from smalti import Store, open_store
 from smalti.errors import NotFound
 from smalti.settings import Settings
@@ -49,4 +50,7 @@ def begun(place: str, instance: dg.DagsterInstance | None) -> Store:
 
 
 def _has_values(instance: dg.DagsterInstance) -> bool:
-    return any(instance.get_latest_materialization_event(key) for key in instance.all_asset_keys())
+    """Tell whether a materialization says that its value is in a store; that of an asset without a value does not."""
+    events = (instance.get_latest_materialization_event(key) for key in instance.all_asset_keys())
+    made = (event.asset_materialization for event in events if event)
+    return any(of and DIGEST in of.metadata for of in made)

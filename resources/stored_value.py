@@ -10,8 +10,10 @@ from resources.run_manifests import DIGEST, manifest_path
 from smalti import Ref, Store
 from smalti.compare import compare, summary
 from smalti.errors import NotFound, SmaltiError
+from smalti.notebook.words import readable
 
 _COMPARED_NBYTES = 256 * 1024 * 1024  # what is larger is compared by `smalti diff`, when somebody wants to know
+_PARTS_SHOWN = 12  # so many fit into the 1,000 characters that Dagster shows at once
 
 
 def put_version(
@@ -23,8 +25,16 @@ def put_version(
         before = store.resolve(name)
     ref = store.put(value, name=name)
     added = ref.new_bytes + (value.new_bytes if isinstance(value, Ref) else 0)  # a child process stored it
-    cost = {"new_bytes": added, "seconds": time.perf_counter() - start}
+    seconds = float(f"{time.perf_counter() - start:.3g}")
+    cost = _cost(ref.nbytes, added) | {"storing_seconds": seconds}
     return ref, _value_metadata(store, ref, run_id) | cost | _changes(log, store, before, ref)
+
+
+def _cost(nbytes: int, new_bytes: int) -> dict[str, Any]:
+    """Return the size of a value, what storing it took and what keeping every piece once saved, in words and bytes."""
+    saved = max(0, nbytes - new_bytes)
+    told = f"{readable(nbytes)}, {readable(new_bytes)} newly stored, {readable(saved)} saved"
+    return {"size": told, "nbytes": nbytes, "new_bytes": new_bytes, "saved_nbytes": saved}
 
 
 def _changes(log: dg.DagsterLogManager, store: Store, before: str | None, ref: Ref) -> dict[str, Any]:
@@ -45,9 +55,8 @@ def _value_metadata(store: Store, ref: Ref, run_id: str) -> dict[str, Any]:
     """Return what a person wants to know of a stored value: digest, kind, shape or parts, size, and who recorded it."""
     record = store.record(ref)
     metadata: dict[str, Any] = {
-        DIGEST: dg.MetadataValue.text(ref.digest),
+        DIGEST: dg.MetadataValue.path(ref.digest),  # a path is shown with a button that copies it whole
         "kind": dg.MetadataValue.text(str(record.header.get("type") or record.kind)),
-        "nbytes": ref.nbytes,
         "manifest": dg.MetadataValue.path(manifest_path(store, run_id)),
     }
     shape = record.header.get("shape")
@@ -59,10 +68,13 @@ def _value_metadata(store: Store, ref: Ref, run_id: str) -> dict[str, Any]:
 
 
 def _parts_table(store: Store, children: dict[str, str]) -> str:
-    rows = ["| part | kind | bytes | digest |", "|---|---|---|---|"]
-    for name, address in children.items():
+    rows = ["| part | kind | size | digest |", "|---|---|---|---|"]
+    for name, address in list(children.items())[:_PARTS_SHOWN]:
         child = store.record(address)
         shape = child.header.get("shape")
         described = f"{child.header['dtype']} {tuple(shape)}" if isinstance(shape, list) else child.kind
-        rows.append(f"| `{name.replace('`', '').replace('|', '')}` | {described} | {child.nbytes} | `{address[:19]}` |")
+        shown, size = name.replace("`", "").replace("|", ""), readable(child.nbytes)
+        rows.append(f"| `{shown}` | {described} | {size} | `{address[:19]}` |")
+    if len(children) > _PARTS_SHOWN:
+        rows.append(f"| and {len(children) - _PARTS_SHOWN} more | | | |")
     return "\n".join(rows)

@@ -10,31 +10,26 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.arrival import STILL_VALIDATING, kind_of, latest, ledger_path, manifest_of, record, record_gone
-from assets.raw import RAW
-from jobs.ingest import INGESTED, Wanted, ingest, ingest_request, last_of, wanted_in
+from assets.arrival import STILL_VALIDATING, ledger_path, manifest_of, record, record_gone
+from assets.rejected import record_rejected
 from resources.run_manifests import has_manifest
 from resources.store import begun
+from sensors.follow_up import requests
 from smalti import open_store
 from smalti.contracts.violation import shown
-from smalti.ingest.ledger import Arrival, Ledger
+from smalti.errors import Unavailable
+from smalti.ingest.ledger import Ledger
+from smalti.ingest.quarantine import Quarantine
 from smalti.ingest.source import Source
 from smalti.ingest.worker import Worker, in_sentences
 from smalti.settings import Settings
 from smalti.store.commit import alone
 
 TICK_S = 20.0  # Dagster gives a sensor 60 s
-_RECORDED_AT_ONCE = 100  # Dagster makes a database for each run, so few and large ones
+_RECORDED_AT_ONCE = 100
 _ASKED_AT_ONCE = 1000
-_INGESTED_IN_ONE_RUN = 100
 _LOOK_EVERY_S = 0.05
 _IGNORED_SHOWN = 20
-_UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-]
 
 _workers: dict[tuple[str, str], Worker] = {}  # validation goes on between ticks
 _guard = threading.Lock()
@@ -73,9 +68,10 @@ def evaluate(
                 break
         for name, key in ledger.gone(source.id, _RECORDED_AT_ONCE):
             context.log.warning(f"{key}: the file is gone from {source.id}; what was stored of it stays")
-            if last := ledger.latest_of(key):
-                record_gone(context.instance, kind_of(last), key, name)
+            if (last := ledger.latest_of(key)) and last.partition:
+                record_gone(context.instance, last)
             ledger.told_gone(source.id, [name])
+        _record_rejected(context, ledger)
         if worker.postponed:
             context.log.warning(f"not validated yet: {in_sentences(worker.postponed)}")
         return _asked(context, ledger, worker, source)
@@ -97,19 +93,28 @@ def _record(instance: dg.DagsterInstance, ledger: Ledger, source: Source, store:
     with alone(ledger.path.with_suffix(".recording")):
         arrivals = ledger.claim(source.id, _RECORDED_AT_ONCE)
         if arrivals:
-            record(instance, arrivals)
-            (run,) = {arrival.run for arrival in arrivals}
-            values = open_store(store)
-            if not has_manifest(values, str(run)):
-                values.add_manifest(str(run), **manifest_of(arrivals))
-            ledger.reported(arrivals)
+            done = record(instance, ledger, arrivals)
+            (batch,) = {arrival.batch for arrival in arrivals}
+            new, values = [one for one in done if one.recorded or not one.dropped_again], open_store(store)
+            if new and not has_manifest(values, str(batch)):
+                values.add_manifest(str(batch), **manifest_of(new))
+            ledger.reported(done)
     return len(arrivals)
+
+
+def _record_rejected(context: dg.SensorEvaluationContext, ledger: Ledger) -> None:
+    """Record what waits to be mended; what cannot be told stops no file that arrives."""
+    try:
+        with alone(ledger.path.with_suffix(".recording")):
+            record_rejected(context.instance, Quarantine(Settings().quarantine), ledger)
+    except Unavailable as error:
+        context.log.warning(f"the rejected files cannot be listed: {error}")
 
 
 def _asked(
     context: dg.SensorEvaluationContext, ledger: Ledger, worker: Worker, source: Source
 ) -> dg.SensorResult | dg.SkipReason:
-    """Return requests for runs that ingest what was accepted since the cursor and is not ingested already."""
+    """Return requests for the runs that what arrived since the cursor asks for."""
     number = _number(context.cursor, ledger)
     arrivals = ledger.reported_after(number, source.id, _ASKED_AT_ONCE)
     if not arrivals:
@@ -118,77 +123,19 @@ def _asked(
         if worker.busy:
             return dg.SkipReason(f"{STILL_VALIDATING} in {source.id}")
         later = f"; not validated yet: {in_sentences(worker.postponed)}" if worker.postponed else ""
-        return dg.SkipReason(f"nothing new in {source.id}{later}{_ignored(worker)}")
-    accepted = [arrival for arrival in arrivals if arrival.accepted and kind_of(arrival).name in INGESTED]
-    new = {arrival.key for arrival in accepted if _is_new(arrival)}
-    wanted = [
-        arrival
-        for arrival in accepted
-        if _is_new(arrival)
-        or (
-            new.isdisjoint((arrival.key, arrival.report.get("same_bytes_as")))
-            and _is_wanted_again(context.instance, ledger, source, arrival)
-        )
-    ]
-    batches = [wanted[i : i + _INGESTED_IN_ONE_RUN] for i in range(0, len(wanted), _INGESTED_IN_ONE_RUN)]
+        return dg.SkipReason(f"nothing new in {source.id}{later}{_ignored(ledger, source)}")
     return dg.SensorResult(
-        run_requests=[ingest_request(_references(batch), f"{ledger.id}:{batch[-1].number}") for batch in batches],
-        cursor=f"{ledger.id}:{arrivals[-1].number}",
+        run_requests=requests(context.instance, ledger.id, arrivals), cursor=f"{ledger.id}:{arrivals[-1].number}"
     )
 
 
-def _references(batch: list[Arrival]) -> list[Wanted]:
-    """Return each file once, with the number of its last arrival where that dropped recorded bytes again."""
-    last = {(kind_of(arrival).name, arrival.key): arrival for arrival in batch}
-    return [
-        Wanted(kind, key, arrival.number if arrival.report.get("dropped_again") else None)
-        for (kind, key), arrival in last.items()
-    ]
-
-
-def _is_new(arrival: Arrival) -> bool:
-    """Tell whether a file has bytes that had not arrived before: it is always ingested."""
-    return not arrival.report.get("dropped_again") and not arrival.report.get("same_bytes_as")
-
-
-def _is_wanted_again(instance: dg.DagsterInstance, ledger: Ledger, source: Source, arrival: Arrival) -> bool:
-    """Tell whether a file that was dropped again, or has the bytes of another, is to be ingested.
-
-    Only where what follows from it was not made and is not being made: an earlier ingest failed, or the other file is
-    gone, as after ``mv``.
-    """
-    kind, twin = kind_of(arrival).name, arrival.report.get("same_bytes_as")
-    if _is_pending(instance, kind, arrival.key) or _is_finished(instance, kind, arrival.key):
-        return False
-    first = ledger.latest_of(twin) if twin else None
-    if first is None or not ledger.is_there(source.id, first.name):
-        return True
-    return not (_is_pending(instance, kind, first.key) or _is_finished(instance, kind, first.key))
-
-
-def _is_finished(instance: dg.DagsterInstance, kind: str, key: str) -> bool:
-    """Tell whether the last asset that follows from a raw file was made since the file arrived."""
-    asset, partition = last_of(instance, kind, key)
-    raw, last = latest(instance, RAW[kind].key, [key]), latest(instance, asset, [partition])
-    return key in raw and partition in last and last[partition].storage_id > raw[key].storage_id
-
-
-def _is_pending(instance: dg.DagsterInstance, kind: str, key: str) -> bool:
-    """Tell whether a run that waits or goes on is about this file."""
-    _, partition = last_of(instance, kind, key)
-    for run in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED)):
-        if run.job_name == ingest.name:
-            if any((of.kind, of.key) == (kind, key) for of in wanted_in(run.run_config)):
-                return True
-        elif run.tags.get("dagster/partition") == partition:
-            return True
-    return False
-
-
-def _ignored(worker: Worker) -> str:
-    some = [f"{shown(name)} ({why})" for name, why in sorted(worker.ignored.items())[:_IGNORED_SHOWN]]
-    more = len(worker.ignored) - len(some)
-    return f"; ignored: {', '.join(some)}{f' and {more} more' if more else ''}" if some else ""
+def _ignored(ledger: Ledger, source: Source) -> str:
+    there = ledger.ignored().get(source.id)
+    if there is None:
+        return ""
+    some = [f"{shown(name)} ({why})" for name, why in there.first[:_IGNORED_SHOWN]]
+    more = there.count - len(some)
+    return f"; ignored: {', '.join(some)}{f' and {more} more' if more else ''}"
 
 
 def _number(cursor: str | None, ledger: Ledger) -> int:

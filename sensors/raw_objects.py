@@ -3,24 +3,26 @@
 import dagster as dg
 from dagster_aws.s3 import S3Resource
 
-from jobs import ingest
+from jobs import ingest, reconstruct, train_on_table
 from resources import SettingsResource, StoreResource
 from resources.prefix import Prefix
 from sensors.arrivals import evaluate
 
 
 @dg.sensor(
-    target=ingest,
+    jobs=[ingest, reconstruct, train_on_table],
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Validates every new object below SMALTI_RAW_URL against its contract, keeps a copy of what is "
-    "rejected in data/quarantine/, and ingests what is accepted. Nothing in the bucket is ever changed.",
+    description="Looks at the objects below SMALTI_RAW_URL, where that is set. Each new or changed one is validated "
+    "against its contract, stored and recorded as a partition of its raw asset, without a run; of one that is refused "
+    "a copy is kept in data/quarantine/ and listed by rejected_files. What was accepted is ingested, up to a hundred "
+    "in one run. Nothing in the bucket is ever changed.",
 )
 def raw_objects(
     context: dg.SensorEvaluationContext, store: StoreResource, settings: SettingsResource
 ) -> dg.SensorResult | dg.SkipReason:
-    read = settings.read()
-    url = read.raw_url
+    root = settings.read()
+    url = root.raw_url
     if not url:
         return dg.SkipReason("no bucket is looked at; set SMALTI_RAW_URL to s3://bucket/prefix")
-    return evaluate(context, Prefix.at(url, S3Resource(endpoint_url=read.s3_endpoint).get_client()), store.location)
+    return evaluate(context, Prefix.at(url, S3Resource(endpoint_url=root.s3_endpoint).get_client()), store.location)

@@ -14,9 +14,10 @@ import dagster as dg
 import numpy as np
 
 from assets.arrival import ledger_path
-from assets.raw import CONTRACT_CHECK, RAW
+from assets.raw import RAW
+from assets.rejected import rejected_files
 from jobs.ingest import keys_in
-from resources import StoreResource
+from resources import SettingsResource, StoreResource
 from sensors.arrivals import is_busy
 from sensors.raw_files import raw_files
 from smalti.ingest.ledger import Ledger
@@ -48,9 +49,7 @@ class Soak:
     idle_s: float
     validated: int
     validated_twice: int
-    checks_passed: int
-    checks_failed: int
-    checked_twice: int
+    rejected: int
     materialized: int
     materialized_twice: int
     scans_asked: int
@@ -76,9 +75,7 @@ class Soak:
         wanted = {
             "validated": self.good + self.bad,
             "validated_twice": 0,
-            "checks_passed": self.good,
-            "checks_failed": self.bad,
-            "checked_twice": 0,
+            "rejected": self.bad,
             "materialized": self.good,
             "materialized_twice": 0,
             "scans_asked": self.good,
@@ -129,7 +126,7 @@ def soak(
     ``SMALTI_ROOT`` must be ``root``.
     """
     cursor, ticks = None, []
-    resources = {"store": StoreResource(place=str(root / "store"))}
+    resources = {"store": StoreResource(place=str(root / "store")), "settings": SettingsResource()}
     while True:
         start = time.monotonic()
         with dg.build_sensor_context(instance=instance, cursor=cursor, resources=resources) as context:
@@ -157,12 +154,10 @@ def counted(
     root: Path, instance: dg.DagsterInstance, good: int, bad: int, ticks: tuple[Tick, ...], idle_s: float
 ) -> Soak:
     """Count what the ledger, Dagster, the quarantine and the folder hold now."""
-    most = 4 * (good + bad) + 10
     ledger = Ledger(ledger_path(instance))
     validated = Counter(arrival.name for arrival in ledger.after(0))
-    key = dg.AssetCheckKey(RAW["scan"].key, CONTRACT_CHECK)
-    checks = [e.evaluation for e in instance.event_log_storage.get_asset_check_execution_history(key, limit=most)]
-    checked = Counter(check.partition for check in checks if check)
+    table = instance.get_latest_materialization_event(rejected_files.key)
+    rejected = table.asset_materialization.metadata["rejected"].value if table and table.asset_materialization else 0
     materialized: Counter[str | None] = Counter()
     page = instance.fetch_materializations(RAW["scan"].key, limit=1000)
     while page.records:
@@ -179,9 +174,7 @@ def counted(
         idle_s=idle_s,
         validated=len(validated),
         validated_twice=_more_than_once(validated),
-        checks_passed=sum(1 for check in checks if check and check.passed),
-        checks_failed=sum(1 for check in checks if check and not check.passed),
-        checked_twice=_more_than_once(checked),
+        rejected=int(str(rejected)),
         materialized=len(materialized),
         materialized_twice=_more_than_once(materialized),
         scans_asked=len(asked),

@@ -57,7 +57,7 @@ class LocalRunLauncher(DefaultRunLauncher):
         self._started_at = started_at
 
     @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]) -> Self:
+    def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]) -> Self:  # noqa: ARG003
         """Return the launcher that ``dagster.yaml`` names; it has no options."""
         return cls(inst_data)
 

@@ -1,23 +1,33 @@
-"""A product file from elsewhere, for what arrives; and the main job as a person runs it."""
+"""A root where files arrive, a product file from elsewhere, and the main job as a person runs it."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import dagster as dg
 import numpy as np
 import pytest
 
 from smalti import Product
 from smalti.codecs.product import ProductMetadata
 from smalti.products import write_product
+from tests.pipeline.arrival_place import Place
 
 PIXEL_M = 4e-8
 PROJECT = Path(__file__).parents[2]
 RunOnce = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    monkeypatch.setenv("SMALTI_ROOT", str(tmp_path))
+    (tmp_path / "data" / "raw").mkdir(parents=True)
+    with dg.instance_for_test() as instance:
+        yield Place(tmp_path, instance)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from moto import mock_aws
 
 from assets.arrival import ledger_path
 from jobs.ingest import keys_in
-from resources import StoreResource
+from resources import SettingsResource, StoreResource
 from resources.prefix import Prefix
 from sensors.arrivals import evaluate, is_busy
 from sensors.raw_objects import raw_objects
@@ -62,7 +62,7 @@ def test_objects_are_validated_once_and_again_when_they_change(
     put(client, "bad.npz", scan(xcoords=None))
     put(client, "bad.npz.txt", b"not data")
     client.put_object(Bucket="incoming", Key="beamline/70/other.npz", Body=scan())
-    resources = {"store": StoreResource(place=str(tmp_path / "store")), "s3": S3Resource()}
+    resources = {"store": StoreResource(place=str(tmp_path / "store")), "settings": SettingsResource()}
     before = {o["Key"]: o["ETag"] for o in client.list_objects_v2(Bucket="incoming")["Contents"]}
     with dg.instance_for_test() as instance:
         cursor: str | None = None
@@ -154,7 +154,7 @@ def test_what_is_not_there_is_said_in_a_sentence(client: Any, tmp_path: Path) ->
 def test_without_a_prefix_nothing_is_looked_at(client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SMALTI_ROOT", str(tmp_path))
     monkeypatch.delenv("SMALTI_RAW_URL", raising=False)
-    resources = {"store": StoreResource(place=str(tmp_path / "store")), "s3": S3Resource()}
+    resources = {"store": StoreResource(place=str(tmp_path / "store")), "settings": SettingsResource()}
     with dg.instance_for_test() as instance, dg.build_sensor_context(instance, resources=resources) as context:
         found = raw_objects(context)
     assert isinstance(found, dg.SkipReason)

@@ -47,4 +47,6 @@ def test_what_is_read_is_not_imported(package: Path) -> None:
 def test_every_asset_that_is_made_has_a_code_version_of_code_and_not_of_a_run() -> None:
     graph = defs.resolve_asset_graph()
     made = [graph.get(key) for key in graph.materializable_asset_keys]
+    made = [node for node in made if node.group_name in ("ptychography", "tables")]
+    assert len(made) > 10
     assert [node.key.to_user_string() for node in made if not node.code_version] == []

@@ -1,9 +1,13 @@
-"""Many arrived scans in one run: each read, split and recorded by itself, then reconstructed in a run of its own."""
+"""Many arrived files in one run: each read, stored and recorded by itself, also where that is repeated."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,19 +19,21 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver, S
 from dagster._core.loader import LoadingContextForTest
 
 from assets.arrival import latest
+from assets.imported import imported_product
 from assets.raw import RAW
 from assets.scans import scan
-from assets.splits import scan_split
 from assets.tables import table
 from definitions import defs
 from jobs.ingest import Wanted, ingest_request, wanted_in
-from resources import Ingest, StoreIOManager, StoreResource
+from resources import Ingest, SettingsResource, StoreIOManager, StoreResource
 from sensors.arrivals import is_busy
-from sensors.ingested import ingested_scans
 from sensors.raw_files import raw_files
 from smalti import Store, open_store
 from smalti.errors import Unavailable
 from smalti.ingest.source import Folder
+
+PROJECT = Path(__file__).parents[2]
+ingesting = importlib.import_module("jobs.ingest")  # jobs.ingest is also the job
 
 
 class Place:
@@ -55,7 +61,9 @@ class Place:
         asked: list[dg.RunRequest] = []
         while True:
             cursor = self.cursors.get(sensor.name)
-            with dg.build_sensor_context(self.instance, resources={"store": self.store}, cursor=cursor) as context:
+            with dg.build_sensor_context(
+                self.instance, resources={"store": self.store, "settings": SettingsResource()}, cursor=cursor
+            ) as context:
                 found = sensor(context)
             if isinstance(found, dg.SensorResult):
                 self.cursors[sensor.name] = found.cursor
@@ -91,13 +99,10 @@ def test_one_run_ingests_many_scans_each_with_its_own_data_version(place: Place)
         place.arrive(key, shift=number)
     assert place.ingest(*"abc").success
     store = open_store(place.root / "store")
-    for asset in (scan, scan_split):
-        found = latest(place.instance, asset.key, [*"abc"])
-        assert {key: at.data_version for key, at in found.items()} == {
-            key: store.resolve(f"{asset.key.to_user_string()}/{key}") for key in "abc"
-        }
-        assert {place.status(asset, key) for key in "abc"} == {StaleStatus.FRESH}
-    assert len({at.data_version for at in latest(place.instance, scan.key, [*"abc"]).values()}) == 3
+    found = latest(place.instance, scan.key, [*"abc"])
+    assert {key: at.data_version for key, at in found.items()} == {key: store.resolve(f"scan/{key}") for key in "abc"}
+    assert {place.status(scan, key) for key in "abc"} == {StaleStatus.FRESH}
+    assert len({at.data_version for at in found.values()}) == 3
 
 
 def test_a_new_version_of_one_scan_changes_its_own_data_version_and_no_other(place: Place) -> None:
@@ -109,34 +114,53 @@ def test_a_new_version_of_one_scan_changes_its_own_data_version_and_no_other(pla
     place.ingest("a", "b")
     after = latest(place.instance, scan.key, [*"ab"])
     assert {key: after[key].data_version == before[key].data_version for key in "ab"} == {"a": False, "b": True}
-    assert {place.status(scan_split, key) for key in "ab"} == {StaleStatus.FRESH}
+    assert {place.status(scan, key) for key in "ab"} == {StaleStatus.FRESH}
 
 
 def test_an_asset_run_of_one_scan_records_what_the_ingest_of_many_does(place: Place) -> None:
     place.arrive("a")
     place.ingest("a")
-    ingested = {asset.key: latest(place.instance, asset.key, ["a"])["a"] for asset in (scan, scan_split)}
+    ingested = latest(place.instance, scan.key, ["a"])["a"]
     assert dg.materialize(
-        [RAW["scan"], scan, scan_split], instance=place.instance, partition_key="a", resources=place.given()
+        [RAW["scan"], scan], instance=place.instance, partition_key="a", resources=place.given()
     ).success
-    for asset in (scan, scan_split):
-        again = latest(place.instance, asset.key, ["a"])["a"]
-        assert again.data_version == ingested[asset.key].data_version
-        kept = {tag for tag in again.tags if tag.startswith("dagster/")}
-        assert {tag for tag in ingested[asset.key].tags if tag.startswith("dagster/")} == kept
+    again = latest(place.instance, scan.key, ["a"])["a"]
+    assert again.data_version == ingested.data_version
+    kept = {tag for tag in again.tags if tag.startswith("dagster/")} - {"dagster/code_version"}
+    assert {tag for tag in ingested.tags if tag.startswith("dagster/")} - {"dagster/code_version"} == kept
+
+
+def test_the_code_version_is_that_of_the_asset_and_never_a_run(place: Place) -> None:
+    place.arrive("a")
+    run = place.ingest("a")
+    said = latest(place.instance, scan.key, ["a"])["a"].tags.get("dagster/code_version")
+    assert said != run.run_id
+    assert said == scan.code_versions_by_key.get(scan.key)
+
+
+def test_two_scans_in_one_run_each_say_what_they_were_made_from(place: Place) -> None:
+    for key in "ab":
+        place.arrive(key, shift=ord(key))
+    place.ingest("b", "a")
+    raw = latest(place.instance, RAW["scan"].key, [*"ab"])
+    records = place.instance.fetch_materializations(scan.key, limit=9).records
+    made = {record.partition_key: record.asset_materialization for record in records}
+    for key in "ab":
+        materialization = made[key]
+        assert materialization
+        assert materialization.metadata["made_from"].value == {f"raw_scan/{key}": raw[key].data_version}
+        assert (materialization.tags or {})["dagster/input_data_version/raw_scan"] == raw[key].data_version
 
 
 def test_a_scan_that_fails_is_named_and_keeps_no_other_back(place: Place) -> None:
-    place.arrive("one-position", positions=1)
     place.arrive("sound")
-    done = place.ingest("one-position", "sound", "never-arrived")
+    done = place.ingest("never-arrived", "sound", "nor-this")
     assert not done.success
     (failure,) = done.get_step_failure_events()
     said = str(failure.step_failure_data.user_failure_data.description)
     assert "2 of 3 files failed" in said
-    assert "scan/one-position: a scan of 1 position cannot be split" in said
-    assert "scan/never-arrived: no raw scan of this key has arrived" in said
-    assert set(latest(place.instance, scan_split.key, ["one-position", "sound"])) == {"sound"}
+    assert "scan/never-arrived: no raw scan of this key has arrived; drop its file into data/raw." in said
+    assert set(latest(place.instance, scan.key, ["sound"])) == {"sound"}
 
 
 def test_a_store_that_is_away_for_a_moment_is_asked_again(place: Place) -> None:
@@ -153,23 +177,63 @@ def test_a_store_that_is_away_for_a_moment_is_asked_again(place: Place) -> None:
     place.store = Away(place=place.store.place)
     assert place.ingest("a").success
     assert len(asked) > 1
-    assert set(latest(place.instance, scan_split.key, ["a"])) == {"a"}
+    assert set(latest(place.instance, scan.key, ["a"])) == {"a"}
 
 
-def test_every_arrival_is_reconstructed_once_however_often_it_is_ingested(place: Place) -> None:
-    (first,) = place.arrive("a")
-    assert int(first.tags["dagster/priority"]) > 0  # or scans would not be seen before all others are reconstructed
+KILLED = """\
+import importlib, os, signal, sys
+from pathlib import Path
+import dagster as dg
+from definitions import defs
+from resources import StoreResource
+ingesting = importlib.import_module("jobs.ingest")
+stored = ingesting.put_version
+def killed(log, store, name, *rest):
+    made = stored(log, store, name, *rest)
+    if name == "scan/b":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return made
+ingesting.put_version = killed
+config = {"ops": {"ingest_arrivals": {"config": {"arrivals": ["scan/a", "scan/b", "scan/c"]}}}}
+with dg.DagsterInstance.from_config(sys.argv[1]) as instance:
+    given = {"store": StoreResource(place=sys.argv[2])}
+    defs.resolve_job_def("ingest").execute_in_process(config, instance=instance, resources=given)
+"""
+
+
+def test_killed_in_the_middle_the_repeated_run_records_the_same_versions(place: Place) -> None:
+    requests = [place.arrive(key, shift=ord(key))[0] for key in "abc"]
+    assert int(requests[0].tags["dagster/priority"]) > 0  # before reconstructions that wait in the queue
+    assert len({request.run_key for request in requests}) == 3
+    command = [sys.executable, "-W", "ignore", "-c", KILLED, place.instance.root_directory, place.store.place]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL
+    before = latest(place.instance, scan.key, [*"abc"])
+    assert place.ingest(*"abc").success
+    after = latest(place.instance, scan.key, [*"abc"])
+    assert set(before) == {"a"}
+    assert after["a"].data_version == before["a"].data_version
+    store = open_store(place.root / "store")
+    assert {key: len(store.versions(f"scan/{key}")) for key in "abc"} == dict.fromkeys("abc", 1)
+
+
+def test_a_version_that_comes_while_an_older_one_is_read_is_the_one_that_is_recorded(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.arrive("a")
+    read, seen = ingesting.value_of, list[str]()
+
+    def slow(store: Store, raw: str, *rest: Any) -> Any:
+        seen.append(raw)
+        if len(seen) == 1:
+            place.arrive("a", shift=1.0)
+        return read(store, raw, *rest)
+
+    monkeypatch.setattr(ingesting, "value_of", slow)
     place.ingest("a")
-    place.ingest("a")
-    asked = place.asked(ingested_scans)
-    assert [request.partition_key for request in asked] == ["a"]
-    place.arrive("a", shift=1.0)
-    (third,) = place.arrive("a")  # the first bytes again, after others
-    assert third.run_key != first.run_key
-    place.ingest("a")
-    (again,) = place.asked(ingested_scans)
-    assert again.run_key not in {request.run_key for request in asked}
-    assert place.asked(ingested_scans) == []
+    newest = latest(place.instance, RAW["scan"].key, ["a"])["a"].data_version
+    assert seen[-1] == newest
+    assert latest(place.instance, scan.key, ["a"])["a"].tags["dagster/input_data_version/raw_scan"] == newest
 
 
 def test_what_names_no_raw_file_is_refused_at_once(place: Place) -> None:
@@ -195,6 +259,37 @@ def test_a_table_and_a_product_are_ingested_beside_a_scan(place: Place, product_
     assert job.execute_in_process(config, instance=place.instance, resources=place.given()).success
     store = open_store(place.root / "store")
     assert store.get("table/t").num_rows == 2
-    assert len(store.get("ptychodus_product/elsewhere").probe_position_x_m) == 9
+    assert len(store.get("imported_product/elsewhere").probe_position_x_m) == 9
     assert (place.root / "outputs" / "ptychodus_products" / "elsewhere.h5").is_file()
     assert place.status(table, "t") == StaleStatus.FRESH
+    assert place.status(imported_product, "elsewhere") == StaleStatus.FRESH
+    partitions = {name: list(place.instance.get_dynamic_partitions(name)) for name in ("scan", "product", "dataset")}
+    assert partitions == {"scan": ["s"], "product": ["elsewhere"], "dataset": ["t"]}
+    assert place.instance.get_dynamic_partitions("training_table") == []
+
+
+def test_a_scan_and_a_product_of_one_name_have_files_of_their_own(place: Place, product_file: Path) -> None:
+    place.arrive("same")
+    path = place.root / "data" / "raw" / "same.h5"
+    shutil.copy(product_file, path)
+    os.utime(path, (0, 0))
+    (request,) = place.asked(raw_files)
+    (of,) = wanted_in(request.run_config)
+    assert of.kind == "product"
+    assert of.key.startswith("same-")
+    job = defs.resolve_job_def("ingest")
+    assert job.execute_in_process(request.run_config, instance=place.instance, resources=place.given()).success
+    assert [path.stem for path in (place.root / "outputs" / "ptychodus_products").iterdir()] == [of.key]
+
+
+def test_a_table_that_is_trained_on_is_a_training_table_and_its_test_table_is_none(place: Place) -> None:
+    raw = place.root / "data" / "raw"
+    rows = "".join(f"{i},{'ab'[i % 2]}\n" for i in range(8))
+    (raw / "boat_train.csv").write_text("x,y\n" + rows)
+    (raw / "boat_test.csv").write_text("x\n1\n2\n")
+    for path in raw.iterdir():
+        os.utime(path, (0, 0))
+    (request,) = place.asked(raw_files)
+    job = defs.resolve_job_def("ingest")
+    assert job.execute_in_process(request.run_config, instance=place.instance, resources=place.given()).success
+    assert list(place.instance.get_dynamic_partitions("training_table")) == ["boat_train"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from jobs.maintenance import check_store, maintenance
+from jobs.maintenance.checks import full_check
 from resources import StoreResource
 from sensors.arrivals import evaluate
 from sensors.run_manifests import run_manifests
@@ -28,9 +28,9 @@ def test_a_fresh_machine_has_nothing_to_complain_of(tmp_path: Path) -> None:
     with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
         with dg.build_sensor_context(instance=instance, resources={"store": store}) as context:
             assert isinstance(run_manifests(context), dg.SkipReason)
-        done = maintenance.execute_in_process(instance=instance, resources={"store": store})
+        done = dg.materialize([full_check], instance=instance, resources={"store": store})
     assert done.success
-    assert {event.node_name for event in done.get_step_success_events()} == {check_store.name}
+    assert [check.passed for check in done.get_asset_check_evaluations()] == [True]
 
 
 def test_where_a_store_was_and_is_not_there_nothing_is_made_in_its_place(tmp_path: Path) -> None:
@@ -39,10 +39,10 @@ def test_where_a_store_was_and_is_not_there_nothing_is_made_in_its_place(tmp_pat
     raw.mkdir()
     store = StoreResource(place=str(mount / "store"))
     with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
-        assert maintenance.execute_in_process(instance=instance, resources={"store": store}).success
+        assert dg.materialize([full_check], instance=instance, resources={"store": store}).success
         instance.report_runless_asset_event(dg.AssetMaterialization("scan", metadata={"digest": "sha256:" + 64 * "0"}))
         mount.rename(tmp_path / "away")
-        done = maintenance.execute_in_process(instance=instance, resources={"store": store}, raise_on_error=False)
+        done = dg.materialize([full_check], instance=instance, resources={"store": store}, raise_on_error=False)
         assert not done.success
         with (
             dg.build_sensor_context(instance=instance) as context,
@@ -51,4 +51,4 @@ def test_where_a_store_was_and_is_not_there_nothing_is_made_in_its_place(tmp_pat
             evaluate(context, Folder(raw), store.place)
         assert not mount.exists()
         (tmp_path / "away").rename(mount)
-        assert maintenance.execute_in_process(instance=instance, resources={"store": store}).success
+        assert dg.materialize([full_check], instance=instance, resources={"store": store}).success

@@ -113,7 +113,7 @@ def read_arrays(path: Path, limits: Limits = DEFAULT_LIMITS) -> dict[str, NDArra
     content = read_file(path, limits)
     if not isinstance(content, Content):
         found = f"a table of {content.table.num_rows} rows and {content.table.num_columns} columns"
-        remedy = "name the contract of the table, or give a file of arrays"
+        remedy = "give a file of arrays, or read the table with read_file"
         raise broken(path.name, [Violation("file.form", "the file", found, "arrays", remedy)])
     return dict(content.arrays)
 

@@ -200,17 +200,12 @@ def _text(filename: str) -> str:
 def stored_name(store: Store, key: str) -> str | None:
     """Return the name of the file that has a key already, of whatever kind; None where the key is free.
 
-    A product that was computed from a scan has its scan's key, so no product from elsewhere may take it.
+    Kinds share their keys: a product that was dropped and one that was computed from a scan lie in one folder.
     """
     for kind in kinds():
         with suppress(NotFound):
             return str(store.open(f"{kind.raw}/{key}").attrs["filename"])
     return None
-
-
-def validate_stored(store: Store, raw: str, sandbox: Validator) -> Report:
-    """Validate a stored original again, by the contract of this version, in the sandbox; see :func:`admit`."""
-    return _validated(store, raw, sandbox, keep=False)[1].document
 
 
 def value_of(store: Store, raw: str, sandbox: Validator, name: str | None = None) -> Any:
@@ -222,7 +217,7 @@ def value_of(store: Store, raw: str, sandbox: Validator, name: str | None = None
     Raises:
         ContractBroken: it does not keep the contract of this version.
     """
-    filename, validated = _validated(store, raw, sandbox, keep=True)
+    filename, validated = _validated(store, raw, sandbox)
     if not validated.document["accepted"]:
         raise ContractBroken(validated.document["reason"])
     value = validated.value
@@ -231,7 +226,7 @@ def value_of(store: Store, raw: str, sandbox: Validator, name: str | None = None
     return value
 
 
-def _validated(store: Store, raw: str, sandbox: Validator, *, keep: bool) -> tuple[str, Validated]:
+def _validated(store: Store, raw: str, sandbox: Validator) -> tuple[str, Validated]:
     stored: RawFile = store.get(raw)
     with staged_folder(staging_folder(store)) as folder:  # a near-duplicate has no file that could be opened instead
         copy = folder / _openable(stored.filename)
@@ -239,7 +234,7 @@ def _validated(store: Store, raw: str, sandbox: Validator, *, keep: bool) -> tup
         if stored.card:
             card = Card.model_validate(stored.card)
             card_path(copy).write_bytes(card.model_dump_json(exclude_none=True).encode())
-        return stored.filename, sandbox.validate(copy, keep=keep)
+        return stored.filename, sandbox.validate(copy, keep=True)
 
 
 def _openable(filename: str) -> str:

@@ -155,6 +155,7 @@ _FIELDS: dict[str, Callable[[Any], bool]] = {
     "contents": lambda value: value is None or _is_table(value) or _ARE_ARRAYS(value),
     "conversions": _all(_is_text),
     "assumptions": _all(_is_text),
+    "missing": _is_text_or_none,
 }
 
 

@@ -99,7 +99,7 @@ PRODUCT_KIND = Kind(
     "A Ptychodus product, whichever program wrote it.",
     PRODUCT,
     _is_product,
-    "scan",
+    "product",
 )
 FILE_KIND = Kind("file", "Any other file, kept as bytes.", None, lambda outline: outline.form is None, "file")
 

@@ -10,46 +10,18 @@ import json
 import os
 import sqlite3
 import time
-import uuid
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from smalti.ingest.keys import free_key, same_name
+from smalti.ingest.ledger_tables import set_up
 from smalti.store.commit import alone, machine_errors, make_folder
 
 SETTLED_AFTER_S = 2.0
-
-_SCHEMA = """
-CREATE TABLE ledger (id TEXT NOT NULL);
-CREATE TABLE files (
-    source TEXT NOT NULL, name BLOB NOT NULL,
-    seen TEXT NOT NULL, seen_at REAL NOT NULL,  -- its identity at the last look, and since when
-    validated TEXT,                             -- its identity when it was validated
-    state TEXT NOT NULL DEFAULT 'there',        -- there, quarantined, or gone
-    told_gone INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (source, name)
-) WITHOUT ROWID;
-CREATE TABLE keys (folded TEXT PRIMARY KEY, key TEXT NOT NULL, name BLOB NOT NULL) WITHOUT ROWID;
-CREATE INDEX keys_by_name ON keys (name);
-CREATE TABLE arrivals (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    source TEXT NOT NULL, name BLOB NOT NULL, identity TEXT NOT NULL, key TEXT NOT NULL,
-    content TEXT NOT NULL,                      -- digest of its bytes and its card
-    accepted INTEGER NOT NULL, report TEXT NOT NULL,
-    unmoved INTEGER NOT NULL DEFAULT 0,         -- rejected, and not yet in quarantine
-    place TEXT NOT NULL DEFAULT '',             -- where in quarantine it is, or why it is not
-    run TEXT,                                   -- the run under which it is reported
-    reported INTEGER NOT NULL DEFAULT 0
-);
-CREATE INDEX arrivals_by_content ON arrivals (content);
-CREATE INDEX arrivals_by_name ON arrivals (source, name);
-CREATE INDEX arrivals_by_key ON arrivals (key);
-CREATE INDEX arrivals_unreported ON arrivals (number) WHERE NOT reported;
-CREATE INDEX arrivals_unmoved ON arrivals (number) WHERE unmoved;
-"""
+_IGNORED_KEPT = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +58,10 @@ class Arrival:
         number: counts validations, from 1.
         content: digest of the file's bytes and its card; empty when they could not be read.
         place: of a rejected file: its folder in quarantine, or the sentence that says why it is not there.
-        run: the run under which it is being reported, or None.
+        batch: names those with which it is reported, or None as long as nobody has claimed it.
         on_its_way: it was rejected, and is not yet in quarantine.
+        partition: once it was reported: the partition that has its bytes, its own or that of an equal file; else None.
+        recorded: it was recorded as a new version of that partition.
     """
 
     number: int
@@ -99,21 +73,52 @@ class Arrival:
     accepted: bool
     report: dict[str, Any]
     place: str
-    run: str | None
+    batch: str | None
     on_its_way: bool
+    partition: str | None = None
+    recorded: bool = False
+
+    @property
+    def dropped_again(self) -> bool:
+        """Whether the file had the same bytes when it was accepted before."""
+        return bool(self.report.get("dropped_again"))
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """What lies where files arrive and is not validated: how many files, and the first of them with the reason."""
+
+    count: int
+    first: list[tuple[str, str]]
 
 
 _ARRIVAL = """
-SELECT number, source, name, identity, key, content, accepted, report, place, run, unmoved
+SELECT number, source, name, identity, key, content, accepted, report, place, batch, unmoved, partition_key, recorded
 FROM arrivals a
+"""
+_REJECTED_IN_PLACE = """
+WHERE NOT accepted AND NOT unmoved AND EXISTS (SELECT 1 FROM files f
+WHERE f.source = a.source AND f.name = a.name AND f.state = 'there' AND f.validated = a.identity)
 """
 
 
 def _arrival(row: Sequence[Any]) -> Arrival:
-    number, source, name, identity, key, content, accepted, report, place, run, unmoved = row
-    told = json.loads(report)
-    name = os.fsdecode(name)
-    return Arrival(number, source, name, identity, key, content, bool(accepted), told, place, run, bool(unmoved))
+    number, source, name, identity, key, content, accepted, report, place, batch, unmoved, partition, recorded = row
+    return Arrival(
+        number,
+        source,
+        os.fsdecode(name),
+        identity,
+        key,
+        content,
+        bool(accepted),
+        json.loads(report),
+        place,
+        batch,
+        bool(unmoved),
+        partition,
+        bool(recorded),
+    )
 
 
 class Ledger:
@@ -130,19 +135,8 @@ class Ledger:
             with alone(path.with_suffix(".opening")):  # SQLite does not wait for its turn to change the journal's mode
                 self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
                 self._db.execute("PRAGMA journal_mode = WAL")
-                self._set_up()
+                set_up(self._db)
             (self.id,) = self._db.execute("SELECT id FROM ledger").fetchone()
-
-    def _set_up(self) -> None:
-        columns = {row[1] for row in self._db.execute("PRAGMA table_info(files)")}
-        if "judged" in columns:  # a ledger of version 0.1
-            self._db.execute("ALTER TABLE files RENAME COLUMN judged TO validated")
-            self._db.execute("ALTER TABLE arrivals RENAME COLUMN verdict TO report")
-        if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'ledger'").fetchone():
-            with self._transaction() as db:
-                for statement in _SCHEMA.split(";\n"):
-                    db.execute(statement)
-                db.execute("INSERT INTO ledger VALUES (?)", (uuid.uuid4().hex[:12],))
 
     def close(self) -> None:
         """Let the file go."""
@@ -213,7 +207,7 @@ class Ledger:
         """Write a report down and return it.
 
         The same bytes, accepted once more under the same name, are a file that was dropped again: the row says so in
-        its report (``dropped_again``) and needs no reporting.
+        its report (``dropped_again``).
         """
         name, content, accepted = os.fsencode(file.name), str(report.get("content", "")), bool(report["accepted"])
         with self._transaction() as db:
@@ -229,9 +223,9 @@ class Ledger:
             if again:
                 report = {**report, "dropped_again": True}
             cursor = db.execute(
-                "INSERT INTO arrivals (source, name, identity, key, content, accepted, report, unmoved, reported)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (source, name, file.identity, file.key, content, accepted, json.dumps(report), not accepted, again),
+                "INSERT INTO arrivals (source, name, identity, key, content, accepted, report, unmoved)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (source, name, file.identity, file.key, content, accepted, json.dumps(report), not accepted),
             )
             return self._arrivals("WHERE number = ?", (cursor.lastrowid,))[0]
 
@@ -255,10 +249,10 @@ class Ledger:
                 )
 
     def claim(self, source: str, most: int) -> list[Arrival]:
-        """Return what is to be reported next under one run, no key twice; the same again until it is reported."""
+        """Return what is to be reported next in one batch, no key twice; the same again until it is reported."""
         ready = "WHERE source = ? AND NOT reported"
         with self._transaction() as db:
-            if begun := self._arrivals(f"{ready} AND run IS NOT NULL ORDER BY number", (source,)):
+            if begun := self._arrivals(f"{ready} AND batch IS NOT NULL ORDER BY number", (source,)):
                 return begun
             batch: dict[str, Arrival] = {}
             for arrival in self._arrivals(f"{ready} ORDER BY number LIMIT ?", (source, most)):
@@ -266,9 +260,9 @@ class Ledger:
                 if arrival.key in batch or arrival.on_its_way:
                     break
                 batch[arrival.key] = arrival
-            run = str(uuid.uuid4())
-            db.executemany("UPDATE arrivals SET run = ? WHERE number = ?", [(run, a.number) for a in batch.values()])
-            return self._arrivals("WHERE run = ? ORDER BY number", (run,))
+            name = f"arrival-{self.id}-{min((a.number for a in batch.values()), default=0)}"
+            db.executemany("UPDATE arrivals SET batch = ? WHERE number = ?", [(name, a.number) for a in batch.values()])
+            return self._arrivals("WHERE batch = ? ORDER BY number", (name,))
 
     def unreported(self, source: str) -> int:
         """Return how many validations wait to be reported."""
@@ -276,9 +270,12 @@ class Ledger:
         return int(count)
 
     def reported(self, arrivals: Sequence[Arrival]) -> None:
-        """Note that these have been reported."""
+        """Note that these have been reported, and what each was reported as."""
+        outcomes = [(a.partition, a.recorded, a.number) for a in arrivals]
         with self._transaction() as db:
-            db.executemany("UPDATE arrivals SET reported = 1 WHERE number = ?", [(a.number,) for a in arrivals])
+            db.executemany(
+                "UPDATE arrivals SET reported = 1, partition_key = ?, recorded = ? WHERE number = ?", outcomes
+            )
 
     def reported_after(self, number: int, source: str, most: int) -> list[Arrival]:
         """Return validations of a source with greater numbers, in order, up to the first that is not reported yet.
@@ -299,6 +296,40 @@ class Ledger:
         """Tell whether a file was where it arrives at the last look."""
         rows = self._rows("SELECT state FROM files WHERE source = ? AND name = ?", (source, os.fsencode(name)))
         return rows == [("there",)]
+
+    def with_bytes(self, content: str) -> list[str]:
+        """Return the partitions that were recorded with this content and whose file still lies there with it."""
+        rows = self._rows(
+            "SELECT a.key FROM arrivals a JOIN files f ON f.source = a.source AND f.name = a.name"
+            " WHERE a.content = ? AND a.partition_key = a.key AND f.state = 'there' AND NOT EXISTS (SELECT 1 FROM"
+            " arrivals b WHERE b.source = a.source AND b.name = a.name AND b.number > a.number"
+            " AND b.content != a.content) GROUP BY a.key ORDER BY MIN(a.number)",
+            (content,),
+        )
+        return [str(key) for (key,) in rows]
+
+    def rejected_in_place(self) -> list[Arrival]:
+        """Return what was rejected and lies where it arrived, because it cannot be moved; of every source."""
+        return self._arrivals(f"{_REJECTED_IN_PLACE} ORDER BY number")
+
+    def numbers_rejected_in_place(self) -> list[int]:
+        """Return the numbers of :meth:`rejected_in_place`, without their reports."""
+        return [
+            number for (number,) in self._rows(f"SELECT number FROM arrivals a {_REJECTED_IN_PLACE} ORDER BY number")
+        ]
+
+    def ignore(self, source: str, names: Mapping[str, str]) -> None:
+        """Take note of what lies at a source and is not validated, by name with the reason."""
+        told = json.dumps([len(names), sorted(names.items())[:_IGNORED_KEPT]])
+        before = self._rows("SELECT names FROM ignored WHERE source = ?", (source,))
+        if before != [(told,)] and (names or before):
+            with self._transaction() as db:
+                db.execute("INSERT OR REPLACE INTO ignored VALUES (?, ?)", (source, told))
+
+    def ignored(self) -> dict[str, Ignored]:
+        """Return what lies at each source and is not validated, where there is any."""
+        told = {source: json.loads(names) for source, names in self._rows("SELECT source, names FROM ignored")}
+        return {source: Ignored(n, [(name, why) for name, why in first]) for source, (n, first) in told.items() if n}
 
     def latest_of(self, key: str) -> Arrival | None:
         """Return the last validation under a key."""

@@ -6,6 +6,7 @@ accepted file is history: ``.history/<key>~<number>/``.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -91,6 +92,15 @@ class Quarantine:
         """Return what waits to be mended, by key; with ``past`` what is history too."""
         folders = [*_folders(self.folder), *(_folders(self.folder / HISTORY) if past else ())]
         return [entry for folder in folders if (entry := self._read(folder))]
+
+    def state(self) -> str:
+        """Return what changes whenever something comes here or leaves; no report is opened."""
+        found = hashlib.sha256()
+        for folder in _folders(self.folder):
+            with suppress(OSError):  # it leaves meanwhile
+                at = folder.stat()
+                found.update(f"{folder.name!r} {at.st_ino} {at.st_mtime_ns}\n".encode())
+        return found.hexdigest()
 
     def waiting(self, key: str) -> Entry | None:
         """Return what waits to be mended under a key, or None."""

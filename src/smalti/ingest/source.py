@@ -15,9 +15,10 @@ from smalti.ingest.ledger import SETTLED_AFTER_S, Found
 from smalti.scans.card import SUFFIX
 from smalti.store.commit import machine_errors
 
+BEING_COPIED = "its name says that it is still being copied"
 _IGNORED: dict[tuple[str, ...], str] = {
     (SUFFIX,): "a card without its file",
-    (".part", ".partial", ".filepart", ".crdownload", ".tmp"): "its name says that it is still being copied",
+    (".part", ".partial", ".filepart", ".crdownload", ".tmp"): BEING_COPIED,
     (".md", ".txt", "~"): "its name says that it is a note, no data",
 }
 

@@ -19,6 +19,7 @@ from smalti.formats import DEFAULT_LIMITS, Content, Limits, TableContent, open_f
 from smalti.ingest.kinds import FILE_KIND, TABLE_FORMS, Kind, Outline, claimed_kind, kinds, recognise_kind
 from smalti.scans.card import Card, card_path
 from smalti.scans.conversion import conform
+from smalti.scans.missing import missing_for_product
 from smalti.scans.read import names_for, require_described
 from smalti.scans.shipped import card_for
 
@@ -99,7 +100,10 @@ def validate_content(
     contract = contract or (TABLE if is_table else SCAN)
     if is_table != isinstance(contract, TableContract):
         found, wanted = ("a table", "arrays") if is_table else ("arrays", "a table")
-        remedy = f"give a file for the contract {contract.id}, or name another contract"
+        kind, card_name = "table" if is_table else "scan", shown(card_path(Path(file_name)).name)
+        remedy = (
+            f"give a file for the contract {contract.id}; that this one is a {kind}, `kind: {kind}` in {card_name} says"
+        )
         violation = Violation("file.form", "the file", found, wanted, remedy)
         return ValidationResult(None, (violation,), contract=contract.id)
     if isinstance(contract, ScanContract):
@@ -131,7 +135,8 @@ def refused(error: SmaltiError, contract: str = "", kind: str = "") -> Validatio
 
 def document(result: ValidationResult, file_name: str) -> Document:
     """Return a result as JSON: ``kind``, ``contract``, ``accepted``, ``reason`` (sentences, or None), ``violations``,
-    ``skipped``, and ``shape``, ``contents``, ``conversions``, ``assumptions`` of what was accepted.
+    ``skipped``, and ``shape``, ``contents``, ``conversions``, ``assumptions`` of what was accepted; of a scan also
+    ``missing``: what a card must say before there can be a product, in a sentence.
 
     ``contents`` lists the ``columns`` of a table, the number of its ``rows`` and its ``first`` rows as text, or the
     ``arrays`` of a file of arrays; a long list is cut.
@@ -150,6 +155,7 @@ def document(result: ValidationResult, file_name: str) -> Document:
         "contents": _contents(result.value),
         "conversions": list(scan.metadata.conversions if scan else result.conversions),
         "assumptions": list(scan.metadata.assumptions()) if scan else [],
+        "missing": missing_for_product(scan, shown(card_path(Path(file_name)).name)) if scan else None,
     }
 
 

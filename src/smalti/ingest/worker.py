@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
@@ -54,7 +54,6 @@ class Worker:
         self._until = 0.0
         self.failure: Exception | None = None
         self.postponed: dict[str, str] = {}
-        self.ignored: Mapping[str, str] = {}
 
     @property
     def busy(self) -> bool:
@@ -94,7 +93,7 @@ class Worker:
             while True:
                 self._call_back(ledger)
                 listing, owner = self._source.look(), partial(stored_name, store)
-                self.ignored = listing.ignored
+                ledger.ignore(self._source.id, listing.ignored)
                 waiting = ledger.look(self._source.id, listing.files, owner, _LOOKED_AT_ONCE, self.postponed)
                 if not waiting:
                     return

@@ -1,7 +1,7 @@
 """Ptychodus products: written, read, validated, composed from reconstructions and converted from PtychoPINN scans."""
 
 from smalti.codecs.product import RawBundle
-from smalti.products.compose import missing_for_product, product_from_reconstruction, raw_bundle_of
+from smalti.products.compose import product_from_reconstruction, raw_bundle_of
 from smalti.products.convert import (
     ExportMeta,
     ImportedProduct,
@@ -25,7 +25,6 @@ __all__ = [
     "export_scan",
     "import_product",
     "import_product_to_rawdata",
-    "missing_for_product",
     "product_from_reconstruction",
     "raw_bundle_of",
     "read_product",

@@ -11,9 +11,7 @@ from smalti.codecs.scan import (
     Scan,
     ScanMetadata,
     Stated,
-    object_pixels_m,
     require_object_pixels_m,
-    what_gives_object_pixels,
 )
 from smalti.errors import Refused
 from smalti.products.layout import NUMBERS
@@ -70,14 +68,6 @@ def product_from_reconstruction(scan: Scan, reconstruction: Reconstruction, name
             }
         ),
     )
-
-
-def missing_for_product(scan: Scan) -> str | None:
-    """Return the sentence that says why a scan has no product yet, and what its card must state; None where it has."""
-    if object_pixels_m(scan.metadata, scan.diffraction.shape[-2:]) is not None:
-        return None
-    stated = what_gives_object_pixels(scan.metadata)
-    return f"no product until a card says the pixel size; add {stated} to the card of {scan.metadata.name}."
 
 
 def raw_bundle_of(scan: Scan, reconstruction: Reconstruction) -> RawBundle:

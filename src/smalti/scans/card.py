@@ -180,7 +180,7 @@ class Card(_Part):
     """What people say about one data file.
 
     Attributes:
-        name: short name of the dataset.
+        name: short name of the dataset; left out, it is the key of its file.
         title: one line for people.
         source: where it comes from: a URL, an instrument, a person.
         version: which edition of it this is.
@@ -192,7 +192,7 @@ class Card(_Part):
         table: what the columns of a table are for.
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")] | None = None
     title: str = ""
     source: Annotated[str, Field(pattern=r"\S")]
     version: Annotated[str, Field(pattern=r"\S")]

@@ -303,7 +303,7 @@ def _number(draft: Draft) -> Draft:
 def _metadata(draft: Draft, values: Mapping[str, Stated], file_name: str) -> ScanMetadata:
     card = draft.card
     about = {field: getattr(card, field) for field in ("title", "source", "version", "licence")} if card else {}
-    name = card.name if card else shown(file_name).split(".")[0]
+    name = (card.name if card else None) or shown(file_name).split(".")[0]
     known = {"name": name, "far_field": draft.far_field, "contract": draft.contract.id}
     return ScanMetadata.model_validate({**about, **known, **values})
 

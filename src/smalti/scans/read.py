@@ -56,7 +56,7 @@ def validate_scan(
         return ValidationResult(None, violations, refusal=str(error))
     if not isinstance(content, Content):
         found = f"a table of {content.table.num_rows} rows and {content.table.num_columns} columns"
-        remedy = "give a file of arrays, or name the contract of the table"
+        remedy = "give a file of arrays; `smalti validate --contract table` validates a table"
         violation = Violation("file.form", "the file", found, f"named arrays, as {contract.id} asks for", remedy)
         return ValidationResult(None, (violation,))
     return conform(content, card, contract, file_name=path.name)

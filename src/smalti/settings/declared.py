@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dotenv import dotenv_values
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -42,10 +42,14 @@ class Settings(BaseSettings, Places):
             ``MLTRACK_DEFAULT_RUN_TYPE`` and ``MLTRACK_DEFAULT_STORAGE_MODE``.
         s3_endpoint: URL of an S3 server that is not AWS.
         remote: the store that ``smalti push`` and ``pull`` mean when none is named: a folder or a URL.
+        backup_url: the store that the nightly backup pushes everything to, and the restore drill takes values from: a
+            folder, best on another machine's disk, or a URL.
+        time_zone: the zone of the hours at which schedules run, such as ``Europe/Berlin``; by default UTC.
         raw_url: ``s3://bucket/prefix`` where raw files arrive too, if there is one.
         contracts: a Python file with contracts of yours; it is run, so name one that you trust.
         disable_memoize: compute what could be read from the store.
         memoize_key_mode: what a memoized result is found by: dataset, data or full; see ``smalti.memoize``.
+        op_outputs_days: how long outputs of ops stay, for an execution from the failure of their run.
         cache_quota: how large ``data/external`` may grow, such as 50GB or 500MiB.
         allowed_origins: servers that downloads may reach although they are not on the public internet or speak plain
             http, between commas: ``http://data.beamline:8080,https://mirror.institute``.
@@ -72,10 +76,13 @@ class Settings(BaseSettings, Places):
     dagster_url: str = "http://127.0.0.1:3000"
     default_storage_mode: str = Field(default="by_project", validation_alias=_also_of_mltrack("DEFAULT_STORAGE_MODE"))
     remote: str | None = None
+    backup_url: str | None = None
+    time_zone: str = "UTC"
     raw_url: str | None = None
     contracts: Path | None = None
     disable_memoize: bool = False
     memoize_key_mode: str = "data"
+    op_outputs_days: float = Field(default=14, ge=0)
     cache_quota: str = "50GB"
     allowed_origins: str = ""
     hub_endpoint: str = Field(default="https://huggingface.co", validation_alias="HF_ENDPOINT")
@@ -90,6 +97,15 @@ class Settings(BaseSettings, Places):
         default_factory=lambda: Path.home() / ".kaggle", validation_alias="KAGGLE_CONFIG_DIR"
     )
     root: Path = Field(default_factory=lambda: find_root(Path.cwd()))
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        from zoneinfo import available_timezones
+
+        if name not in available_timezones():
+            raise ValueError(f"{name!r} is no time zone of the IANA database; write one such as Europe/Berlin")
+        return name
 
     @property
     def store_place(self) -> str:

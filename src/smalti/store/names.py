@@ -101,6 +101,12 @@ class Names:
         for key in keys[: max(0, len(keys) - keep_last)]:  # oldest first: interrupted, it still stands for what it did
             self._documents.remove(key)
 
+    def forget_before(self, name: str, version: int) -> None:
+        """Take away the versions of a name that came before one, oldest first; what it stands for now stays."""
+        for key in self._keys_of(check_name(name))[:-1]:
+            if key < key_of(name, version):
+                self._documents.remove(key)
+
     def all(self) -> Iterator[NameVersion]:
         """Yield the latest version of every name, in order."""
         latest = {key.rsplit("/", 1)[0]: key for key in self.keys()}  # in order, so the last one stays

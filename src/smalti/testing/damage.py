@@ -12,7 +12,7 @@ from smalti.store.identity import KEY
 
 Damage = Callable[[bytes, random.Random], bytes]
 
-NOTES = ("condemned/", "checks/")  # of collections and checks: each may be gone at any time
+NOTES = ("condemned/", "checks/", "checked/")  # of collections and checks: each may be gone at any time
 _BLOCK_NBYTES = 512  # what a disk writes or loses at once
 
 

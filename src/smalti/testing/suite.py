@@ -7,7 +7,7 @@
         def stored(self, backend): return a mapping key -> bytes that does not go through it
 
 The keys of ``stored`` are those of the layout: ``data/a3/a3f5.../metadata.json``, ``names/star/@000001.json``; it
-leaves out ``store.json``, and the notes of collections and checks (``condemned/``, ``checks/``).
+leaves out ``store.json``, and the notes of collections and checks (``condemned/``, ``checks/``, ``checked/``).
 """
 
 from __future__ import annotations

@@ -114,3 +114,14 @@ def test_it_says_what_it_frees_in_sentences(root: Path) -> None:
     assert "6 outputs of simulated scans, 600 B" in said
     assert "1 remembered results" in said
     assert "700 B would be freed; `smalti gc` could then collect" in said
+
+
+def test_outputs_of_ops_go_when_they_are_older_than_the_setting_says(root: Path, monkeypatch) -> None:
+    store = open_store(root / "store")
+    store.put(np.arange(100), "runs/0b1c/big/result")
+    assert clean()["outputs_of_ops"] == 0, "they are new"
+    monkeypatch.setenv("SMALTI_OP_OUTPUTS_DAYS", "0")
+    assert clean("--dry-run")["outputs_of_ops"] == 1
+    assert "runs/0b1c/big/result" in {version.name for version in store.names()}
+    assert clean()["outputs_of_ops"] == 1
+    assert "runs/0b1c/big/result" not in {version.name for version in store.names()}

@@ -69,6 +69,7 @@ class Told(Form):
     contents: Table | Arrays | None
     conversions: list[str]
     assumptions: list[str]
+    missing: str | None
 
 
 def told(path: Path, content: bytes) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,26 @@ from smalti.ingest import ledger as ledgers
 from smalti.ingest.ledger import Found, Ledger, Waiting
 
 RAW = "data/raw"
+
+
+# What the version before wrote: a file, the same again, one rejected, and one that was not reported yet.
+OF_RUNS = """
+CREATE TABLE ledger (id TEXT NOT NULL);
+CREATE TABLE files (source TEXT NOT NULL, name BLOB NOT NULL, seen TEXT NOT NULL, seen_at REAL NOT NULL,
+    validated TEXT, state TEXT NOT NULL DEFAULT 'there', told_gone INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (source, name)) WITHOUT ROWID;
+CREATE TABLE keys (folded TEXT PRIMARY KEY, key TEXT NOT NULL, name BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE arrivals (number INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, name BLOB NOT NULL,
+    identity TEXT NOT NULL, key TEXT NOT NULL, content TEXT NOT NULL, accepted INTEGER NOT NULL, report TEXT NOT NULL,
+    unmoved INTEGER NOT NULL DEFAULT 0, place TEXT NOT NULL DEFAULT '', run TEXT, reported INTEGER NOT NULL DEFAULT 0);
+INSERT INTO ledger VALUES ('0123456789ab');
+INSERT INTO files VALUES ('data/raw', CAST('a.npz' AS BLOB), '1', 0, '1', 'there', 0);
+INSERT INTO arrivals VALUES (1, 'data/raw', CAST('a.npz' AS BLOB), '1', 'a', 'one', 1, '{}', 0, '', 'run', 1);
+INSERT INTO arrivals VALUES
+    (2, 'data/raw', CAST('a.npz' AS BLOB), '2', 'a', 'one', 1, '{"dropped_again": true}', 0, '', 'run', 1);
+INSERT INTO arrivals VALUES (3, 'data/raw', CAST('b.npz' AS BLOB), '1', 'b', 'two', 0, '{}', 0, 'there', 'run', 1);
+INSERT INTO arrivals VALUES (4, 'data/raw', CAST('c.npz' AS BLOB), '1', 'c', 'three', 1, '{}', 0, '', NULL, 0);
+"""
 
 
 @pytest.fixture
@@ -52,13 +74,13 @@ def test_a_late_file_with_an_earlier_name_is_not_missed(ledger: Ledger) -> None:
     assert [w.name for w in look(ledger, found("a.npz"), found("b.npz"))] == ["a.npz"]
 
 
-def test_a_changed_file_is_new_and_the_same_bytes_again_are_said_to_be_and_need_no_reporting(ledger: Ledger) -> None:
+def test_a_changed_file_is_new_and_the_same_bytes_again_are_said_to_be(ledger: Ledger) -> None:
     (waiting,) = look(ledger, found("a.npz"))
     ledger.reported([ledger.validated(RAW, waiting, report("one"))])
     (touched,) = look(ledger, found("a.npz", "2"))
     again = ledger.validated(RAW, touched, report("one"))
-    assert again.report["dropped_again"]
-    assert ledger.claim(RAW, 10) == []
+    assert again.dropped_again
+    ledger.reported(ledger.claim(RAW, 10))
     assert [arrival.number for arrival in ledger.reported_after(1, RAW, 10)] == [again.number]
     (changed,) = look(ledger, found("a.npz", "3"))
     assert "dropped_again" not in ledger.validated(RAW, changed, report("two")).report
@@ -206,3 +228,59 @@ def test_whatever_comes_and_goes_each_version_seen_is_validated_exactly_once(
             last[name] = version
     assert [(arrival.name, arrival.identity) for arrival in ledger.after(0)] == seen
     ledger.close()
+
+
+def recorded(ledger: Ledger, name: str, content: str, identity: str = "1") -> None:
+    """Let a file arrive and be recorded as its own partition."""
+    ledger.validated(RAW, Waiting(name, identity, 10, name.partition(".")[0]), report(content))
+    ledger.reported([replace(arrival, partition=arrival.key, recorded=True) for arrival in ledger.claim(RAW, 10)])
+
+
+def test_the_partitions_that_have_the_same_bytes_are_those_whose_file_lies_there_with_them(ledger: Ledger) -> None:
+    look(ledger, found("a.npz"), found("b.npz"), found("c.npz"))
+    recorded(ledger, "a.npz", "one")
+    recorded(ledger, "b.npz", "one")
+    ledger.validated(RAW, Waiting("c.npz", "1", 10, "c"), report("one"))
+    ledger.reported([replace(arrival, partition="a") for arrival in ledger.claim(RAW, 10)])
+    assert ledger.with_bytes("one") == ["a", "b"]  # c has no partition of its own
+    assert ledger.with_bytes("two") == []
+    recorded(ledger, "a.npz", "two", "2")
+    assert (ledger.with_bytes("one"), ledger.with_bytes("two")) == (["b"], ["a"])
+    look(ledger, found("a.npz", "2"), found("c.npz"))
+    assert ledger.with_bytes("one") == []
+
+
+def test_what_is_rejected_and_cannot_be_moved_is_listed_until_it_goes_or_changes(ledger: Ledger) -> None:
+    for waiting in look(ledger, found("link.npz"), found("moved.npz")):
+        arrival = ledger.validated(RAW, waiting, report(waiting.name, accepted=False))
+        ledger.moved(arrival, "somewhere", quarantined=waiting.name == "moved.npz")
+    assert [arrival.name for arrival in ledger.rejected_in_place()] == ["link.npz"]
+    assert ledger.numbers_rejected_in_place() == [1]
+    look(ledger)
+    assert ledger.rejected_in_place() == []
+
+
+def test_what_is_ignored_is_kept_by_source_the_first_hundred_with_the_reason(ledger: Ledger) -> None:
+    ledger.ignore(RAW, {f"{number:03}.txt": "a note" for number in range(150)})
+    ledger.ignore("s3://elsewhere", {})
+    (told,) = ledger.ignored().values()
+    assert (told.count, len(told.first), told.first[0]) == (150, 100, ("000.txt", "a note"))
+    ledger.ignore(RAW, {})
+    assert ledger.ignored() == {}
+
+
+def test_a_ledger_that_reported_under_runs_is_read_as_one_that_recorded_partitions(tmp_path: Path) -> None:
+    path = tmp_path / "arrivals.sqlite"
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(OF_RUNS)
+    ledger = Ledger(path)
+    assert [(a.key, a.partition, a.recorded, a.batch) for a in ledger.after(0)] == [
+        ("a", "a", True, "run"),
+        ("a", "a", False, "run"),
+        ("b", None, False, "run"),
+        ("c", None, False, None),
+    ]
+    assert ledger.with_bytes("one") == ["a"]
+    assert [arrival.key for arrival in ledger.claim(RAW, 9)] == ["c"]
+    ledger.close()
+    Ledger(path).close()  # once is enough

@@ -44,6 +44,23 @@ def contents(folder: Path) -> dict[str, str]:
     return {str(p.relative_to(folder)): p.read_text() for p in sorted(folder.rglob("*.npz"))}
 
 
+def test_its_state_changes_with_what_comes_is_replaced_or_leaves_and_with_nothing_else(
+    quarantine: Quarantine, raw: Path
+) -> None:
+    states = [quarantine.state()]
+    quarantine.take("a", "a.npz", dropped(raw), reported("first"))
+    states.append(quarantine.state())
+    quarantine.entries(past=True)
+    assert quarantine.state() == states[-1]
+    quarantine.take("a", "a.npz", dropped(raw), reported("again"))
+    states.append(quarantine.state())
+    quarantine.take("b", "b.npz", dropped(raw, "b.npz"), reported())
+    states.append(quarantine.state())
+    quarantine.clear("b")
+    assert quarantine.state() == states[2]
+    assert len(set(states)) == 4
+
+
 def test_a_rejected_file_lies_beside_its_report_and_what_to_do(quarantine: Quarantine, raw: Path) -> None:
     path = dropped(raw)
     path.with_name("a.npz.card.yaml").write_text("name: a")

@@ -32,7 +32,7 @@ from tests.unit.formats.hostile.making import npz
 
 SOUND = {
     "kind": "scan", "contract": "scan/1", "accepted": True, "reason": None, "violations": [], "skipped": [],
-    "shape": [1, 2, 3], "contents": None, "conversions": [], "assumptions": [],
+    "shape": [1, 2, 3], "contents": None, "conversions": [], "assumptions": [], "missing": None,
 }  # fmt: skip
 
 

@@ -110,13 +110,20 @@ def test_what_is_ignored_is_listed_with_the_reason(root: Root) -> None:
     for name in ("junk.txt", "b.npz.part", ".hidden", "c.npz.card.yaml"):
         (root.raw / name).write_text("x")
     (root.raw / "folder").mkdir()
-    assert root.work().ignored == {
+    root.work()
+    told = Ledger(root.folder / "l.sqlite").ignored()["data/raw"]
+    assert told.count == 5
+    assert dict(told.first) == {
         "junk.txt": "its name says that it is a note, no data",
         "b.npz.part": "its name says that it is still being copied",
         ".hidden": "its name says that it is hidden",
         "c.npz.card.yaml": "a card without its file",
         "folder": "a folder; files lie directly in data/raw",
     }
+    for path in root.raw.iterdir():
+        path.rmdir() if path.is_dir() else path.unlink()
+    root.work()
+    assert Ledger(root.folder / "l.sqlite").ignored() == {}
 
 
 def test_a_rejected_file_comes_back_by_its_card_and_is_accepted(root: Root) -> None:

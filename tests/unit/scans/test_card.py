@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
+from smalti.codecs.scan import Scan
 from smalti.errors import ContractBroken
+from smalti.formats import Content
+from smalti.scans import conform
 from smalti.scans.card import LARGEST_NBYTES, Card, card_path, parse_card, read_card
 
 NEEDED = "name: star\nsource: a beamline\nversion: '1'\nlicence: CC0-1.0\n"
@@ -37,6 +41,16 @@ def test_a_card_says_how_to_read_what_the_file_does_not() -> None:
     assert card.physics.object_pixel_size_m.value == 75e-9
     assert card.physics.photon_energy_eV is None
     assert parse_card(yaml.safe_dump(card.model_dump(mode="json")).encode(), "again") == card
+
+
+def test_a_card_without_a_name_is_one_and_a_scan_is_then_called_after_its_file() -> None:
+    text = NEEDED.removeprefix("name: star\n") + "reading: {diffraction: {quantity: amplitude, dc: centre}}\n"
+    card = parse_card(text.encode(), "star.card.yaml")
+    assert card.name is None
+    arrays = {"diffraction": np.ones((3, 16, 16), "f4"), "xcoords": np.arange(3.0), "ycoords": np.arange(3.0)}
+    result = conform(Content(arrays), card, file_name="run-7.npz")
+    assert isinstance(result.value, Scan)
+    assert result.value.metadata.name == "run-7"
 
 
 def test_a_card_without_directions_leaves_all_to_the_contract() -> None:
@@ -156,9 +170,9 @@ def test_every_wrong_field_is_named_at_once() -> None:
 
 
 def test_a_thousand_wrong_fields_still_make_a_short_message() -> None:
-    with pytest.raises(ContractBroken, match=r"star\.card\.yaml: and 992 more violations") as refusal:
+    with pytest.raises(ContractBroken, match=r"star\.card\.yaml: and 991 more violations") as refusal:
         parse_card("\n".join(f"field{i}: 1" for i in range(1000)).encode(), "star.card.yaml")
-    assert len(refusal.value.violations) == 1004
+    assert len(refusal.value.violations) == 1003
     assert str(refusal.value).count("\n") == 12
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from smalti import Store, open_store
 from smalti.errors import NotFound, Unavailable
+from smalti.store import Sample
 from tests.store_reading import fill, use
 
 
@@ -40,6 +41,14 @@ def place(disk_path: Path) -> Iterator[Path]:
 
 def test_it_is_read_checked_and_sent_from(place: Path) -> None:
     use(open_store(place))
+
+
+def test_it_is_sampled_from_the_beginning_each_time_and_nothing_is_written(place: Path) -> None:
+    before = sorted(place.rglob("*"))
+    reports = [open_store(place).fsck(sample=Sample(2)) for _ in range(2)]
+    assert reports[0] == reports[1]
+    assert reports[0].clean
+    assert sorted(place.rglob("*")) == before
 
 
 def test_it_is_read_without_an_index_and_beside_one_that_is_damaged(place: Path) -> None:

@@ -1,4 +1,4 @@
-"""``smalti clean``: caches, and what simulations left behind; nothing that could not be made again."""
+"""``smalti clean``: caches, old outputs of ops, and what simulations left; nothing that could not be made again."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,13 +32,15 @@ def clean(
     store: StorePlace = None,
     as_json: AsJson = False,
 ) -> None:
-    """Remove remembered results, what simulated scans left in outputs/, and prepared libraries.
+    """Remove remembered results, old outputs of ops, what simulated scans left in outputs/, and prepared libraries.
 
-    Raw data stays, and so do values and manifests. Remembered results are forgotten: `smalti gc` collects them after
-    its grace period, unless a name, a pin or a run needs them.
+    Raw data stays, and so do values of assets and manifests. Outputs of ops go when they are older than
+    SMALTI_OP_OUTPUTS_DAYS (14): no run can be executed again from them then. They and remembered results are
+    forgotten: `smalti gc` collects them after its grace period, unless a name, a pin or a run needs them.
     """
     from smalti.compute.blas import cache_folder
     from smalti.memoize import forget_all
+    from smalti.runs.op_outputs import op_outputs, outdated, release
     from smalti.settings import Settings
     from smalti.store.commit import machine_errors
 
@@ -49,17 +52,24 @@ def clean(
             _remove("prepared libraries", libraries.glob("openblas-*.so"), dry_run),
         ]
     forgotten = forget_all(opened, dry_run=dry_run)
+    old = outdated(op_outputs(opened), timedelta(days=Settings().op_outputs_days), datetime.now(UTC))
+    if not dry_run:
+        release(opened, old)
+    outputs_of_ops = Removed("outputs of ops", sum(len(of.names) for of in old), sum(of.nbytes for of in old))
+    for_gc = forgotten.nbytes + outputs_of_ops.nbytes
     freed = sum(removed.nbytes for removed in files)
     if as_json:
         counts = {removed.what.replace(" ", "_"): removed.count for removed in files}
-        results = {"remembered_results": forgotten.results, "nbytes_for_gc": forgotten.nbytes}
+        counts["outputs_of_ops"] = outputs_of_ops.count
+        results = {"remembered_results": forgotten.results, "nbytes_for_gc": for_gc}
         print_json({"dry_run": dry_run, **counts, "nbytes": freed, **results})
         return
     for removed in files:
         typer.echo(f"{removed.count} {removed.what}, {readable(removed.nbytes)}")
+    typer.echo(f"{outputs_of_ops.count} outputs of ops of {len(old)} runs, {readable(outputs_of_ops.nbytes)}")
     typer.echo(f"{forgotten.results} remembered results, {readable(forgotten.nbytes)} that nothing else needs")
     would, will = ("would be", "could then collect") if dry_run else ("are", "collects")
-    typer.echo(f"{readable(freed)} {would} freed; `smalti gc` {will} {readable(forgotten.nbytes)} more")
+    typer.echo(f"{readable(freed)} {would} freed; `smalti gc` {will} up to {readable(for_gc)} more")
 
 
 def simulated_scans(store: Store) -> set[str]:

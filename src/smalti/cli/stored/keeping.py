@@ -1,4 +1,4 @@
-"""``smalti pin``, ``unpin``, ``forget``, ``gc``: what stays and what may go."""
+"""``smalti pin``, ``unpin``, ``forget``, ``retain``, ``gc``: what stays and what may go."""
 
 from __future__ import annotations
 
@@ -44,6 +44,31 @@ def forget(
         raise NotFound(f"{name!r} is no name in the store at {opened.place}; `smalti ls` lists them.")
     opened.forget(name)
     _say("forgotten", name, as_json)
+
+
+def retain(
+    patterns: Annotated[list[str], typer.Argument(metavar="PATTERN...", help="Names, such as 'reconstruction/*'.")],
+    keep_last: Annotated[int, typer.Option(min=1, help="So many of the newest versions stay.")] = 10,
+    older_than: Annotated[float, typer.Option(min=0, metavar="DAYS", help="What was replaced since then stays.")] = 90,
+    dry_run: Annotated[bool, typer.Option("--dry-run/--no-dry-run", help="Only say what would go.")] = True,
+    store: StorePlace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take away old versions of names; what is current or pinned stays, manifests stay, values wait for gc.
+
+    By default it only says what would go.
+    """
+    from smalti.store import Retention
+
+    found = the_store(store).retain(Retention(tuple(patterns), keep_last, older_than), dry_run=dry_run)
+    if as_json:
+        print_json({"dry_run": dry_run, "names": [asdict(one) for one in found]})
+        return
+    for one in found:
+        held = "; a pin holds the next" if one.held_by_pin else ""
+        typer.echo(f"{printable(one.name)}: versions before {one.first_kept} ({one.versions}), {one.kept} stay{held}")
+    would = "would be " if dry_run else ""
+    typer.echo(f"{sum(one.versions for one in found)} versions of {len(found)} names {would}taken away")
 
 
 def _say(done: str, what: str, as_json: bool) -> None:

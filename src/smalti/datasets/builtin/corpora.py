@@ -12,10 +12,12 @@ _REPOSITORY = "Salesforce/wikitext"
 _SPLITS = ("train", "validation", "test")
 
 
-def _fetch(config: str, split: str | None = None, **options: Any) -> Any:
+def _fetch(config: str, split: str | None = None, refresh: bool = False, **options: Any) -> Any:
     """Return the rows of one split, or of every split by name, from the hub or from what was fetched before."""
     from smalti.datasets.hub import fetch_hub_dataset
 
+    if refresh:
+        options["refresh"] = True
     wanted = _SPLITS if split is None else (split,)
     check_options(config, fetch_hub_dataset, _REPOSITORY, config, split, **options)
     found = {each: fetch_hub_dataset(_REPOSITORY, config, each, **options) for each in wanted}

@@ -45,6 +45,7 @@ def fetch_hub_dataset(
     endpoint: str | None = None,
     *,
     force: bool = False,
+    refresh: bool = False,
     cache: ExternalCache | None = None,
     settings: Settings | None = None,
     patience: Patience = _PATIENCE,
@@ -64,6 +65,7 @@ def fetch_hub_dataset(
         endpoint: the hub; by default https://huggingface.co, or the mirror that ``HF_ENDPOINT`` names.
             ``HUGGINGFACE_TOKEN``, where it is set, is sent there and nowhere else.
         force: ask anew what the revision is, and fetch the split anew.
+        refresh: ask anew what the revision is, and fetch the split only if it is not of that commit.
         cache: another one than that of ``settings``.
         settings: other ones than those of the current folder and the environment.
         patience: how long to wait for the files and how often to try.
@@ -78,7 +80,7 @@ def fetch_hub_dataset(
     settings = settings or Settings()
     cache = cache or ExternalCache.of(settings)
     where = (endpoint or settings.hub_endpoint).rstrip("/")
-    commit = _commit(repository, revision, where, cache, settings, force)
+    commit = _commit(repository, revision, where, cache, settings, force or refresh)
     found = splits(commit.files)
     config, split = chosen(repository, found, config, split)
     paths = found[config][split]

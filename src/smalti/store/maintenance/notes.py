@@ -32,6 +32,8 @@ class Notes:
     A note says up to which address everything was read whole since the check began, and what of that was damaged.
     """
 
+    is_spent = False  # it reads everything
+
     def __init__(self, objects: ObjectStore, documents: Documents) -> None:
         self._objects = objects
         self._documents = documents
@@ -52,7 +54,7 @@ class Notes:
             return self._objects.record(address)
         return self._objects.verify(address)
 
-    def take(self, one: Read) -> None:
+    def take(self, one: Read, nbytes: int) -> None:
         """Note what reading the next object has shown."""
         self._upto = max(self._upto, one.address)
         (self._damaged.add if one.damage else self._damaged.discard)(one.address)
@@ -70,7 +72,7 @@ class Notes:
             for key in earlier:
                 self._documents.remove(key)
 
-    def remove(self) -> None:
+    def finish(self) -> None:
         """Take the notes away: the check is complete."""
         for key in list(self._documents.keys(_FOLDER)):
             self._documents.remove(key)

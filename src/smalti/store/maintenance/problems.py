@@ -39,6 +39,22 @@ class FsckReport:
         return all(problem.repaired for problem in self.problems)
 
 
+@dataclass(frozen=True, slots=True)
+class SampledReport(FsckReport):
+    """What a sampled check found.
+
+    Attributes:
+        of_objects: how many there are; ``objects`` of them were read.
+        bounded: whether a bound stopped it before it had read its part.
+        whole_since: everything there is was written or read whole since then (UTC, ISO 8601); "" before the first round
+            through all objects has ended.
+    """
+
+    of_objects: int = 0
+    bounded: bool = False
+    whole_since: str = ""
+
+
 def spread(wanted: Wanted, needs: Mapping[str, Collection[str]]) -> Wanted:
     """Spread the names from the values they stand for down to every object those need."""
     needed = {address: set(names) for address, names in wanted.items()}

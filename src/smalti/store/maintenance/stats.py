@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
-from smalti.errors import NotFound
+from smalti.errors import Damaged, NotFound, Refused
 from smalti.store.documents import Documents
 from smalti.store.format.record import Record
 from smalti.store.long_work import OnProgress, Progress, in_order
-from smalti.store.names import Names
+from smalti.store.names import Names, NameVersion
 from smalti.store.objects.object_store import ObjectStore
 from smalti.store.pins import Pins
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,24 +64,45 @@ class StoreStats:
         return self.nbytes - self.nbytes_kept
 
 
-def stats(objects: ObjectStore, documents: Documents, progress: OnProgress | None = None) -> StoreStats:
+def stats(
+    objects: ObjectStore,
+    documents: Documents,
+    progress: OnProgress | None = None,
+    unreadable: list[str] | None = None,
+) -> StoreStats:
     """Read every record and add up.
 
+    Args:
+        unreadable: takes the names, pins and records that are damaged, and they are left out; None: they are raised.
+
     Raises:
-        Damaged: a name, a pin or a record is not what was written.
+        Damaged, Refused: a name, a pin or a record is not what was written, or of a newer version.
     """
-    names = Names(documents)
-    latest = list(names.all())
+    names, pins = Names(documents), Pins(documents)
+
+    def readable(key: str, read: Callable[[str], Found]) -> Found | None:
+        try:
+            return read(key)
+        except NotFound:  # taken away, or collected, meanwhile
+            return None
+        except (Damaged, Refused):
+            if unreadable is None:
+                raise
+            unreadable.append(key)
+            return None
+
+    latest: dict[str, NameVersion] = {}
     versions = []
     for key in names.keys():  # noqa: SIM118 (not a mapping)
-        with suppress(NotFound):  # taken away meanwhile
-            versions.append(names.read(key).address)
+        if version := readable(key, names.read):
+            latest[version.name] = version  # in order, so the last one stays
+            versions.append(version.address)
+
+    def measured(address: str) -> tuple[Record, int]:
+        return objects.record(address), objects.nbytes_stored(address)
 
     def look(address: str) -> tuple[Record, int] | None:
-        try:
-            return objects.record(address), objects.nbytes_stored(address)
-        except NotFound:  # collected meanwhile
-            return None
+        return readable(address, measured)
 
     addresses = list(objects.addresses())
     nbytes: dict[str, int] = {}
@@ -92,12 +116,12 @@ def stats(objects: ObjectStore, documents: Documents, progress: OnProgress | Non
             kinds[record.kind].append((record.content_nbytes, kept))
         if progress:
             progress(Progress(done, len(addresses), 0))
-    pinned = set(Pins(documents).all()).difference(versions)
+    pinned = {address for key in pins.keys() if (address := readable(key, pins.read))}.difference(versions)  # noqa: SIM118
     loose = nbytes.keys() - contained - pinned - set(versions)
     by_kind = [
         KindStats(kind, len(some), sum(a for a, _ in some), sum(b for _, b in some)) for kind, some in kinds.items()
     ]
-    by_name = [NameStats(one.name, one.address, nbytes.get(one.address, 0)) for one in latest]
+    by_name = [NameStats(one.name, one.address, nbytes.get(one.address, 0)) for one in latest.values()]
     return StoreStats(
         objects=len(nbytes),
         names=len(latest),

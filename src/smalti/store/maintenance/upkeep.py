@@ -15,9 +15,13 @@ from smalti.store.objects.taking import Codecs
 from smalti.store.values import Ref
 
 if TYPE_CHECKING:  # what not every use of a store needs is imported by the methods that do; numpy among it takes long
+    from smalti.store.maintenance.checked import Checked, Thoroughness
     from smalti.store.maintenance.diff import Diff
+    from smalti.store.maintenance.health import StoreHealth
     from smalti.store.maintenance.problems import FsckReport
     from smalti.store.maintenance.push import Side
+    from smalti.store.maintenance.retention import Outdated, Retention
+    from smalti.store.maintenance.sampling import Sample
     from smalti.store.maintenance.stats import StoreStats
     from smalti.store.maintenance.transfer import TransferReport
 
@@ -84,18 +88,61 @@ class LooksAfterItself(RecordsRuns):
         return collect(*parts, dry_run=dry_run, grace_seconds=grace_seconds)
 
     def fsck(
-        self, progress: OnProgress | None = None, *, full: bool = False, repair_from: LooksAfterItself | None = None
+        self,
+        progress: OnProgress | None = None,
+        *,
+        full: bool = False,
+        sample: Sample | None = None,
+        repair_from: LooksAfterItself | None = None,
     ) -> FsckReport:
         """Check every name, pin, record and list of files, and content; see :func:`smalti.store.maintenance.fsck.fsck`.
 
         Args:
             full: read every byte, not only where a file does not look as it did when it was last read whole.
+            sample: read every byte of some objects, others each time, and nothing of the rest.
             repair_from: a store that may hold sound copies of what is damaged or missing; they are written here.
         """
         from smalti.store.maintenance.fsck import fsck
 
         source = repair_from._side() if repair_from else None
-        return fsck(self._side(), full=full, repair_from=source, progress=progress)
+        return fsck(self._side(), full=full, sample=sample, repair_from=source, progress=progress)
+
+    def last_checks(self) -> dict[Thoroughness, Checked]:
+        """Return when each kind of check (``quick``, ``sampled``, ``full``) last ended, and what it found."""
+        from smalti.store.maintenance.checked import last_checks
+
+        return last_checks(self._documents)
+
+    def set_aside(self) -> int:
+        """Return how many damaged objects were replaced by sound ones and lie in ``quarantine/`` to be looked into."""
+        return len({key.split("/")[1] for key in self._documents.keys("quarantine/")})
+
+    def health(self, progress: OnProgress | None = None) -> StoreHealth:
+        """Return size, deduplication, last checks and free room. Every record is read, and no content.
+
+        What is damaged is counted and not raised.
+        """
+        from smalti.store.maintenance.health import StoreHealth, free_nbytes
+        from smalti.store.maintenance.stats import stats
+
+        unreadable: list[str] = []
+        found = stats(self._objects, self._documents, progress, unreadable)
+        runs, room = len(self._manifests.names()), free_nbytes(self._documents.location)
+        return StoreHealth(found, tuple(unreadable), runs, self.last_checks(), self.set_aside(), room)
+
+    def retain(self, retention: Retention, *, dry_run: bool = True) -> list[Outdated]:
+        """Take away old versions of names, as a policy says; by default only say which would go.
+
+        What a name stands for now stays, what is pinned stays, and so do all manifests. The values go when ``gc`` finds
+        that nothing else needs them.
+        """
+        from smalti.store.maintenance.retention import retain
+
+        return retain(self._names, self.pins(), retention, dry_run=dry_run)
+
+    @abstractmethod
+    def pins(self) -> list[str]:
+        """Return the addresses that are pinned."""
 
     def verify(
         self, target: LooksAfterItself, refs: Iterable[Ref | str] | None = None, progress: OnProgress | None = None

@@ -98,6 +98,17 @@ def test_later_splits_are_of_the_commit_that_was_pinned_first(fetch: Fetch, hub:
     assert fetch(*SMALL, revision=pinned).num_rows == 100
 
 
+def test_a_refresh_asks_for_the_commit_and_fetches_a_split_only_where_that_is_another(fetch: Fetch, hub: Hub) -> None:
+    first = fetch(*SMALL)
+    hub.asked.clear()
+    assert fetch(*SMALL, refresh=True).equals(first)
+    assert [asked["path"] for asked in hub.asked] == [f"/api/datasets/{WIKITEXT}/revision/main"]
+    old = hub.repositories[WIKITEXT]["main"]
+    hub.repositories[WIKITEXT] = {"main": {path: parquet(["new"]) for path in old}, "old": old}
+    assert fetch(*SMALL).equals(first)
+    assert fetch(*SMALL, refresh=True).num_rows == 1
+
+
 def test_the_commit_and_the_licence_are_written_down(fetch: Fetch, hub: Hub, settings: Settings) -> None:
     fetch(*SMALL)
     source = ExternalCache.of(settings).source("Salesforce--wikitext--wikitext-2-raw-v1--test")

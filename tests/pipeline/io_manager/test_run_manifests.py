@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from resources import StoreIOManager, StoreResource
-from resources.run_manifests import READ
+from resources.made_from import also_read
 from sensors.run_manifests import run_manifests
 from smalti import Store, open_store
 from smalti.store import Hop, Step
@@ -30,7 +30,7 @@ def doubled(context: dg.AssetExecutionContext, raw: np.ndarray) -> np.ndarray:
 @dg.asset
 def total(context: dg.AssetExecutionContext, store: StoreResource) -> np.ndarray:
     read = {key: store.open().ref(f"doubled/{key}").digest for key in KEYS.get_partition_keys()}
-    context.add_output_metadata({f"{READ}doubled/{key}": digest for key, digest in read.items()})
+    also_read(context, {f"doubled/{key}": digest for key, digest in read.items()})
     return sum(store.open().get(digest) for digest in read.values())
 
 
@@ -128,7 +128,7 @@ def test_a_run_that_is_looked_at_again_changes_nothing_and_later_ones_are_seen(
     instance: dg.DagsterInstance, store: Store
 ) -> None:
     first = run(instance, store, "raw", partition_key="one")
-    cursor = look(instance, store)
+    cursor = look(instance, store, look(instance, store))  # the tag that says where the manifest is changed the run
     was = store.manifest(first)
     assert look(instance, store, cursor) == cursor
     second = run(instance, store, "raw", partition_key="two")
@@ -151,14 +151,14 @@ def test_a_value_that_was_collected_before_the_run_was_recorded_is_named_as_not_
     instance: dg.DagsterInstance, store: Store
 ) -> None:
     run_id = run(instance, store, "raw", "doubled", partition_key="one")
-    lost = store.resolve("raw/one")
-    store.forget("raw/one")
+    lost = store.resolve("doubled/one")
+    store.forget("doubled/one")
     for _ in range(2):
         store.gc(dry_run=False, grace_seconds=0)
     look(instance, store)
     manifest = store.manifest(run_id)
     assert manifest.notes["not_stored"] == [lost]  # type: ignore[index, call-overload]
-    assert manifest.outputs == {"doubled/one": store.resolve("doubled/one")}
+    assert manifest.outputs == {"raw/one": store.resolve("raw/one")}
 
 
 def test_tags_say_what_kind_of_run_it_is_and_where_it_is_shown(instance: dg.DagsterInstance, store: Store) -> None:
@@ -169,8 +169,7 @@ def test_tags_say_what_kind_of_run_it_is_and_where_it_is_shown(instance: dg.Dags
     assert (manifest.run_type, manifest.views) == ("production", ("by_type/production", "optics/ptychonet"))
     shown = Path(store.place) / "runs" / "by_type" / "production" / run_id
     assert (shown / "manifest.json").resolve() == Path(store.place) / "manifests" / f"{run_id}.json"
-    (record,) = instance.get_run_records()
-    assert manifest.created_at[:22] == record.create_timestamp.isoformat()[:22], "not when the sensor came to it"
+    assert manifest.created_at < manifest.ended_at, "not when the sensor came to it"
     assert manifest.links["dagster"] == f"http://127.0.0.1:3000/runs/{run_id}"
     assert "commit" in manifest.code
     assert "numpy" in str(store.get(str(manifest.environment["details"])))
@@ -204,3 +203,76 @@ def test_a_partition_that_is_made_twice_in_one_run_is_two_steps(instance: dg.Dag
         Step("thing/one", {}, {"thing/one": digests[0]}),
         Step("thing/one#2", {}, {"thing/one": digests[1]}),
     )
+
+
+@dg.asset(code_version="3", config_schema={"gain": float})
+def tuned(context: dg.AssetExecutionContext) -> float:
+    return float(context.op_execution_context.op_config["gain"])
+
+
+@dg.asset
+def halted(context: dg.AssetExecutionContext, tuned: float) -> float:
+    """Stands for a run that is killed: nothing of it is done after its first output."""
+    raise ValueError(tuned)
+
+
+def began(instance: dg.DagsterInstance, store: Store) -> str:
+    resource = StoreResource(place=store.place)
+    done = dg.materialize(
+        [tuned, halted],
+        instance=instance,
+        resources={"io_manager": StoreIOManager(store=resource)},
+        run_config={"ops": {"tuned": {"config": {"gain": 1.5}}}},
+        tags={"smalti/project": "optics"},
+        raise_on_error=False,
+    )
+    return done.run_id
+
+
+def test_a_run_has_a_manifest_as_soon_as_it_made_something(instance: dg.DagsterInstance, store: Store) -> None:
+    run_id = began(instance, store)
+    manifest = store.manifest(run_id)
+    assert (manifest.status, manifest.project, manifest.ended_at) == ("running", "optics", "")
+    assert manifest.steps == (Step("tuned", {}, {"tuned": store.resolve("tuned")}),)
+    assert manifest.code == {"asset tuned": "3"}
+    assert manifest.parameters["run_config"]["ops"] == {"tuned": {"config": {"gain": 1.5}}}  # type: ignore[index, call-overload]
+    assert manifest.links["dagster"].endswith(f"/runs/{run_id}")
+
+
+def test_the_run_says_where_its_manifest_lies(instance: dg.DagsterInstance, store: Store) -> None:
+    run_id = began(instance, store)
+    look(instance, store)
+    run = instance.get_run_by_id(run_id)
+    assert run
+    assert Path(run.tags["smalti/manifest"]).is_file()
+    assert "smalti/manifest" not in store.manifest(run_id).tags
+
+
+def test_the_manifest_that_was_begun_is_completed_when_the_run_ended(
+    instance: dg.DagsterInstance, store: Store
+) -> None:
+    run_id = began(instance, store)
+    look(instance, store)
+    manifest = store.manifest(run_id)
+    assert (manifest.status, manifest.error) == ("failed", "halted: ValueError: 1.5")
+    assert manifest.code["asset tuned"] == "3"
+    assert "commit" in manifest.code
+    assert manifest.outputs == {"tuned": store.resolve("tuned")}
+    assert manifest.ended_at
+
+
+def test_a_run_that_was_killed_leaves_a_manifest_that_says_so(instance: dg.DagsterInstance, store: Store) -> None:
+    run_id = began(instance, store)
+    assert open_store(store.place).manifest(run_id).status == "running", "what another process sees after the kill"
+    run = instance.get_run_by_id(run_id)
+    assert run
+    instance.report_run_failed(run, "the worker of the run is gone")  # as run monitoring does
+    look(instance, store)
+    assert store.manifest(run_id).status == "failed"
+
+
+def test_a_manifest_that_was_released_stays_as_it_is(instance: dg.DagsterInstance, store: Store) -> None:
+    run_id = began(instance, store)
+    released = store.release(run_id)
+    look(instance, store)
+    assert store.manifest(run_id) == released
