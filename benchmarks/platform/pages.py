@@ -83,7 +83,7 @@ _EVENTS = _query(
     _of_asset(
         f"""assetEventHistory(
         limit: 100, eventTypeSelectors: [MATERIALIZATION, OBSERVATION, FAILED_TO_MATERIALIZE]) {{
-        results {{ ... on MaterializationEvent {{ partition timestamp tags {{ key value }} {_METADATA} }} }} cursor }}"""
+        results {{ ... on MaterializationEvent {{ partition timestamp tags {{ key }} {_METADATA} }} }} cursor }}"""
     ),
 )
 _EVERY_PAGE = (_DEFINITION, _LIVE, _STALE)
