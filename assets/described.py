@@ -11,6 +11,7 @@ OWNERS = {
     "tables": "team:machine-learning",
     "arrival": "team:data",
     "files": "team:data",
+    "external": "team:data",
     "store": "team:data",
 }
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -11,17 +10,24 @@ from pydantic import Field
 
 from assets.automation import on_new_content
 from assets.code_versions import code_version
+from assets.outputs import shown_scan
 from assets.partitions import SCANS
-from assets.previews import picture
-from resources import COMPUTE_POOL, Compute, SettingsResource, StoreResource
+from assets.previews import curve, numbers_of, picture
+from resources import COMPUTE_POOL, Compute, StoreResource
 from resources.run_config import StepConfig
-from smalti import Reconstruction, Ref, Store
+from smalti import Reconstruction, Ref
 from smalti.codecs.scan import open_scan
 from smalti.errors import Refused
 from smalti.ptycho.evaluate.frc import FrcResult
-from smalti.ptycho.geometry import object_pixel_m
-from smalti.ptycho.report.outputs import read_log, write_outputs
-from smalti.ptycho.report.previews import frc_preview, loss_preview, probe_preview, reconstruction_preview
+from smalti.ptycho.report.outputs import (
+    RECONSTRUCTION,
+    SCAN,
+    arrays_digest,
+    reconstruction_part,
+    resolution_part,
+    scan_part,
+)
+from smalti.ptycho.report.thumbnails import frc_crossing, frc_curves, loss_curves, reconstruction_thumbnail
 
 EXPLAINS = "explains_the_scan"
 _WORST_R_FACTOR = 0.5
@@ -93,7 +99,6 @@ class ReconstructionConfig(StepConfig, step="reconstruction"):
 def reconstruction(
     context: dg.AssetExecutionContext,
     config: ReconstructionConfig,
-    settings: SettingsResource,
     store: StoreResource,
     compute: Compute,
     scan: Ref,
@@ -111,15 +116,17 @@ def reconstruction(
         settings=config.settings(guessed),
     )
     made: Reconstruction = values.get(answer["digest"])
-    pixel_m = object_pixel_m(opened)
+    arrays = arrays_digest(values.record(scan.digest).children)
+    made_from = {SCAN: scan.digest, "ptycho_checkpoint": ptycho_checkpoint.digest}
     metadata = {
-        "preview": picture(reconstruction_preview(made, pixel_m), "object and probe"),
-        "probe": picture(probe_preview(made.probe, pixel_m), "probe modes"),
-        "loss": picture(loss_preview(made.loss), "loss by epoch"),
-        "outputs": _written(
-            context, settings.read().outputs, values, {"scan": scan.digest, "reconstruction": answer["digest"]}, lines
+        "preview": picture(reconstruction_thumbnail(made), "amplitude and phase of the object"),
+        "loss": curve(loss_curves(made.loss), "loss by epoch", "epoch"),
+        **shown_scan(
+            context,
+            scan_part(opened, scan.digest, arrays),
+            reconstruction_part(opened, made, answer["digest"], made_from, lines, arrays),
         ),
-        **made.metrics,
+        **numbers_of(made.metrics),
     }
     yield dg.Output(replace(values.ref(answer["digest"]), new_bytes=answer["new_bytes"]), metadata=metadata)
     yield explains_the_scan(context.partition_key, float(made.metrics["r_factor"]))
@@ -151,7 +158,6 @@ def explains_the_scan(scan: str, r_factor: float) -> dg.AssetCheckResult:
 )
 def resolution(
     context: dg.AssetExecutionContext,
-    settings: SettingsResource,
     store: StoreResource,
     compute: Compute,
     scan: Ref,
@@ -165,29 +171,11 @@ def resolution(
         context.log.warning(str(error))
         return
     frc = FrcResult.from_stored(values.get(answer["digest"]))
-    digests = {"scan": scan.digest, "reconstruction": reconstruction.digest, "resolution": answer["digest"]}
+    arrays = arrays_digest(values.record(scan.digest).children)
+    made_from = {SCAN: scan.digest, RECONSTRUCTION: reconstruction.digest}
     metadata = {
-        "curve": picture(frc_preview(frc), "Fourier ring correlation of the split halves"),
-        "outputs": _written(context, settings.read().outputs, values, digests, lines, frc),
-        **frc.metrics(),
+        "curve": curve(frc_curves(frc), "Fourier ring correlation of the halves", "of Nyquist", frc_crossing(frc)),
+        **shown_scan(context, resolution_part(frc, answer["digest"], made_from, lines, arrays)),
+        **numbers_of(frc.metrics()),
     }
     yield dg.Output(replace(values.ref(answer["digest"]), new_bytes=answer["new_bytes"]), metadata=metadata)
-
-
-def _written(
-    context: dg.AssetExecutionContext,
-    folder: Path,
-    values: Store,
-    digests: dict[str, str],
-    lines: list[str],
-    frc: FrcResult | None = None,
-) -> dg.MetadataValue[Any]:
-    """Write the output folder; if it may not be replaced, log the reason and return it in place of the path."""
-    scan = open_scan(values, digests["scan"])
-    try:
-        before = read_log(folder, scan) if frc else []
-        made: Path = write_outputs(folder, scan, values.get(digests["reconstruction"]), frc, [*before, *lines], digests)
-    except Refused as error:
-        context.log.warning(str(error))
-        return dg.MetadataValue.text(str(error))
-    return dg.MetadataValue.path(made)

@@ -42,6 +42,7 @@ _COMMANDS = {
     "product": "product.app",
     "runs": "stored.runs.app",
     "quarantine": "quarantine.app",
+    "gallery": "gallery.gallery",
 }
 
 

@@ -39,7 +39,9 @@ def clean(
     forgotten: `smalti gc` collects them after its grace period, unless a name, a pin or a run needs them.
     """
     from smalti.compute.blas import cache_folder
+    from smalti.gallery import update_gallery
     from smalti.memoize import forget_all
+    from smalti.outputs.folder import PAGE
     from smalti.runs.op_outputs import op_outputs, outdated, release
     from smalti.settings import Settings
     from smalti.store.commit import machine_errors
@@ -51,6 +53,8 @@ def clean(
             _remove("outputs of simulated scans", _outputs(outputs, simulated_scans(opened)), dry_run),
             _remove("prepared libraries", libraries.glob("openblas-*.so"), dry_run),
         ]
+    if not dry_run and (outputs / PAGE).is_file():
+        update_gallery(outputs, (), Settings().dagster_url)
     forgotten = forget_all(opened, dry_run=dry_run)
     old = outdated(op_outputs(opened), timedelta(days=Settings().op_outputs_days), datetime.now(UTC))
     if not dry_run:
@@ -73,7 +77,9 @@ def clean(
 
 
 def simulated_scans(store: Store) -> set[str]:
-    """Return the names of the scans in a store that were simulated, and are not also those of measured ones."""
+    """Return the keys of the scans in a store that were simulated, and are not also those of measured ones."""
+    from smalti.outputs.folder import folder_key
+    from smalti.ptycho.report.outputs import SCAN
     from smalti.simulation import SOURCE
 
     found: dict[bool, set[str]] = {True: set(), False: set()}
@@ -81,16 +87,16 @@ def simulated_scans(store: Store) -> set[str]:
         header = store.record(version.address).header
         about = header.get("attrs")
         if header.get("type") == "scan" and isinstance(about, dict):
-            found[str(about.get("source")).startswith(SOURCE)].add(str(about["name"]))
+            names = {str(about["name"]), version.name.removeprefix(f"{SCAN}/")} - {version.name}
+            found[str(about.get("source")).startswith(SOURCE)] |= set(map(folder_key, names))
     return found[True] - found[False]
 
 
-def _outputs(folder: Path, scans: Iterable[str]) -> Iterator[Path]:
+def _outputs(folder: Path, keys: Iterable[str]) -> Iterator[Path]:
     """Yield the files that these scans left below ``folder``, and no other file that a person put beside them."""
-    from smalti.ingest.keys import file_key
     from smalti.ptycho.report.outputs import FILES
 
-    for key in map(file_key, scans):
+    for key in keys:
         for path in (folder / "ptychodus_products" / f"{key}.h5", *(folder / key / name for name in sorted(FILES))):
             if path.exists() and not path.parent.is_symlink():
                 yield path

@@ -165,11 +165,8 @@ def _draw_pattern(axes: Axes, scan: Scan) -> None:
     from matplotlib import colormaps
     from matplotlib.colors import LogNorm, Normalize
 
-    count, height, width = scan.diffraction.shape
-    mean = np.zeros((height, width))
-    for start in range(0, count, PATTERNS_AT_ONCE):  # all squares at once may not fit into memory
-        mean += np.square(scan.diffraction[start : start + PATTERNS_AT_ONCE], dtype=np.float64).sum(axis=0) / count
-    bad = np.zeros((height, width), bool) if scan.bad_pixels is None else scan.bad_pixels
+    count = len(scan.diffraction)
+    mean, bad = mean_pattern(scan)
     lit = mean[~bad & (mean > 0)]
     scale: Normalize = Normalize(0, lit.max(initial=0) or 1.0)
     if scan.metadata.far_field and lit.size:
@@ -195,7 +192,16 @@ def _draw_positions(axes: Axes, scan: Scan) -> None:
     axes.invert_yaxis()  # rows grow downwards, as in the image of the object
 
 
-def _shown_area(reconstruction: Reconstruction) -> Area:
+def mean_pattern(scan: Scan) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the mean counts (H, W) of the patterns, and which of the pixels are bad."""
+    count, height, width = scan.diffraction.shape
+    mean = np.zeros((height, width))
+    for start in range(0, count, PATTERNS_AT_ONCE):  # all squares at once may not fit into memory
+        mean += np.square(scan.diffraction[start : start + PATTERNS_AT_ONCE], dtype=np.float64).sum(axis=0) / count
+    return mean, np.zeros((height, width), bool) if scan.bad_pixels is None else scan.bad_pixels
+
+
+def shown_area(reconstruction: Reconstruction) -> Area:
     """Return the scanned area; the whole object along an axis where it is below ``SMALLEST_CROP_PX``."""
     sides = zip(scanned_area(reconstruction.xcoords, reconstruction.ycoords), reconstruction.object.shape, strict=True)
     clipped = (slice(max(0, side.start), min(size, side.stop)) for side, size in sides)
@@ -205,7 +211,7 @@ def _shown_area(reconstruction: Reconstruction) -> Area:
 
 def _one_image(reconstruction: Reconstruction) -> tuple[Figure, Axes]:
     """Return a figure with the aspect ratio of the scanned area, within limits, and its axes."""
-    height, width = reconstruction.object[_shown_area(reconstruction)].shape
+    height, width = reconstruction.object[shown_area(reconstruction)].shape
     made = figure(height_inch=min(max(0.78 * WIDTH_INCH * height / width + 0.5, 2.5), 8.0))
     return made, made.subplots()
 
@@ -213,7 +219,7 @@ def _one_image(reconstruction: Reconstruction) -> tuple[Figure, Axes]:
 def _draw_amplitude(
     axes: Axes, reconstruction: Reconstruction, pixel_size_m: float | None, bar: Literal["right", "bottom"]
 ) -> None:
-    amplitude = np.abs(reconstruction.object[_shown_area(reconstruction)])
+    amplitude = np.abs(reconstruction.object[shown_area(reconstruction)])
     low, high = np.percentile(amplitude, SHOWN_PERCENTILES)
     image = axes.imshow(amplitude, cmap="gray", vmin=low, vmax=high)
     _finish(axes, "object amplitude", pixel_size_m)
@@ -223,14 +229,21 @@ def _draw_amplitude(
 def _draw_phase(
     axes: Axes, reconstruction: Reconstruction, pixel_size_m: float | None, bar: Literal["right", "bottom"]
 ) -> None:
-    area = _shown_area(reconstruction)
-    phase = np.angle(remove_phase_ramp(reconstruction.object, area)[area])
-    low, high = np.percentile(phase, SHOWN_PERCENTILES)
-    wraps = high - low > 1.9 * np.pi
-    low, high = (-np.pi, np.pi) if wraps else (low, high)
-    image = axes.imshow(phase, cmap="twilight" if wraps else "viridis", vmin=low, vmax=high)
+    phase, (low, high), palette = phase_shown(reconstruction, shown_area(reconstruction))
+    image = axes.imshow(phase, cmap=palette, vmin=low, vmax=high)
     _finish(axes, "object phase", pixel_size_m)
     _draw_bar(axes, image, "rad, mean and ramp removed", bar)
+
+
+def phase_shown(
+    reconstruction: Reconstruction, area: Area
+) -> tuple[NDArray[np.float64], tuple[float, float], Literal["twilight", "viridis"]]:
+    """Return the phase in an area less its mean and ramp, the values at the ends of its palette, and the palette."""
+    phase = np.angle(remove_phase_ramp(reconstruction.object, area)[area])
+    low, high = (float(end) for end in np.percentile(phase, SHOWN_PERCENTILES))
+    if high - low > 1.9 * np.pi:
+        return phase, (-np.pi, np.pi), "twilight"
+    return phase, (low, high), "viridis"
 
 
 def _by_power(probe: NDArray[np.complex64]) -> tuple[NDArray[np.complex64], NDArray[np.float64]]:
