@@ -19,7 +19,6 @@ from benchmarks.arrival.soak import drop
 from benchmarks.line import Line, at_most
 from jobs.ingest import Wanted, ingest, ingest_request
 from resources import local
-from resources.store import StoreResource
 from sensors.raw_files import raw_files
 from smalti import open_store
 from smalti.ingest.admit import staging_folder, value_of
@@ -38,7 +37,7 @@ def measure() -> list[Line]:
         home.mkdir()
         drop(root / "data" / "raw", _FILES, 0)
         with dg.DagsterInstance.from_config(str(home)) as instance:
-            keys = _recorded(instance, root)
+            keys = _recorded(instance)
             start = time.perf_counter()
             for first in range(0, _FILES, _IN_ONE_RUN):
                 _ingested(instance, keys[first : first + _IN_ONE_RUN])
@@ -63,9 +62,10 @@ def _quiet() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-def _recorded(instance: dg.DagsterInstance, root: Path) -> list[str]:
+def _recorded(instance: dg.DagsterInstance) -> list[str]:
     """Let the sensor validate and record all files; return their keys."""
-    cursor, resources = None, {"store": StoreResource(place=str(root / "store"))}
+    cursor, given = None, local()
+    resources = {name: given[name] for name in ("store", "settings")}
     while True:
         with dg.build_sensor_context(instance=instance, cursor=cursor, resources=resources) as context:
             found = raw_files(context)
