@@ -8,14 +8,16 @@ from pydantic import Field
 
 from assets.automation import on_new_content
 from assets.code_versions import code_version
+from assets.outputs import shown_dataset
 from assets.partitions import TRAINING_TABLES
-from assets.previews import numbers_of, records
+from assets.previews import measured, numbers_of, records
 from assets.tables import OF_THE_SAME_TABLE
 from resources import COMPUTE_POOL, Compute, StoreResource
 from resources.run_config import StepConfig
 from smalti import Ref
 from smalti.errors import Refused
 from smalti.tabular.evaluate.cross_validation import BERT, CrossValidation
+from smalti.tabular.report.outputs import cross_validation_part
 
 
 class CrossValidationConfig(StepConfig, step="cross_validation"):
@@ -65,10 +67,12 @@ def cross_validation(
     found = CrossValidation.from_stored(values.get(answer["digest"]))
     summary = found.summary()
     metadata = {
-        found.main_metric: summary[BERT]["mean"],
-        f"{found.main_metric}_sd": summary[BERT]["sd"],
+        found.main_metric: measured(summary[BERT]["mean"]),
+        f"{found.main_metric}_sd": measured(summary[BERT]["sd"]),
         "verdict": answer["verdict"],
         "models": records([{"model": name, **scores} for name, scores in summary.items()]),
         "folds": records([numbers_of(row) | {"model": row["model"]} for row in found.scores.to_dict("records")]),
     }
+    part = cross_validation_part(found, answer["digest"], {"bert_checkpoint": bert_checkpoint.digest})
+    metadata |= shown_dataset(context, part)
     yield dg.Output(replace(values.ref(answer["digest"]), new_bytes=answer["new_bytes"]), metadata=metadata)

@@ -1,6 +1,6 @@
 """What assets write for people to look at: their parts of the output folders, and the gallery."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,33 +19,41 @@ Write = Callable[[Path, str, Sequence[Part]], Path]
 
 
 def shown_scan(context: dg.OpExecutionContext | dg.AssetExecutionContext, *parts: Part) -> Metadata:
-    """Write parts of the outputs of the scan of this partition, and return where they are."""
-    return shown(context.log, write_scan_parts, {context.partition_key: parts}, context.run_id)[context.partition_key]
+    """Write parts of the outputs of the scan of this partition, and the gallery; return where they are."""
+    return _shown(context, write_scan_parts, parts)
 
 
 def shown_dataset(context: dg.OpExecutionContext | dg.AssetExecutionContext, *parts: Part) -> Metadata:
-    """Write parts of the outputs of the dataset of this partition, and return where they are."""
-    written = shown(context.log, write_dataset_parts, {context.partition_key: parts}, context.run_id)
-    return written[context.partition_key]
+    """Write parts of the outputs of the dataset of this partition, and the gallery; return where they are."""
+    return _shown(context, write_dataset_parts, parts)
 
 
-def shown(log: Any, write: Write, parts: Mapping[str, Sequence[Part]], run_id: str) -> dict[str, Metadata]:
-    """Write parts of outputs, by their partitions, and the gallery once; return where they are.
+def _shown(context: dg.OpExecutionContext | dg.AssetExecutionContext, write: Write, parts: Sequence[Part]) -> Metadata:
+    key = context.partition_key
+    return {**written(context, write, key, parts), **in_gallery(context, [key])}
+
+
+def written(
+    context: dg.OpExecutionContext | dg.AssetExecutionContext, write: Write, key: str, parts: Sequence[Part]
+) -> Metadata:
+    """Write parts of the outputs of a key, and return where they are.
 
     Outputs are for looking: what cannot be written is told of in place of its path, and what was stored stays.
     """
-    settings = Settings()
-    found: dict[str, Metadata] = {}
-    for key, of_key in parts.items():
-        try:
-            place = write(settings.outputs, key, [replace(part, run_id=run_id) for part in of_key])
-            found[key] = {"outputs": dg.MetadataValue.path(place)}
-        except SmaltiError as error:
-            log.warning(str(error))
-            found[key] = {"outputs": dg.MetadataValue.text(str(error))}
     try:
-        page = dg.MetadataValue.path(update_gallery(settings.outputs, parts, settings.dagster_url))
-        return {key: {**where, "gallery": page} for key, where in found.items()}
+        place = write(Settings().outputs, key, [replace(part, run_id=context.run_id) for part in parts])
+        return {"outputs": dg.MetadataValue.path(place)}
     except SmaltiError as error:
-        log.warning(str(error))
-        return found
+        context.log.warning(str(error))
+        return {"outputs": dg.MetadataValue.text(str(error))}
+
+
+def in_gallery(context: dg.OpExecutionContext | dg.AssetExecutionContext, keys: Iterable[str]) -> Metadata:
+    """Bring the gallery up to date with the outputs of these keys, and return where it is; log why it cannot be."""
+    settings = Settings()
+    try:
+        page = update_gallery(settings.outputs, list(keys), settings.dagster_url)
+        return {"gallery": dg.MetadataValue.path(page)}
+    except SmaltiError as error:
+        context.log.warning(str(error))
+        return {}

@@ -9,11 +9,12 @@ import dagster as dg
 
 from assets.automation import on_new_content
 from assets.code_versions import code_version
+from assets.outputs import shown_scan
 from assets.partitions import SCANS
-from assets.previews import sentences
+from assets.previews import measured, sentences
 from assets.raw import violations_table
-from resources import SettingsResource
-from smalti import Product, Reconstruction, Scan
+from resources import SettingsResource, StoreResource
+from smalti import Product, Reconstruction, Ref, Scan
 from smalti.contracts import validated
 from smalti.contracts.violation import errors
 from smalti.products import (
@@ -22,6 +23,7 @@ from smalti.products import (
     validate_product,
     write_product,
 )
+from smalti.ptycho.report.outputs import arrays_digest, product_part
 from smalti.scans.missing import missing_for_product
 
 IS_SOUND = "is_sound"
@@ -46,19 +48,24 @@ IS_SOUND = "is_sound"
     "pixel size nobody has stated has none until a card says it.",
 )
 def ptychodus_product(
-    context: dg.AssetExecutionContext, settings: SettingsResource, scan: Scan, reconstruction: Reconstruction
-) -> Iterator[dg.Output[Product] | dg.AssetCheckResult]:
-    key = context.partition_key
-    if missing := missing_for_product(scan):
+    context: dg.AssetExecutionContext, settings: SettingsResource, store: StoreResource, scan: Ref, reconstruction: Ref
+) -> Iterator[dg.Output[Ref] | dg.AssetCheckResult]:
+    values, key = store.open(), context.partition_key
+    of_scan: Scan = values.get(scan)
+    if missing := missing_for_product(of_scan):
         context.log.warning(missing)
         yield dg.AssetCheckResult(
             check_name=IS_SOUND, passed=False, severity=dg.AssetCheckSeverity.WARN, description=f"{key}: {missing}"
         )
         return
-    product = validated(product_from_reconstruction(scan, reconstruction, key), key)
+    found: Reconstruction = values.get(reconstruction)
+    product = validated(product_from_reconstruction(of_scan, found, key), key)
     path = settings.read().products / f"{key}.h5"
-    write_product(path, product, raw_bundle_of(scan, reconstruction))
-    yield dg.Output(product, metadata=described(product, path))
+    write_product(path, product, raw_bundle_of(of_scan, found))
+    ref, arrays = values.put(product), arrays_digest(values.record(scan).children)
+    made_from = {"reconstruction": reconstruction.digest}
+    part = product_part(f"{path.parent.name}/{path.name}", ref.digest, made_from, arrays=arrays)
+    yield dg.Output(ref, metadata={**described(product, path), **shown_scan(context, part)})
     yield is_sound(key, path)
 
 
@@ -81,5 +88,5 @@ def described(product: Product, path: Path) -> dict[str, Any]:
         "file": dg.MetadataValue.path(path),
         "contract": product.contract,
         "comments": sentences(product.metadata.comments.splitlines()),
-        "pixel_size_nm": product.metadata.object_pixel_width_m * 1e9,
+        "pixel_size_nm": measured(product.metadata.object_pixel_width_m * 1e9),
     }

@@ -25,7 +25,6 @@ from smalti.ptycho.report.outputs import (
     arrays_digest,
     reconstruction_part,
     resolution_part,
-    scan_part,
 )
 from smalti.ptycho.report.thumbnails import frc_crossing, frc_curves, loss_curves, reconstruction_thumbnail
 
@@ -123,7 +122,6 @@ def reconstruction(
         "loss": curve(loss_curves(made.loss), "loss by epoch", "epoch"),
         **shown_scan(
             context,
-            scan_part(opened, scan.digest, arrays),
             reconstruction_part(opened, made, answer["digest"], made_from, lines, arrays),
         ),
         **numbers_of(made.metrics),

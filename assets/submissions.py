@@ -2,25 +2,24 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from assets.automation import on_new_content
 from assets.code_versions import code_version
+from assets.outputs import shown_dataset
 from assets.partitions import TRAINING_TABLES
 from assets.previews import numbers_of, picture, records
 from assets.tables import OF_THE_SAME_TABLE, column_lineage, test_of
-from resources import COMPUTE_POOL, Compute, SettingsResource, StoreResource
+from resources import COMPUTE_POOL, Compute, StoreResource
 from resources.made_from import also_read
-from smalti import Ref, Store
-from smalti.errors import Refused
+from smalti import Ref
 from smalti.tabular.evaluate.evaluation import Evaluation
 from smalti.tabular.predictions import Predictions
 from smalti.tabular.report.card import Provenance
-from smalti.tabular.report.outputs import write_outputs
-from smalti.tabular.report.previews import evaluation_preview
+from smalti.tabular.report.outputs import submission_part
+from smalti.tabular.report.thumbnails import evaluation_thumbnail
 from smalti.tabular.split import ROW, TextSplit
 from smalti.tabular.submission import submission as submitted
 
@@ -41,7 +40,6 @@ _ROWS_SHOWN = 10
 )
 def submission(
     context: dg.AssetExecutionContext,
-    settings: SettingsResource,
     store: StoreResource,
     compute: Compute,
     raw_table: Ref,
@@ -59,9 +57,16 @@ def submission(
         predicted = compute.run(context.log, "smalti.tabular.stored:predict_stored", **request)
     evaluation = Evaluation.from_stored(values.get(evaluated["digest"]))
     predictions = Predictions.from_stored(values.get(predicted["digest"])) if predicted else None
-    outputs = _written(
-        context, settings.read().outputs, values, {"raw_table": raw_table.digest, **digests}, evaluation, predictions
+    card = values.open(raw_table.digest).attrs["card"]
+    split, checkpoint = TextSplit.from_stored(values.get(text_split)), values.get(bert_checkpoint)
+    provenance = Provenance(
+        key, card.get("source", ""), card.get("licence", ""), {"raw_table": raw_table.digest, **digests}
     )
+    digest = predicted["digest"] if predicted else evaluated["digest"]
+    part = submission_part(
+        split, checkpoint, evaluation, provenance, predictions, digest, {"bert_checkpoint": bert_checkpoint.digest}
+    )
+    outputs = shown_dataset(context, part)
     if predicted is None or predictions is None:
         context.log.warning(
             f"no test table of {key} has arrived, so there is nothing to submit; drop it into data/raw."
@@ -69,7 +74,7 @@ def submission(
         return
     table = submitted(predictions)
     rows, (id_column, predicted_column) = table.head(_ROWS_SHOWN).to_dict("records"), table.columns
-    read: Any = values.open(text_split.digest).attrs["template"]["columns"]
+    read: Any = split.template["columns"]
     made_from = {
         id_column: [id_column] if id_column != ROW else [],
         predicted_column: [column["column"] for column in read],
@@ -80,10 +85,10 @@ def submission(
         "dagster/column_schema": dg.TableSchema([dg.TableColumn(name, str(of)) for name, of in table.dtypes.items()]),
         "dagster/column_lineage": column_lineage("table", made_from),
         "verdict": evaluated["verdict"],
-        "evaluation": picture(evaluation_preview(evaluation), "of the validation rows"),
+        "evaluation": picture(evaluation_thumbnail(evaluation), "of the validation rows"),
         "models": records([{"model": name, **of} for name, of in _models(evaluation).items()]),
         "preview": records(rows),
-        "outputs": outputs,
+        **outputs,
     }
     ref = replace(values.ref(predicted["digest"]), new_bytes=evaluated["new_bytes"] + predicted["new_bytes"])
     yield dg.Output(ref, metadata=metadata)
@@ -91,24 +96,3 @@ def submission(
 
 def _models(evaluation: Evaluation) -> dict[str, dict[str, float]]:
     return {"BERT": evaluation.metrics, **evaluation.baselines}
-
-
-def _written(
-    context: dg.AssetExecutionContext,
-    folder: Path,
-    values: Store,
-    digests: dict[str, str],
-    evaluation: Evaluation,
-    predictions: Predictions | None,
-) -> dg.MetadataValue[Any]:
-    """Write the output folder; if it may not be replaced, log the reason and return it in place of the path."""
-    card = values.open(digests["raw_table"]).attrs["card"]
-    provenance = Provenance(context.partition_key, card.get("source", ""), card.get("licence", ""), digests)
-    split = TextSplit.from_stored(values.get(digests["split"]))
-    checkpoint = values.get(digests["checkpoint"])
-    try:
-        made: Path = write_outputs(folder, split, checkpoint, evaluation, provenance, predictions)
-    except Refused as error:
-        context.log.warning(str(error))
-        return dg.MetadataValue.text(str(error))
-    return dg.MetadataValue.path(made)

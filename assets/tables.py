@@ -8,13 +8,16 @@ import pyarrow as pa
 
 from assets.arrival import latest
 from assets.code_versions import code_version
+from assets.outputs import shown_dataset
 from assets.partitions import DATASETS
-from resources import Ingest
+from resources import Ingest, StoreResource
 from smalti import Ref, Store
 from smalti.contracts.violation import shown
 from smalti.ingest.keys import file_key
+from smalti.outputs.parts import Part
 from smalti.scans.card import TableRoles
 from smalti.tabular import pairs
+from smalti.tabular.report.outputs import table_part
 
 _ROWS_SHOWN = 10
 # Only a table to train on has a split and a checkpoint, so those have fewer partitions, of the same keys.
@@ -29,10 +32,16 @@ _TARGET, _TEST = "smalti/target", "smalti/test"  # tags of a table: what its car
     code_version=code_version("smalti.formats", "smalti.contracts.tables"),
     description="The rows of a raw table, each column of one type; missing values are null.",
 )
-def table(context: dg.AssetExecutionContext, ingest: Ingest, raw_table: Ref) -> pa.Table:
-    value = ingest.value_of(raw_table.digest)
-    context.add_output_metadata(described_table(value))
-    return value
+def table(context: dg.AssetExecutionContext, store: StoreResource, ingest: Ingest, raw_table: Ref) -> Ref:
+    values, value = store.open(), ingest.value_of(raw_table.digest)
+    ref = values.put(value)
+    context.add_output_metadata({**described_table(value), **shown_dataset(context, part_of(values, value, ref))})
+    return ref
+
+
+def part_of(_: Store, table: pa.Table, ref: Ref) -> Part:
+    """Return what the outputs of a table show of it."""
+    return table_part(table.num_rows, table.num_columns, ref.digest)
 
 
 def described_table(table: pa.Table) -> dict[str, Any]:

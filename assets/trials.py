@@ -8,12 +8,13 @@ import dagster as dg
 
 from assets.code_versions import code_version
 from assets.partitions import TRAINING_TABLES
-from assets.previews import picture, records
+from assets.previews import curve, records
 from resources import StoreResource
 from resources.made_from import also_read
 from smalti import Store
 from smalti.errors import Refused
-from smalti.tabular.report.previews import comparison_preview, metric_shown
+from smalti.tabular.report.previews import metric_shown
+from smalti.tabular.report.thumbnails import best_curves
 from smalti.tabular.settings import BertSettings
 
 _LONGEST = 80
@@ -73,6 +74,6 @@ def sweep(context: dg.AssetExecutionContext, store: StoreResource) -> dict[str, 
     shown = metric_shown(rows[0])
     also_read(context, {prefix + row["trial"]: row["checkpoint"] for row in rows})
     context.add_output_metadata(
-        {"trials": records(rows), "comparison": picture(comparison_preview(histories, shown), f"{shown} by epoch")}
+        {"trials": records(rows), "comparison": curve(best_curves(histories, shown), f"{shown} by epoch", "epoch")}
     )
     return {"trials": rows}

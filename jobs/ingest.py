@@ -10,14 +10,17 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import dagster as dg
 from dagster._core.storage.tags import PRIORITY_TAG
 from pydantic import Field
 
+from assets import imported, scans, tables
 from assets.arrival import Latest, latest
-from assets.imported import imported_product, written
+from assets.imported import exported, imported_product
+from assets.outputs import Write, in_gallery, written
 from assets.partitions import TRAINING_TABLES
 from assets.raw import RAW
 from assets.scans import described, scan
@@ -27,10 +30,13 @@ from resources.made_from import as_metadata
 from resources.names import called
 from resources.published import publish_output
 from resources.stored_value import put_version
-from smalti import Store
+from smalti import Ref, Store
 from smalti.errors import Refused, Unavailable
 from smalti.ingest.admit import Validator, staging_folder, value_of
 from smalti.ingest.sandbox import Sandbox
+from smalti.outputs.parts import Part
+from smalti.ptycho.report.outputs import write_scan_parts
+from smalti.tabular.report.outputs import write_dataset_parts
 
 _REFERENCE = re.compile(r"([a-z0-9_-]+)/([^/@]+)(?:@\d+)?")  # earlier runs named an arrival after the @
 _NEWER_AT_MOST = 3
@@ -88,6 +94,7 @@ def ingest_arrivals(
             except Unavailable as error:  # the machine's fault, or so it seems: it keeps no other file back
                 later.append(f"{of}: {error}")
                 context.log.warning(later[-1])
+    in_gallery(context, [of.key for of in wanted])
     yield dg.Output(None)
     if failed := [*refused, *later]:
         told = f"{len(failed)} of {len(wanted)} files failed:\n" + "\n".join(failed)
@@ -131,6 +138,8 @@ class Ingested:
     asset: dg.AssetsDefinition
     value: Any
     shown: Mapping[str, Any]
+    write: Write
+    part: Callable[[Ref], Part]
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -139,17 +148,20 @@ Reading = Callable[[Store, str, Validator, str], Ingested]  # given the digest a
 
 def _scan(store: Store, raw: str, sandbox: Validator, key: str) -> Ingested:
     value = value_of(store, raw, sandbox, key)
-    return Ingested(scan, value, described(value))
+    return Ingested(scan, value, described(value), write_scan_parts, partial(scans.part_of, store, value))
 
 
 def _table(store: Store, raw: str, sandbox: Validator, _: str) -> Ingested:
     value = value_of(store, raw, sandbox)
-    return Ingested(table, value, described_table(value), role_tags(roles_of(store, raw)))
+    tags = role_tags(roles_of(store, raw))
+    part = partial(tables.part_of, store, value)
+    return Ingested(table, value, described_table(value), write_dataset_parts, part, tags)
 
 
 def _product(store: Store, raw: str, sandbox: Validator, key: str) -> Ingested:
     value = value_of(store, raw, sandbox)
-    return Ingested(imported_product, value, written(value, key))
+    part = partial(imported.part_of, store, value, key=key)
+    return Ingested(imported_product, value, exported(value, key), write_scan_parts, part)
 
 
 # What is done with a raw file as soon as it has arrived, by kind; a kind that is not here is kept as it came.
@@ -195,6 +207,7 @@ def _stored(
     asset, from_raw = read.asset.key, RAW[of.kind].key
     ref, metadata = put_version(context.log, store, called(asset, of.key), read.value, context.run_id)
     publish_output(context.log, store, asset.to_user_string(), of.key, ref)
+    outputs = written(context, read.write, of.key, [read.part(ref)])
     code_version = read.asset.code_versions_by_key.get(asset)
     return dg.AssetMaterialization(
         asset_key=asset,
@@ -202,6 +215,7 @@ def _stored(
         metadata={
             **metadata,
             **read.shown,
+            **outputs,
             **as_metadata({called(from_raw, of.key): raw.data_version}),
         },
         tags={

@@ -6,19 +6,20 @@ from enum import Enum
 from typing import Any
 
 import dagster as dg
-import numpy as np
 from pydantic import Field, create_model, model_validator
 
 from assets import checkpoints
 from assets.code_versions import code_version
-from assets.previews import numbers_of, picture, records
+from assets.outputs import shown_dataset
+from assets.previews import curve, numbers_of, records
 from assets.trials import settings_of
 from resources import COMPUTE_POOL, Compute, StoreResource
 from resources.run_config import StepConfig
 from smalti import Checkpoint, Ref
 from smalti.errors import Refused
-from smalti.ptycho.report.previews import loss_preview
-from smalti.tabular.report.previews import history_preview, metric_shown
+from smalti.ptycho.report.thumbnails import loss_curves
+from smalti.tabular.report.outputs import checkpoint_part
+from smalti.tabular.report.thumbnails import history_curves
 from smalti.tabular.settings import BertSettings
 
 _BERT_CODE = code_version("smalti.tabular", "smalti.models", "smalti.training")
@@ -62,7 +63,7 @@ def ptycho_checkpoint(
     checkpoint: Checkpoint = values.get(trained["digest"])
     losses = [float(epoch["loss"]) for epoch in checkpoint.state["history"]]
     context.add_output_metadata(
-        {"loss": picture(loss_preview(np.array(losses)), "training loss by epoch"), **_described(checkpoint)}
+        {"loss": curve(loss_curves(losses), "training loss by epoch", "epoch"), **_described(checkpoint)}
     )
     return replace(values.ref(trained["digest"]), new_bytes=trained["new_bytes"])
 
@@ -109,18 +110,23 @@ def bert_checkpoint(
     context: dg.OpExecutionContext, config: BertConfig, store: StoreResource, compute: Compute, split: Ref
 ) -> Ref:
     """Train in a child process: nothing else ever imports mlx."""
-    return _trained_bert(context, store, compute, split, config.settings())
+    checkpoint, history, ref = _trained_bert(context, store, compute, split, config.settings())
+    part = checkpoint_part(checkpoint, ref.digest, {"text_split": split.digest}, history=history)
+    context.add_output_metadata(shown_dataset(context, part))
+    return ref
 
 
 @dg.op(pool=COMPUTE_POOL, code_version=_BERT_CODE)
 def bert_trial(context: dg.OpExecutionContext, store: StoreResource, compute: Compute, split: Ref) -> Ref:
     """Train with the settings of this trial."""
-    return _trained_bert(context, store, compute, split, settings_of(store.open(), context.partition_key))
+    *_, ref = _trained_bert(context, store, compute, split, settings_of(store.open(), context.partition_key))
+    return ref
 
 
 def _trained_bert(
     context: dg.OpExecutionContext, store: StoreResource, compute: Compute, split: Ref, settings: dict[str, Any]
-) -> Ref:
+) -> tuple[Checkpoint, list[dict[str, Any]], Ref]:
+    """Train, say how it went, and return the checkpoint, the history of all epochs and the reference."""
     trained = compute.run(
         context.log,
         "smalti.tabular.stored:train_stored",
@@ -130,18 +136,17 @@ def _trained_bert(
     )
     values = store.open()
     checkpoint: Checkpoint = values.get(trained["digest"])
-    reached: dict[str, Any] = checkpoint.state["history"][-1]
-    history = values.open(trained["last"]).attrs["state"]["history"]
+    history: list[dict[str, Any]] = values.open(trained["last"]).attrs["state"]["history"]
     context.add_output_metadata(
         {
-            **numbers_of(reached),
-            "curves": picture(history_preview(history, metric_shown(reached)), "loss and metric by epoch"),
+            **numbers_of(checkpoint.state["history"][-1]),
+            "curves": curve(history_curves(history), "loss by epoch", "epoch"),
             "history": records([{"epoch": entry["epoch"], **entry} for entry in history]),
             "settings": dg.MetadataValue.json(checkpoint.config["table"]["settings"]),
             **_described(checkpoint),
         }
     )
-    return replace(values.ref(trained["digest"]), new_bytes=trained["new_bytes"])
+    return checkpoint, history, replace(values.ref(trained["digest"]), new_bytes=trained["new_bytes"])
 
 
 def _described(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -33,9 +33,9 @@ class CollectionConfig(dg.Config):
     op_tags={"smalti/maintenance": "collection"},
     description="The outputs that ops left for the next op are released: at once where their run finished, else after "
     "SMALTI_OP_OUTPUTS_DAYS. Objects that no version of a name, no pin and no kept run leads to are condemned; "
-    "those that an earlier collection condemned, a grace period ago, and that still nothing needs, are removed. All is planned "
-    "before anything is changed, and nothing is removed where something that is needed is missing or damaged. "
-    "Manifests stay.",
+    "those that an earlier collection condemned, a grace period ago, and that still nothing needs, are removed. "
+    "All is planned before anything is changed, and nothing is removed where something that is needed is missing "
+    "or damaged. Manifests stay.",
 )
 def garbage_collection(
     context: dg.AssetExecutionContext, config: CollectionConfig, store: StoreResource

@@ -1,1 +1,1 @@
-"""What Dagster's own processes load beside the project: the launcher of runs, named by ``dagster.yaml``."""
+"""What a Dagster instance loads of Smalti by name: the run launcher of one machine."""

@@ -13,7 +13,7 @@ import pytest
 
 from assets.partitions import SCANS
 from assets.products import is_sound, ptychodus_product
-from resources import SettingsResource
+from resources import SettingsResource, StoreIOManager, StoreResource
 from smalti import Reconstruction, Scan
 from smalti.simulation import simulate_scan
 
@@ -41,11 +41,33 @@ def found(measured: Scan) -> Reconstruction:
     )
 
 
+def made(root: Path, measured: Scan, found: Reconstruction) -> dg.ExecuteInProcessResult:
+    """Run the asset on this scan and its reconstruction."""
+
+    @dg.asset(partitions_def=SCANS)
+    def scan() -> Scan:
+        return measured
+
+    @dg.asset(partitions_def=SCANS)
+    def reconstruction() -> Reconstruction:
+        return found
+
+    store = StoreResource(place=str(root / "store"))
+    with dg.instance_for_test() as instance:
+        instance.add_dynamic_partitions(str(SCANS.name), ["small"])
+        return dg.materialize(
+            [scan, reconstruction, ptychodus_product],
+            partition_key="small",
+            instance=instance,
+            resources={"io_manager": StoreIOManager(store=store), "store": store, "settings": SettingsResource()},
+        )
+
+
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, measured: Scan, found: Reconstruction) -> Path:
     """The product file that the asset wrote, where Ptychodus looks for it."""
     monkeypatch.setenv("SMALTI_ROOT", str(tmp_path))
-    list(ptychodus_product(dg.build_asset_context(partition_key="small"), SettingsResource(), measured, found))
+    assert made(tmp_path, measured, found).success
     return tmp_path / "outputs" / "ptychodus_products" / "small.h5"
 
 
@@ -105,32 +127,11 @@ def test_a_warning_is_shown_and_passes(path: Path) -> None:
     assert [record.data["code"] for record in result.metadata["violations"].records] == ["field.pixels_differ"]
 
 
-def made(measured: Scan, found: Reconstruction) -> dg.ExecuteInProcessResult:
-    """Run the asset on this scan and its reconstruction."""
-
-    @dg.asset(partitions_def=SCANS)
-    def scan() -> Scan:
-        return measured
-
-    @dg.asset(partitions_def=SCANS)
-    def reconstruction() -> Reconstruction:
-        return found
-
-    with dg.instance_for_test() as instance:
-        instance.add_dynamic_partitions(str(SCANS.name), ["small"])
-        return dg.materialize(
-            [scan, reconstruction, ptychodus_product],
-            partition_key="small",
-            instance=instance,
-            resources={"io_manager": dg.mem_io_manager, "settings": SettingsResource()},
-        )
-
-
 def test_a_run_that_makes_a_product_checks_its_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, measured: Scan, found: Reconstruction
 ) -> None:
     monkeypatch.setenv("SMALTI_ROOT", str(tmp_path))
-    checks = made(measured, found).get_asset_check_evaluations()
+    checks = made(tmp_path, measured, found).get_asset_check_evaluations()
     assert [(check.check_name, check.passed) for check in checks] == [("is_sound", True)]
     assert (tmp_path / "outputs" / "ptychodus_products" / "small.h5").is_file()
 
@@ -141,7 +142,7 @@ def test_a_scan_without_a_pixel_size_has_no_product_and_its_run_succeeds_and_say
     monkeypatch.setenv("SMALTI_ROOT", str(tmp_path))
     unknown = dict.fromkeys(("object_pixel_size_m", "detector_pixel_size_m", "detector_distance_m"))
     nobody_said = replace(measured, metadata=measured.metadata.model_copy(update=unknown))
-    run = made(nobody_said, found)
+    run = made(tmp_path, nobody_said, found)
     assert run.success
     assert run.asset_materializations_for_node("ptychodus_product") == []
     (check,) = run.get_asset_check_evaluations()

@@ -1,0 +1,10 @@
+"""The definitions of this project for ``dg``, which looks for modules below ``src`` only."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from definitions import defs  # noqa: E402
+
+__all__ = ["defs"]
