@@ -10,7 +10,7 @@ from pathlib import Path
 import dagster as dg
 import numpy as np
 import yaml
-from dagster._core.storage.tags import AUTOMATION_CONDITION_TAG, PARTITION_NAME_TAG
+from dagster._core.storage.tags import AUTOMATION_CONDITION_TAG, PARTITION_NAME_TAG, SENSOR_NAME_TAG
 
 from smalti import Store, open_store
 from smalti.ingest.quarantine import Quarantine
@@ -173,6 +173,17 @@ class Records:
             for run in self.runs
             if AUTOMATION_CONDITION_TAG in run.tags and run.root_run_id is None
         )
+
+    def story(self) -> str:
+        """Return the runs in the order in which they were asked for, a line each."""
+        lines = [
+            f"{run.run_id[:8]} {run.job_name} {run.tags.get(PARTITION_NAME_TAG, '')} {run.status.value}"
+            f" by {run.tags.get(SENSOR_NAME_TAG, 'hand')}"
+            f"{f' again after {run.parent_run_id[:8]}' if run.parent_run_id else ''}"
+            f" {', '.join(sorted(key.to_user_string() for key in run.asset_selection or ()))}"
+            for run in reversed(self.runs)
+        ]
+        return "\n".join(lines)
 
     def retries(self) -> list[str]:
         """Return the jobs and partitions of the runs that were tried again."""

@@ -38,13 +38,13 @@ def test_equal_content_starts_nothing_and_new_content_is_followed_once(platform:
     platform.drop("b", 3.0)
     daemon.start()
     first = settle(platform, ["a", "b"])
-    assert not faults(platform, first)
+    assert not faults(platform, first), first.story()
 
     platform.drop_again("a")
     train(daemon, "b", seed=0)
     equal = settle(platform)
     assert set(made(first, equal)) <= {("raw_scan", "a"), ("ptycho_checkpoint", "b")}, "what was done by hand"
-    assert not faults(platform, equal)
+    assert not faults(platform, equal), equal.story()
 
     platform.drop("a", 7.0)
     other = settle(platform, ["a", "b"])

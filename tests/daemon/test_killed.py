@@ -66,4 +66,4 @@ def test_each_file_becomes_one_product_however_often_the_daemon_is_killed(
     daemon.start()
     records = settle(platform, keys)
     say(f"settled after {len(records.runs)} runs; tried again: {records.retries()}")
-    assert not faults(platform, records, bad), "\n".join(told)
+    assert not faults(platform, records, bad), "\n".join([*told, records.story()])

@@ -25,7 +25,7 @@ def test_what_a_killed_run_had_made_is_kept_and_the_rest_is_made_once(
     assert ("ptychodus_product", "a") not in recorded(platform).materialized, "it was killed too late to tell"
     daemon.start()
     records = settle(platform, ["a"])
-    assert not faults(platform, records)
+    assert not faults(platform, records), records.story()
     assert records.retries() == ["reconstruct a"]
     assert len(set(records.materialized[asset, "a"])) == 1, (
         "a step that was killed after it stored its value is repeated"
