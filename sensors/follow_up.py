@@ -20,6 +20,7 @@ from jobs.ingest import INGESTED, Wanted, ingest_request, ingested_as, wanted_in
 from jobs.training import BERT_CHECKPOINT
 from smalti.ingest.kinds import kind_named
 from smalti.ingest.ledger import Arrival
+from smalti.scans.missing import is_reconstructed
 
 _INGESTED_IN_ONE_RUN = 100
 _FOLLOWED_WITHIN_S = 120.0  # what was ingested is noticed by its own sensor at its next tick
@@ -51,7 +52,7 @@ def requests(instance: dg.DagsterInstance, ledger_id: str, arrivals: Sequence[Ar
     again = {of: arrival for arrival in of_use if (of := _wanted(arrival)) not in ingested}
     going_on, others = _GoingOn(instance), list[dg.RunRequest]()
     for of, arrival in again.items():
-        job = _missing(instance, going_on, of, with_product=not arrival.report.get("missing"))
+        job = _missing(instance, going_on, of, missing=arrival.report.get("missing"))
         if job == ingest.name:
             ingested[of] = arrival.number
         elif job:
@@ -82,7 +83,7 @@ def _batches(numbers: dict[Wanted, int], ledger_id: str) -> Iterator[dg.RunReque
         yield ingest_request(batch, f"{ledger_id}:{numbers[batch[-1]]}")
 
 
-def _missing(instance: dg.DagsterInstance, going_on: "_GoingOn", of: Wanted, *, with_product: bool) -> str | None:
+def _missing(instance: dg.DagsterInstance, going_on: "_GoingOn", of: Wanted, *, missing: str | None) -> str | None:
     """Return the name of the job that makes what did not come of a file yet; None where nothing is missing.
 
     What goes on, or will because the file was ingested a moment ago, is not missing.
@@ -98,7 +99,7 @@ def _missing(instance: dg.DagsterInstance, going_on: "_GoingOn", of: Wanted, *, 
         or value.tags.get(f"dagster/input_data_version/{RAW[of.kind].key.to_user_string()}") != raw.data_version
     ):
         return ingest.name
-    last = _last_of(instance, of, with_product=with_product)
+    last = _last_of(instance, of, missing)
     if last is None or last.partition in going_on.partitions:
         return None
     made = latest(instance, last.asset, [last.partition]).get(last.partition)
@@ -107,10 +108,11 @@ def _missing(instance: dg.DagsterInstance, going_on: "_GoingOn", of: Wanted, *, 
     return None if _is_to_be_noticed(instance, value, last.partition) else last.job
 
 
-def _last_of(instance: dg.DagsterInstance, of: Wanted, *, with_product: bool) -> Last | None:
+def _last_of(instance: dg.DagsterInstance, of: Wanted, missing: str | None) -> Last | None:
     """Return what comes last of a file by itself; None where that is what it was ingested as."""
     if of.kind == "scan":
-        return Last(ptychodus_product.key if with_product else reconstruction.key, of.key, reconstruct.name)
+        last = reconstruction.key if missing else ptychodus_product.key
+        return Last(last, of.key, reconstruct.name) if is_reconstructed(missing) else None
     trained = to_train(instance, of.key) if of.kind == "table" else None
     if trained is None:
         return None

@@ -12,7 +12,8 @@ from assets.tables import roles_in, table, to_train
 from jobs import export, predict, reconstruct, train_on_table
 from jobs.training import BERT_CHECKPOINT
 from resources import StoreResource
-from smalti.codecs.scan import differ_for_reconstruction
+from smalti.codecs.scan import differ_for_reconstruction, open_scan
+from smalti.scans.missing import missing_for_reconstruction
 
 _AT_ONCE = 100
 _EVERY_S = 5
@@ -39,6 +40,9 @@ def ingested_scans(context: dg.SensorEvaluationContext, store: StoreResource) ->
     for key, (first, last) in _by_key(records, keys).items():
         before, now = _version_before(instance, scan.key, key, first), _version(last)
         if now != before:
+            if missing := missing_for_reconstruction(open_scan(values, now)):
+                context.log.warning(f"{key}: {missing}")
+                continue
             card_only = before and key in made and not differ_for_reconstruction(values, before, now)
             job = export if card_only else reconstruct
             requests.append(dg.RunRequest(f"{key}:{last.storage_id}", job_name=job.name, partition_key=key))

@@ -5,6 +5,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from definitions import defs  # noqa: E402
+from definitions import defs
 
 __all__ = ["defs"]

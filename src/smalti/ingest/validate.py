@@ -19,7 +19,7 @@ from smalti.formats import DEFAULT_LIMITS, Content, Limits, TableContent, open_f
 from smalti.ingest.kinds import FILE_KIND, TABLE_FORMS, Kind, Outline, claimed_kind, kinds, recognise_kind
 from smalti.scans.card import Card, card_path
 from smalti.scans.conversion import conform
-from smalti.scans.missing import missing_for_product
+from smalti.scans.missing import missing_for_product, missing_for_reconstruction
 from smalti.scans.read import names_for, require_described
 from smalti.scans.shipped import card_for
 
@@ -155,7 +155,7 @@ def document(result: ValidationResult, file_name: str) -> Document:
         "contents": _contents(result.value),
         "conversions": list(scan.metadata.conversions if scan else result.conversions),
         "assumptions": list(scan.metadata.assumptions()) if scan else [],
-        "missing": missing_for_product(scan, shown(card_path(Path(file_name)).name)) if scan else None,
+        "missing": _missing(scan, shown(card_path(Path(file_name)).name)) if scan else None,
     }
 
 
@@ -215,3 +215,7 @@ def _schema(encoded: str | None) -> pa.Schema | None:
     import pyarrow as pa
 
     return pa.ipc.read_schema(pa.BufferReader(base64.b64decode(encoded)))
+
+
+def _missing(scan: Scan, card: str) -> str | None:
+    return missing_for_reconstruction(scan, card) or missing_for_product(scan, card)

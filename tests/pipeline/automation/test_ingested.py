@@ -104,11 +104,19 @@ def test_a_card_that_comes_before_the_reconstruction_leaves_it_to_be_made(platfo
 
 
 def test_in_the_near_field_a_length_is_reconstructed_with(platform: Platform) -> None:
-    near = {"far_field": False, "object_pixel_size_m": Stated(value=1e-8)}
+    near = {"far_field": False, "object_pixel_size_m": Stated(value=1e-8), "photon_energy_eV": Stated(value=8000.0)}
     platform.ingested("scan", "a", a_scan(**near, detector_distance_m=Stated(value=1.0)))
     platform.asked("scan")
     platform.recorded("reconstruction", "a", "sha256:" + "0" * 64)
     platform.ingested("scan", "a", a_scan(**near, detector_distance_m=Stated(value=2.0)))
+    assert jobs(platform.asked("scan")) == [("reconstruct", "a")]
+
+
+def test_what_cannot_be_reconstructed_waits_for_the_card_that_says_what_is_missing(platform: Platform) -> None:
+    near = {"far_field": False, "object_pixel_size_m": Stated(value=1e-8), "detector_distance_m": Stated(value=1.0)}
+    platform.ingested("scan", "a", a_scan(**near))
+    assert platform.asked("scan") == [], "no run that would fail"
+    platform.ingested("scan", "a", a_scan(**near, photon_energy_eV=Stated(value=8000.0)))
     assert jobs(platform.asked("scan")) == [("reconstruct", "a")]
 
 
