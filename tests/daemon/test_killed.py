@@ -12,6 +12,7 @@ from tests.daemon.daemon import Daemon
 from tests.daemon.platform import Platform
 from tests.daemon.settling import faults, settle
 
+pytestmark = pytest.mark.skipif("SMALTI_TEST_DAEMON" not in os.environ, reason="takes minutes: make test-daemon")
 KILLS = int(os.environ.get("SMALTI_TEST_DAEMON_KILLS", "1"))
 FILES = int(os.environ.get("SMALTI_TEST_DAEMON_FILES", "2"))
 SEED = int(os.environ.get("SMALTI_TEST_DAEMON_SEED", "0")) or random.SystemRandom().randrange(1, 1_000_000)
