@@ -7,7 +7,7 @@ export SMALTI_ROOT := $(CURDIR)
 export DAGSTER_HOME := $(CURDIR)/.dagster
 
 .DEFAULT_GOAL := help
-.PHONY: help run ui test test-faults test-s3 test-interop test-peers test-ui fuzz bench-store bench-arrival bench-ptycho bench-data bench-runs check format lock clean
+.PHONY: help run ui test test-faults test-s3 test-interop test-peers test-ui test-daemon fuzz bench-store bench-arrival bench-ptycho bench-data bench-runs bench-platform check format lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 12
@@ -27,8 +27,8 @@ test: $(VENV)/tested-with ## every test (TESTS=path for some)
 
 test-faults: $(VENV)/tested-with ## kills, failing calls, damages and random histories, many times more than make test
 	SMALTI_TEST_KILLS=600 SMALTI_TEST_CALLS_EVERY=1 SMALTI_TEST_DAMAGES=4000 SMALTI_TEST_ROUNDS=24 \
-	SMALTI_TEST_MODEL_RUNS=200 SMALTI_TEST_ARRIVALS=2000 SMALTI_TEST_TRAINING_KILLS=20 \
-	  $(PYTEST) tests/faults tests/unit/store/test_model.py tests/unit/training/test_resumable.py tests/unit/tabular/test_killed.py tests/pipeline/test_arrival.py
+	SMALTI_TEST_MODEL_RUNS=200 SMALTI_TEST_ARRIVALS=2000 SMALTI_TEST_TRAINING_KILLS=20 SMALTI_TEST_STOPS=1 \
+	  $(PYTEST) tests/faults tests/unit/store/test_model.py tests/unit/training/test_resumable.py tests/unit/tabular/test_killed.py tests/pipeline/test_arrival.py tests/pipeline/operations/test_hard_stop.py
 
 test-s3: $(VENV)/tested-with ## the store against a real Ceph gateway on loopback (Debian; installs its packages as root)
 	@for p in ceph ceph-mon ceph-osd ceph-mgr radosgw; do command -v $$p >/dev/null || missing=1; done; \
@@ -49,6 +49,10 @@ test-ui: $(VENV)/installed $(VENV)/ui/installed ## the Dagster UI as a person us
 	  apt-get install -qq -y --no-install-recommends chromium fonts-liberation; fi
 	SMALTI_TEST_UI=$(BIN)/python $(VENV)/ui/bin/python -m pytest --confcutdir=tests/ui tests/ui
 
+test-daemon: $(VENV)/tested-with $(VENV)/postgres/installed ## a real daemon killed at random moments, on SQLite and, where its server is installed, on Postgres; half an hour
+	SMALTI_TEST_DAEMON=1 SMALTI_TEST_DAEMON_KILLS=4 SMALTI_TEST_DAEMON_FILES=10 SMALTI_TEST_DAEMON_HISTORIES=2 \
+	SMALTI_TEST_POSTGRES=$(CURDIR)/$(VENV)/postgres $(BIN)/python -m pytest -s tests/daemon
+
 fuzz: $(VENV)/installed ## 10,000 damaged files through the sandbox; nothing that asks may die
 	$(BIN)/python -m tests.fuzz
 
@@ -66,6 +70,9 @@ bench-data: $(VENV)/installed $(VENV)/peers/installed ## loaders, BERT and folde
 
 bench-runs: $(VENV)/installed $(VENV)/run-peers/installed ## runs, lineage and directories beside their peers; writes docs/benchmarks/runs.md
 	$(BIN)/python -m benchmarks.runs --peers $(VENV)/run-peers/bin/python
+
+bench-platform: $(VENV)/installed ## what a person waits for in Dagster; writes docs/benchmarks/platform.md
+	$(BIN)/python -W ignore -m benchmarks.platform
 
 check: $(VENV)/installed ## style, types, imports
 	$(BIN)/ruff format --check .
@@ -105,6 +112,10 @@ $(VENV)/ptychodus/installed: $(VENV)/tested-with requirements-interop-all.txt
 $(VENV)/peers/installed $(VENV)/run-peers/installed $(VENV)/ui/installed: $(VENV)/%/installed: $(VENV)/installed requirements-%.txt
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-$*.txt
+	@touch $@
+
+$(VENV)/postgres/installed: $(VENV)/installed requirements-postgres.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(@D) -r requirements-postgres.txt
 	@touch $@
 
 $(DAGSTER_HOME)/dagster.yaml: deploy/local/dagster.yaml

@@ -13,6 +13,7 @@ from jobs.schedules import define_schedules
 from resources import local
 from sensors.automation import new_content
 from sensors.external import external_datasets
+from sensors.failures import failures
 from sensors.ingested import ingested_scans, ingested_tables
 from sensors.raw_files import raw_files
 from sensors.raw_objects import raw_objects
@@ -34,7 +35,7 @@ defs = dg.Definitions(
     schedules=define_schedules(Settings().time_zone),
     sensors=[
         *(raw_files, raw_objects, ingested_scans, ingested_tables, external_datasets),
-        *(new_content, run_manifests),
+        *(new_content, run_manifests, failures),
     ],
     resources=local(),
     loggers={"console": console},

@@ -8,12 +8,17 @@ def on_new_content(*parents: str) -> dg.AutomationCondition:
 
     It is asked for once: not again while it waits or is made, nor after it failed, until the content changes once more.
     A parent that the same run made before it asks for nothing.
+
+    It is asked for at the second look that finds it so. One look reads the events first and the runs later: a run that
+    ends in between has made the parent, not yet the asset, and does not go on any more.
     """
     condition = dg.AutomationCondition
-    changed = condition.any_deps_match(condition.data_version_changed() | condition.will_be_requested())
+    of_parents = dg.AssetSelection.assets(*parents)
     handled = condition.newly_updated() | condition.newly_requested() | condition.execution_failed().newly_true()
+    changed = condition.any_deps_match(condition.data_version_changed()).allow(of_parents).since(handled)
+    follows = condition.any_deps_match(condition.will_be_requested()).allow(of_parents)  # in the same run
     return (
-        changed.allow(dg.AssetSelection.assets(*parents)).since(handled)
+        ((changed & ~changed.newly_true()) | follows)
         & ~condition.any_deps_missing()
         & ~condition.any_deps_in_progress()
         & ~condition.in_progress()

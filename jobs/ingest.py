@@ -7,6 +7,7 @@ Repeated, also after it was killed in the middle, it stores the same values and 
 """
 
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -40,6 +41,8 @@ from smalti.tabular.report.outputs import write_dataset_parts
 
 _REFERENCE = re.compile(r"([a-z0-9_-]+)/([^/@]+)(?:@\d+)?")  # earlier runs named an arrival after the @
 _NEWER_AT_MOST = 3
+_RETRIES = 3
+_FIRST_RETRY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +76,18 @@ class IngestConfig(dg.Config):
     description="Reads each raw file by its contract, in a confined child process, and stores what it holds: a scan, a "
     "table or a product. Each is recorded as a version of its own partition. One that fails is named at the end and "
     "keeps no other back; where the machine was at fault, the files are tried again.",
-    retry_policy=dg.RetryPolicy(max_retries=3, delay=5.0, backoff=dg.Backoff.EXPONENTIAL),
 )
 def ingest_arrivals(
     context: dg.OpExecutionContext, config: IngestConfig, store: StoreResource
 ) -> Iterator[dg.AssetMaterialization | dg.Output[None]]:
-    values, refused, later = store.open(), list[str](), list[str]()
+    refused, later = list[str](), list[str]()
     try:
+        values = store.open()
         wanted = list(dict.fromkeys(Wanted.parse(text) for text in config.arrivals))
     except Refused as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    except Unavailable as error:
+        _try_again(context, str(error))
         raise dg.Failure(str(error), allow_retries=False) from error
     with Sandbox(staging_folder(values)) as sandbox:
         for number, of in enumerate(wanted, start=1):
@@ -98,7 +104,20 @@ def ingest_arrivals(
     yield dg.Output(None)
     if failed := [*refused, *later]:
         told = f"{len(failed)} of {len(wanted)} files failed:\n" + "\n".join(failed)
-        raise dg.Failure(told, allow_retries=bool(later))
+        if later:
+            _try_again(context, told)
+        raise dg.Failure(told, allow_retries=False)
+
+
+def _try_again(context: dg.OpExecutionContext, why: str) -> None:
+    """Wait and begin the step again, unless this was the last attempt.
+
+    Not by a RetryPolicy: Dagster 1.13 takes the interrupt of a terminated run for a reason to try again.
+    """
+    if context.retry_number < _RETRIES:
+        context.log.warning(why)
+        time.sleep(_FIRST_RETRY_S * 2**context.retry_number)
+        raise dg.RetryRequested(_RETRIES)
 
 
 @dg.job(

@@ -29,6 +29,11 @@ STDERR_LINES_KEPT = 4
 # What reaches private datasets; no function that runs in a child fetches any.
 SECRETS = ("DATASET_API_KEY", "DATASET_USERNAME", "HUGGINGFACE_TOKEN", "HF_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY")
 
+
+class ChildKilled(Unavailable):
+    """A signal ended the child: memory ran out, or a person did it. The same call may succeed later."""
+
+
 _FUNCTION = re.compile(r"smalti(\.[A-Za-z_]\w*)+:[A-Za-z]\w*")
 
 
@@ -47,7 +52,8 @@ def run_child(
     Raises:
         Refused: the name is not a function of this library.
         SmaltiError: whichever the function raised, with its message.
-        Unavailable: the child ended in any other way; says how, with its last lines on stderr.
+        ChildKilled: a signal ended the child; says which, with its last lines on stderr.
+        Unavailable: the child ended in any other way; says its status, with its last lines on stderr.
     """
     if not _FUNCTION.fullmatch(function):
         raise Refused(f"{function!r} is not a function of this library; write 'smalti.package.module:name'.")
@@ -77,7 +83,8 @@ def run_child(
         with suppress(BrokenPipeError):  # what is left of the request, when the child died before reading it
             stdin.close()
     if answer is None:
-        raise Unavailable(_obituary(function, process.returncode, last_lines))
+        ended = ChildKilled if process.returncode < 0 else Unavailable
+        raise ended(_obituary(function, process.returncode, last_lines))
     if "error" in answer:
         raise getattr(errors, answer["error"])(answer["message"])
     result: dict[str, Any] = answer["result"]

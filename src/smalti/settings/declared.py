@@ -45,6 +45,7 @@ class Settings(BaseSettings, Places):
         backup_url: the store that the nightly backup pushes everything to, and the restore drill takes values from: a
             folder, best on another machine's disk, or a URL.
         time_zone: the zone of the hours at which schedules run, such as ``Europe/Berlin``; by default UTC.
+        on_failure: a command that is given one sentence on its standard input when a run has failed for good.
         raw_url: ``s3://bucket/prefix`` where raw files arrive too, if there is one.
         contracts: a Python file with contracts of yours; it is run, so name one that you trust.
         disable_memoize: compute what could be read from the store.
@@ -78,6 +79,7 @@ class Settings(BaseSettings, Places):
     remote: str | None = None
     backup_url: str | None = None
     time_zone: str = "UTC"
+    on_failure: str | None = None
     raw_url: str | None = None
     contracts: Path | None = None
     disable_memoize: bool = False

@@ -21,6 +21,7 @@ PLAIN = frozenset(
         "remote",
         "backup_url",
         "time_zone",
+        "on_failure",
         "raw_url",
         "contracts",
         "disable_memoize",

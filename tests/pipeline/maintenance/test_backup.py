@@ -47,9 +47,8 @@ def test_what_was_backed_up_comes_back_and_the_drill_says_what_from_when_and_how
     rows = [row.data for row in said["restored"].records]
     assert "ptychodus_product/star" in {row["name"] for row in rows}
     assert {row["result"] for row in rows} == {"restored; equal to what stands here"}
-    assert all(
-        row["from"] and float(row["seconds"]) > 0 and row["digest"] == store.resolve(row["name"]) for row in rows
-    )
+    assert all(row["from"] and float(row["seconds"]) > 0 for row in rows)
+    assert all(store.resolve(row["name"]).startswith(row["digest"]) for row in rows)
     assert _metadata(_run(instance, resources, backup), "backup")["sent_objects"] == 0
 
 

@@ -157,6 +157,7 @@ def test_json_says_the_same(tmp_path: Path, good: dict[str, Any]) -> None:
     document = json.loads(accepted.stdout)
     assert accepted.exit_code == 0
     assert [violation["code"] for violation in document.pop("violations")] == ["physics.pixel_size"]
+    assert document.pop("missing").startswith("no product until a card says the pixel size")
     assert document == {
         "path": str(path),
         "contract": "scan/3",

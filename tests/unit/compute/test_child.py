@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from smalti.compute import run_child
+from smalti.compute import ChildKilled, run_child
 from smalti.compute.child import SECRETS
 from smalti.errors import ContractBroken, NotFound, Refused, Unavailable
 
@@ -105,12 +105,13 @@ def test_an_error_of_the_library_keeps_its_class_and_message() -> None:
 
 
 def test_any_other_failure_says_its_status_and_last_words() -> None:
-    with pytest.raises(Unavailable, match=r"(?s)errands:crash ended with status 1.*the cause is here"):
+    with pytest.raises(Unavailable, match=r"(?s)errands:crash ended with status 1.*the cause is here") as ended:
         run_child("smalti.errands:crash", {})
+    assert not isinstance(ended.value, ChildKilled)
 
 
 def test_a_killed_child_says_by_which_signal() -> None:
-    with pytest.raises(Unavailable, match="errands:die was killed by SIGKILL; its last lines on stderr were"):
+    with pytest.raises(ChildKilled, match="errands:die was killed by SIGKILL; its last lines on stderr were"):
         run_child("smalti.errands:die", {})
 
 
