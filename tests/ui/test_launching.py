@@ -15,6 +15,7 @@ _RUN_SECONDS = 120.0
 _LOG = """query($run: ID!) { runOrError(runId: $run) { ... on Run { eventConnection { events {
   ... on LogMessageEvent { message } } } } } }"""
 _TERMINATE = "mutation($run: String!) { terminateRun(runId: $run) { __typename } }"
+_BACKFILLS = """{ partitionBackfillsOrError { ... on PartitionBackfills { results { status } } } }"""
 _EPOCH = re.compile(r"\bepoch (\d+),")
 _LONG = "ops:\n  ptycho_checkpoint:\n    config:\n      epochs: 100000\n"
 
@@ -133,6 +134,11 @@ def test_a_backfill_of_two_partitions_is_launched_and_completes(window: Window, 
         return {run["tags"]["dagster/partition"] for run in new if run["status"] == "SUCCESS"}
 
     platform.wait("runs of both partitions", lambda: backfilled() == {"photographs", "star"}, _RUN_SECONDS)
+    platform.wait(
+        "the backfill itself is over",
+        lambda: platform.ask(_BACKFILLS)["partitionBackfillsOrError"]["results"] == [{"status": "COMPLETED_SUCCESS"}],
+        _RUN_SECONDS,
+    )
     window.open("/runs")
     window.page.get_by_text("Backfills", exact=True).first.click()
     window.sees("scan_split", "2 partitions", "Success")
