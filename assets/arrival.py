@@ -13,6 +13,7 @@ from assets.previews import sentences
 from assets.raw import RAW, text_table, violations_table
 from resources.names import called
 from resources.run_manifests import DIGEST, placed
+from resources.stored_value import size
 from smalti.contracts.violation import shown
 from smalti.ingest.kinds import Kind, kind_named, kinds
 from smalti.ingest.ledger import Arrival, Ledger
@@ -128,8 +129,7 @@ def materialization_of(arrival: Arrival) -> dg.AssetMaterialization:
             "contract": dg.MetadataValue.text(report["contract"] or "none"),
             **({"missing": dg.MetadataValue.text(missing)} if missing else {}),
             **({"violations": violations_table(report["violations"])} if report["violations"] else {}),
-            "nbytes": report["nbytes"],
-            "new_bytes": report["new_bytes"],
+            **size(report["nbytes"], report["new_bytes"]),
             "source": dg.MetadataValue.text(report["source"] or "unknown"),
             "licence": dg.MetadataValue.text(report["licence"] or "unknown"),
             **({"shape": dg.MetadataValue.text(str(tuple(report["shape"])))} if report.get("shape") else {}),

@@ -52,11 +52,13 @@ class SearchProbe(Enum):
 class ReconstructionConfig(StepConfig, step="reconstruction"):
     """Loss and modes are those for measured scans, see docs/ptychography.md; others are the solver's defaults."""
 
-    epochs: int = Field(60, ge=1, description="Passes over all patterns.")
+    epochs: int = Field(60, ge=1, description="Passes over all patterns, at least 1.")
     seed: int = Field(0, ge=0, description="Decides the order of the patterns.")
     loss: Loss = Field(Loss.absolute, description="How a computed pattern is compared with the measured one.")
     probe_modes: int = Field(
-        3, ge=1, description="Modes of a partly coherent beam; where the probe guess has more, as many as it has."
+        3,
+        ge=1,
+        description="Modes of a partly coherent beam, at least 1; as many as the probe guess has, if it has more.",
     )
     refine_positions_from: int = Field(
         0, ge=0, description="The first epoch, counted from 1, that refines positions; 0: none does."

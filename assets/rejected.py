@@ -126,7 +126,7 @@ def _row(report: Mapping[str, Any], name: str, place: str) -> dict[str, str]:
         "when": str(report.get("validated_at", "")).partition(".")[0],
         "reason": str(report["reason"]),
         "what to do": f"{'; '.join(remedies) or 'mend the file'}; then drop it again under the same name",
-        "path": place,
+        "path": place.removeprefix(f"{Settings().root}/"),
     }
 
 

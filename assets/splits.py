@@ -25,7 +25,9 @@ _TEXTS_SHOWN = 5
 class SplitConfig(StepConfig, step="scan_split"):
     """Which positions of a scan are kept back."""
 
-    validation_fraction: float = Field(0.1, gt=0, lt=1, description="Share of the positions that is kept back.")
+    validation_fraction: float = Field(
+        0.1, gt=0, lt=1, description="Share of the positions kept back, above 0 and below 1."
+    )
     seed: int = Field(0, ge=0, description="Decides which.")
 
 
@@ -46,7 +48,7 @@ class TextSplitConfig(StepConfig, step="text_split"):
     """What is predicted, and which rows are kept back."""
 
     target: str = Field("", description="The column to predict; empty: the card's, or what the columns make clear.")
-    validation_fraction: float = Field(0.1, gt=0, lt=1, description="Share of the rows that is kept back.")
+    validation_fraction: float = Field(0.1, gt=0, lt=1, description="Share of the rows kept back, above 0 and below 1.")
     seed: int = Field(0, ge=0, description="Decides which.")
 
 

@@ -232,9 +232,9 @@ def _stored(
         asset_key=asset,
         partition=of.key,
         metadata={
-            **metadata,
             **read.shown,
             **outputs,
+            **metadata,
             **as_metadata({called(from_raw, of.key): raw.data_version}),
         },
         tags={

@@ -31,7 +31,7 @@ class TrainingConfig(StepConfig, step="ptycho_checkpoint"):
     epochs: int = Field(
         25,
         ge=1,
-        description="Passes over the training positions; few, because the solver refines the predicted object.",
+        description="Passes over the training positions, at least 1; few, because the solver refines the object.",
     )
     seed: int = Field(0, ge=0, description="Decides initial weights and order.")
     gridsize: int = Field(

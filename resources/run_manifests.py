@@ -23,7 +23,7 @@ from smalti.store import Manifest, Step
 Found = TypeVar("Found")
 
 DIGEST = "digest"
-MANIFEST_TAG = "smalti/manifest"  # of a run: where its manifest lies
+MANIFEST_TAG = "smalti/manifest"  # of a run: the command that shows its manifest
 _POINTER, _DIMENSION = "dagster/input_event_pointer/", "dagster/partition/"
 _CODE_VERSION = "dagster/code_version"
 _OURS = "smalti/"  # tags of a run: project, run_type, model, and views as modes and patterns between commas
@@ -105,7 +105,7 @@ def record_run(
         began = min(record.create_timestamp, datetime.now(UTC))  # the clock of a database may be ahead
         store.add_manifest(run.run_id, created_at=began.isoformat(), **said, **circumstances)
     if MANIFEST_TAG not in run.tags:
-        instance.add_run_tags(run.run_id, {MANIFEST_TAG: manifest_path(store, run.run_id)})
+        instance.add_run_tags(run.run_id, {MANIFEST_TAG: f"smalti runs show {run.run_id}"})
 
 
 def has_manifest(store: Store, run_id: str) -> bool:

@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 import dagster as dg
+import numpy as np
 
 from resources.run_manifests import DIGEST, manifest_path
 from smalti import Ref, Store
@@ -26,11 +27,11 @@ def put_version(
     ref = store.put(value, name=name)
     added = ref.new_bytes + (value.new_bytes if isinstance(value, Ref) else 0)  # a child process stored it
     seconds = float(f"{time.perf_counter() - start:.3g}")
-    cost = _cost(ref.nbytes, added) | {"storing_seconds": seconds}
+    cost = size(ref.nbytes, added) | {"storing_seconds": seconds}
     return ref, _value_metadata(store, ref, run_id) | cost | _changes(log, store, before, ref)
 
 
-def _cost(nbytes: int, new_bytes: int) -> dict[str, Any]:
+def size(nbytes: int, new_bytes: int) -> dict[str, Any]:
     """Return the size of a value, what storing it took and what keeping every piece once saved, in words and bytes."""
     saved = max(0, nbytes - new_bytes)
     told = f"{readable(nbytes)}, {readable(new_bytes)} newly stored, {readable(saved)} saved"
@@ -61,10 +62,19 @@ def _value_metadata(store: Store, ref: Ref, run_id: str) -> dict[str, Any]:
     }
     shape = record.header.get("shape")
     if isinstance(shape, list):
-        metadata["shape"] = dg.MetadataValue.text(f"{tuple(shape)} {record.header['dtype']}")
+        metadata["shape"] = dg.MetadataValue.text(_array(shape, record.header["dtype"]))
     if record.children:
         metadata["parts"] = dg.MetadataValue.md(_parts_table(store, record.children))
     return metadata
+
+
+def _array(shape: list[int], dtype: str) -> str:
+    """Return type and shape of an array in words.
+
+    >>> _array([516, 128, 128], "<f4"), _array([], "<f8")
+    ('float32 516 x 128 x 128', 'float64')
+    """
+    return f"{np.dtype(dtype).name} {' x '.join(map(str, shape))}".rstrip()
 
 
 def _parts_table(store: Store, children: dict[str, str]) -> str:
@@ -72,7 +82,7 @@ def _parts_table(store: Store, children: dict[str, str]) -> str:
     for name, address in list(children.items())[:_PARTS_SHOWN]:
         child = store.record(address)
         shape = child.header.get("shape")
-        described = f"{child.header['dtype']} {tuple(shape)}" if isinstance(shape, list) else child.kind
+        described = _array(shape, child.header["dtype"]) if isinstance(shape, list) else child.kind
         shown, size = name.replace("`", "").replace("|", ""), readable(child.nbytes)
         rows.append(f"| `{shown}` | {described} | {size} | `{address[:19]}` |")
     if len(children) > _PARTS_SHOWN:
