@@ -35,8 +35,9 @@ check_everything = dg.define_asset_job(
 collect_garbage = dg.define_asset_job(
     "collect_garbage",
     selection=dg.AssetSelection.assets(garbage_collection, store_health),
+    config={"ops": {"garbage_collection": {"config": {"dry_run": False}}}},
     description="Condemn what nothing needs, remove what was condemned before, and refresh store_health. "
-    "As `smalti gc`.",
+    "As `smalti gc --no-dry-run`.",
 )
 apply_retention = dg.define_asset_job(
     "apply_retention",

@@ -18,7 +18,9 @@ _ROWS_SHOWN = 200
 class CollectionConfig(dg.Config):
     """How objects are collected."""
 
-    dry_run: bool = Field(False, description="Only say what would be condemned and removed.")
+    dry_run: bool = Field(
+        True, description="Only say what would be condemned and removed; the job collect_garbage acts."
+    )
     grace_hours: float = Field(
         24.0,
         ge=1,

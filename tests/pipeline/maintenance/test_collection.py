@@ -34,12 +34,12 @@ def _files(store: Store) -> dict[str, int]:
     return {name: path.stat().st_size for name, path in found.items() if not name.startswith(("index", "tmp"))}
 
 
-def test_a_dry_run_says_what_would_go_and_changes_nothing(
+def test_by_itself_it_only_says_what_would_go_and_changes_nothing(
     instance: dg.DagsterInstance, resources: Given, store: Store
 ) -> None:
     store.forget("scan/1")
     before = _files(store)
-    success, said = _run(instance, resources, garbage_collection, dry_run=True)
+    success, said = _run(instance, resources, garbage_collection)
     assert success
     assert (said["objects"], said["needed"], said["young_objects"], said["freed_GB"]) == (7, 6, 1, 0)
     assert said["unneeded"].records[0].data["state"] == "young"
@@ -52,12 +52,12 @@ def test_a_collection_says_what_it_condemned_and_a_later_one_what_it_freed(
     folder = next(Path(store.place).rglob(store.resolve("scan/1").removeprefix("sha256:")))
     store.forget("scan/1")
     os.utime(folder, (time.time() - 3 * DAY_SECONDS,) * 2)
-    said = _run(instance, resources, garbage_collection)[1]
+    said = _run(instance, resources, garbage_collection, dry_run=False)[1]
     assert (said["condemned_objects"], said["removed_objects"], said["freed_GB"]) == (1, 0, 0)
     (listed,) = (Path(store.place) / "condemned").iterdir()
     listed.chmod(0o644)
     listed.write_bytes(seal({**unseal(listed.read_bytes(), ""), "at": time.time() - 2 * DAY_SECONDS}))
-    said = _run(instance, resources, garbage_collection)[1]
+    said = _run(instance, resources, garbage_collection, dry_run=False)[1]
     assert (said["condemned_objects"], said["removed_objects"]) == (0, 1)
     assert said["freed_GB"] > 0
     assert not folder.exists()
@@ -72,7 +72,7 @@ def test_where_something_needed_is_missing_the_run_fails_and_nothing_goes(
     record.write_bytes(b"{}")
     store.forget("scan/1")
     before = _files(store)
-    success, said = _run(instance, resources, garbage_collection)
+    success, said = _run(instance, resources, garbage_collection, dry_run=False)
     assert (success, said) == (False, {})
     assert _files(store) == before
 
