@@ -41,7 +41,7 @@ def written(
     Outputs are for looking: what cannot be written is told of in place of its path, and what was stored stays.
     """
     try:
-        place = write(Settings().outputs, key, [replace(part, run_id=context.run_id) for part in parts])
+        place = write(Settings().outputs, key, [replace(part, run_id=context.run.run_id) for part in parts])
         return {"outputs": dg.MetadataValue.path(place)}
     except SmaltiError as error:
         context.log.warning(str(error))

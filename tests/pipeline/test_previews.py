@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -49,22 +51,41 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def in_an_op(act: Callable[[dg.OpExecutionContext], Any]) -> Any:
+    """Return what a function returns inside a run."""
+    found: list[Any] = []
+
+    @dg.op
+    def acting(context: dg.OpExecutionContext) -> None:
+        found.append(act(context))
+
+    @dg.job
+    def alone() -> None:
+        acting()
+
+    assert alone.execute_in_process().success
+    return found[0]
+
+
 def test_several_scans_are_written_with_one_gallery_and_the_run_is_linked(root: Path) -> None:
-    context = dg.build_op_context()
-    for key in ("one", "two"):
-        found = written(context, write_scan_parts, key, [Part("scan", key, files={"a.png": b""})])
-        assert found["outputs"].value == str(root / "outputs" / key)
-    assert in_gallery(context, ["one", "two"])["gallery"].value == str(root / "outputs" / "index.html")
-    assert (root / "outputs" / "index.html").read_text().count(f"/runs/{context.run_id}") == 2
+    def act(context: dg.OpExecutionContext) -> tuple[str, str]:
+        for key in ("one", "two"):
+            found = written(context, write_scan_parts, key, [Part("scan", key, files={"a.png": b""})])
+            assert found["outputs"].value == str(root / "outputs" / key)
+        return str(in_gallery(context, ["one", "two"])["gallery"].value), context.run_id
+
+    page, run_id = in_an_op(act)
+    assert page == str(root / "outputs" / "index.html")
+    assert Path(page).read_text().count(f"/runs/{run_id}") == 2
 
 
 def test_what_cannot_be_written_is_told_of_in_place_of_its_path(root: Path) -> None:
     (root / "outputs" / "one").mkdir(parents=True)
     (root / "outputs" / "one" / "mine.txt").write_text("mine")
-    found = written(dg.build_op_context(), write_scan_parts, "one", [Part("scan", "one")])
+    found = in_an_op(lambda context: written(context, write_scan_parts, "one", [Part("scan", "one")]))
     assert "is not an older folder of outputs of scan 'one'" in str(found["outputs"].value)
 
 
 def test_a_gallery_that_cannot_be_written_fails_nothing(root: Path) -> None:
     (root / "outputs" / "index.html").mkdir(parents=True)
-    assert in_gallery(dg.build_op_context(), ["one"]) == {}
+    assert in_an_op(lambda context: in_gallery(context, ["one"])) == {}

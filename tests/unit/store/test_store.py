@@ -98,8 +98,8 @@ except Unavailable as error:
     )
     assert "could not finish writing data.npy in" in done.stdout
     assert "File too large" in done.stdout
-    assert open_store(tmp_path).fsck().clean
     assert [path.name for path in stored_files(open_store(tmp_path))] == ["store.json"]
+    assert open_store(tmp_path).fsck().clean
 
 
 def test_a_file_is_no_store(tmp_path: Path) -> None:
