@@ -18,9 +18,10 @@ run: $(VENV)/installed $(DAGSTER_HOME)/dagster.yaml ## the main job: a raw scan 
 ui: $(VENV)/installed $(DAGSTER_HOME)/dagster.yaml ## the Dagster UI and daemon on http://127.0.0.1:3000
 	$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000
 
-# One process per core, at most 8. Each takes tests that follow one another, so that fixtures of a module are made once.
+# One process per core and one more, as some tests wait. Each takes tests that follow one another, so that fixtures of
+# a module are made once.
 TESTS ?=
-PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal
+PYTEST = $(BIN)/python -m pytest -n $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) --maxprocesses 8 --dist worksteal
 
 test: $(VENV)/tested-with ## every test (TESTS=path for some)
 	$(PYTEST) $(TESTS)

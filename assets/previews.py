@@ -8,7 +8,6 @@ import dagster as dg
 from PIL.Image import Image
 
 from smalti.digest import PREFIX, is_address
-from smalti.notebook.words import readable
 from smalti.outputs.curve import Curve, markdown_curve
 from smalti.outputs.thumbnail import markdown_picture
 
@@ -39,16 +38,6 @@ def measured(value: float) -> float:
 def numbers_of(entry: Mapping[str, Any]) -> dict[str, float]:
     """Return the entries that are finite numbers, each as :func:`measured`; Dagster plots them, and can hold no NaN."""
     return {name: measured(value) for name, value in entry.items() if _is_number(value)}
-
-
-def nbytes(count: int) -> dg.TextMetadataValue:
-    """Return a number of bytes as text in the unit that suits it."""
-    return dg.MetadataValue.text(readable(count))
-
-
-def digest(address: str) -> dg.PathMetadataValue:
-    """Return a whole digest with a button that copies it, which the UI gives to paths."""
-    return dg.MetadataValue.path(address)
 
 
 def sentences(lines: Iterable[str]) -> dg.MarkdownMetadataValue:

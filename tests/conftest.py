@@ -8,6 +8,7 @@ Laws about syncs, full disks and killed or failing processes need a disk: all te
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ import pytest
 from smalti.compute import prepare_blas
 
 prepare_blas()  # before any test module imports mlx, which happens when pytest collects it
+# A shell that starts the tests in the background lets them ignore Ctrl-C, and what they start would, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _MEMORY = Path("/dev/shm")
 _ROOM_NBYTES = 4 << 30

@@ -53,7 +53,8 @@ class World:
 
 
 @pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
+def instance(monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)  # as in a notebook
     with dg.DagsterInstance.ephemeral() as made:
         yield made
 
