@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from benchmarks.page import Page, main
 from benchmarks.platform import io_managers, loading, many, pages, terminated, unchanged, waited
 
@@ -27,4 +29,5 @@ PAGE = Page(
 )
 
 if __name__ == "__main__":
+    logging.disable(logging.WARNING)  # of the runs in this process
     main(PAGE)

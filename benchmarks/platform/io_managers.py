@@ -16,6 +16,7 @@ from resources import StoreIOManager, StoreResource
 
 GOAL_ms = 15.0
 _ASSETS = 20
+_TURNS = 4
 _SILENT = {"telemetry": {"enabled": False}}
 
 
@@ -28,10 +29,10 @@ def measure(rounds: int) -> list[Line]:
             "stock": lambda: dg.FilesystemIOManager(base_dir=f"{place}/pickles"),
         }
         seconds: dict[str, list[float]] = {name: [] for name in both}
-        for number in range(rounds + 1):
+        for number in range(_TURNS * rounds + 1):
             for name, manager in both.items():
                 resources = {"io_manager": manager(), "store": store}
-                seconds[name].append(_seconds(instance, resources, number + len(seconds[name])))
+                seconds[name].append(_seconds(instance, resources, 2 * number + (name == "stock")))
     ours, stock = (1e3 * median(seconds[name][1:]) / _ASSETS for name in both)
     what = f"a run of {_ASSETS} assets in one process, per asset: "
     return [

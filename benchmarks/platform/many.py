@@ -1,27 +1,28 @@
-"""A thousand partitions: what recording and materializing each costs beyond reading and storing it."""
+"""A thousand partitions: what recording and materializing each costs beyond the work itself."""
 
 from __future__ import annotations
 
-import logging
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
 
-from assets.tables import described_table
+from assets.tables import described_table, part_of
 from benchmarks.line import Line, at_most
 from jobs.ingest import Wanted, ingest, ingest_request
 from resources import local
+from resources.published import publish_output
 from sensors.raw_files import raw_files
 from smalti import open_store
 from smalti.ingest.admit import staging_folder, value_of
 from smalti.ingest.sandbox import Sandbox
+from smalti.settings import Settings
+from smalti.tabular.report.outputs import write_dataset_parts
 
 GOAL_ms = 50.0
 _FILES, _IN_ONE_RUN = 1000, 100
@@ -30,25 +31,27 @@ _PROJECT = Path(__file__).parents[2]
 
 def measure() -> list[Line]:
     """Return the milliseconds that a partition takes in a run that ingests many, less those of the work itself."""
-    with tempfile.TemporaryDirectory() as place, _quiet():
+    with tempfile.TemporaryDirectory() as place:
         root, home = Path(place) / "root", Path(place) / "dagster"
         os.environ["SMALTI_ROOT"] = str(root)
         home.mkdir()
         _drop(root / "data" / "raw")
         with dg.DagsterInstance.from_config(str(home)) as instance:
             keys = _recorded(instance)
+            shutil.copytree(root, root.with_name("other"))
             start = time.perf_counter()
             for first in range(0, _FILES, _IN_ONE_RUN):
                 _ingested(instance, keys[first : first + _IN_ONE_RUN])
             ingested_s = time.perf_counter() - start
-        work_s = _work(root, keys)
+        os.environ["SMALTI_ROOT"] = str(root.with_name("other"))
+        work_s = _work(root.with_name("other"), keys)
         run_s = _empty_run(root, home)
     each_ms, work_ms, run_ms = 1e3 * ingested_s / _FILES, 1e3 * work_s / _FILES, 1e3 * run_s / _IN_ONE_RUN
-    what = f"{_FILES:,} small tables ingested, {_IN_ONE_RUN} in one run: each"
+    what = f"{_FILES:,} small tables ingested, {_IN_ONE_RUN} in one run: each, beyond the work"
     return [
-        at_most(GOAL_ms, f"{what}, beyond the work", each_ms - work_ms, "{:.0f} ms"),
-        Line("the work: its original is read in the sandbox, described and stored", "", f"{work_ms:.0f} ms"),
-        Line("its share of the process of such a run, from the command to its end", "", f"{run_ms:.0f} ms"),
+        at_most(GOAL_ms, what, each_ms + run_ms - work_ms, "{:.0f} ms"),
+        Line("of it, its share of the process of such a run, from the command to its end", "", f"{run_ms:.0f} ms"),
+        Line("the work: read in the sandbox, described, stored, shown as files", "", f"{work_ms:.0f} ms"),
     ]
 
 
@@ -60,15 +63,6 @@ def _drop(raw: Path) -> None:
         path = raw / f"table-{number:04}.csv"
         path.write_text(f"table,row,label\n{rows}")
         os.utime(path, (0, 0))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(logging.NOTSET)
 
 
 def _recorded(instance: dg.DagsterInstance) -> list[str]:
@@ -92,14 +86,16 @@ def _ingested(instance: dg.DagsterInstance, keys: list[str]) -> None:
 
 
 def _work(root: Path, keys: list[str]) -> float:
-    """Return the seconds that the same takes without Dagster, into a store of its own."""
-    originals, other = open_store(root / "store"), open_store(root / "other")
+    """Return the seconds that the same takes without a run, in a root where nothing was ingested."""
+    store, log = open_store(root / "store"), dg.get_dagster_logger()
     start = time.perf_counter()
-    with Sandbox(staging_folder(originals)) as sandbox:
+    with Sandbox(staging_folder(store)) as sandbox:
         for key in keys:
-            value = value_of(originals, originals.resolve(f"raw_table/{key}"), sandbox)
+            value = value_of(store, store.resolve(f"raw_table/{key}"), sandbox)
             described_table(value)
-            other.put(value, name=f"table/{key}")
+            ref = store.put(value, name=f"table/{key}")
+            publish_output(log, store, "table", key, ref)
+            write_dataset_parts(Settings().outputs, key, [part_of(store, value, ref)])
     return time.perf_counter() - start
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,14 @@ from pydantic_settings import (
 from smalti.errors import Refused
 from smalti.settings.names import check_dotenv, check_environment, check_given
 from smalti.settings.places import Places, dotenv_files, find_root, yaml_files
+
+
+@cache
+def _is_time_zone(name: str) -> bool:
+    """Tell whether the system's database has it; to list that takes 5 ms, and settings are read many times."""
+    from zoneinfo import available_timezones
+
+    return name in available_timezones()
 
 
 def _also_of_mltrack(name: str) -> AliasChoices:
@@ -103,9 +112,7 @@ class Settings(BaseSettings, Places):
     @field_validator("time_zone")
     @classmethod
     def _known_zone(cls, name: str) -> str:
-        from zoneinfo import available_timezones
-
-        if name not in available_timezones():
+        if not _is_time_zone(name):
             raise ValueError(f"{name!r} is no time zone of the IANA database; write one such as Europe/Berlin")
         return name
 
