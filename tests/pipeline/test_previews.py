@@ -1,7 +1,5 @@
 """Laws of what assets show: small enough for the event log, three digits, and outputs that fail nothing."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from pathlib import Path
